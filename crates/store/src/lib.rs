@@ -1,1 +1,17 @@
-//! placeholder
+//! What is remembered between requests: which proofs were used.
+//!
+//! A store knows opaque keys and times to live. It knows neither what a proof is nor why its key exists, and it
+//! reads no clock: every call is told the time.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod contract;
+mod embedded;
+mod live;
+mod replay;
+
+pub use embedded::EmbeddedReplay;
+pub use replay::{
+    Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits, ReplayStore,
+    StoreError, StoreFuture,
+};

@@ -1,0 +1,272 @@
+//! What any replay store must do, as checks to run against a real one.
+//!
+//! Each check makes its own empty stores with the function it is given and moves the time by argument. Together
+//! they state the promise of [`ReplayStore`]; what a store adds to it is tested beside that store.
+
+use std::num::NonZeroU32;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::replay::{Bound, Claim, ClaimOutcome, Epoch, ReplayKey, ReplayLimits, ReplayStore, StoreError};
+
+/// How a store broke the contract.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContractViolation {
+    /// The store failed where it should have answered.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// The store answered otherwise than it must.
+    #[error("{rule}: got {got:?}")]
+    Outcome {
+        /// The promise, in a sentence.
+        rule: &'static str,
+        /// What the store said instead.
+        got: ClaimOutcome,
+    },
+    /// Something else than an outcome is wrong.
+    #[error("{0}")]
+    Broken(&'static str),
+}
+
+/// How long the contract's proofs live, past their issue.
+const LIFE: SignedDuration = SignedDuration::from_secs(65);
+/// The contract's future tolerance plus skew.
+const DOUBT: SignedDuration = SignedDuration::from_secs(15);
+/// How much later than its last instant an entry must be gone.
+const GRACE: SignedDuration = SignedDuration::from_secs(1);
+
+/// Runs every check. `make` opens an empty store that is complete since the instant it is given.
+///
+/// # Errors
+/// The first violation found.
+pub async fn check<S: ReplayStore>(
+    start: Timestamp,
+    make: impl AsyncFn(ReplayLimits, Timestamp) -> Result<S, StoreError>,
+) -> Result<(), ContractViolation> {
+    let limits = ReplayLimits::default();
+    a_proof_is_fresh_once(&make(limits, start).await?, start).await?;
+    an_entry_lives_to_its_last_instant(&make(limits, start).await?, start).await?;
+    what_is_over_is_neither_new_nor_used(&make(limits, start).await?, start).await?;
+    a_young_store_doubts(&make(limits, start).await?, start).await?;
+    a_doubtful_claim_writes_nothing(&make(limits, start).await?, start).await?;
+    a_store_has_its_own_epoch(&make(limits, start).await?, &make(limits, start).await?, start).await?;
+    for (bound, limits) in [
+        (Bound::Key, ReplayLimits { max_per_key: NonZeroU32::MIN.saturating_add(2), ..limits }),
+        (Bound::Tenant, ReplayLimits { max_per_tenant: NonZeroU32::MIN.saturating_add(2), ..limits }),
+        (Bound::Global, ReplayLimits { max_proofs: NonZeroU32::MIN.saturating_add(2), ..limits }),
+    ] {
+        a_bound_refuses_the_new_and_keeps_the_live(&make(limits, start).await?, start, bound).await?;
+    }
+    Ok(())
+}
+
+/// D18: single use, of the whole key: the same proof under another holder or tenant is still the same proof.
+async fn a_proof_is_fresh_once(store: &impl ReplayStore, start: Timestamp) -> Result<(), ContractViolation> {
+    let now = known_from(start)?;
+    let first = proof(1, now)?;
+    fresh(store, &first, now, "an unknown proof is fresh").await?;
+    replayed(store, &first, now, "a known proof is replayed").await?;
+    replayed(store, &first, now, "a proof stays replayed").await?;
+    let mut moved = first.clone();
+    moved.key.holder = [9; 16];
+    moved.key.tenant = [9; 16];
+    moved.issued_at = after(now, SignedDuration::from_secs(1))?;
+    moved.live_until = after(moved.issued_at, LIFE)?;
+    replayed(store, &moved, now, "a known proof is replayed whatever else its claim says").await?;
+    fresh(store, &proof(2, now)?, now, "another proof of the same holder is fresh").await
+}
+
+/// G08: an entry outlives every instant at which its proof could pass, and not by more than a second.
+async fn an_entry_lives_to_its_last_instant(
+    store: &impl ReplayStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
+    let now = known_from(start)?;
+    let early = proof(1, now)?;
+    let ahead = proof(2, after(now, SignedDuration::from_secs(10))?)?;
+    fresh(store, &early, now, "an unknown proof is fresh").await?;
+    fresh(store, &ahead, now, "a proof from slightly ahead is fresh").await?;
+    replayed(store, &early, early.live_until, "an entry lives to its last instant, inclusive").await?;
+    expect_live(store, early.live_until, 2).await?;
+    let later = after(early.live_until, GRACE)?;
+    replayed(store, &ahead, later, "each entry has its own last instant").await?;
+    replayed(store, &ahead, ahead.live_until, "a proof from ahead does not outlive its entry").await?;
+    expect_live(store, ahead.live_until, 1).await?;
+    expect_live(store, after(ahead.live_until, GRACE)?, 0).await
+}
+
+async fn what_is_over_is_neither_new_nor_used(
+    store: &impl ReplayStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
+    let issued = known_from(start)?;
+    let claim = proof(1, issued)?;
+    fresh(store, &claim, claim.live_until, "a proof is fresh at its last instant").await?;
+    let over = after(claim.live_until, GRACE)?;
+    expect(store, &claim, over, |got| *got == ClaimOutcome::Expired, "a used proof that is over is expired")
+        .await?;
+    let unused = proof(2, issued)?;
+    expect(
+        store,
+        &unused,
+        over,
+        |got| *got == ClaimOutcome::Expired,
+        "an unused proof that is over is expired",
+    )
+    .await
+}
+
+/// G11: a store that may have forgotten says so, to the instant, unless the nonce is of its epoch.
+async fn a_young_store_doubts(store: &impl ReplayStore, start: Timestamp) -> Result<(), ContractViolation> {
+    let epoch = store.epoch(start).await?;
+    let doubtful = |got: &ClaimOutcome| *got == ClaimOutcome::Doubtful { epoch };
+    let last_doubtful = after(start, DOUBT)?;
+    let now = last_doubtful;
+    expect(store, &proof(1, start)?, now, doubtful, "a proof from the start is doubtful").await?;
+    expect(store, &proof(2, last_doubtful)?, now, doubtful, "the span of doubt is inclusive").await?;
+    let first_known = after(last_doubtful, SignedDuration::from_millis(1))?;
+    fresh(store, &proof(3, first_known)?, now, "a proof from after the span is known").await?;
+
+    let foreign = Claim { nonce_epoch: Some(epoch.map(|byte| !byte)), ..proof(4, start)? };
+    expect(store, &foreign, now, doubtful, "a nonce of another epoch takes no doubt away").await?;
+    let current = Claim { nonce_epoch: Some(epoch), ..proof(4, start)? };
+    fresh(store, &current, now, "a nonce of the epoch takes the doubt away").await?;
+    replayed(store, &current, now, "a nonce is no licence to repeat").await?;
+    expect(store, &proof(4, start)?, now, doubtful, "doubt comes before replay").await?;
+    let known = Claim { nonce_epoch: Some([0; 16]), ..proof(5, first_known)? };
+    fresh(store, &known, now, "without doubt a nonce's epoch does not matter").await
+}
+
+/// A doubtful proof is followed up by the same key with a new proof, and must not have spent anything.
+async fn a_doubtful_claim_writes_nothing(
+    store: &impl ReplayStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
+    let epoch = store.epoch(start).await?;
+    let claim = proof(1, start)?;
+    let doubtful = |got: &ClaimOutcome| *got == ClaimOutcome::Doubtful { epoch };
+    expect(store, &claim, start, doubtful, "a proof from the start is doubtful").await?;
+    expect_live(store, start, 0).await?;
+    fresh(store, &Claim { nonce_epoch: Some(epoch), ..claim }, start, "a doubtful claim has spent nothing")
+        .await
+}
+
+async fn a_store_has_its_own_epoch(
+    one: &impl ReplayStore,
+    other: &impl ReplayStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
+    let epoch = one.epoch(start).await?;
+    if epoch == other.epoch(start).await? {
+        return Err(ContractViolation::Broken("two memories share an epoch"));
+    }
+    if epoch != one.epoch(after(start, LIFE)?).await? {
+        return Err(ContractViolation::Broken("an epoch changed although nothing was forgotten"));
+    }
+    Ok(())
+}
+
+/// C-20: three live proofs fill the bound; the fourth is refused, the three stay, another account goes on.
+async fn a_bound_refuses_the_new_and_keeps_the_live(
+    store: &impl ReplayStore,
+    start: Timestamp,
+    bound: Bound,
+) -> Result<(), ContractViolation> {
+    let now = known_from(start)?;
+    // What the bound does not count differs from proof to proof, so that no other bound can be the reason.
+    let spread = |n: u8| -> Result<Claim, ContractViolation> {
+        let mut claim = proof(n, now)?;
+        match bound {
+            Bound::Key => claim.key.tenant = [n; 16],
+            Bound::Tenant => claim.key.holder = [n; 16],
+            Bound::Global => (claim.key.holder, claim.key.tenant) = ([n; 16], [n; 16]),
+        }
+        Ok(claim)
+    };
+    for n in 1..=3 {
+        fresh(store, &spread(n)?, now, "below the bound a proof is fresh").await?;
+    }
+    expect(
+        store,
+        &spread(4)?,
+        now,
+        |got| *got == ClaimOutcome::Full(bound),
+        "at the bound a proof is refused",
+    )
+    .await?;
+    for n in 1..=3 {
+        replayed(store, &spread(n)?, now, "at the bound no live entry is evicted").await?;
+    }
+    let mut other = spread(5)?;
+    (other.key.holder, other.key.tenant) = ([100; 16], [100; 16]);
+    match bound {
+        Bound::Key | Bound::Tenant => {
+            fresh(store, &other, now, "a bound holds for its own account only").await?
+        }
+        Bound::Global => {
+            let full = |got: &ClaimOutcome| *got == ClaimOutcome::Full(Bound::Global);
+            expect(store, &other, now, full, "the bound of the store holds for all").await?;
+        }
+    }
+    let later = after(after(now, LIFE)?, GRACE)?;
+    let mut next = spread(6)?;
+    (next.issued_at, next.live_until) = (later, after(later, LIFE)?);
+    fresh(store, &next, later, "what is over leaves its room").await
+}
+
+/// The first instant at which a proof issued then is beyond doubt, and a second's breadth more.
+fn known_from(start: Timestamp) -> Result<Timestamp, ContractViolation> {
+    after(after(start, DOUBT)?, SignedDuration::from_secs(1))
+}
+
+fn proof(n: u8, issued_at: Timestamp) -> Result<Claim, ContractViolation> {
+    Ok(Claim {
+        key: ReplayKey { proof: [n; 16], holder: [200; 16], tenant: [201; 16] },
+        issued_at,
+        live_until: after(issued_at, LIFE)?,
+        nonce_epoch: None::<Epoch>,
+        doubt_span: DOUBT,
+    })
+}
+
+fn after(instant: Timestamp, span: SignedDuration) -> Result<Timestamp, ContractViolation> {
+    instant
+        .checked_add(span)
+        .or(Err(ContractViolation::Broken("the start leaves no room for the contract's times")))
+}
+
+async fn fresh(
+    store: &impl ReplayStore,
+    claim: &Claim,
+    now: Timestamp,
+    rule: &'static str,
+) -> Result<(), ContractViolation> {
+    expect(store, claim, now, |got| matches!(got, ClaimOutcome::Fresh(_)), rule).await
+}
+
+async fn replayed(
+    store: &impl ReplayStore,
+    claim: &Claim,
+    now: Timestamp,
+    rule: &'static str,
+) -> Result<(), ContractViolation> {
+    expect(store, claim, now, |got| *got == ClaimOutcome::Replayed, rule).await
+}
+
+async fn expect(
+    store: &impl ReplayStore,
+    claim: &Claim,
+    now: Timestamp,
+    holds: impl FnOnce(&ClaimOutcome) -> bool,
+    rule: &'static str,
+) -> Result<(), ContractViolation> {
+    let got = store.claim(claim, now).await?;
+    if holds(&got) { Ok(()) } else { Err(ContractViolation::Outcome { rule, got }) }
+}
+
+async fn expect_live(store: &impl ReplayStore, now: Timestamp, live: u64) -> Result<(), ContractViolation> {
+    match store.health(now).await?.live_proofs {
+        Some(count) if count != live => Err(ContractViolation::Broken("the count of live proofs is wrong")),
+        Some(_) | None => Ok(()),
+    }
+}

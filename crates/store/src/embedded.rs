@@ -1,0 +1,141 @@
+//! The replay store inside the process: for one replica.
+
+use std::sync::{Mutex, MutexGuard};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::live::LiveProofs;
+use crate::replay::{
+    Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayLimits, ReplayStore, StoreError, StoreFuture,
+};
+
+/// How far a caller's `now` may lag behind the latest one. Requests read the clock before they come here, in no
+/// order, and a disciplined clock is slewed; a bigger step back means that the clock was set.
+const BACKWARD_STEP: SignedDuration = SignedDuration::from_secs(1);
+
+/// Remembers used proofs in memory. It knows nothing from before it was made, so that every proof issued until
+/// then is doubtful.
+///
+/// Nothing live is evicted: at a bound, new proofs are refused. The time never runs backwards in here; when the
+/// clock was set back, what was dropped in the meantime could pass again, so a new epoch begins that is complete
+/// only since the latest instant seen.
+#[derive(Debug)]
+pub struct EmbeddedReplay {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    live: LiveProofs,
+    epoch: Epoch,
+    complete_since: Timestamp,
+    /// INVARIANT (forgotten): whatever was dropped had a last instant before `latest`.
+    latest: Timestamp,
+    interruptions: u64,
+}
+
+impl EmbeddedReplay {
+    /// An empty store, complete since `started_at`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRandomness`] if no epoch can be drawn.
+    pub fn new(limits: ReplayLimits, started_at: Timestamp) -> Result<Self, StoreError> {
+        let state = State {
+            live: LiveProofs::new(limits),
+            epoch: draw_epoch()?,
+            complete_since: started_at,
+            latest: started_at,
+            interruptions: 0,
+        };
+        Ok(Self { state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        self.state.lock().or(Err(StoreError::Poisoned))
+    }
+}
+
+impl ReplayStore for EmbeddedReplay {
+    fn claim<'a>(&'a self, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
+        Box::pin(async move { self.state()?.claim(claim, now) })
+    }
+
+    fn epoch(&self, now: Timestamp) -> StoreFuture<'_, Epoch> {
+        Box::pin(async move {
+            let mut state = self.state()?;
+            state.advance(now)?;
+            Ok(state.epoch)
+        })
+    }
+
+    fn health(&self, now: Timestamp) -> StoreFuture<'_, ReplayHealth> {
+        Box::pin(async move {
+            let mut state = self.state()?;
+            state.advance(now)?;
+            Ok(ReplayHealth {
+                live_proofs: Some(u64::from(state.live.len())),
+                complete_since: state.complete_since,
+                interruptions: state.interruptions,
+            })
+        })
+    }
+}
+
+impl State {
+    fn claim(&mut self, claim: &Claim, now: Timestamp) -> Result<ClaimOutcome, StoreError> {
+        let now = self.advance(now)?;
+        if claim.live_until < now {
+            return Ok(ClaimOutcome::Expired);
+        }
+        if self.is_doubtful(claim) {
+            return Ok(ClaimOutcome::Doubtful { epoch: self.epoch });
+        }
+        if self.live.contains(&claim.key) {
+            return Ok(ClaimOutcome::Replayed);
+        }
+        if let Some(bound) = self.live.reached_bound(&claim.key) {
+            return Ok(ClaimOutcome::Full(bound));
+        }
+        if self.live.insert(&claim.key, claim.live_until) {
+            Ok(ClaimOutcome::Fresh(Claimed::assertion()))
+        } else {
+            Ok(ClaimOutcome::Replayed)
+        }
+    }
+
+    fn is_doubtful(&self, claim: &Claim) -> bool {
+        if claim.nonce_epoch == Some(self.epoch) {
+            return false;
+        }
+        // An end of doubt beyond what a timestamp can say never comes.
+        self.complete_since
+            .checked_add(claim.doubt_span)
+            .map_or(true, |known_after| claim.issued_at <= known_after)
+    }
+
+    /// Brings the store to `now` and returns the instant that counts, which is never before `latest`, except that
+    /// a clock that was set back begins a new epoch.
+    fn advance(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        if self.latest.duration_since(now) > BACKWARD_STEP {
+            // Drawn first: without it nothing changes, and each later call fails the same way.
+            self.epoch = draw_epoch()?;
+            self.complete_since = self.complete_since.max(self.latest);
+            self.latest = now;
+            self.interruptions = self.interruptions.saturating_add(1);
+        }
+        if now > self.latest {
+            self.latest = now;
+            self.live.drop_before(now);
+        }
+        Ok(self.latest)
+    }
+}
+
+fn draw_epoch() -> Result<Epoch, StoreError> {
+    let mut epoch = Epoch::default();
+    getrandom::fill(&mut epoch).or(Err(StoreError::NoRandomness))?;
+    Ok(epoch)
+}
+
+#[cfg(test)]
+mod tests;

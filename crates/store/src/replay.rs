@@ -1,0 +1,154 @@
+//! The claim of a proof, and what every replay store promises about it.
+
+use std::fmt::Debug;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Names one uninterrupted memory of a store: 16 random bytes, new whenever proofs may have been forgotten.
+pub type Epoch = [u8; 16];
+
+/// What a store's methods return: boxed, so that the store can be chosen when the service starts.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A store that remembers which proofs were used.
+///
+/// `now` comes from the caller's clock. A claim is decided in one atomic step, in this order:
+///
+/// 1. `live_until` is over: [`ClaimOutcome::Expired`].
+/// 2. The store cannot know about the proof: [`ClaimOutcome::Doubtful`]. Nothing is written.
+/// 3. The proof is remembered: [`ClaimOutcome::Replayed`].
+/// 4. A bound is reached: [`ClaimOutcome::Full`]. What is remembered stays; nothing live is ever evicted.
+/// 5. Else it is remembered: [`ClaimOutcome::Fresh`].
+pub trait ReplayStore: Send + Sync + Debug {
+    /// Claims the proof for its only use.
+    ///
+    /// # Errors
+    /// After an error the proof is neither new nor used: the request must not pass.
+    fn claim<'a>(&'a self, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome>;
+
+    /// The epoch that a nonce issued at `now` should carry.
+    ///
+    /// # Errors
+    /// As for [`ReplayStore::claim`]; no nonce can be issued then.
+    fn epoch(&self, now: Timestamp) -> StoreFuture<'_, Epoch>;
+
+    /// What the operator sees of the store. An error means that claims would fail too.
+    ///
+    /// # Errors
+    /// As for [`ReplayStore::claim`].
+    fn health(&self, now: Timestamp) -> StoreFuture<'_, ReplayHealth>;
+}
+
+/// The proof, and on whose account it is remembered. All three are digests that the caller makes, so that their
+/// length and distribution do not depend on what a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReplayKey {
+    /// Unique per proof and per the key that signed it: one holder cannot spend another's proof.
+    pub proof: [u8; 16],
+    /// Who signed. Bounded by [`ReplayLimits::max_per_key`].
+    pub holder: [u8; 16],
+    /// The tenant on whose behalf. Bounded by [`ReplayLimits::max_per_tenant`].
+    pub tenant: [u8; 16],
+}
+
+/// The wish to use a proof once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What is claimed.
+    pub key: ReplayKey,
+    /// The time that the proof itself states.
+    pub issued_at: Timestamp,
+    /// The last instant, inclusive, at which the proof could pass every other check.
+    pub live_until: Timestamp,
+    /// The epoch inside the proof's nonce, if it carries one that was verified.
+    pub nonce_epoch: Option<Epoch>,
+    /// Future tolerance plus skew: how far ahead of the true time `issued_at` may lie.
+    pub doubt_span: SignedDuration,
+}
+
+/// What became of a claim. No outcome but [`ClaimOutcome::Fresh`] may let a request pass.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// First use. The proof is remembered from now on.
+    Fresh(Claimed),
+    /// Used before.
+    Replayed,
+    /// The store may have forgotten an earlier use. A nonce of this epoch takes the doubt away.
+    Doubtful {
+        /// What the nonce has to carry.
+        epoch: Epoch,
+    },
+    /// Could be new, but a bound leaves no room to remember it.
+    Full(Bound),
+    /// `live_until` lies in the past: an earlier use could have been dropped already.
+    Expired,
+}
+
+/// Evidence that a proof was claimed, for the first time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Claimed(());
+
+impl Claimed {
+    /// Only a store that has just remembered the proof may say so.
+    pub(crate) const fn assertion() -> Self {
+        Self(())
+    }
+}
+
+/// Which bound left no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// This holder has too many live proofs.
+    Key,
+    /// This tenant has too many live proofs.
+    Tenant,
+    /// The store has too many live proofs.
+    Global,
+}
+
+/// How many live proofs are remembered at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayLimits {
+    /// In all.
+    pub max_proofs: NonZeroU32,
+    /// Per tenant, so that one cannot take the others' room.
+    pub max_per_tenant: NonZeroU32,
+    /// Per holder, so that a flood under one key stops at that key.
+    pub max_per_key: NonZeroU32,
+}
+
+impl Default for ReplayLimits {
+    /// A million in all, for about 60 MB; a quarter of it per tenant; 10 000 per holder, which is more than
+    /// 100 requests per second for as long as a proof lives.
+    fn default() -> Self {
+        let bound = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { max_proofs: bound(1_000_000), max_per_tenant: bound(250_000), max_per_key: bound(10_000) }
+    }
+}
+
+/// The state of a replay store, for metrics and diagnosis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayHealth {
+    /// How many proofs are remembered. None where counting is not cheap.
+    pub live_proofs: Option<u64>,
+    /// Uses of proofs before this instant may be unknown.
+    pub complete_since: Timestamp,
+    /// How often this store's memory was interrupted since it was opened.
+    pub interruptions: u64,
+}
+
+/// The store could not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or has not answered in time.
+    #[error("the replay store is unavailable")]
+    Unavailable,
+    /// A thread failed while it held the store, so its contents cannot be trusted.
+    #[error("the replay store was left in an unknown state")]
+    Poisoned,
+    /// The system gave no random bytes for an epoch.
+    #[error("no random bytes for the replay store's epoch")]
+    NoRandomness,
+}
