@@ -1,1 +1,47 @@
-//! placeholder
+//! The decision: one straight line from what was presented to what is permitted.
+//!
+//! Read [`check`] first. Each stage is a file of its own, in the order of the line, and takes the evidence
+//! of the stage before by value; only that stage can make it, so leaving one out does not compile:
+//!
+//! `presented` → `route` → `authenticate` → `require` → `admit` → `authorize` → `settle`
+//!
+//! A stage ends in evidence, in a [`Denial`] (the caller's fault) or in a [`Fault`] (ours). Nothing here
+//! knows of Envoy, of gRPC, or of a clock: `now` is an argument.
+
+mod admit;
+mod authenticate;
+mod authorize;
+mod cache;
+mod check;
+mod credentials;
+mod denial;
+mod generation;
+mod host;
+mod path;
+mod presented;
+mod protected;
+mod reason;
+mod require;
+mod route;
+mod routes;
+mod settle;
+mod template;
+mod trail;
+
+pub use cache::{CacheConfig, TokenCache};
+pub use check::{Decider, DeciderParts, NonceMode, SenderPolicy};
+pub use denial::{Denial, Fault, FreshNonce, Malformed, Refusal};
+pub use generation::Generation;
+pub use host::Host;
+pub use path::{PathRefusal, RequestPath};
+pub use presented::RawRequest;
+pub use protected::{ProtectedResource, ProtectedResources};
+pub use reason::Reason;
+pub use require::SenderRequirement;
+pub use routes::{
+    Access, AttributeTemplate, CredentialHandling, Guard, MatchConfig, ResourceConfig, RouteConfig, RouteProblem,
+    Routes,
+};
+pub use settle::{Grant, Settled};
+pub use template::{Template, TemplateError};
+pub use trail::{Facts, ReplayFact, SenderFact, Stage, Trail};

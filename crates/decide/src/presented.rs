@@ -1,0 +1,90 @@
+//! First stage: what was presented, in one reading.
+
+use std::net::IpAddr;
+
+use exequatur_token::ClientCertificate;
+
+use crate::credentials::{self, Credentials};
+use crate::denial::{Denial, Malformed, Refusal};
+use crate::host::Host;
+use crate::path::RequestPath;
+use crate::trail::Trail;
+
+/// Most header fields that are looked at; more is refused.
+const MAX_HEADERS: usize = 256;
+/// Longest method, in bytes.
+const MAX_METHOD: usize = 32;
+
+/// A request as the proxy in front describes it, not yet checked.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRequest<'a> {
+    /// The method, byte for byte.
+    pub method: &'a str,
+    /// The `Host` or `:authority`.
+    pub host: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// Every header field, names in lower case, repeated fields as often as the proxy shows them.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The verified peer certificate of the client's TLS connection, as URL-encoded PEM.
+    pub certificate: Option<&'a str>,
+    /// Whether the request has a body.
+    pub has_body: bool,
+    /// The address that the request came from.
+    pub peer: Option<IpAddr>,
+}
+
+/// What was presented: method, host and path in their one reading, credentials taken apart.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    pub(crate) method: String,
+    pub(crate) host: Host,
+    pub(crate) path: RequestPath,
+    /// Parsed always, judged only where a route asks for them: a public route does not care.
+    pub(crate) credentials: Result<Credentials, Denial>,
+    pub(crate) certificate: Option<ClientCertificate>,
+    /// A CORS preflight by its shape: `Origin` and `Access-Control-Request-Method`, no body.
+    pub(crate) preflight: bool,
+    _checked: Checked,
+}
+
+/// Only [`present`] makes it.
+#[derive(Debug)]
+struct Checked(());
+
+/// Checks the request's shape.
+///
+/// # Errors
+/// [`Denial::Malformed`] and [`Denial::PathRefused`].
+pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result<Presented, Refusal> {
+    let method = parse_method(request.method)?;
+    trail.facts.method = Some(method.clone());
+    let host = Host::parse(request.host).ok_or(Denial::Malformed(Malformed::Host))?;
+    trail.facts.host = Some(host.clone());
+    if request.headers.len() > MAX_HEADERS {
+        return Err(Denial::Malformed(Malformed::TooManyHeaders).into());
+    }
+    let path = RequestPath::parse(request.target).map_err(Denial::PathRefused)?;
+    let certificate = request
+        .certificate
+        .map(ClientCertificate::from_envoy)
+        .transpose()
+        .map_err(|_unreadable| Denial::Malformed(Malformed::Certificate))?;
+    let preflight = !request.has_body
+        && has_header(request, "origin")
+        && has_header(request, "access-control-request-method");
+    let credentials = credentials::parse(request.headers, &path);
+    Ok(Presented { method, host, path, credentials, certificate, preflight, _checked: Checked(()) })
+}
+
+/// A token of RFC 9110 §5.6.2, case kept: methods are case-sensitive (§9.1).
+fn parse_method(method: &str) -> Result<String, Denial> {
+    let valid = !method.is_empty()
+        && method.len() <= MAX_METHOD
+        && method.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    if valid { Ok(method.to_owned()) } else { Err(Denial::Malformed(Malformed::Method)) }
+}
+
+fn has_header(request: &RawRequest<'_>, name: &str) -> bool {
+    request.headers.iter().any(|(header, value)| *header == name && !value.is_empty())
+}

@@ -1,0 +1,164 @@
+//! What is known of a request so far, for the record and for explaining: never for deciding.
+
+use std::fmt;
+
+use exequatur_token::Thumbprint;
+
+use crate::host::Host;
+
+/// A stage of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Strict parsing.
+    Present,
+    /// What is asked.
+    Route,
+    /// Token, proof, binding, delegation.
+    Authenticate,
+    /// Tenant, scopes, sender constraint.
+    Require,
+    /// Replay.
+    Admit,
+    /// Policies.
+    Authorize,
+    /// What goes with the permit.
+    Settle,
+}
+
+impl Stage {
+    /// The stage's name, as records and explanations show it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Route => "route",
+            Self::Authenticate => "authenticate",
+            Self::Require => "require",
+            Self::Admit => "admit",
+            Self::Authorize => "authorize",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+/// How the sender was constrained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderFact {
+    /// Not at all.
+    Bearer,
+    /// By a DPoP proof.
+    Dpop,
+    /// By a client certificate.
+    Mtls,
+    /// By both.
+    DpopAndMtls,
+}
+
+impl SenderFact {
+    /// The word that policies and records use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Dpop => "dpop",
+            Self::Mtls => "mtls",
+            Self::DpopAndMtls => "dpop_mtls",
+        }
+    }
+}
+
+/// What the replay store said of the proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayFact {
+    /// First use; claimed.
+    Fresh,
+    /// Used before.
+    Replayed,
+    /// The store cannot know; a nonce was asked for.
+    Doubtful,
+    /// No room for another proof of this key or tenant, or at all.
+    Full,
+    /// No answer.
+    Unavailable,
+}
+
+impl ReplayFact {
+    /// The word that records use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Replayed => "replayed",
+            Self::Doubtful => "doubtful",
+            Self::Full => "full",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// What was established, stage by stage. A field that is `None` was not reached.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The request's method, once it is well formed.
+    pub method: Option<String>,
+    /// The request's host, normalised.
+    pub host: Option<Host>,
+    /// The route that matched.
+    pub route: Option<String>,
+    /// Its action.
+    pub action: Option<String>,
+    /// The resource's type.
+    pub resource_type: Option<String>,
+    /// The resource's id, from the path.
+    pub resource_id: Option<String>,
+    /// The resource's tenant, from the path or the configuration.
+    pub resource_tenant: Option<String>,
+    /// The name of the issuer whose token was verified.
+    pub issuer: Option<String>,
+    /// The agent, scoped by its issuer.
+    pub agent: Option<String>,
+    /// The user on whose behalf, scoped by the issuer.
+    pub user: Option<String>,
+    /// The token's tenant.
+    pub tenant: Option<String>,
+    /// The actors from the current one to the first, as the issuer stated them.
+    pub actors: Vec<String>,
+    /// SHA-256 of the token's `jti` (base64url, 16 octets of it): enough to find it, too little to use it.
+    pub token_id_digest: Option<String>,
+    /// Whether the token's signature had been verified before.
+    pub token_cached: Option<bool>,
+    /// The scopes that the route needs.
+    pub scopes_needed: Vec<String>,
+    /// How the sender was constrained.
+    pub sender: Option<SenderFact>,
+    /// The proof's key.
+    pub proof_key: Option<Thumbprint>,
+    /// What the replay store said.
+    pub replay: Option<ReplayFact>,
+    /// The determining policies.
+    pub policies: Vec<String>,
+}
+
+/// Facts, and who wants to know when a stage begins.
+pub struct Trail<'a> {
+    /// What was established.
+    pub facts: Facts,
+    observer: &'a mut (dyn FnMut(Stage) + Send),
+}
+
+impl<'a> Trail<'a> {
+    /// A trail that tells `observer` each stage as it begins.
+    pub fn new(observer: &'a mut (dyn FnMut(Stage) + Send)) -> Self {
+        Self { facts: Facts::default(), observer }
+    }
+
+    pub(crate) fn enter(&mut self, stage: Stage) {
+        (self.observer)(stage);
+    }
+}
+
+impl fmt::Debug for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
