@@ -123,10 +123,8 @@ impl State {
             self.latest = now;
             self.interruptions = self.interruptions.saturating_add(1);
         }
-        if now > self.latest {
-            self.latest = now;
-            self.live.drop_before(now);
-        }
+        self.latest = self.latest.max(now);
+        self.live.drop_before(self.latest);
         Ok(self.latest)
     }
 }

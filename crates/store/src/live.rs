@@ -1,7 +1,7 @@
 //! The proofs that are remembered now, and what they count for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::num::NonZeroU32;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
 
@@ -10,9 +10,17 @@ use crate::replay::{Bound, ReplayKey, ReplayLimits};
 /// Entries per chunk of a bucket. Chunks do not move when a bucket grows, and waste at most one chunk a bucket.
 const CHUNK: usize = 256;
 
-/// How many proofs a shard is meant for: as many as a table of 4096 slots takes without growing, less five
-/// standard deviations. One table for all would pause everybody for tens of milliseconds whenever it grows.
-const SHARD: u32 = 3300;
+/// How many proofs a shard has when the store is full. One hash table for all would take twice the memory after
+/// some churn, and pause everybody for tens of milliseconds whenever it grows; a sorted row of this length is
+/// searched in 8 steps and holds 3 KB to shift.
+const SHARD: u32 = 200;
+
+/// By how much a shard grows or shrinks: little, since there are thousands of them.
+const SHARD_STEP: usize = 16;
+
+/// How many of the entries that are over one claim forgets. More than one, so that they never pile up; not all,
+/// since those of a busy second take milliseconds.
+const SWEEP: usize = 64;
 
 /// The part of a holder's or tenant's digest that is counted under. Two that share these 8 bytes share a bound:
 /// that can only refuse too early, and finding one to match a given other takes 2^64 tries.
@@ -26,15 +34,20 @@ struct Entry {
     tenant: Account,
 }
 
-/// INVARIANT (same set): a proof is in its shard iff exactly one bucket holds its entry, and `count`, `holders` and
-/// `tenants` are the number of those entries, in all and by account; an account without entries is absent.
+/// INVARIANT (same set): a proof is in its shard iff exactly one entry of `buckets` or `over` has it, and `count`,
+/// `holders` and `tenants` are the number of those entries, in all and by account; an account without is absent.
+///
+/// Entries in `over` are forgotten a few at a time. They never show: whoever meets a refusal that they could have
+/// caused forgets them all and looks again.
 #[derive(Debug)]
 pub(crate) struct LiveProofs {
     limits: ReplayLimits,
-    shards: BTreeMap<u32, HashSet<[u8; 16]>>,
-    shard_count: NonZeroU32,
+    /// Each sorted. Chosen by a keyed hash, so that nobody can make proofs that crowd one shard.
+    shards: Vec<Vec<[u8; 16]>>,
+    placement: RandomState,
     /// By the whole second, rounded up, of the last instant.
     buckets: BTreeMap<i64, Vec<Vec<Entry>>>,
+    over: Vec<Vec<Entry>>,
     holders: HashMap<Account, u32>,
     tenants: HashMap<Account, u32>,
     count: u32,
@@ -45,71 +58,90 @@ impl LiveProofs {
         let shards = limits.max_proofs.get().div_ceil(SHARD);
         Self {
             limits,
-            shards: BTreeMap::new(),
-            shard_count: NonZeroU32::new(shards).unwrap_or(NonZeroU32::MIN),
+            shards: (0..shards).map(|_| Vec::new()).collect(),
+            placement: RandomState::new(),
             buckets: BTreeMap::new(),
+            over: Vec::new(),
             holders: HashMap::new(),
             tenants: HashMap::new(),
             count: 0,
         }
     }
 
-    pub(crate) const fn len(&self) -> u32 {
+    pub(crate) fn len(&mut self) -> u32 {
+        self.forget_over(usize::MAX);
         self.count
     }
 
-    pub(crate) fn contains(&self, key: &ReplayKey) -> bool {
-        self.shards.get(&self.shard(&key.proof)).is_some_and(|shard| shard.contains(&key.proof))
+    pub(crate) fn contains(&mut self, key: &ReplayKey) -> bool {
+        self.holds(&key.proof)
+            && (self.over.is_empty() || {
+                self.forget_over(usize::MAX);
+                self.holds(&key.proof)
+            })
     }
 
     /// The first bound, from the narrowest, that another proof of this holder and tenant would pass.
-    pub(crate) fn reached_bound(&self, key: &ReplayKey) -> Option<Bound> {
-        let of = |accounts: &HashMap<Account, u32>, account| accounts.get(&account).copied().unwrap_or(0);
-        if of(&self.holders, account(&key.holder)) >= self.limits.max_per_key.get() {
-            Some(Bound::Key)
-        } else if of(&self.tenants, account(&key.tenant)) >= self.limits.max_per_tenant.get() {
-            Some(Bound::Tenant)
-        } else if self.count >= self.limits.max_proofs.get() {
-            Some(Bound::Global)
-        } else {
-            None
+    pub(crate) fn reached_bound(&mut self, key: &ReplayKey) -> Option<Bound> {
+        let bound = self.bound_counting_over(key)?;
+        if self.over.is_empty() {
+            return Some(bound);
         }
+        self.forget_over(usize::MAX);
+        self.bound_counting_over(key)
     }
 
     /// Remembers the proof until `live_until`, inclusive. False if it was there already.
     pub(crate) fn insert(&mut self, key: &ReplayKey, live_until: Timestamp) -> bool {
-        if !self.shards.entry(self.shard(&key.proof)).or_default().insert(key.proof) {
-            return false;
+        let Some(shard) = self.shard(&key.proof) else { return false };
+        let Err(place) = shard.binary_search(&key.proof) else { return false };
+        if shard.len() == shard.capacity() {
+            shard.reserve_exact(SHARD_STEP);
         }
+        shard.insert(place, key.proof);
         let entry = Entry { proof: key.proof, holder: account(&key.holder), tenant: account(&key.tenant) };
         push(self.buckets.entry(whole_second(live_until)).or_default(), entry);
-        // Neither count passes a u32, since `reached_bound` was asked before; saturation would only refuse more.
+        // No count can pass a u32, since `reached_bound` was asked before; saturation would only refuse more.
         increment(&mut self.holders, entry.holder);
         increment(&mut self.tenants, entry.tenant);
         self.count = self.count.saturating_add(1);
         true
     }
 
-    /// Forgets what has no instant left at or after `now`.
+    /// From here on, what has no instant left at or after `now` is not remembered.
     pub(crate) fn drop_before(&mut self, now: Timestamp) {
         // A bucket's second b is over iff b < now, which for a whole b is b < now rounded up.
         let first_live = whole_second(now);
-        if self.buckets.first_key_value().is_none_or(|(second, _)| *second >= first_live) {
-            return;
+        if self.buckets.first_key_value().is_some_and(|(second, _)| *second < first_live) {
+            let live = self.buckets.split_off(&first_live);
+            let over = std::mem::replace(&mut self.buckets, live);
+            self.over.extend(over.into_values().flatten());
         }
-        let live = self.buckets.split_off(&first_live);
-        let over = std::mem::replace(&mut self.buckets, live);
-        for entry in over.into_values().flatten().flatten() {
-            self.forget(&entry);
+        self.forget_over(SWEEP);
+    }
+
+    fn forget_over(&mut self, mut at_most: usize) {
+        while at_most > 0
+            && let Some(mut chunk) = self.over.pop()
+        {
+            let kept = chunk.len().saturating_sub(at_most);
+            at_most = at_most.saturating_sub(chunk.len());
+            for entry in chunk.drain(kept..) {
+                self.forget(&entry);
+            }
+            if !chunk.is_empty() {
+                self.over.push(chunk);
+            }
         }
     }
 
     fn forget(&mut self, entry: &Entry) {
-        let index = self.shard(&entry.proof);
-        if let Some(shard) = self.shards.get_mut(&index) {
-            shard.remove(&entry.proof);
-            if shard.is_empty() {
-                self.shards.remove(&index);
+        if let Some(shard) = self.shard(&entry.proof)
+            && let Ok(place) = shard.binary_search(&entry.proof)
+        {
+            shard.remove(place);
+            if shard.capacity().saturating_sub(shard.len()) > 2 * SHARD_STEP {
+                shard.shrink_to(shard.len().saturating_add(SHARD_STEP));
             }
         }
         decrement(&mut self.holders, entry.holder);
@@ -122,9 +154,28 @@ impl LiveProofs {
         }
     }
 
-    fn shard(&self, proof: &[u8; 16]) -> u32 {
-        let [a, b, c, d, ..] = *proof;
-        u32::from_be_bytes([a, b, c, d]) % self.shard_count
+    fn bound_counting_over(&self, key: &ReplayKey) -> Option<Bound> {
+        let of = |accounts: &HashMap<Account, u32>, account| accounts.get(&account).copied().unwrap_or(0);
+        if of(&self.holders, account(&key.holder)) >= self.limits.max_per_key.get() {
+            Some(Bound::Key)
+        } else if of(&self.tenants, account(&key.tenant)) >= self.limits.max_per_tenant.get() {
+            Some(Bound::Tenant)
+        } else if self.count >= self.limits.max_proofs.get() {
+            Some(Bound::Global)
+        } else {
+            None
+        }
+    }
+
+    fn holds(&mut self, proof: &[u8; 16]) -> bool {
+        self.shard(proof).is_some_and(|shard| shard.binary_search(proof).is_ok())
+    }
+
+    /// Always some, since there is at least one shard. Where there were none, nothing could be claimed.
+    fn shard(&mut self, proof: &[u8; 16]) -> Option<&mut Vec<[u8; 16]>> {
+        let shards = u64::try_from(self.shards.len()).ok()?;
+        let index = self.placement.hash_one(proof).checked_rem(shards)?;
+        self.shards.get_mut(usize::try_from(index).ok()?)
     }
 }
 
@@ -162,5 +213,76 @@ fn decrement(accounts: &mut HashMap<Account, u32>, account: Account) {
         if *count == 0 {
             accounts.remove(&account);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> ReplayKey {
+        let spread = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes();
+        let [a, b, ..] = spread;
+        ReplayKey { proof: spread, holder: [a % 50; 16], tenant: [b % 5; 16] }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn bytes(live: &LiveProofs) -> usize {
+        let shards: usize = live.shards.iter().map(|shard| shard.capacity() * 16 + size_of_val(shard)).sum();
+        let entries: usize = live.buckets.values().flatten().chain(&live.over).map(Vec::capacity).sum();
+        shards + entries * size_of::<Entry>()
+    }
+
+    /// C-20: the store's floor is 64 bytes for each live proof, full and after the whole of it was replaced.
+    #[test]
+    fn a_live_proof_takes_at_most_64_bytes() {
+        let full: u32 = 200_000;
+        let bound = full.try_into().unwrap();
+        let limits = ReplayLimits { max_proofs: bound, max_per_tenant: bound, max_per_key: bound };
+        let mut live = LiveProofs::new(limits);
+        for n in 0..2 * full {
+            let now = i64::from(n) / 4_000;
+            live.drop_before(at(now));
+            if n >= full {
+                assert_eq!(live.reached_bound(&key(n)), None, "{n}");
+            }
+            assert!(live.insert(&key(n), at(now + 49)), "{n}");
+        }
+        assert_eq!(live.len(), full);
+        let per_proof = bytes(&live) / usize::try_from(full).unwrap();
+        assert!(per_proof <= 64, "{per_proof}");
+        live.drop_before(at(1_000));
+        assert_eq!(live.len(), 0);
+        assert!(bytes(&live) < 2_000_000, "what was full gives its memory back");
+        assert!(live.holders.is_empty() && live.tenants.is_empty());
+    }
+
+    #[test]
+    fn what_waits_to_be_forgotten_does_not_show() {
+        let limits = ReplayLimits { max_proofs: 1_000.try_into().unwrap(), ..ReplayLimits::default() };
+        let mut live = LiveProofs::new(limits);
+        for n in 0..1_000 {
+            assert!(live.insert(&key(n), at(0)));
+        }
+        live.drop_before(at(1));
+        assert!(!live.over.is_empty(), "a sweep forgets only some");
+        assert!(!live.contains(&key(0)) && !live.contains(&key(999)));
+
+        for n in 0..1_000 {
+            assert!(live.insert(&key(n), at(2)));
+        }
+        live.drop_before(at(3));
+        assert!(!live.over.is_empty());
+        assert_eq!(live.reached_bound(&key(0)), None);
+    }
+
+    #[test]
+    fn before_1970_a_second_is_rounded_up_too() {
+        assert_eq!(whole_second(Timestamp::new(-1, -500_000_000).unwrap()), -1);
+        assert_eq!(whole_second(Timestamp::new(1, 1).unwrap()), 2);
+        assert_eq!(whole_second(at(-2)), -2);
     }
 }

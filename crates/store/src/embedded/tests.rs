@@ -228,3 +228,29 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// D18, C-10: whatever the clock does, one proof passes at most once.
+    #[test]
+    fn no_clock_makes_a_proof_fresh_twice(
+        steps in prop::collection::vec((-200_000..200_000_i64, prop::bool::ANY), 1..60),
+        with_nonce in prop::bool::ANY,
+    ) {
+        let store = store();
+        let nonce_epoch = with_nonce.then(|| now_or_never(store.epoch(at(0))).unwrap());
+        let mut proofs: Vec<(Claim, u32)> = Vec::new();
+        let mut now = at(0);
+        for (number, (step, small)) in (0_u8..).zip(steps) {
+            now += SignedDuration::from_millis(if small { step / 20 } else { step });
+            // A proof that could pass now is issued within its window; all earlier ones that could are sent again.
+            proofs.push((Claim { nonce_epoch, ..claim(number, now) }, 0));
+            for (claim, passed) in &mut proofs {
+                let passable = claim.issued_at <= now + DOUBT && now <= claim.live_until;
+                if passable && matches!(now_or_never(store.claim(claim, now)), Ok(ClaimOutcome::Fresh(_))) {
+                    *passed += 1;
+                }
+                prop_assert!(*passed <= 1, "{:?} passed twice", claim);
+            }
+        }
+    }
+}
