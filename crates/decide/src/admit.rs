@@ -1,0 +1,99 @@
+//! Fifth stage: what is remembered. One trip to the store, and only for an identity that is proven.
+//!
+//! A proof is claimed after its signature, `ath` and key binding have passed, so that garbage neither fills
+//! the store nor burns another's proof (G10). Revocation and limits belong here too, before and after replay.
+
+use exequatur_store::{Claim, ClaimOutcome, Claimed, ReplayKey};
+use exequatur_token::{Bound, VerifiedProof};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::authenticate::{NonceSeen, ask_for_nonce};
+use crate::check::Decider;
+use crate::denial::{Denial, Fault, Refusal};
+use crate::require::Required;
+use crate::trail::{ReplayFact, Trail};
+
+/// Evidence that this use is the first.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) required: Required,
+    _first_use: FirstUse,
+}
+
+/// Only [`admit`] makes it.
+#[derive(Debug)]
+enum FirstUse {
+    /// A bearer or certificate-bound token may be used again.
+    NoProof,
+    /// The store has claimed the proof.
+    Claimed(#[expect(dead_code, reason = "evidence: held, never read")] Claimed),
+}
+
+/// Claims the proof, if there is one.
+///
+/// # Errors
+/// [`Denial::Replayed`]; a request for a nonce where the store cannot know; [`Denial::ReplayBound`];
+/// a fault where the store does not answer: a proof that could not be claimed is not a new one.
+pub(crate) async fn admit(
+    required: Required,
+    decider: &Decider,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<Admitted, Refusal> {
+    let bound = &required.authenticated.bound;
+    let Some(proof) = bound.proof() else {
+        return Ok(Admitted { required, _first_use: FirstUse::NoProof });
+    };
+    let claim = claim_of(proof, bound, &required.authenticated.nonce, decider)?;
+    let outcome = decider.replay().claim(&claim, now).await.map_err(|error| {
+        trail.facts.replay = Some(ReplayFact::Unavailable);
+        Fault::Replay(error)
+    })?;
+    let (fact, end) = match outcome {
+        ClaimOutcome::Fresh(claimed) => {
+            trail.facts.replay = Some(ReplayFact::Fresh);
+            return Ok(Admitted { required, _first_use: FirstUse::Claimed(claimed) });
+        }
+        ClaimOutcome::Replayed => (ReplayFact::Replayed, Denial::Replayed.into()),
+        ClaimOutcome::Expired => {
+            (ReplayFact::Replayed, Denial::Proof(exequatur_token::ProofError::IatOutOfWindow).into())
+        }
+        ClaimOutcome::Doubtful { .. } => {
+            let authenticated = &required.authenticated;
+            let denial = ask_for_nonce(decider, &authenticated.request, proof, &authenticated.nonce, now).await?;
+            (ReplayFact::Doubtful, denial.into())
+        }
+        ClaimOutcome::Full(exequatur_store::Bound::Global) => (ReplayFact::Full, Fault::ReplayFull.into()),
+        ClaimOutcome::Full(limit) => (ReplayFact::Full, Denial::ReplayBound(limit).into()),
+    };
+    trail.facts.replay = Some(fact);
+    Err(end)
+}
+
+fn claim_of(proof: &VerifiedProof, bound: &Bound, nonce: &NonceSeen, decider: &Decider) -> Result<Claim, Refusal> {
+    let limits = decider.proof_limits();
+    let token = bound.token().token();
+    let tenant = format!("{}\u{0}{}", token.issuer_name(), token.tenant().unwrap_or_default());
+    let key = ReplayKey {
+        proof: half(&proof.jti_digest()).ok_or(Fault::Internal)?,
+        holder: half(proof.key().as_bytes()).ok_or(Fault::Internal)?,
+        tenant: half(&Sha256::digest(tenant.as_bytes())).ok_or(Fault::Internal)?,
+    };
+    let nonce_epoch = match nonce {
+        NonceSeen::Ours(nonce) => Some(nonce.epoch().0),
+        NonceSeen::Absent | NonceSeen::Foreign => None,
+    };
+    Ok(Claim {
+        key,
+        issued_at: proof.issued_at(),
+        live_until: proof.passable_until(limits),
+        nonce_epoch,
+        doubt_span: limits.doubt_span(),
+    })
+}
+
+/// 128 bits of a digest: a collision costs 2^64 proofs and refuses only the one who made it.
+fn half(digest: &[u8]) -> Option<[u8; 16]> {
+    digest.first_chunk::<16>().copied()
+}

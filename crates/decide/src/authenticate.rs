@@ -1,0 +1,198 @@
+//! Third stage: who asks. Token, then proof, then the binding of the two.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use exequatur_issuers::Issuer;
+use exequatur_token::{
+    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, TokenDigest,
+    TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
+};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::cache::MadeUnder;
+use crate::check::{Decider, NonceMode};
+use crate::credentials::Credentials;
+use crate::denial::{Denial, FreshNonce, Refusal};
+use crate::generation::Generation;
+use crate::require::sender;
+use crate::route::GuardedRequest;
+use crate::routes::CredentialHandling;
+use crate::trail::Trail;
+
+/// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    pub(crate) request: GuardedRequest,
+    pub(crate) bound: Bound,
+    /// A nonce of ours in the proof, whatever its age.
+    pub(crate) nonce: NonceSeen,
+    _verified: Verified,
+}
+
+/// What nonce the proof carried.
+#[derive(Debug)]
+pub(crate) enum NonceSeen {
+    /// None.
+    Absent,
+    /// One that we did not issue to this key for this origin.
+    Foreign,
+    /// One of ours.
+    Ours(VerifiedNonce),
+}
+
+/// Only [`authenticate`] makes it.
+#[derive(Debug)]
+struct Verified(());
+
+/// Verifies token, proof and binding.
+///
+/// # Errors
+/// Any denial about credentials, token, proof or binding; a fault where the issuer's keys are unknown.
+pub(crate) async fn authenticate(
+    request: GuardedRequest,
+    decider: &Decider,
+    generation: &Generation,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<Authenticated, Refusal> {
+    let credentials = request.presented.credentials.clone()?;
+    let (scheme, raw, raw_proof) = match &credentials {
+        Credentials::None => return Err(Denial::CredentialsMissing.into()),
+        Credentials::Bearer { token } => (Scheme::Bearer, token.as_str(), None),
+        Credentials::Dpop { token, proof } => (Scheme::Dpop, token.as_str(), Some(proof.as_str())),
+    };
+    let digest = TokenDigest::of(raw);
+    let token = current_token(&request, decider, generation, raw, digest, now, trail)?;
+    let proof = match raw_proof {
+        Some(raw_proof) => Some(verify_proof(raw_proof, &request, decider, digest, now)?),
+        None => None,
+    };
+    trail.facts.proof_key = proof.as_ref().map(VerifiedProof::key);
+    let nonce = match &proof {
+        Some(proof) => see_nonce(proof, &request, decider, now),
+        None => NonceSeen::Absent,
+    };
+    if let (Some(proof), NonceMode::Required { max_age }) = (&proof, decider.nonce_mode()) {
+        let young = match &nonce {
+            NonceSeen::Ours(nonce) => nonce.age(now).is_some_and(|age| age <= max_age),
+            NonceSeen::Absent | NonceSeen::Foreign => false,
+        };
+        if !young {
+            return Err(ask_for_nonce(decider, &request, proof, &nonce, now).await?.into());
+        }
+    }
+    let sent = PresentedSender { scheme, proof, certificate: request.presented.certificate.as_ref() };
+    let bound = bind(token, sent).map_err(Denial::Binding)?;
+    trail.facts.sender = Some(sender(&bound));
+    Ok(Authenticated { request, bound, nonce, _verified: Verified(()) })
+}
+
+/// The token, verified now or before, and current for the audience of this route.
+fn current_token(
+    request: &GuardedRequest,
+    decider: &Decider,
+    generation: &Generation,
+    raw: &str,
+    digest: TokenDigest,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<CurrentToken, Refusal> {
+    let unverified = UnverifiedToken::parse(raw).map_err(Denial::Token)?;
+    let issuer = decider.issuers().find(unverified.issuer()).ok_or(Denial::Token(TokenError::IssuerUnknown))?;
+    let keys = issuer.keys(now).map_err(crate::denial::Fault::Keys)?;
+    let under = MadeUnder { key_set: keys.id(), configuration: generation.configuration };
+    let cached = decider.cache().get(&digest, under);
+    trail.facts.token_cached = Some(cached.is_some());
+    let verified = match cached {
+        Some(token) => token,
+        None => {
+            let token = unverified.verify(issuer.profile(), &keys, now);
+            let token = Arc::new(token.map_err(|error| token_denial(issuer, error, now))?);
+            decider.cache().put(digest, under, Arc::clone(&token));
+            token
+        }
+    };
+    note_identity(&verified, trail);
+    let audience = match &request.guard.credentials {
+        CredentialHandling::Strip => request.protected.identifier.as_str(),
+        CredentialHandling::Forward { audience } => audience.as_str(),
+    };
+    Ok(verified.current(now, audience, issuer.profile()).map_err(Denial::Token)?)
+}
+
+/// An unknown key may be a rotation: the issuer's keys are fetched again, later and elsewhere (G16).
+fn token_denial(issuer: &Issuer, error: TokenError, now: Timestamp) -> Denial {
+    if error == TokenError::KeyUnknown {
+        issuer.unknown_key_seen(now);
+    }
+    Denial::Token(error)
+}
+
+fn verify_proof(
+    raw: &str,
+    request: &GuardedRequest,
+    decider: &Decider,
+    token: TokenDigest,
+    now: Timestamp,
+) -> Result<VerifiedProof, Denial> {
+    let expectation = ProofExpectation {
+        method: &request.presented.method,
+        target: &request.target,
+        token: &token,
+        limits: decider.proof_limits(),
+    };
+    Proof::verify(raw, &expectation, now).map_err(|error: ProofError| Denial::Proof(error))
+}
+
+fn see_nonce(proof: &VerifiedProof, request: &GuardedRequest, decider: &Decider, now: Timestamp) -> NonceSeen {
+    let Some(nonce) = proof.nonce() else { return NonceSeen::Absent };
+    let scope = NonceScope { origin: &request.protected.origin, key: proof.key() };
+    match decider.nonces().verify(nonce, &scope, now) {
+        Ok(nonce) => NonceSeen::Ours(nonce),
+        // Malformed, forged or of the future: not ours, and nothing is taken from it.
+        Err(_refused) => NonceSeen::Foreign,
+    }
+}
+
+/// The denial that hands out a nonce of the store's current epoch, for this key and origin.
+///
+/// # Errors
+/// A fault if the store does not know its epoch.
+pub(crate) async fn ask_for_nonce(
+    decider: &Decider,
+    request: &GuardedRequest,
+    proof: &VerifiedProof,
+    seen: &NonceSeen,
+    now: Timestamp,
+) -> Result<Denial, Refusal> {
+    let nonce = fresh_nonce(decider, request, proof, now).await?;
+    Ok(match seen {
+        NonceSeen::Absent => Denial::NonceRequired(nonce),
+        NonceSeen::Foreign | NonceSeen::Ours(_) => Denial::NonceInvalid(nonce),
+    })
+}
+
+pub(crate) async fn fresh_nonce(
+    decider: &Decider,
+    request: &GuardedRequest,
+    proof: &VerifiedProof,
+    now: Timestamp,
+) -> Result<FreshNonce, Refusal> {
+    let epoch = decider.replay().epoch(now).await.map_err(crate::denial::Fault::Replay)?;
+    let scope = NonceScope { origin: &request.protected.origin, key: proof.key() };
+    Ok(FreshNonce::new(decider.nonces().issue(&scope, exequatur_token::Epoch(epoch), now)))
+}
+
+fn note_identity(token: &VerifiedToken, trail: &mut Trail<'_>) {
+    let facts = &mut trail.facts;
+    facts.issuer = Some(token.issuer_name().to_string());
+    facts.agent = Some(token.agent().to_string());
+    facts.user = token.user().map(ToString::to_string);
+    facts.tenant = token.tenant().map(str::to_owned);
+    facts.actors = token.delegation().actors().iter().map(|actor| actor.subject().to_owned()).collect();
+    let digest = Sha256::digest(token.jti().as_bytes());
+    facts.token_id_digest = digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half));
+}

@@ -1,0 +1,62 @@
+//! Tokens whose signature was verified before.
+//!
+//! An entry names what it was made under: the issuer's key set, the configuration and the schema. Any other
+//! of these makes it a miss, so that a removed key, a changed claim mapping or a reload takes effect at once.
+//! Nothing that depends on the request is kept: expiry, audience, binding and revocation are judged at every
+//! use (G27). The key is a digest over the token as sent, so a re-encoded token is another entry.
+
+use std::sync::Arc;
+
+use exequatur_token::{KeySetId, TokenDigest, VerifiedToken};
+use quick_cache::sync::Cache;
+
+/// Most verified tokens kept. One is about 2 KiB; a token is at most 8 KiB.
+const DEFAULT_ENTRIES: usize = 10_000;
+
+/// Bounds of the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheConfig {
+    /// Most entries.
+    pub entries: usize,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { entries: DEFAULT_ENTRIES }
+    }
+}
+
+/// What a verified token was verified under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MadeUnder {
+    pub(crate) key_set: KeySetId,
+    /// Configuration and schema, as one digest of the generation.
+    pub(crate) configuration: [u8; 32],
+}
+
+/// Verified tokens by digest, bounded; which entry goes when it is full is the library's choice.
+#[derive(Debug)]
+pub struct TokenCache(Cache<TokenDigest, Entry>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    token: Arc<VerifiedToken>,
+    under: MadeUnder,
+}
+
+impl TokenCache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(config: CacheConfig) -> Self {
+        Self(Cache::new(config.entries))
+    }
+
+    pub(crate) fn get(&self, digest: &TokenDigest, under: MadeUnder) -> Option<Arc<VerifiedToken>> {
+        let entry = self.0.get(digest)?;
+        (entry.under == under).then_some(entry.token)
+    }
+
+    pub(crate) fn put(&self, digest: TokenDigest, under: MadeUnder, token: Arc<VerifiedToken>) {
+        self.0.insert(digest, Entry { token, under });
+    }
+}

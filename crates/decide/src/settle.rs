@@ -1,0 +1,81 @@
+//! Last stage: what goes with the permit. What is consumed once, or given back, belongs here too.
+
+use jiff::Timestamp;
+
+use crate::authenticate::fresh_nonce;
+use crate::authorize::Authorized;
+use crate::check::{Decider, NonceMode};
+use crate::denial::{FreshNonce, Refusal};
+use crate::route::PublicRequest;
+use crate::routes::CredentialHandling;
+
+/// A permit: only a request that went through every stage, or a public one, has it.
+#[derive(Debug)]
+pub struct Settled {
+    grant: Option<Grant>,
+    next_nonce: Option<FreshNonce>,
+}
+
+/// What the upstream may know of the caller.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The agent, scoped by its issuer.
+    pub agent: String,
+    /// The user, scoped by the issuer.
+    pub user: Option<String>,
+    /// The token's tenant.
+    pub tenant: Option<String>,
+    /// The token's scopes.
+    pub scopes: Vec<String>,
+    /// The actors, current one first.
+    pub delegation: Vec<String>,
+    /// Whether the caller's own credentials go on to the upstream.
+    pub credentials: CredentialHandling,
+}
+
+impl Settled {
+    /// The caller, or `None` on a public route.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        self.grant.as_ref()
+    }
+
+    /// The nonce for the caller's next proof, where nonces are on.
+    #[must_use]
+    pub fn next_nonce(&self) -> Option<&FreshNonce> {
+        self.next_nonce.as_ref()
+    }
+}
+
+/// A public route's permit carries nobody's name.
+pub(crate) fn settle_public(_request: PublicRequest) -> Settled {
+    Settled { grant: None, next_nonce: None }
+}
+
+/// The permit of a guarded route.
+///
+/// # Errors
+/// A fault if the store cannot name its epoch for the next nonce.
+pub(crate) async fn settle(
+    authorized: Authorized,
+    decider: &Decider,
+    now: Timestamp,
+) -> Result<Settled, Refusal> {
+    let authenticated = &authorized.admitted.required.authenticated;
+    let token = authenticated.bound.token().token();
+    let next_nonce = match (decider.nonce_mode(), authenticated.bound.proof()) {
+        (NonceMode::Required { .. }, Some(proof)) => {
+            Some(fresh_nonce(decider, &authenticated.request, proof, now).await?)
+        }
+        (NonceMode::Required { .. }, None) | (NonceMode::Off, _) => None,
+    };
+    let grant = Grant {
+        agent: token.agent().to_string(),
+        user: token.user().map(ToString::to_string),
+        tenant: token.tenant().map(str::to_owned),
+        scopes: token.scopes().iter().map(str::to_owned).collect(),
+        delegation: token.delegation().actors().iter().map(|actor| actor.subject().to_owned()).collect(),
+        credentials: authenticated.request.guard.credentials.clone(),
+    };
+    Ok(Settled { grant: Some(grant), next_nonce })
+}
