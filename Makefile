@@ -1,0 +1,38 @@
+.PHONY: help build tools envoy run demo test lint clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+build: ## Build the exequatur binary
+	cargo build --locked -p exequatur-cli
+
+tools: ## Install the pinned Envoy and the tests' authorization server
+	@tests/tools/envoy.sh
+	@tests/tools/node.sh
+
+envoy:
+	@tests/tools/envoy.sh
+
+run: build envoy ## Start Envoy, Exequatur and an upstream, and print requests to try by hand
+	cargo run --locked -q -p exequatur-tests --bin tour -- --stay
+
+demo: build envoy ## Send permitted and hostile requests through Envoy and show what became of each
+	cargo run --locked -q -p exequatur-tests --bin tour
+
+test: build tools ## Run every test, those through real Envoy too
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --locked --workspace; \
+	else \
+		cargo test --locked --workspace --lib --bins --tests; \
+	fi
+	cargo test --locked --workspace --doc
+	target/debug/exequatur policy test policies
+
+lint: ## Format, clippy, file names and the layering of the crates
+	cargo fmt --all --check
+	tests/tools/names.sh
+	python3 tests/tools/arrows.py
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+clean: ## Remove what was built and installed here
+	rm -rf target .tools tests/authorization-server/node_modules
