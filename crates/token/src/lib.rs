@@ -1,1 +1,52 @@
-//! placeholder
+//! Who asks: access tokens, DPoP proofs, sender constraints and delegation.
+//!
+//! Everything here is pure: bytes, keys and `now` go in, evidence or an error comes out. A check returns a
+//! type with private fields ([`VerifiedToken`], [`CurrentToken`], [`VerifiedProof`], [`Bound`]) that only
+//! that check can make, so a later step that takes the type cannot be reached without it.
+//!
+//! Text is refused before it is interpreted: sizes, then syntax, then claims, then signatures. There is
+//! one parser per syntax, and the bytes that were parsed are the bytes that were signed.
+#![deny(clippy::arithmetic_side_effects)]
+
+mod access;
+mod algorithm;
+pub mod base64url;
+mod binding;
+mod certificate;
+mod claims;
+mod confirmation;
+mod delegation;
+mod digest;
+mod htu;
+mod issuer;
+pub mod json;
+mod jws;
+mod key;
+mod key_set;
+mod nonce;
+mod numeric_date;
+mod proof;
+mod scopes;
+#[cfg(test)]
+mod testing;
+
+pub use access::{
+    CurrentToken, MAX_ISSUED_AHEAD, MAX_TOKEN_BYTES, TokenError, UnverifiedToken, VerifiedToken,
+};
+pub use algorithm::Algorithm;
+pub use binding::{BindingError, Bound, Constraint, Presented, Scheme, bind};
+pub use certificate::{CertificateError, ClientCertificate};
+pub use claims::Claim;
+pub use confirmation::{BindingUnsupported, Confirmation};
+pub use delegation::{Actor, Delegation, DelegationError, MAX_DELEGATION_DEPTH};
+pub use digest::{CertificateThumbprint, DigestError, Thumbprint, TokenDigest};
+pub use htu::{HtuError, Origin, TargetUri};
+pub use issuer::{
+    ClaimNames, IdError, IssuerName, IssuerNameError, IssuerProfile, MAX_LEEWAY, ProfileProblem, ScopedId,
+};
+pub use jws::{CompactJws, JwsError, JwsLimits};
+pub use key::{KeyError, PublicKey, SignatureError, SignatureVerified};
+pub use key_set::{KeySet, KeySetError, KeySetId, SkipReason, SkippedKey};
+pub use nonce::{Epoch, NonceError, NonceScope, NonceSecret, NonceSecretError, Nonces, VerifiedNonce};
+pub use proof::{MalformedProof, Proof, ProofError, ProofExpectation, ProofLimits, VerifiedProof};
+pub use scopes::{Scopes, ScopesError};

@@ -1,0 +1,140 @@
+//! The compact serialisation of a JWS (RFC 7515 §7.1) whose payload is a JSON object.
+
+use crate::base64url;
+use crate::json::{self, JsonError, Object, Value};
+
+/// What a JWS may cost at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JwsLimits {
+    /// Length of the whole text in bytes.
+    pub bytes: usize,
+    /// Length of the decoded header in bytes.
+    pub header_bytes: usize,
+    /// Nesting of header and payload, each.
+    pub depth: usize,
+    /// Members of any one object.
+    pub members: usize,
+}
+
+/// A well-formed compact JWS, nothing of which has been verified.
+#[derive(Debug)]
+pub struct CompactJws<'a> {
+    header: Object,
+    payload: Object,
+    signing_input: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> CompactJws<'a> {
+    /// Reads `raw`: three non-empty parts of canonical base64url, header and payload strict JSON objects.
+    ///
+    /// # Errors
+    /// [`JwsError`]. `crit` is refused whatever it lists, since no extension is understood (RFC 7515
+    /// §4.1.11, J08), and so is `b64`, with which the signed bytes would be others than the parsed ones.
+    pub fn parse(raw: &'a str, limits: &JwsLimits) -> Result<Self, JwsError> {
+        if raw.len() > limits.bytes {
+            return Err(JwsError::TooLarge);
+        }
+        let (header, payload, signature) = three_parts(raw)?;
+        if header.len() > base64url::encoded_len(limits.header_bytes) {
+            return Err(JwsError::HeaderTooLarge);
+        }
+        let header = object(header, limits, JwsError::Header)?;
+        if header.contains("crit") || header.contains("b64") {
+            return Err(JwsError::CritUnsupported);
+        }
+        let payload = object(payload, limits, JwsError::Payload)?;
+        base64url::decode(signature).or(Err(JwsError::Base64))?;
+        let (signing_input, _) = raw.rsplit_once('.').ok_or(JwsError::Parts)?;
+        Ok(Self { header, payload, signing_input, signature })
+    }
+
+    /// The protected header.
+    #[must_use]
+    pub fn header(&self) -> &Object {
+        &self.header
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &Object {
+        &self.payload
+    }
+
+    /// The signed text: header and payload as sent.
+    #[must_use]
+    pub fn signing_input(&self) -> &'a str {
+        self.signing_input
+    }
+
+    /// The signature as sent, in canonical base64url.
+    #[must_use]
+    pub fn signature(&self) -> &'a str {
+        self.signature
+    }
+}
+
+fn three_parts(raw: &str) -> Result<(&str, &str, &str), JwsError> {
+    let mut parts = raw.split('.');
+    let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(JwsError::Parts);
+    };
+    match parts.count() {
+        0 => {}
+        2 => return Err(JwsError::Encrypted),
+        _ => return Err(JwsError::Parts),
+    }
+    if header.is_empty() || payload.is_empty() || signature.is_empty() {
+        return Err(JwsError::EmptyPart);
+    }
+    Ok((header, payload, signature))
+}
+
+fn object(part: &str, limits: &JwsLimits, error: fn(JsonError) -> JwsError) -> Result<Object, JwsError> {
+    let bytes = base64url::decode(part).or(Err(JwsError::Base64))?;
+    let limits = json::Limits { bytes: limits.bytes, depth: limits.depth, members: limits.members };
+    match json::parse(&bytes, limits).map_err(error)? {
+        Value::Object(object) => Ok(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(JwsError::NotAnObject)
+        }
+    }
+}
+
+/// Why a text is no acceptable JWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JwsError {
+    /// Longer than [`JwsLimits::bytes`].
+    #[error("too large")]
+    TooLarge,
+    /// The header is longer than [`JwsLimits::header_bytes`].
+    #[error("header too large")]
+    HeaderTooLarge,
+    /// Not three parts.
+    #[error("not three parts")]
+    Parts,
+    /// Five parts: an encrypted token (JWE), which is not supported (J13).
+    #[error("encrypted")]
+    Encrypted,
+    /// A part is empty.
+    #[error("empty part")]
+    EmptyPart,
+    /// A part is not canonical unpadded base64url.
+    #[error("part is not canonical base64url")]
+    Base64,
+    /// The header is not strict JSON.
+    #[error("header: {0}")]
+    Header(JsonError),
+    /// The payload is not strict JSON.
+    #[error("payload: {0}")]
+    Payload(JsonError),
+    /// Header or payload is JSON, but not an object.
+    #[error("not a json object")]
+    NotAnObject,
+    /// `kid` is not a string of 1 to 256 bytes (J15).
+    #[error("key id malformed")]
+    KeyId,
+    /// The header has `crit` or `b64`.
+    #[error("critical header not understood")]
+    CritUnsupported,
+}

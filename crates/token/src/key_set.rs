@@ -1,0 +1,206 @@
+//! An issuer's key set (RFC 7517 §5): the keys that can be used, and the choice of those to try.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::json::{self, JsonError, Object, Value};
+use crate::key::{KeyError, PublicKey};
+use crate::{Algorithm, base64url};
+
+/// Largest key set that is read.
+const MAX_BYTES: usize = 1024 * 1024;
+/// Most keys in a set, usable or not.
+const MAX_KEYS: usize = 256;
+/// Most signatures verified for one token (J16): verifying is what costs.
+const MAX_TRIES: usize = 4;
+/// Longest key id (J15).
+const MAX_KEY_ID_BYTES: usize = 256;
+/// Certificates' chains and vendors' extensions stay well below.
+const MAX_DEPTH: usize = 16;
+const MAX_MEMBERS: usize = 128;
+
+/// The usable keys of one issuer.
+#[derive(Debug, Clone)]
+pub struct KeySet {
+    // INVARIANT: not empty.
+    keys: Vec<NamedKey>,
+    skipped: Vec<SkippedKey>,
+    id: KeySetId,
+}
+
+#[derive(Debug, Clone)]
+struct NamedKey {
+    id: Option<String>,
+    key: PublicKey,
+}
+
+impl KeySet {
+    /// Reads a JWKS of at most 1 MiB and 256 keys. Keys that cannot be used are skipped and reported by
+    /// [`Self::skipped`], so that one key of a new kind does not stop the others (J18).
+    ///
+    /// # Errors
+    /// [`KeySetError`]; a set without a usable key is an error.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeySetError> {
+        let limits = json::Limits { bytes: MAX_BYTES, depth: MAX_DEPTH, members: MAX_MEMBERS };
+        let document = json::parse(bytes, limits)?;
+        let entries = document
+            .as_object()
+            .and_then(|object| object.get("keys"))
+            .and_then(Value::as_array)
+            .ok_or(KeySetError::NotAKeySet)?;
+        if entries.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys);
+        }
+        let mut keys = Vec::new();
+        let mut skipped = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            match NamedKey::from_value(entry) {
+                Ok(key) => keys.push(key),
+                Err(reason) => skipped.push(SkippedKey { index, reason }),
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeySetError::NoUsableKey);
+        }
+        let id = KeySetId::of(&keys);
+        Ok(Self { keys, skipped, id })
+    }
+
+    /// Names the usable content: equal exactly if the same keys can be used under the same ids, whatever
+    /// their order.
+    #[must_use]
+    pub const fn id(&self) -> KeySetId {
+        self.id
+    }
+
+    /// How many keys can be used; at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a key set is never empty")]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The keys that cannot be used, in order.
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedKey] {
+        &self.skipped
+    }
+
+    /// The keys to try for a token, at most four: those of its algorithm and, if it names a key, with that
+    /// id. Keys may share an id (J16).
+    pub fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &PublicKey> {
+        self.keys
+            .iter()
+            .filter(move |named| key_id.is_none() || named.id.as_deref() == key_id)
+            .map(|named| &named.key)
+            .filter(move |key| key.algorithm() == algorithm)
+            .take(MAX_TRIES)
+    }
+}
+
+impl NamedKey {
+    fn from_value(entry: &Value) -> Result<Self, SkipReason> {
+        let jwk = entry.as_object().ok_or(SkipReason::NotAnObject)?;
+        let id = key_id(jwk).or(Err(SkipReason::KeyId))?;
+        Ok(Self { id: id.map(ToOwned::to_owned), key: PublicKey::from_jwk(jwk)? })
+    }
+}
+
+/// The `kid` of a key or of a header: absent, or a string of 1 to 256 bytes.
+pub(crate) fn key_id(object: &Object) -> Result<Option<&str>, KeyIdInvalid> {
+    match object.get("kid").map(Value::as_str) {
+        None => Ok(None),
+        Some(Some(id)) if (1..=MAX_KEY_ID_BYTES).contains(&id.len()) => Ok(Some(id)),
+        Some(_) => Err(KeyIdInvalid),
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct KeyIdInvalid;
+
+/// SHA-256 over the usable keys of a set: what a cached token names as the keys it was verified with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeySetId([u8; 32]);
+
+impl KeySetId {
+    fn of(keys: &[NamedKey]) -> Self {
+        // A thumbprint fixes key type and curve, hence the algorithm. Its text has a fixed length, so the
+        // first 44 characters cannot run into a key id.
+        let mut entries: Vec<String> = keys
+            .iter()
+            .map(|named| match &named.id {
+                Some(id) => format!("{}={id}", named.key.thumbprint()),
+                None => format!("{}-", named.key.thumbprint()),
+            })
+            .collect();
+        entries.sort_unstable();
+        entries.dedup();
+        let mut hash = Sha256::new();
+        for entry in entries {
+            hash.update(Sha256::digest(entry.as_bytes()));
+        }
+        Self(hash.finalize().into())
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeySetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base64url::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for KeySetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A key of the set that is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkippedKey {
+    /// Its position in the set, from 0.
+    pub index: usize,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a key of a set is not used (J17, J18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SkipReason {
+    /// Not a JSON object.
+    #[error("not an object")]
+    NotAnObject,
+    /// `kid` is not a string of 1 to 256 bytes.
+    #[error("key id malformed")]
+    KeyId,
+    /// The key itself was refused.
+    #[error("{0}")]
+    Key(#[from] KeyError),
+}
+
+/// Why a document is no usable key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Not strict JSON of at most 1 MiB.
+    #[error("key set: {0}")]
+    Json(#[from] JsonError),
+    /// No object with an array `keys`.
+    #[error("not a json web key set")]
+    NotAKeySet,
+    /// More than 256 keys.
+    #[error("too many keys")]
+    TooManyKeys,
+    /// No key that can be used.
+    #[error("no usable key")]
+    NoUsableKey,
+}
+
+#[cfg(test)]
+mod tests;
