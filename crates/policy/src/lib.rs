@@ -1,1 +1,29 @@
-//! placeholder
+//! What is permitted: schema, policies, decisions and policy tests, all in Cedar.
+//!
+//! A [`PolicyFolder`] is read once ([`PolicyFolder::read`] is the only file access), becomes a
+//! validated [`PolicySet`], and answers [`Question`]s. Everything is pure and synchronous: `now` is
+//! part of the question. Where a policy fails, the answer is a [`PolicyFault`] and never a permit.
+
+mod base;
+mod check;
+mod decide;
+mod entities;
+mod parse;
+mod problem;
+mod question;
+mod schema;
+mod set;
+mod shape;
+mod slice;
+mod source;
+mod test_suite;
+
+pub use base::{BASE_SCHEMA, BASE_SCHEMA_VERSION};
+pub use check::RouteMisfit;
+pub use decide::{Answer, Permitted, PolicyFault, QuestionMisfit};
+pub use problem::{Colour, Problem, Problems};
+pub use question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact, SenderConstraint};
+pub use set::PolicySet;
+pub use shape::{AttributeKind, EntityKind};
+pub use source::{Limits, PolicyFolder, Source};
+pub use test_suite::{CaseResult, Outcome, Verdict, never_determining, run};

@@ -1,0 +1,134 @@
+use std::sync::Arc;
+
+use cedar_policy::{Decision, Request};
+
+use crate::entities::Asked;
+use crate::question::Question;
+use crate::set::PolicySet;
+
+/// What the policies say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// At least one `permit` holds and no `forbid`.
+    Permit(Permitted),
+    /// At least one `forbid` holds.
+    Forbid {
+        /// The `forbid` policies that hold, sorted.
+        policies: Vec<Arc<str>>,
+    },
+    /// Nothing holds.
+    NoPermit,
+}
+
+/// Evidence that a policy set permitted something; made by [`PolicySet::decide`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permitted {
+    policies: Vec<Arc<str>>,
+}
+
+impl Permitted {
+    /// The `permit` policies that hold, sorted. Never empty.
+    pub fn policies(&self) -> &[Arc<str>] {
+        &self.policies
+    }
+}
+
+impl Answer {
+    /// The ids of the policies that made the answer what it is, sorted; none for
+    /// [`Answer::NoPermit`].
+    pub fn policies(&self) -> &[Arc<str>] {
+        match self {
+            Self::Permit(permitted) => permitted.policies(),
+            Self::Forbid { policies } => policies,
+            Self::NoPermit => &[],
+        }
+    }
+}
+
+/// No answer could be had. Never to be read as a permit, and not the caller's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyFault {
+    /// Policies failed while they were evaluated. Cedar would pass them over, and with them perhaps
+    /// the `forbid` that mattered.
+    #[error("{} of the policies failed in evaluation", policies.len())]
+    Evaluation {
+        /// The failed policies, sorted.
+        policies: Vec<Arc<str>>,
+    },
+    /// The question does not fit the schema: the route and the policies do not belong together.
+    #[error("the question does not fit the schema: {0}")]
+    Question(#[from] QuestionMisfit),
+}
+
+/// How a question fails to fit the schema. Names are those of the schema or of the route, never
+/// values of the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionMisfit {
+    /// The schema has no such action.
+    #[error("unknown action")]
+    ActionUnknown,
+    /// The action does not apply to this resource type.
+    #[error("the action does not apply to this resource type")]
+    ResourceUnknown,
+    /// The resource type is enumerated, and this is none of its ids.
+    #[error("the resource type has no entity of this id")]
+    ResourceId,
+    /// The resource type declares no such attribute (or it is `tenant`, which has its own place).
+    #[error("unknown attribute `{0}`")]
+    AttributeUnknown(String),
+    /// A required attribute has no value.
+    #[error("attribute `{0}` is missing")]
+    AttributeMissing(String),
+    /// An attribute's value is of another type than the schema says.
+    #[error("attribute `{0}` has a value of another type")]
+    AttributeType(String),
+    /// An attribute has two values.
+    #[error("attribute `{0}` is given twice")]
+    AttributeTwice(String),
+    /// Agent, user and resource contradict each other: one entity, two sets of attributes.
+    #[error("one entity is described in two ways")]
+    EntityTwice,
+    /// A value that Cedar cannot represent, for example an instant before the year 0.
+    #[error("a value is out of range")]
+    Value,
+}
+
+impl PolicySet {
+    /// Decides. Pure: the same set and question always give the same answer.
+    ///
+    /// # Errors
+    /// If a policy fails, whatever the others say, and if the question does not fit the schema.
+    pub fn decide(&self, question: &Question<'_>) -> Result<Answer, PolicyFault> {
+        let action = self.slices.action(question.action).ok_or(QuestionMisfit::ActionUnknown)?;
+        let slice = action.on(question.resource.kind).ok_or(QuestionMisfit::ResourceUnknown)?;
+        let asked = Asked::new(&self.types, question, action, slice)?;
+        let request =
+            Request::new(asked.principal, action.uid.clone(), asked.resource.clone(), asked.context, None)
+                .map_err(|_error| QuestionMisfit::Value)?;
+
+        let mut permits = Vec::new();
+        let mut forbids = Vec::new();
+        let mut failed = Vec::new();
+        for set in slice.sets(&asked.resource, asked.tenant.as_ref()) {
+            let response = self.authorizer.is_authorized(&request, set, &asked.entities);
+            let reasons = response.diagnostics().reason().map(|id| self.id(id));
+            match response.decision() {
+                Decision::Allow => permits.extend(reasons),
+                Decision::Deny => forbids.extend(reasons),
+            }
+            failed.extend(response.diagnostics().errors().map(|error| match error {
+                cedar_policy::AuthorizationError::PolicyEvaluationError(error) => self.id(error.policy_id()),
+            }));
+        }
+        for ids in [&mut permits, &mut forbids, &mut failed] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        match (failed.is_empty(), forbids.is_empty(), permits.is_empty()) {
+            (false, _, _) => Err(PolicyFault::Evaluation { policies: failed }),
+            (true, false, _) => Ok(Answer::Forbid { policies: forbids }),
+            (true, true, false) => Ok(Answer::Permit(Permitted { policies: permits })),
+            (true, true, true) => Ok(Answer::NoPermit),
+        }
+    }
+}

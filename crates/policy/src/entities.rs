@@ -1,0 +1,184 @@
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+
+use crate::base;
+use crate::decide::{PolicyFault, QuestionMisfit};
+use crate::question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact};
+use crate::shape::{Attribute, AttributeKind, ResourceType};
+use crate::slice::{ActionSlices, Slice};
+
+/// The entity types of the base schema, parsed once.
+#[derive(Debug, Clone)]
+pub(crate) struct BaseTypes {
+    agent: EntityTypeName,
+    user: EntityTypeName,
+    tenant: EntityTypeName,
+}
+
+impl BaseTypes {
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self {
+            agent: base::AGENT.parse().ok()?,
+            user: base::USER.parse().ok()?,
+            tenant: base::TENANT.parse().ok()?,
+        })
+    }
+}
+
+/// A question in Cedar's terms. Conforms to the schema by construction, so that Cedar need not check
+/// it again for each decision.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) principal: EntityUid,
+    pub(crate) resource: EntityUid,
+    /// The resource's parent.
+    pub(crate) tenant: Option<EntityUid>,
+    pub(crate) context: Context,
+    pub(crate) entities: Entities,
+}
+
+impl Asked {
+    pub(crate) fn new(
+        types: &BaseTypes,
+        question: &Question<'_>,
+        action: &ActionSlices,
+        slice: &Slice,
+    ) -> Result<Self, PolicyFault> {
+        let shape = &slice.resource;
+        let principal = uid(&types.agent, question.agent.id);
+        let user = question.user.map(|user| (uid(&types.user, user.id), user));
+        let resource = resource_uid(shape, &question.resource)?;
+        let owner = question.resource.tenant.map(|tenant| uid(&types.tenant, tenant));
+        let attributes = attributes(shape, &question.resource, owner.as_ref())?;
+        let tenant = owner.filter(|_| shape.in_tenant);
+
+        let mut all = vec![
+            person(types, principal.clone(), &question.agent)?,
+            entity(resource.clone(), attributes, tenant.clone())?,
+            action.entity.clone(),
+        ];
+        if let Some((uid, user)) = &user {
+            all.push(person(types, uid.clone(), user)?);
+        }
+        let token_tenant = question.tenant.map(|tenant| uid(&types.tenant, tenant));
+        let context = context(&question.context, user.map(|(uid, _)| uid), token_tenant)?;
+        let entities = Entities::from_entities(all, None).map_err(|_error| QuestionMisfit::EntityTwice)?;
+        Ok(Self { principal, resource, tenant, context, entities })
+    }
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+fn resource_uid(shape: &ResourceType, resource: &ResourceFact<'_>) -> Result<EntityUid, QuestionMisfit> {
+    match &shape.ids {
+        Some(ids) if !ids.contains(resource.id) => Err(QuestionMisfit::ResourceId),
+        Some(_) | None => Ok(uid(&shape.name, resource.id)),
+    }
+}
+
+fn person(types: &BaseTypes, own: EntityUid, facts: &Principal<'_>) -> Result<Entity, PolicyFault> {
+    let tenant = facts.tenant.map(|tenant| uid(&types.tenant, tenant));
+    let issuer = ("issuer".to_owned(), RestrictedExpression::new_string(facts.issuer.to_owned()));
+    let of_tenant =
+        tenant.clone().map(|tenant| ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant)));
+    entity(own, std::iter::once(issuer).chain(of_tenant).collect(), tenant)
+}
+
+fn entity(
+    own: EntityUid,
+    attributes: HashMap<String, RestrictedExpression>,
+    parent: Option<EntityUid>,
+) -> Result<Entity, PolicyFault> {
+    let parents: HashSet<EntityUid> = parent.into_iter().collect();
+    Entity::new(own, attributes, parents).map_err(|_error| QuestionMisfit::Value.into())
+}
+
+fn attributes(
+    shape: &ResourceType,
+    resource: &ResourceFact<'_>,
+    tenant: Option<&EntityUid>,
+) -> Result<HashMap<String, RestrictedExpression>, QuestionMisfit> {
+    let mut converted = HashMap::with_capacity(shape.attributes.len());
+    for (name, value) in &resource.attributes {
+        let declared = shape.attributes.get(name).filter(|_| name != "tenant");
+        let Some(declared) = declared else { return Err(QuestionMisfit::AttributeUnknown(name.clone())) };
+        let value = expression(declared, value).ok_or_else(|| QuestionMisfit::AttributeType(name.clone()))?;
+        if converted.insert(name.clone(), value).is_some() {
+            return Err(QuestionMisfit::AttributeTwice(name.clone()));
+        }
+    }
+    if let (Some(tenant), true) = (tenant, shape.attributes.contains_key("tenant")) {
+        converted.insert("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant.clone()));
+    }
+    let missing = shape.attributes.iter().find(|(name, it)| it.required && !converted.contains_key(*name));
+    match missing {
+        Some((name, _)) => Err(QuestionMisfit::AttributeMissing(name.clone())),
+        None => Ok(converted),
+    }
+}
+
+fn expression(declared: &Attribute, value: &AttributeValue) -> Option<RestrictedExpression> {
+    typed(declared.kind.as_ref()?, value)
+}
+
+fn typed(kind: &AttributeKind, value: &AttributeValue) -> Option<RestrictedExpression> {
+    match (kind, value) {
+        (AttributeKind::String, AttributeValue::String(text)) => {
+            Some(RestrictedExpression::new_string(text.clone()))
+        }
+        (AttributeKind::Long, AttributeValue::Long(number)) => Some(RestrictedExpression::new_long(*number)),
+        (AttributeKind::Bool, AttributeValue::Bool(flag)) => Some(RestrictedExpression::new_bool(*flag)),
+        (AttributeKind::Set(element), AttributeValue::Set(values)) => {
+            let values: Option<Vec<_>> = values.iter().map(|value| typed(element, value)).collect();
+            Some(RestrictedExpression::new_set(values?))
+        }
+        (AttributeKind::Entity(declared), AttributeValue::Entity { kind, id }) if declared.name() == kind => {
+            Some(RestrictedExpression::new_entity_uid(declared.entity(id)?))
+        }
+        (
+            AttributeKind::String
+            | AttributeKind::Long
+            | AttributeKind::Bool
+            | AttributeKind::Set(_)
+            | AttributeKind::Entity(_),
+            _,
+        ) => None,
+    }
+}
+
+fn context(
+    facts: &ContextFacts<'_>,
+    user: Option<EntityUid>,
+    tenant: Option<EntityUid>,
+) -> Result<Context, PolicyFault> {
+    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    let long = RestrictedExpression::new_long;
+    let scopes = RestrictedExpression::new_set(facts.scopes.iter().map(|scope| text(scope)));
+    let token = record([("age", long(facts.token_age_s)), ("remaining", long(facts.token_remaining_s))])?;
+    let depth = ("depth", long(facts.delegation_depth));
+    let delegation = record(std::iter::once(depth).chain(facts.actor.map(|actor| ("actor", text(actor)))))?;
+    let now = facts.now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    let always = [
+        ("now", RestrictedExpression::new_datetime(now)),
+        ("scopes", scopes),
+        ("sender_constraint", text(facts.sender_constraint.as_str())),
+        ("method", text(facts.method)),
+        ("route", text(facts.route)),
+        ("token", token),
+        ("delegation", delegation),
+    ];
+    let user = user.map(|user| ("user", RestrictedExpression::new_entity_uid(user)));
+    let tenant = tenant.map(|tenant| ("tenant", RestrictedExpression::new_entity_uid(tenant)));
+    let pairs = always.into_iter().chain(user).chain(tenant).map(|(name, value)| (name.to_owned(), value));
+    Context::from_pairs(pairs).map_err(|_error| QuestionMisfit::Value.into())
+}
+
+fn record(
+    fields: impl IntoIterator<Item = (&'static str, RestrictedExpression)>,
+) -> Result<RestrictedExpression, PolicyFault> {
+    RestrictedExpression::new_record(fields.into_iter().map(|(name, value)| (name.to_owned(), value)))
+        .map_err(|_error| QuestionMisfit::Value.into())
+}

@@ -1,0 +1,119 @@
+use jiff::Timestamp;
+
+/// What a policy set is asked: may this agent do this, here and now? Facts only; how they came about
+/// (tokens, headers, routes) is not its business.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question<'a> {
+    /// Who calls.
+    pub agent: Principal<'a>,
+    /// On whose behalf, if on anybody's.
+    pub user: Option<Principal<'a>>,
+    /// The tenant that the token is for.
+    pub tenant: Option<&'a str>,
+    /// The action: its id if it has no namespace (`ReadDocument`), else its full name
+    /// (`Files::Action::"Read"`).
+    pub action: &'a str,
+    /// What it is done to.
+    pub resource: ResourceFact<'a>,
+    /// The circumstances.
+    pub context: ContextFacts<'a>,
+}
+
+/// An agent or a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Principal<'a> {
+    /// `<issuer name>:<claim>`.
+    pub id: &'a str,
+    /// The configured name of the issuer.
+    pub issuer: &'a str,
+    /// The tenant that it belongs to.
+    pub tenant: Option<&'a str>,
+}
+
+/// What the request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceFact<'a> {
+    /// The resource type as the schema names it.
+    pub kind: &'a str,
+    /// The id within its type. Ids of two tenants must not collide: a policy that names a resource
+    /// sees this id alone.
+    pub id: &'a str,
+    /// The tenant that it belongs to: fills the attribute `tenant` if the type declares one, and is
+    /// its parent if the type is declared `in [Exequatur::Tenant]`.
+    pub tenant: Option<&'a str>,
+    /// All other attributes; each name once, never `tenant`.
+    pub attributes: Vec<(String, AttributeValue)>,
+}
+
+/// The value of a resource's attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributeValue {
+    /// `String`.
+    String(String),
+    /// `Long`.
+    Long(i64),
+    /// `Bool`.
+    Bool(bool),
+    /// `Set<…>`.
+    Set(Vec<Self>),
+    /// A reference to an entity.
+    Entity {
+        /// Its type, as the schema names it.
+        kind: String,
+        /// Its id.
+        id: String,
+    },
+}
+
+/// What ties the token to its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SenderConstraint {
+    /// Nothing.
+    Bearer,
+    /// A DPoP proof (RFC 9449).
+    Dpop,
+    /// A client certificate (RFC 8705).
+    Mtls,
+    /// Both.
+    DpopMtls,
+}
+
+impl SenderConstraint {
+    /// As policies spell it, in `context.sender_constraint`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Dpop => "dpop",
+            Self::Mtls => "mtls",
+            Self::DpopMtls => "dpop_mtls",
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Bearer, Self::Dpop, Self::Mtls, Self::DpopMtls].into_iter().find(|each| each.as_str() == text)
+    }
+}
+
+/// The circumstances of a request, as `Exequatur::Context` of the base schema describes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextFacts<'a> {
+    /// The instant of the decision.
+    pub now: Timestamp,
+    /// The token's scopes.
+    pub scopes: Vec<&'a str>,
+    /// What ties the token to its holder.
+    pub sender_constraint: SenderConstraint,
+    /// The HTTP method in upper case.
+    pub method: &'a str,
+    /// The route's name.
+    pub route: &'a str,
+    /// Seconds since the token was issued, 0 or more.
+    pub token_age_s: i64,
+    /// Seconds until the token expires, 0 or more.
+    pub token_remaining_s: i64,
+    /// How many actors the delegation chain has.
+    pub delegation_depth: i64,
+    /// The actor that acts now, if the chain has any.
+    pub actor: Option<&'a str>,
+}

@@ -1,0 +1,152 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use cedar_policy::{
+    ActionConstraint, Entity, EntityTypeName, EntityUid, Policy, PolicySet as CedarSet, ResourceConstraint,
+};
+
+use crate::problem::{Problem, Problems};
+use crate::schema::MergedSchema;
+use crate::shape::ResourceType;
+
+/// The policies that can matter to a question, found by its action and resource.
+///
+/// Cedar evaluates every policy of the set that it is given, about a microsecond for each, even where
+/// the scope cannot match. So the scopes are compared once, at load. Leaving a policy out is sound
+/// only because a resource has no ancestor but its tenant (see [`crate::Question`]).
+#[derive(Debug)]
+pub(crate) struct Slices {
+    actions: HashMap<String, ActionSlices>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ActionSlices {
+    pub(crate) uid: EntityUid,
+    /// The action with the groups that it is in.
+    pub(crate) entity: Entity,
+    kinds: HashMap<String, Slice>,
+}
+
+/// The policies for one action on one resource type.
+#[derive(Debug)]
+pub(crate) struct Slice {
+    pub(crate) resource: Arc<ResourceType>,
+    general: CedarSet,
+    /// Policies whose scope says `resource == …` or `resource in …`.
+    named: HashMap<EntityUid, CedarSet>,
+}
+
+impl Slices {
+    pub(crate) fn build<'p>(
+        schema: &MergedSchema,
+        policies: impl Iterator<Item = &'p Policy>,
+    ) -> Result<Self, Problems> {
+        let mut slices = Self::empty(schema)?;
+        for policy in policies {
+            for action in slices.actions.values_mut().filter(|action| action.concerns(policy)) {
+                for slice in action.kinds.values_mut() {
+                    slice.add(policy)?;
+                }
+            }
+        }
+        Ok(slices)
+    }
+
+    fn empty(schema: &MergedSchema) -> Result<Self, Problems> {
+        let entities = schema
+            .cedar
+            .action_entities()
+            .map_err(|error| Problems::of(vec![Problem::of_file("schema", error.to_string())]))?;
+        let resources: BTreeMap<&str, Arc<ResourceType>> = schema
+            .resources
+            .iter()
+            .map(|(name, resource)| (name.as_str(), Arc::new(resource.clone())))
+            .collect();
+        let mut actions = HashMap::new();
+        for action in &schema.actions {
+            let kinds = action.resources.iter().filter_map(|kind| {
+                let resource = resources.get(kind.as_str())?;
+                Some((kind.clone(), Slice::empty(Arc::clone(resource))))
+            });
+            let entity =
+                entities.get(&action.uid).cloned().unwrap_or_else(|| Entity::with_uid(action.uid.clone()));
+            let slices = ActionSlices { uid: action.uid.clone(), entity, kinds: kinds.collect() };
+            actions.insert(action.name.clone(), slices);
+        }
+        Ok(Self { actions })
+    }
+
+    pub(crate) fn action(&self, name: &str) -> Option<&ActionSlices> {
+        self.actions.get(name)
+    }
+
+    pub(crate) fn action_names(&self) -> impl Iterator<Item = &str> {
+        self.actions.keys().map(String::as_str)
+    }
+}
+
+impl ActionSlices {
+    pub(crate) fn on(&self, kind: &str) -> Option<&Slice> {
+        self.kinds.get(kind)
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
+    fn concerns(&self, policy: &Policy) -> bool {
+        match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(action) => action == self.uid,
+            ActionConstraint::In(actions) => actions.iter().any(|action| self.is_in(action)),
+        }
+    }
+
+    fn is_in(&self, group: &EntityUid) -> bool {
+        *group == self.uid || self.entity.as_ref().is_descendant_of(group.as_ref())
+    }
+}
+
+impl Slice {
+    fn empty(resource: Arc<ResourceType>) -> Self {
+        Self { resource, general: CedarSet::new(), named: HashMap::new() }
+    }
+
+    /// The sets to evaluate for a resource: those that name it, those that name its tenant, the rest.
+    /// No policy is in two of them.
+    pub(crate) fn sets<'s>(
+        &'s self,
+        resource: &EntityUid,
+        tenant: Option<&EntityUid>,
+    ) -> impl Iterator<Item = &'s CedarSet> {
+        let named = self.named.get(resource);
+        let tenant = tenant.filter(|tenant| *tenant != resource).and_then(|tenant| self.named.get(tenant));
+        std::iter::once(&self.general).chain(named).chain(tenant)
+    }
+
+    fn add(&mut self, policy: &Policy) -> Result<(), Problems> {
+        let fits = |kind: &EntityTypeName| *kind == self.resource.name;
+        let named = match policy.resource_constraint() {
+            ResourceConstraint::Any => None,
+            ResourceConstraint::Is(kind) if fits(&kind) => None,
+            ResourceConstraint::Eq(entity) if fits(entity.type_name()) => Some(entity),
+            ResourceConstraint::In(entity) => Some(entity),
+            ResourceConstraint::IsIn(kind, entity) if fits(&kind) => Some(entity),
+            ResourceConstraint::Is(_) | ResourceConstraint::Eq(_) | ResourceConstraint::IsIn(..) => {
+                return Ok(());
+            }
+        };
+        let set = match named {
+            None => &mut self.general,
+            Some(entity) => self.named.entry(entity).or_default(),
+        };
+        set.add(policy.clone()).map_err(|error| Problems::of(vec![Problem::of_file(".", error.to_string())]))
+    }
+}
+
+/// Whether the scope names neither an action nor a resource, so that the policy costs time in every
+/// decision.
+pub(crate) fn is_unscoped(policy: &Policy) -> bool {
+    matches!(policy.action_constraint(), ActionConstraint::Any)
+        && matches!(policy.resource_constraint(), ResourceConstraint::Any)
+}
