@@ -1,1 +1,19 @@
-//! placeholder
+//! The decision record: its format and its file.
+//!
+//! A [`Record`] says who asked for what, what was decided and why; never a token, a proof, a query or a claim that
+//! is not named. A [`Recorder`] appends records to a file, one JSON object a line, and hands out [`Recorded`].
+
+mod error;
+mod journal;
+mod record;
+mod recorder;
+mod text;
+mod writer;
+
+pub use error::AuditError;
+pub use record::{
+    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, SenderConstraint, SenderConstraintCheck,
+    Timings, TokenCheck, Verdict,
+};
+pub use recorder::{Mode, Recorded, Recorder};
+pub use text::Text;

@@ -1,0 +1,268 @@
+//! The decision record, version 1. Names, order and meaning of its fields are a public format: fields may be added.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::text::Text;
+
+/// The version that each line states as `v`.
+pub(crate) const VERSION: u8 = 1;
+
+/// What is kept of one decision. What is not known is left out of the line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    v: u8,
+    /// When it was decided; RFC 3339 in UTC, to the millisecond.
+    #[serde(serialize_with = "milliseconds")]
+    pub time: Timestamp,
+    /// The decision's id, as quoted to the caller.
+    pub decision: Text,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The word of the reason vocabulary.
+    pub reason: Text,
+    /// The HTTP status that answers a denial or a fault; 200 for a permit.
+    pub status: u16,
+    /// The configuration under which it was decided.
+    pub generation: u64,
+    /// The route's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Text>,
+    /// What the route means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Text>,
+    /// What the action is done to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+    /// The request's method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Text>,
+    /// The request's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Text>,
+    /// The route's path template. Neither the path nor the query as sent, which may hold secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_template: Option<Text>,
+    /// The network peer that sent the request to the proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// Who vouches for the identities, by its configured name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Text>,
+    /// The OAuth client of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Text>,
+    /// The agent that calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Text>,
+    /// The user on whose behalf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Text>,
+    /// The tenant of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Text>,
+    /// The delegation chain, who acts now first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<Text>,
+    /// What was checked, with what result.
+    #[serde(skip_serializing_if = "Controls::is_empty")]
+    pub controls: Controls,
+    /// What the policies said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// Controls that are evaluated and not enforced, and would have refused: their reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observed: Vec<Text>,
+    /// How long each stage took.
+    pub timings_us: Timings,
+}
+
+impl Record {
+    /// A record of which only the outcome is known yet.
+    #[must_use]
+    pub fn new(time: Timestamp, decision: Text, verdict: Verdict, reason: Text, status: u16) -> Self {
+        Self {
+            v: VERSION,
+            time,
+            decision,
+            verdict,
+            reason,
+            status,
+            generation: 0,
+            route: None,
+            action: None,
+            resource: None,
+            method: None,
+            host: None,
+            path_template: None,
+            peer: None,
+            issuer: None,
+            client: None,
+            agent: None,
+            user: None,
+            tenant: None,
+            actors: Vec::new(),
+            controls: Controls::default(),
+            policy: None,
+            observed: Vec::new(),
+            timings_us: Timings::default(),
+        }
+    }
+}
+
+/// The three ways in which a decision can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The request goes through.
+    Permit,
+    /// The caller may not.
+    Deny,
+    /// It could not be decided, so the request does not go through.
+    Fault,
+}
+
+/// What an action is done to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resource {
+    /// The resource type, as in the policy schema.
+    #[serde(rename = "type")]
+    pub kind: Text,
+    /// Its id.
+    pub id: Text,
+    /// The tenant that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Text>,
+}
+
+/// What was checked before the policies. What did not come to be checked is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Controls {
+    /// The access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenCheck>,
+    /// What binds the token to its sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_constraint: Option<SenderConstraintCheck>,
+    /// Whether the proof was new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayCheck>,
+    /// The proof's nonce.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<NonceCheck>,
+}
+
+impl Controls {
+    fn is_empty(&self) -> bool {
+        let Self { token, sender_constraint, replay, nonce } = self;
+        token.is_none() && sender_constraint.is_none() && replay.is_none() && nonce.is_none()
+    }
+}
+
+/// A token that was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenCheck {
+    /// The start of the token id's digest, in hex: enough to find its other records, not to forge anything.
+    pub digest: Text,
+    /// Whether its signature had been verified for an earlier request.
+    pub cached: bool,
+    /// The id of the key set that verified it.
+    pub key_set: Text,
+}
+
+/// How the token is bound to its sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SenderConstraintCheck {
+    /// The binding.
+    pub kind: SenderConstraint,
+    /// The thumbprint of the key, or else of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbprint: Option<Text>,
+}
+
+/// The kinds of binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SenderConstraint {
+    /// None: whoever has the token can use it.
+    Bearer,
+    /// A key that proves itself for each request.
+    Dpop,
+    /// A client certificate.
+    Mtls,
+    /// Both.
+    DpopMtls,
+}
+
+/// What the replay store said of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayCheck {
+    /// New, and now used.
+    Fresh,
+    /// Used before.
+    Replayed,
+    /// The store may have forgotten.
+    Doubtful,
+    /// No room to remember it.
+    Full,
+    /// Its time was over.
+    Expired,
+    /// The store did not answer.
+    Unavailable,
+}
+
+/// What the nonce of a proof was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NonceCheck {
+    /// There was none.
+    Absent,
+    /// There was one, and nothing asked for it.
+    Ignored,
+    /// Ours, for this key and origin, and recent.
+    Valid,
+    /// Not so.
+    Invalid,
+}
+
+/// What the policies said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// The policies that determined the decision, or failed.
+    pub ids: Vec<Text>,
+    /// The hash of the policy set.
+    pub set_hash: Text,
+}
+
+/// Microseconds per stage of the decision; a stage that was not reached is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Timings {
+    /// What is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<u64>,
+    /// Token, proof, binding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authenticate: Option<u64>,
+    /// Tenant, scopes, sender constraint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require: Option<u64>,
+    /// The trip to the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admit: Option<u64>,
+    /// The policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorize: Option<u64>,
+    /// From the arrival of the request to this record.
+    pub total: u64,
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+pub(crate) fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+use super::*;
+
+fn full() -> Record {
+    Record {
+        generation: 7,
+        route: Some(Text::fixed("read-document")),
+        action: Some(Text::fixed("ReadDocument")),
+        resource: Some(Resource {
+            kind: Text::fixed("Document"),
+            id: Text::fixed("42"),
+            tenant: Some(Text::fixed("acme")),
+        }),
+        method: Some(Text::fixed("GET")),
+        host: Some(Text::fixed("api.example.com")),
+        path_template: Some(Text::fixed("/tenants/{tenant}/documents/{id}")),
+        peer: Some(IpAddr::from([192, 0, 2, 7])),
+        issuer: Some(Text::fixed("corp")),
+        client: Some(Text::fixed("crm-bot")),
+        agent: Some(Text::fixed("corp:crm-bot")),
+        user: Some(Text::fixed("corp:alice")),
+        tenant: Some(Text::fixed("acme")),
+        actors: vec![Text::fixed("sub-bot"), Text::fixed("crm-bot")],
+        controls: Controls {
+            token: Some(TokenCheck {
+                digest: Text::fixed("00112233445566778899aabbccddeeff"),
+                cached: true,
+                key_set: Text::fixed("aa"),
+            }),
+            sender_constraint: Some(SenderConstraintCheck {
+                kind: SenderConstraint::DpopMtls,
+                thumbprint: Some(Text::fixed("bb")),
+            }),
+            replay: Some(ReplayCheck::Fresh),
+            nonce: Some(NonceCheck::Ignored),
+        },
+        policy: Some(Policy { ids: vec![Text::fixed("owners-read")], set_hash: Text::fixed("cc") }),
+        observed: vec![Text::fixed("dpop_nonce_required")],
+        timings_us: Timings { route: Some(1), authenticate: Some(80), total: 95, ..Timings::default() },
+        ..bare()
+    }
+}
+
+fn bare() -> Record {
+    let time = "2026-11-22T10:11:12.345999Z".parse().unwrap();
+    Record::new(time, Text::fixed("0192"), Verdict::Permit, Text::fixed("permitted"), 200)
+}
+
+/// The format is public: this line may gain fields, and must not change otherwise.
+#[test]
+fn a_full_record_is_this_line() {
+    let expected = concat!(
+        r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","decision":"0192","verdict":"permit","reason":"permitted","#,
+        r#""status":200,"generation":7,"route":"read-document","action":"ReadDocument","#,
+        r#""resource":{"type":"Document","id":"42","tenant":"acme"},"method":"GET","host":"api.example.com","#,
+        r#""path_template":"/tenants/{tenant}/documents/{id}","peer":"192.0.2.7","issuer":"corp","#,
+        r#""client":"crm-bot","agent":"corp:crm-bot","user":"corp:alice","tenant":"acme","#,
+        r#""actors":["sub-bot","crm-bot"],"controls":{"#,
+        r#""token":{"digest":"00112233445566778899aabbccddeeff","cached":true,"key_set":"aa"},"#,
+        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"replay":"fresh","nonce":"ignored"},"#,
+        r#""policy":{"ids":["owners-read"],"set_hash":"cc"},"observed":["dpop_nonce_required"],"#,
+        r#""timings_us":{"route":1,"authenticate":80,"total":95}}"#,
+    );
+    assert_eq!(serde_json::to_string(&full()).unwrap(), expected);
+}
+
+#[test]
+fn what_is_not_known_is_left_out() {
+    let expected = concat!(
+        r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","decision":"0192","verdict":"permit","reason":"permitted","#,
+        r#""status":200,"generation":0,"timings_us":{"total":0}}"#,
+    );
+    assert_eq!(serde_json::to_string(&bare()).unwrap(), expected);
+}
+
+#[test]
+fn a_line_stays_a_line_whatever_is_recorded() {
+    let record = Record { user: Some(Text::from("corp:a\n{\"v\":1}\r\u{2028}\0\"")), ..bare() };
+    let line = serde_json::to_string(&record).unwrap();
+    assert!(!line.contains(['\n', '\r', '\0']), "{line}");
+    let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(parsed["user"], "corp:a\n{\"v\":1}\r\u{2028}\0\"");
+}

@@ -1,0 +1,131 @@
+//! Where decisions hand in their records.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::AuditError;
+use crate::journal::Journal;
+use crate::record::Record;
+use crate::writer::{Gaps, Order, Writer};
+
+/// What a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// For nothing. A record that cannot be kept is counted, and the file says how many are missing.
+    BestEffort,
+    /// For its record to be on the disk. Without that there is no permit.
+    Required,
+}
+
+/// Evidence that a decision was recorded; or, in [`Mode::BestEffort`], counted as missing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Recorded(());
+
+/// Hands records to the thread that writes them. No method blocks the caller's thread.
+#[derive(Debug)]
+pub struct Recorder {
+    mode: Mode,
+    orders: mpsc::Sender<Order>,
+    gaps: Arc<Gaps>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Recorder {
+    /// Opens `path` for appending, or creates it with mode 0600, and starts the thread that writes. At most `queue`
+    /// records wait for it. In [`Mode::BestEffort`] the file may also be a device, or a pipe that has its reader.
+    ///
+    /// # Errors
+    /// The file cannot be opened, another process has it, it cannot hold required records, or no thread starts.
+    pub fn open(path: &Path, mode: Mode, queue: NonZeroUsize) -> Result<Self, AuditError> {
+        let journal = Journal::open(path)?;
+        if mode == Mode::Required && !journal.is_regular() {
+            return Err(AuditError::NotAFile);
+        }
+        Self::over(journal, path, mode, queue)
+    }
+
+    fn over(journal: Journal, path: &Path, mode: Mode, queue: NonZeroUsize) -> Result<Self, AuditError> {
+        let (orders, ordered) = mpsc::channel(queue.get());
+        let gaps = Arc::new(Gaps::default());
+        let writer = Writer { journal, path: path.to_owned(), mode, gaps: Arc::clone(&gaps), latest: None };
+        let thread = std::thread::Builder::new()
+            .name("exequatur-records".to_owned())
+            .spawn(move || writer.run(ordered))
+            .map_err(|error| AuditError::Thread(error.kind()))?;
+        Ok(Self { mode, orders, gaps, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Hands in the record of a decision that is about to be answered.
+    ///
+    /// In [`Mode::Required`] it returns once the record is on the disk; bound the wait by the request's deadline. A
+    /// caller that gives up must answer as for an error; the record may then be kept nevertheless.
+    ///
+    /// # Errors
+    /// In [`Mode::Required`] only: the record is not known to be kept, so nothing may be permitted.
+    pub async fn record(&self, record: Record) -> Result<Recorded, AuditError> {
+        let record = Box::new(record);
+        match self.mode {
+            Mode::BestEffort => {
+                if self.orders.try_send(Order::Write(record, None)).is_err() {
+                    self.gaps.add(1);
+                }
+                Ok(Recorded(()))
+            }
+            Mode::Required => {
+                let (kept, outcome) = oneshot::channel();
+                // A full queue is an answer, not a reason to wait: what waits already fills the deadline.
+                if let Err(refused) = self.orders.try_send(Order::Write(record, Some(kept))) {
+                    self.gaps.add(1);
+                    return Err(match refused {
+                        mpsc::error::TrySendError::Full(_) => AuditError::QueueFull,
+                        mpsc::error::TrySendError::Closed(_) => AuditError::Closed,
+                    });
+                }
+                outcome.await.unwrap_or(Err(AuditError::Closed)).map(|()| Recorded(()))
+            }
+        }
+    }
+
+    /// How many decisions have no record, since the start.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.gaps.total()
+    }
+
+    /// Goes on with a new file under the same path, if the old one was moved away. Records handed in before are in
+    /// the old file.
+    ///
+    /// # Errors
+    /// The new file cannot be used. The old one still is.
+    pub async fn reopen(&self) -> Result<(), AuditError> {
+        self.order(Order::Reopen).await
+    }
+
+    /// Writes and syncs whatever was handed in before, and ends the thread. Later records are refused, or counted
+    /// as missing. A file that hangs makes this hang: bound the wait.
+    ///
+    /// # Errors
+    /// Not everything is known to be on the disk, or the recorder is closed already.
+    pub async fn close(&self) -> Result<(), AuditError> {
+        let outcome = self.order(Order::Close).await;
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        // The answer was the thread's last act, so that this does not wait.
+        if let Some(Err(_)) = thread.map(JoinHandle::join) { Err(AuditError::Closed) } else { outcome }
+    }
+
+    async fn order(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<(), AuditError>>) -> Order,
+    ) -> Result<(), AuditError> {
+        let (done, outcome) = oneshot::channel();
+        self.orders.send(order(done)).await.or(Err(AuditError::Closed))?;
+        outcome.await.unwrap_or(Err(AuditError::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Strings of a record, which have a bound.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// The longest text that a record keeps whole, in characters.
+const MAX_CHARS: usize = 256;
+
+/// What stands at the end of a text that was cut.
+const CUT: char = '…';
+
+/// A text of at most 256 characters. A longer one is cut there and ends in `…`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text(Cow<'static, str>);
+
+impl Text {
+    /// A text of ours, for which nothing is copied.
+    #[must_use]
+    pub fn fixed(text: &'static str) -> Self {
+        cut(text).map_or(Self(Cow::Borrowed(text)), |cut| Self(Cow::Owned(cut)))
+    }
+
+    /// The text as it is recorded.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        cut(text).map_or_else(|| Self(Cow::Owned(text.to_owned())), |cut| Self(Cow::Owned(cut)))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        let cut = cut(&text);
+        Self(Cow::Owned(cut.unwrap_or(text)))
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+fn cut(text: &str) -> Option<String> {
+    if text.len() <= MAX_CHARS || text.chars().nth(MAX_CHARS).is_none() {
+        return None;
+    }
+    Some(text.chars().take(MAX_CHARS).chain([CUT]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_after_256_characters_not_bytes() {
+        for unit in ["a", "é", "𝄞"] {
+            let whole = unit.repeat(256);
+            assert_eq!(Text::from(whole.as_str()).as_str(), whole);
+            assert_eq!(Text::from(whole.clone()).as_str(), whole);
+            let long = unit.repeat(257);
+            assert_eq!(Text::from(long.as_str()).as_str(), format!("{whole}…"));
+            assert_eq!(Text::from(long).as_str(), format!("{whole}…"));
+        }
+        assert_eq!(Text::fixed("policy_forbid").as_str(), "policy_forbid");
+    }
+}
