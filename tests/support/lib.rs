@@ -1,1 +1,17 @@
-//! placeholder
+//! What the tour and the end-to-end tests stand on: keys and signed tokens, a recording upstream, and the
+//! whole stack of real processes.
+
+pub mod agent;
+pub mod binaries;
+pub mod client;
+pub mod configuration;
+pub mod jwt;
+pub mod stack;
+pub mod tls;
+pub mod token_service;
+pub mod upstream;
+
+pub use agent::Agent;
+pub use client::{Answer, Call};
+pub use stack::{Options, Stack};
+pub use token_service::TokenService;

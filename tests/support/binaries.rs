@@ -1,0 +1,41 @@
+//! Where the programs under test are.
+
+use std::path::PathBuf;
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().map(PathBuf::from).unwrap_or(tests)
+}
+
+/// `exequatur`: `EXEQUATUR_BIN`, or the one built beside the running test.
+///
+/// # Errors
+/// When there is none.
+pub fn exequatur() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os("EXEQUATUR_BIN") {
+        return Ok(path.into());
+    }
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    this.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("exequatur"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| "no exequatur binary: run `make build`, or set EXEQUATUR_BIN".to_owned())
+}
+
+/// Envoy: `ENVOY_BIN`, or the one that `tests/tools/envoy.sh` installed.
+///
+/// # Errors
+/// When there is none.
+pub fn envoy() -> Result<PathBuf, String> {
+    let path = std::env::var_os("ENVOY_BIN")
+        .map_or_else(|| repository().join(".tools/envoy/envoy/_bin/envoy"), PathBuf::from);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err("no Envoy: run tests/tools/envoy.sh, or set ENVOY_BIN".to_owned())
+    }
+}

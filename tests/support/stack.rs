@@ -1,0 +1,343 @@
+//! Upstream, Exequatur and Envoy, as real processes on the loopback.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::agent::Agent;
+use crate::client::{Answer, Call, send, send_proven};
+use crate::configuration::{self, IssuerEntry, Ports};
+use crate::token_service::TokenService;
+use crate::upstream::Upstream;
+use crate::{binaries, jwt, tls};
+
+/// Bound on each wait for a process to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(25);
+
+/// Which stack to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `envoy/hardened.yaml` with TLS instead of `envoy/plain.yaml`.
+    pub hardened: bool,
+    /// The issuer to trust.
+    pub issuer: IssuerEntry,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { hardened: false, issuer: IssuerEntry::token_service() }
+    }
+}
+
+/// A running stack; its processes end and its folder goes when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    /// The issuer of tokens.
+    pub tokens: TokenService,
+    /// The protected service.
+    pub upstream: Upstream,
+    /// The ports in use.
+    pub ports: Ports,
+    /// Talks HTTP/1.1 to Envoy.
+    pub client: Client,
+    options: Options,
+    exequatur: Child,
+    _envoy: Child,
+    folder: Folder,
+}
+
+impl Stack {
+    /// Starts everything and waits until it is ready.
+    ///
+    /// # Errors
+    /// When a program is missing or does not become ready; the end of its log is in the message.
+    pub async fn start(options: Options) -> Result<Self, String> {
+        let upstream = Upstream::start().await.map_err(|error| error.to_string())?;
+        let mut last = String::new();
+        // A port that was free may be taken by the time its process binds it.
+        for _attempt in 0..3 {
+            let tokens = TokenService::new();
+            match Processes::start(&options, &tokens, upstream.address.port()).await {
+                Ok(Processes { ports, exequatur, envoy, folder }) => {
+                    let client = client(&options, &folder.0, false)?;
+                    return Ok(Self {
+                        tokens,
+                        upstream,
+                        ports,
+                        client,
+                        options,
+                        exequatur,
+                        _envoy: envoy,
+                        folder,
+                    });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Stops Exequatur at once and starts it again with the same configuration: its memory is lost.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart_exequatur(&mut self) -> Result<(), String> {
+        self.exequatur.kill().await.map_err(|error| error.to_string())?;
+        self.exequatur = start_exequatur(&self.folder.0)?;
+        wait_for_exequatur(&self.folder.0, &self.ports, &mut self.exequatur).await?;
+        wait_for_cluster(&self.ports).await
+    }
+
+    /// Stops Exequatur for good.
+    ///
+    /// # Errors
+    /// When it cannot be stopped.
+    pub async fn stop_exequatur(&mut self) -> Result<(), String> {
+        self.exequatur.kill().await.map_err(|error| error.to_string())
+    }
+
+    /// A URL as callers see it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}://localhost:{}{path}", scheme(&self.options), self.ports.envoy)
+    }
+
+    /// A client that speaks HTTP/2 with Envoy.
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    pub fn http2_client(&self) -> Result<Client, String> {
+        client(&self.options, &self.folder.0, true)
+    }
+
+    /// The folder with this stack's configuration, logs and decisions.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    /// Calls with a fresh proof, like a stock client.
+    ///
+    /// # Errors
+    /// When there is no HTTP answer.
+    pub async fn call(&self, agent: &Agent, token: &str, call: &Call<'_>) -> Result<Answer, String> {
+        self.call_with(agent, token, call, &Value::Null).await
+    }
+
+    /// The same, with `changes` to the claims of the proof.
+    ///
+    /// # Errors
+    /// When there is no HTTP answer.
+    pub async fn call_with(
+        &self,
+        agent: &Agent,
+        token: &str,
+        call: &Call<'_>,
+        changes: &Value,
+    ) -> Result<Answer, String> {
+        send_proven(&self.client, call, token, |nonce| {
+            let nonce = nonce.map_or(Value::Null, |nonce| json!({ "nonce": nonce }));
+            let claims = jwt::merged(if nonce.is_null() { json!({}) } else { nonce }, changes);
+            agent.proof(call.method, call.url, token, &claims)
+        })
+        .await
+    }
+
+    /// Sends once, as it is.
+    ///
+    /// # Errors
+    /// When there is no HTTP answer.
+    pub async fn send(
+        &self,
+        call: &Call<'_>,
+        authorization: Option<&str>,
+        proof: Option<&str>,
+    ) -> Result<Answer, String> {
+        send(&self.client, call, authorization, proof).await
+    }
+}
+
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // EXEQUATUR_KEEP leaves the logs to look at.
+        if std::env::var_os("EXEQUATUR_KEEP").is_none()
+            && let Err(error) = std::fs::remove_dir_all(&self.0)
+        {
+            eprintln!("{}: {error}", self.0.display());
+        }
+    }
+}
+
+struct Processes {
+    ports: Ports,
+    exequatur: Child,
+    envoy: Child,
+    folder: Folder,
+}
+
+impl Processes {
+    async fn start(options: &Options, tokens: &TokenService, upstream: u16) -> Result<Self, String> {
+        let ports = free_ports(upstream).map_err(|error| error.to_string())?;
+        let folder = write_files(options, tokens, &ports)?;
+        let mut exequatur = start_exequatur(&folder.0)?;
+        wait_for_exequatur(&folder.0, &ports, &mut exequatur).await?;
+        let mut envoy = start_envoy(&folder.0)?;
+        let ready = format!("http://127.0.0.1:{}/ready", ports.envoy_admin);
+        wait_until_ok(&ready, &mut envoy).await.map_err(|error| with_log(&folder.0, "envoy", &error))?;
+        Ok(Self { ports, exequatur, envoy, folder })
+    }
+}
+
+fn scheme(options: &Options) -> &'static str {
+    if options.hardened { "https" } else { "http" }
+}
+
+/// A temporary folder with everything that the processes read.
+fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Result<Folder, String> {
+    let path = std::env::temp_dir().join(format!("exequatur-{}", jwt::random_id()));
+    std::fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let folder = Folder(path);
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.0.join(name), text).map_err(|error| format!("{name}: {error}"))
+    };
+    let root = binaries::repository();
+    let name = if options.hardened { "hardened.yaml" } else { "plain.yaml" };
+    let template =
+        std::fs::read_to_string(root.join("envoy").join(name)).map_err(|error| format!("{name}: {error}"))?;
+    if options.hardened {
+        tls::write(&folder.0)?;
+    }
+    write("jwks.json", &tokens.key_set().to_string())?;
+    write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
+    let text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &options.issuer);
+    write("exequatur.yaml", &text)?;
+    Ok(folder)
+}
+
+/// Different free ports of the loopback: all are held until all are known.
+fn free_ports(upstream: u16) -> std::io::Result<Ports> {
+    let held = (0..5).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    let port = |index: usize| held[index].local_addr().map(|address| address.port());
+    Ok(Ports {
+        envoy: port(0)?,
+        envoy_admin: port(1)?,
+        grpc: port(2)?,
+        public: port(3)?,
+        metrics: port(4)?,
+        upstream,
+    })
+}
+
+fn start_exequatur(folder: &Path) -> Result<Child, String> {
+    let mut command = Command::new(binaries::exequatur()?);
+    command.arg("serve").arg("--config").arg(folder.join("exequatur.yaml"));
+    spawn(command, folder, "exequatur")
+}
+
+fn start_envoy(folder: &Path) -> Result<Child, String> {
+    let mut command = Command::new(binaries::envoy()?);
+    command.arg("-c").arg(folder.join("envoy.yaml"));
+    command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]);
+    spawn(command, folder, "envoy")
+}
+
+fn spawn(mut command: Command, folder: &Path, name: &str) -> Result<Child, String> {
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(format!("{name}.log")))
+        .map_err(|error| error.to_string())?;
+    let second = log.try_clone().map_err(|error| error.to_string())?;
+    command
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(second)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("{name}: {error}"))
+}
+
+async fn wait_for_exequatur(folder: &Path, ports: &Ports, process: &mut Child) -> Result<(), String> {
+    let ready = format!("http://127.0.0.1:{}/readyz", ports.public);
+    wait_until_ok(&ready, process).await.map_err(|error| with_log(folder, "exequatur", &error))
+}
+
+/// Envoy backs off after a failed connection: a Check may fail for a while after Exequatur is ready again.
+async fn wait_for_cluster(ports: &Ports) -> Result<(), String> {
+    let client = plain_client()?;
+    let url = format!("http://127.0.0.1:{}/healthz", ports.envoy);
+    let deadline = tokio::time::Instant::now() + READY_WITHIN;
+    loop {
+        // Any answer but "could not ask" will do.
+        if client
+            .get(&url)
+            .header("host", "localhost")
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() != 503)
+        {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err("Envoy did not reach Exequatur again".to_owned());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn wait_until_ok(url: &str, process: &mut Child) -> Result<(), String> {
+    let client = plain_client()?;
+    let deadline = tokio::time::Instant::now() + READY_WITHIN;
+    loop {
+        if let Some(status) = process.try_wait().map_err(|error| error.to_string())? {
+            return Err(format!("ended with {status} before it was ready"));
+        }
+        if client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(format!("{url} was not ready within {READY_WITHIN:?}"));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn with_log(folder: &Path, name: &str, error: &str) -> String {
+    let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(40)..].join("\n");
+    format!("{name} {error}\n{end}")
+}
+
+fn plain_client() -> Result<Client, String> {
+    Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| error.to_string())
+}
+
+fn client(options: &Options, folder: &Path, http2: bool) -> Result<Client, String> {
+    // `localhost` may also be ::1, where nobody listens; the port is that of the URL.
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut builder =
+        Client::builder().no_proxy().timeout(Duration::from_secs(10)).resolve("localhost", loopback);
+    builder = match (options.hardened, http2) {
+        (false, true) => builder.http2_prior_knowledge(),
+        (_, false) => builder.http1_only(),
+        (true, true) => builder,
+    };
+    if options.hardened {
+        let read =
+            |name: &str| std::fs::read(folder.join("tls").join(name)).map_err(|error| error.to_string());
+        let authority =
+            reqwest::Certificate::from_pem(&read("ca.crt")?).map_err(|error| error.to_string())?;
+        builder = builder.tls_certs_only([authority]);
+    }
+    builder.build().map_err(|error| error.to_string())
+}

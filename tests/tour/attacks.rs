@@ -1,0 +1,215 @@
+//! The rows.
+
+use exequatur_tests::jwt::{digest, now, with_broken_signature};
+use exequatur_tests::{Agent, Call};
+use serde_json::{Value, json};
+
+use crate::ledger::{Expected, Ledger, Shown, Step};
+
+const DOCUMENT: &str = "/tenants/acme/documents/plan";
+
+/// Who calls, and with what.
+struct Cast {
+    agent: Agent,
+    thief: Agent,
+    token: String,
+}
+
+pub(crate) async fn all(ledger: &mut Ledger) -> Result<(), String> {
+    let agent = Agent::new();
+    let token = ledger.stack().tokens.token(&agent, &Value::Null);
+    let cast = Cast { agent, thief: Agent::new(), token };
+    let read = permitted(ledger, &cast).await?;
+    wrong_tokens(ledger, &cast).await?;
+    wrong_proofs(ledger, &cast, &read).await?;
+    not_allowed(ledger, &cast).await?;
+    restart(ledger, &cast).await
+}
+
+/// A permitted read; returns the proof that was used.
+async fn permitted(ledger: &mut Ledger, cast: &Cast) -> Result<String, String> {
+    let shown = Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &Value::Null };
+    let step = Step {
+        what: "read a document",
+        expected: Expected::Permit,
+        method: "GET",
+        path: DOCUMENT,
+        shown,
+        fields: &[],
+    };
+    let read = ledger.row(step.clone()).await?;
+    ledger.row(Step { what: "write a document", method: "PUT", ..step.clone() }).await?;
+    let forged = [("x-exequatur-user", "corp:root"), ("x-exequatur-agent", "corp:root")];
+    ledger.row(Step { what: "read, with forged identity headers", fields: &forged, ..step }).await?;
+    read.proof.ok_or_else(|| "the permitted read had no proof".to_owned())
+}
+
+async fn wrong_tokens(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
+    deny(ledger, "no token", 401, &["credentials_missing"], Shown::AsIs { authorization: None, proof: None })
+        .await?;
+
+    let expired = json!({ "iat": now() - 600, "exp": now() - 300 });
+    let changed: [(&str, Value, &'static [&'static str]); 3] = [
+        ("expired token", expired, &["token_expired"]),
+        (
+            "token for another audience",
+            json!({ "aud": "https://other.example.com" }),
+            &["token_audience_mismatch"],
+        ),
+        (
+            "token of an unknown issuer",
+            json!({ "iss": "https://sts.example.net" }),
+            &["token_issuer_unknown"],
+        ),
+    ];
+    for (what, changes, reasons) in changed {
+        let token = ledger.stack().tokens.token(&cast.agent, &changes);
+        let shown = Shown::Proven { agent: &cast.agent, token: &token, claims: &Value::Null };
+        deny(ledger, what, 401, reasons, shown).await?;
+    }
+
+    let broken = with_broken_signature(&cast.token);
+    let shown = Shown::Proven { agent: &cast.agent, token: &broken, claims: &Value::Null };
+    deny(ledger, "token with a changed signature", 401, &["token_signature_invalid"], shown).await?;
+
+    let bearer = format!("Bearer {}", cast.token);
+    let shown = Shown::AsIs { authorization: Some(&bearer), proof: None };
+    deny(ledger, "bound token shown as a bearer token", 401, &["dpop_bound_token_as_bearer"], shown).await?;
+
+    let shown = Shown::Proven { agent: &cast.thief, token: &cast.token, claims: &Value::Null };
+    deny(ledger, "stolen token, proof by the thief's own key", 401, &["dpop_key_mismatch"], shown).await
+}
+
+async fn wrong_proofs(ledger: &mut Ledger, cast: &Cast, used: &str) -> Result<(), String> {
+    let dpop = format!("DPoP {}", cast.token);
+    let once = |proof| Shown::AsIs { authorization: Some(dpop.as_str()), proof };
+    deny(ledger, "replay of the first read's proof", 401, &["dpop_replay"], once(Some(used))).await?;
+    deny(ledger, "no proof", 401, &["dpop_proof_missing"], once(None)).await?;
+
+    let elsewhere = ledger.stack().url("/tenants/acme/documents/other");
+    let changed: [(&str, Value, &'static [&'static str]); 4] = [
+        ("proof for another method", json!({ "htm": "PUT" }), &["dpop_htm_mismatch"]),
+        ("proof for another URL", json!({ "htu": elsewhere }), &["dpop_htu_mismatch"]),
+        ("proof of two minutes ago", json!({ "iat": now() - 120 }), &["dpop_iat_out_of_window"]),
+        ("proof for another token", json!({ "ath": digest("another") }), &["dpop_ath_mismatch"]),
+    ];
+    for (what, claims, reasons) in changed {
+        let shown = Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &claims };
+        deny(ledger, what, 401, reasons, shown).await?;
+    }
+
+    let proof = cast.agent.proof("GET", &ledger.stack().url(DOCUMENT), &cast.token, &Value::Null);
+    let broken = with_broken_signature(&proof);
+    deny(ledger, "proof with a changed signature", 401, &["dpop_signature_invalid"], once(Some(&broken)))
+        .await?;
+
+    let step = Step {
+        what: "two proofs",
+        expected: Expected::Deny(401, &["dpop_proof_multiple"]),
+        method: "GET",
+        path: DOCUMENT,
+        shown: once(Some(&proof)),
+        fields: &[("dpop", proof.as_str())],
+    };
+    ledger.row(step).await.map(drop)
+}
+
+async fn not_allowed(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
+    let only_read = ledger.stack().tokens.token(&cast.agent, &json!({ "scope": "documents:read" }));
+    let shown = Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &Value::Null };
+    let step = Step {
+        what: "document of another tenant",
+        expected: Expected::Deny(403, &["tenant_mismatch"]),
+        method: "GET",
+        path: "/tenants/globex/documents/plan",
+        shown,
+        fields: &[],
+    };
+    ledger.row(step.clone()).await?;
+    let narrow = Shown::Proven { agent: &cast.agent, token: &only_read, claims: &Value::Null };
+    ledger
+        .row(Step {
+            what: "write with a token that may only read",
+            expected: Expected::Deny(403, &["scope_insufficient"]),
+            method: "PUT",
+            path: DOCUMENT,
+            shown: narrow,
+            ..step.clone()
+        })
+        .await?;
+    ledger
+        .row(Step {
+            what: "document that the policies keep from this agent",
+            expected: Expected::Deny(403, &["policy_forbid", "policy_no_permit"]),
+            path: "/tenants/acme/sealed/plan",
+            ..step.clone()
+        })
+        .await?;
+    ledger
+        .row(Step {
+            what: "path without a route",
+            expected: Expected::Deny(403, &["route_unmatched"]),
+            path: "/admin",
+            ..step.clone()
+        })
+        .await?;
+    ledger
+        .row(Step {
+            what: "path with an escaped slash",
+            expected: Expected::Deny(400, &["path_refused"]),
+            path: "/tenants/acme/..%2f",
+            ..step
+        })
+        .await
+        .map(drop)
+}
+
+/// After a restart Exequatur cannot know which proofs were used: it says so instead of guessing.
+async fn restart(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
+    let shown = Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &Value::Null };
+    let step = Step {
+        what: "read (somebody keeps a copy of this proof)",
+        expected: Expected::Permit,
+        method: "GET",
+        path: DOCUMENT,
+        shown,
+        fields: &[],
+    };
+    let captured = ledger.row(step.clone()).await?.proof.unwrap_or_default();
+    println!("    Exequatur is killed and started again.");
+    ledger.stack_mut().restart_exequatur().await?;
+    let dpop = format!("DPoP {}", cast.token);
+    ledger
+        .row(Step {
+            what: "the copied proof, after the restart",
+            expected: Expected::Deny(401, &["dpop_nonce_required", "dpop_nonce_invalid"]),
+            shown: Shown::AsIs { authorization: Some(&dpop), proof: Some(&captured) },
+            ..step.clone()
+        })
+        .await?;
+    ledger.row(Step { what: "read by a stock client, after the restart", ..step }).await.map(drop)
+}
+
+async fn deny(
+    ledger: &mut Ledger,
+    what: &str,
+    status: u16,
+    reasons: &'static [&'static str],
+    shown: Shown<'_>,
+) -> Result<(), String> {
+    let expected = Expected::Deny(status, reasons);
+    ledger.row(Step { what, expected, method: "GET", path: DOCUMENT, shown, fields: &[] }).await.map(drop)
+}
+
+/// A `curl` command with a fresh proof, good once.
+pub(crate) async fn curl(stack: &exequatur_tests::Stack, agent: &Agent) -> Result<String, String> {
+    let url = stack.url(DOCUMENT);
+    let token = stack.tokens.token(agent, &Value::Null);
+    let authorization = format!("DPoP {token}");
+    // A first request tells whether a nonce is wanted just now.
+    let probe = agent.proof("GET", &url, &token, &Value::Null);
+    let answer = stack.send(&Call::new("GET", &url), Some(&authorization), Some(&probe)).await?;
+    let claims = answer.demanded_nonce().map_or(Value::Null, |nonce| json!({ "nonce": nonce }));
+    let proof = agent.proof("GET", &url, &token, &claims);
+    Ok(format!("curl -i '{url}' -H 'Authorization: DPoP {token}' -H 'DPoP: {proof}'"))
+}

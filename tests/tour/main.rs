@@ -1,0 +1,48 @@
+//! The tour: permitted and hostile requests through real Envoy, what should become of each, and what did.
+//!
+//! Ends with 0 only if every row came out as expected and the upstream's own record agrees. With `--stay`
+//! everything keeps running and requests to try by hand are printed.
+
+mod attacks;
+mod ledger;
+mod stay;
+
+use std::process::ExitCode;
+
+use exequatur_tests::{Options, Stack};
+
+use crate::ledger::Ledger;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let stay = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["--stay"] => true,
+        _ => {
+            eprintln!("usage: tour [--stay]");
+            return ExitCode::from(2);
+        }
+    };
+    match run(stay).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("tour: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(stay: bool) -> Result<bool, String> {
+    let stack = Stack::start(Options::default()).await?;
+    println!("Envoy on {}, Exequatur and an upstream behind it.\n", stack.url(""));
+    let mut ledger = Ledger::new(stack);
+    ledger.print_head();
+    attacks::all(&mut ledger).await?;
+    let as_expected = ledger.print_end();
+    if stay {
+        stay::until_interrupted(ledger.stack()).await?;
+    }
+    Ok(as_expected)
+}
