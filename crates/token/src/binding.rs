@@ -18,7 +18,7 @@ pub enum Scheme {
 
 /// What came with the token.
 #[derive(Debug)]
-pub struct Presented<'a> {
+pub struct PresentedSender<'a> {
     /// The scheme it was sent under.
     pub scheme: Scheme,
     /// The proof, if one was sent and verified.
@@ -75,8 +75,8 @@ impl Bound {
 /// # Errors
 /// [`BindingError`]. A certificate that no constraint asks for is ignored; a proof that none asks for is
 /// refused, since its sender takes the token for a bound one.
-pub fn bind(token: CurrentToken, presented: Presented<'_>) -> Result<Bound, BindingError> {
-    let Presented { scheme, proof, certificate } = presented;
+pub fn bind(token: CurrentToken, presented: PresentedSender<'_>) -> Result<Bound, BindingError> {
+    let PresentedSender { scheme, proof, certificate } = presented;
     let confirmation = token.token().confirmation();
     let proof = check_key(confirmation, scheme, proof)?;
     let certificate = check_certificate(confirmation, certificate)?;

@@ -1,15 +1,23 @@
 //! DPoP proofs (RFC 9449 §4.3). Whether a proof was used before is the store's question, not this one.
 
-use jiff::{SignedDuration, Timestamp};
+mod error;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::Algorithm;
 use crate::digest::{Thumbprint, TokenDigest};
 use crate::htu::TargetUri;
 use crate::json::{Object, Value};
-use crate::jws::{CompactJws, JwsError, JwsLimits};
+use crate::jws::{CompactJws, JwsLimits};
 use crate::key::{KeyError, PublicKey, SignatureVerified};
 use crate::numeric_date::{NumericDateError, numeric_date};
+
+pub use self::error::{MalformedProof, ProofError};
+pub use self::limits::ProofLimits;
 
 const LIMITS: JwsLimits = JwsLimits { bytes: 4 * 1024, header_bytes: 2 * 1024, depth: 8, members: 64 };
 
@@ -19,54 +27,6 @@ const MAX_JTI_BYTES: usize = 128;
 const MAX_NONCE_BYTES: usize = 256;
 /// Separates the digests that name proofs from any other use of SHA-256.
 const JTI_DOMAIN: &[u8] = b"exequatur dpop jti v1\0";
-
-/// The largest window that a configuration can open (D14).
-const MAX_AGE: SignedDuration = SignedDuration::from_secs(300);
-const MAX_SKEW: SignedDuration = SignedDuration::from_secs(60);
-const MAX_FUTURE: SignedDuration = SignedDuration::from_secs(60);
-
-/// How old or new a proof may be, and how it may be signed. Values outside the ranges are taken as the
-/// nearest in range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProofLimits {
-    /// Highest age, 0 to 300 s.
-    pub max_age: SignedDuration,
-    /// Tolerance added to the age, 0 to 60 s.
-    pub skew: SignedDuration,
-    /// How far `iat` may be ahead, 0 to 60 s.
-    pub future: SignedDuration,
-    /// The allowed algorithms.
-    pub algorithms: Vec<Algorithm>,
-}
-
-impl Default for ProofLimits {
-    /// 60 s, 5 s and 10 s (RFC 9449 §11.1, FAPI 2.0 §5.3.2.1), every algorithm.
-    fn default() -> Self {
-        Self {
-            max_age: SignedDuration::from_secs(60),
-            skew: SignedDuration::from_secs(5),
-            future: SignedDuration::from_secs(10),
-            algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
-        }
-    }
-}
-
-impl ProofLimits {
-    /// How long after its `iat` a proof can still pass, inclusive.
-    #[must_use]
-    pub fn span(&self) -> SignedDuration {
-        let age = self.max_age.clamp(SignedDuration::ZERO, MAX_AGE);
-        age.saturating_add(self.effective_skew())
-    }
-
-    fn effective_skew(&self) -> SignedDuration {
-        self.skew.clamp(SignedDuration::ZERO, MAX_SKEW)
-    }
-
-    fn effective_future(&self) -> SignedDuration {
-        self.future.clamp(SignedDuration::ZERO, MAX_FUTURE)
-    }
-}
 
 /// What a proof must be a proof of.
 #[derive(Debug, Clone, Copy)]
@@ -240,64 +200,3 @@ impl VerifiedProof {
         self.nonce.as_deref()
     }
 }
-
-/// Why a proof was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ProofError {
-    /// More than one proof. Said by whoever reads the headers.
-    #[error("more than one proof")]
-    Multiple,
-    /// No proof. Said by whoever reads the headers.
-    #[error("no proof")]
-    Missing,
-    /// Not a proof at all.
-    #[error("proof malformed: {0}")]
-    Malformed(#[from] MalformedProof),
-    /// `alg` is unknown or not allowed.
-    #[error("proof algorithm not allowed")]
-    AlgNotAllowed,
-    /// The key in the proof was refused.
-    #[error("proof key: {0}")]
-    KeyInvalid(KeyError),
-    /// The signature does not verify.
-    #[error("proof signature invalid")]
-    SignatureInvalid,
-    /// For another method.
-    #[error("proof is for another method")]
-    HtmMismatch,
-    /// For another target.
-    #[error("proof is for another target")]
-    HtuMismatch,
-    /// Too old or from the future, or its own `exp` or `nbf` excludes now.
-    #[error("proof is not of this time")]
-    IatOutOfWindow,
-    /// For another access token.
-    #[error("proof is for another token")]
-    AthMismatch,
-    /// A nonce is needed. Said by whoever knows the store.
-    #[error("proof needs a nonce")]
-    NonceRequired,
-    /// The nonce is not one of ours, or not of now. Said by whoever knows the store.
-    #[error("proof nonce invalid")]
-    NonceInvalid,
-}
-
-/// What is wrong with a proof's form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedProof {
-    /// Not a compact JWS within the limits.
-    #[error("{0}")]
-    Jws(JwsError),
-    /// `typ` is not `dpop+jwt`.
-    #[error("type is not dpop+jwt")]
-    TypeInvalid,
-    /// A required header or claim is absent.
-    #[error("`{0}` missing")]
-    MemberMissing(&'static str),
-    /// A header or claim has the wrong type or length.
-    #[error("`{0}` invalid")]
-    MemberInvalid(&'static str),
-}
-
-#[cfg(test)]
-mod tests;
