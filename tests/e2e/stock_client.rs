@@ -1,0 +1,93 @@
+//! A stock authorization server and a stock client, neither of them ours.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use exequatur_tests::configuration::IssuerEntry;
+use exequatur_tests::{Options, Stack, TokenService, binaries, jwt};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+struct AuthorizationServer {
+    issuer: String,
+    client_key: PathBuf,
+    _process: Child,
+}
+
+impl Drop for AuthorizationServer {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.client_key).unwrap();
+    }
+}
+
+fn node(script: &str) -> Command {
+    let folder = binaries::repository().join("tests/authorization-server");
+    assert!(folder.join("node_modules").is_dir(), "run tests/tools/node.sh first");
+    let mut command = Command::new("node");
+    command.arg(folder.join(script)).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn start_authorization_server() -> AuthorizationServer {
+    let port = {
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        held.local_addr().unwrap().port()
+    };
+    let client_key = std::env::temp_dir().join(format!("exequatur-client-{}.json", jwt::random_id()));
+    let process = node("server.mjs")
+        .arg(port.to_string())
+        .arg(TokenService::AUDIENCE)
+        .arg(&client_key)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let issuer = format!("http://127.0.0.1:{port}");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for _attempt in 0..400 {
+        if client.get(format!("{issuer}/jwks")).send().await.is_ok_and(|answer| answer.status().is_success())
+        {
+            return AuthorizationServer { issuer, client_key, _process: process };
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the authorization server did not start");
+}
+
+/// The first call comes right after the start, when no proof can be known to be new: the client is asked for
+/// a nonce, follows, and is let through.
+#[tokio::test]
+async fn a_stock_client_gets_through() {
+    let server = start_authorization_server().await;
+    let issuer = IssuerEntry {
+        issuer: server.issuer.clone(),
+        jwks: format!("\"{}/jwks\"", server.issuer),
+        user_claim: "on_behalf_of".to_owned(),
+    };
+    let stack = Stack::start(Options { issuer, ..Options::default() }).await.unwrap();
+    let output = node("client.mjs")
+        .arg(&server.issuer)
+        .arg(&server.client_key)
+        .arg(TokenService::AUDIENCE)
+        .arg(stack.url("/tenants/acme/documents/plan"))
+        .output()
+        .await
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["bound"], true, "{told}");
+    let calls = told["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 2, "{told}");
+    assert!(calls.iter().all(|call| call["status"] == 200), "{told}");
+    assert_eq!(calls[0]["nonceFollowed"], true, "{told}");
+
+    let received = stack.upstream.received();
+    assert_eq!(received.len(), 2);
+    for request in received {
+        assert_eq!(request.values("x-exequatur-agent").join(",").replace("%3A", ":"), "corp:crm-bot");
+        assert_eq!(request.values("x-exequatur-user").join(",").replace("%3A", ":"), "corp:alice");
+    }
+}
