@@ -25,13 +25,22 @@ pub enum Mode {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Recorded(());
 
-/// Hands records to the thread that writes them. No method blocks the caller's thread.
-#[derive(Debug)]
+impl Recorded {
+    /// There is no recorder: the operator keeps no records. With one, only [`Recorder::record`] may say so.
+    #[must_use]
+    pub const fn not_configured() -> Self {
+        Self(())
+    }
+}
+
+/// Hands records to the thread that writes them. No method blocks the caller's thread. Clones share the thread,
+/// which ends when it is told to, or with the last of them.
+#[derive(Debug, Clone)]
 pub struct Recorder {
     mode: Mode,
     orders: mpsc::Sender<Order>,
     gaps: Arc<Gaps>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Recorder {
@@ -56,7 +65,7 @@ impl Recorder {
             .name("exequatur-records".to_owned())
             .spawn(move || writer.run(ordered))
             .map_err(|error| AuditError::Thread(error.kind()))?;
-        Ok(Self { mode, orders, gaps, thread: Mutex::new(Some(thread)) })
+        Ok(Self { mode, orders, gaps, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Hands in the record of a decision that is about to be answered.
