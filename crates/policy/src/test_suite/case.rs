@@ -130,8 +130,10 @@ impl<'f, 's> Layers<'f, 's> {
     /// A mapping below; its keys are checked against those that are known, if they are fixed.
     fn below<'k>(self, name: &str, known: impl Into<Option<&'k [&'k str]>>) -> Self {
         let upper = self.upper.and_then(|node| node.get(name));
-        let hidden = upper.is_some_and(|upper| !upper.is_mapping());
-        let lower = self.lower.and_then(|node| node.get(name)).filter(|_| !hidden);
+        let lower = self.lower.and_then(|node| node.get(name));
+        // Two mappings are merged; anything else in the case takes the default's place.
+        let merged = upper.is_none_or(|upper| upper.is_mapping() && lower.is_some_and(Node::is_mapping));
+        let lower = lower.filter(|_| merged);
         let upper = upper.filter(|upper| !upper.is_null());
         if let Some(known) = known.into() {
             for layer in [upper, lower].into_iter().flatten() {
