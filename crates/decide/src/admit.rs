@@ -4,8 +4,8 @@
 //! the store nor burns another's proof (G10). Revocation and limits belong here too, before and after replay.
 
 use exequatur_store::{Claim, ClaimOutcome, Claimed, ReplayKey};
-use exequatur_token::{Bound, VerifiedProof};
-use jiff::Timestamp;
+use exequatur_token::{Bound, ProofLimits, VerifiedProof};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::authenticate::{NonceSeen, ask_for_nonce};
@@ -57,7 +57,7 @@ pub(crate) async fn admit(
         }
         ClaimOutcome::Replayed => (ReplayFact::Replayed, Denial::Replayed.into()),
         ClaimOutcome::Expired => {
-            (ReplayFact::Replayed, Denial::Proof(exequatur_token::ProofError::IatOutOfWindow).into())
+            (ReplayFact::Expired, Denial::Proof(exequatur_token::ProofError::IatOutOfWindow).into())
         }
         ClaimOutcome::Doubtful { .. } => {
             let authenticated = &required.authenticated;
@@ -89,8 +89,14 @@ fn claim_of(proof: &VerifiedProof, bound: &Bound, nonce: &NonceSeen, decider: &D
         issued_at: proof.issued_at(),
         live_until: proof.passable_until(limits),
         nonce_epoch,
-        doubt_span: limits.doubt_span(),
+        doubt_span: doubt_span(limits),
     })
+}
+
+/// How far ahead of our clock a proof's `iat` may be: a proof whose `iat` lies no further than this behind
+/// the store's beginning may have been used before it.
+fn doubt_span(limits: &ProofLimits) -> SignedDuration {
+    limits.future.saturating_add(limits.skew)
 }
 
 /// 128 bits of a digest: a collision costs 2^64 proofs and refuses only the one who made it.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::Issuer;
 use exequatur_token::{
-    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, TokenDigest,
+    Bound, CurrentToken, NonceScope, Presented as SenderPresented, Proof, ProofError, ProofExpectation, Scheme, TokenDigest,
     TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
 };
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use crate::generation::Generation;
 use crate::require::sender;
 use crate::route::GuardedRequest;
 use crate::routes::CredentialHandling;
-use crate::trail::Trail;
+use crate::trail::{NonceFact, Trail};
 
 /// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ pub(crate) async fn authenticate(
         Credentials::Bearer { token } => (Scheme::Bearer, token.as_str(), None),
         Credentials::Dpop { token, proof } => (Scheme::Dpop, token.as_str(), Some(proof.as_str())),
     };
+    trail.facts.dpop_scheme = matches!(scheme, Scheme::Dpop);
     let digest = TokenDigest::of(raw);
     let token = current_token(&request, decider, generation, raw, digest, now, trail)?;
     let proof = match raw_proof {
@@ -75,16 +76,21 @@ pub(crate) async fn authenticate(
         Some(proof) => see_nonce(proof, &request, decider, now),
         None => NonceSeen::Absent,
     };
+    trail.facts.nonce = proof.as_ref().map(|_| match &nonce {
+        NonceSeen::Absent => NonceFact::Absent,
+        NonceSeen::Foreign => NonceFact::Foreign,
+        NonceSeen::Ours(_) => NonceFact::Valid,
+    });
     if let (Some(proof), NonceMode::Required { max_age }) = (&proof, decider.nonce_mode()) {
         let young = match &nonce {
-            NonceSeen::Ours(nonce) => nonce.age(now).is_some_and(|age| age <= max_age),
+            NonceSeen::Ours(nonce) => nonce.age(now) <= max_age,
             NonceSeen::Absent | NonceSeen::Foreign => false,
         };
         if !young {
             return Err(ask_for_nonce(decider, &request, proof, &nonce, now).await?.into());
         }
     }
-    let sent = PresentedSender { scheme, proof, certificate: request.presented.certificate.as_ref() };
+    let sent = SenderPresented { scheme, proof, certificate: request.presented.certificate.as_ref() };
     let bound = bind(token, sent).map_err(Denial::Binding)?;
     trail.facts.sender = Some(sender(&bound));
     Ok(Authenticated { request, bound, nonce, _verified: Verified(()) })
@@ -105,6 +111,7 @@ fn current_token(
     let keys = issuer.keys(now).map_err(crate::denial::Fault::Keys)?;
     let under = MadeUnder { key_set: keys.id(), configuration: generation.configuration };
     let cached = decider.cache().get(&digest, under);
+    trail.facts.key_set = Some(keys.id());
     trail.facts.token_cached = Some(cached.is_some());
     let verified = match cached {
         Some(token) => token,

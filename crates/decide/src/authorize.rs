@@ -1,13 +1,13 @@
 //! Sixth stage: what the policies say of this action on this resource.
 
-use exequatur_policy::{Answer, ContextFacts, Permitted, Principal, Question, ResourceFact};
+use exequatur_policy::{Answer, ContextFacts, Permitted, Principal, Question, ResourceFact, SenderConstraint};
 use jiff::Timestamp;
 
 use crate::admit::Admitted;
 use crate::denial::{Denial, Fault, Refusal};
 use crate::generation::Generation;
 use crate::require::sender;
-use crate::trail::Trail;
+use crate::trail::{SenderFact, Trail};
 
 /// Evidence that a policy permits and none forbids.
 #[derive(Debug)]
@@ -59,11 +59,11 @@ fn ask(admitted: &Admitted, generation: &Generation, now: Timestamp) -> Result<A
             kind: &request.guard.resource.kind,
             id: &request.resource.id,
             tenant: request.resource.tenant.as_deref(),
-            attributes: &request.resource.attributes,
+            attributes: request.resource.attributes.clone(),
         },
         context: ContextFacts {
-            scopes: &scopes,
-            sender_constraint: sender(&authenticated.bound).word(),
+            scopes,
+            sender_constraint: constraint(sender(&authenticated.bound)),
             method: &request.presented.method,
             route: &request.route,
             now,
@@ -74,4 +74,13 @@ fn ask(admitted: &Admitted, generation: &Generation, now: Timestamp) -> Result<A
         },
     };
     generation.policies.decide(&question).map_err(Fault::Policy)
+}
+
+fn constraint(sender: SenderFact) -> SenderConstraint {
+    match sender {
+        SenderFact::Bearer => SenderConstraint::Bearer,
+        SenderFact::Dpop => SenderConstraint::Dpop,
+        SenderFact::Mtls => SenderConstraint::Mtls,
+        SenderFact::DpopAndMtls => SenderConstraint::DpopMtls,
+    }
 }

@@ -44,4 +44,4 @@ pub use routes::{
 };
 pub use settle::{Grant, Settled};
 pub use template::{Template, TemplateError};
-pub use trail::{Facts, ReplayFact, SenderFact, Stage, Trail};
+pub use trail::{Facts, NonceFact, ReplayFact, SenderFact, Stage, Trail};

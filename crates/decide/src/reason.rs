@@ -111,7 +111,7 @@ pub(crate) fn token_reason(error: &TokenError) -> Reason {
 
 pub(crate) fn proof_reason(error: &ProofError) -> Reason {
     match error {
-        ProofError::Malformed => Reason::DpopProofMalformed,
+        ProofError::Malformed(_) => Reason::DpopProofMalformed,
         ProofError::AlgNotAllowed => Reason::DpopAlgNotAllowed,
         ProofError::KeyInvalid(_) => Reason::DpopKeyInvalid,
         ProofError::SignatureInvalid => Reason::DpopSignatureInvalid,
@@ -119,6 +119,10 @@ pub(crate) fn proof_reason(error: &ProofError) -> Reason {
         ProofError::HtuMismatch => Reason::DpopHtuMismatch,
         ProofError::IatOutOfWindow => Reason::DpopIatOutOfWindow,
         ProofError::AthMismatch => Reason::DpopAthMismatch,
+        ProofError::Multiple => Reason::DpopProofMultiple,
+        ProofError::Missing => Reason::DpopProofMissing,
+        ProofError::NonceRequired => Reason::DpopNonceRequired,
+        ProofError::NonceInvalid => Reason::DpopNonceInvalid,
     }
 }
 
@@ -126,6 +130,7 @@ pub(crate) fn binding_reason(error: &BindingError) -> Reason {
     match error {
         BindingError::NotDpopBound => Reason::TokenBindingRequired,
         BindingError::DpopBoundAsBearer => Reason::DpopBoundTokenAsBearer,
+        BindingError::ProofMissing => Reason::DpopProofMissing,
         BindingError::KeyMismatch => Reason::DpopKeyMismatch,
         BindingError::CertificateMissing => Reason::MtlsCertMissing,
         BindingError::CertificateMismatch => Reason::MtlsCertMismatch,

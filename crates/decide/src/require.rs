@@ -62,11 +62,11 @@ fn check_scopes(token: &CurrentToken, needed: &[String]) -> Result<(), Denial> {
 
 /// How a bound identity's sender was constrained.
 pub(crate) fn sender(bound: &Bound) -> SenderFact {
-    match bound {
-        Bound::Bearer(_) => SenderFact::Bearer,
-        Bound::ByToken(_, Constraint::Dpop(_)) => SenderFact::Dpop,
-        Bound::ByToken(_, Constraint::Certificate(_)) => SenderFact::Mtls,
-        Bound::ByToken(_, Constraint::Both(..)) => SenderFact::DpopAndMtls,
+    match bound.constraint() {
+        Constraint::Bearer => SenderFact::Bearer,
+        Constraint::Dpop(_) => SenderFact::Dpop,
+        Constraint::Certificate(_) => SenderFact::Mtls,
+        Constraint::Both(..) => SenderFact::DpopAndMtls,
     }
 }
 

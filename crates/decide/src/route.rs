@@ -74,6 +74,8 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
     let resource = requested(guard, &parameters).ok_or(Fault::Internal)?;
     let scopes: Option<Vec<_>> = guard.scopes.iter().map(|scope| scope.fill(&parameters)).collect();
     let scopes = scopes.ok_or(Fault::Internal)?;
+    trail.facts.sender_needed = Some(guard.sender);
+    trail.facts.hide = guard.hide;
     trail.facts.action = Some(guard.action.clone());
     trail.facts.resource_type = Some(guard.resource.kind.clone());
     trail.facts.resource_id = Some(resource.id.clone());

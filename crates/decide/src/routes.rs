@@ -268,9 +268,11 @@ fn check_alone(
             if !guard.sender.at_least(least) {
                 misfits.push(("sender_constraint", RouteMisfit::Loosened));
             }
-            let attributes: Vec<_> = guard.resource.attributes.iter().map(|(name, _)| name.as_str()).collect();
-            let fits = policies.check_route(&guard.action, &guard.resource.kind, &attributes, guard.resource.tenant.is_some());
-            misfits.extend(fits.err().map(|misfit| ("action", RouteMisfit::Policy(misfit))));
+            let given = guard.resource.attributes.iter().map(|(name, _)| name.as_str());
+            let given: Vec<_> = given.chain(guard.resource.tenant.iter().map(|_| "tenant")).collect();
+            let fits = policies.knows(&guard.action, &guard.resource.kind, &given);
+            let found = fits.err().into_iter().flatten();
+            misfits.extend(found.map(|misfit| ("action", RouteMisfit::Policy(misfit))));
         }
     }
     misfits

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use exequatur_token::Thumbprint;
+use exequatur_token::{KeySetId, Thumbprint};
 
 use crate::host::Host;
+use crate::require::SenderRequirement;
 
 /// A stage of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub enum ReplayFact {
     Replayed,
     /// The store cannot know; a nonce was asked for.
     Doubtful,
+    /// Too old by the time it was to be claimed.
+    Expired,
     /// No room for another proof of this key or tenant, or at all.
     Full,
     /// No answer.
@@ -90,10 +93,22 @@ impl ReplayFact {
             Self::Fresh => "fresh",
             Self::Replayed => "replayed",
             Self::Doubtful => "doubtful",
+            Self::Expired => "expired",
             Self::Full => "full",
             Self::Unavailable => "unavailable",
         }
     }
+}
+
+/// What the proof's nonce was worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceFact {
+    /// None came.
+    Absent,
+    /// One of ours.
+    Valid,
+    /// Not one of ours, or not for this key and origin.
+    Foreign,
 }
 
 /// What was established, stage by stage. A field that is `None` was not reached.
@@ -113,6 +128,12 @@ pub struct Facts {
     pub resource_id: Option<String>,
     /// The resource's tenant, from the path or the configuration.
     pub resource_tenant: Option<String>,
+    /// How the matched route wants its sender constrained; what challenges offer depends on it.
+    pub sender_needed: Option<SenderRequirement>,
+    /// Whether the matched route answers 404 where it would answer 403.
+    pub hide: bool,
+    /// Whether the credentials came under the DPoP scheme.
+    pub dpop_scheme: bool,
     /// The name of the issuer whose token was verified.
     pub issuer: Option<String>,
     /// The agent, scoped by its issuer.
@@ -125,6 +146,10 @@ pub struct Facts {
     pub actors: Vec<String>,
     /// SHA-256 of the token's `jti` (base64url, 16 octets of it): enough to find it, too little to use it.
     pub token_id_digest: Option<String>,
+    /// The key set that the token was verified with.
+    pub key_set: Option<KeySetId>,
+    /// What the proof's nonce was worth.
+    pub nonce: Option<NonceFact>,
     /// Whether the token's signature had been verified before.
     pub token_cached: Option<bool>,
     /// The scopes that the route needs.

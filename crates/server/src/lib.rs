@@ -1,1 +1,18 @@
-//! placeholder
+//! The server: Envoy's wire format at one end, the decision in the middle, records at the other end.
+//!
+//! The way of a request: [`service`](self) takes a Check, `wire::extract` says what was presented, the
+//! `decide` crate decides, `record` says what is kept, `wire::respond` answers. `serve` puts it all together.
+
+pub mod clock;
+pub mod config;
+mod generations;
+mod metrics;
+mod public;
+mod record;
+mod serve;
+mod service;
+mod signals;
+mod wire;
+
+pub use generations::{GenerationError, build};
+pub use serve::{ServeError, decider, serve};

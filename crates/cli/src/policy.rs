@@ -1,0 +1,75 @@
+//! `exequatur policy check|test`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use exequatur_policy::{Limits, PolicyFolder, PolicySet};
+
+use crate::exit::{Failure, say};
+
+/// Look at policies.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check schema and policies; every mistake is shown.
+    Check(Folder),
+    /// Run the tests beside the policies.
+    Test(Folder),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Folder {
+    /// The policy folder.
+    #[arg(default_value = "policies", value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+impl Policy {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Check(Folder { folder }) => {
+                let (_, set) = load(&folder)?;
+                for warning in set.warnings() {
+                    say(warning.render(exequatur_policy::Colour::Never))?;
+                }
+                say(format_args!(
+                    "{}: valid ({} policies, {} of them unscoped, set {})",
+                    folder.display(),
+                    set.len(),
+                    set.unscoped(),
+                    set.content_hash(),
+                ))
+            }
+            Self::Test(Folder { folder }) => test(&folder),
+        }
+    }
+}
+
+fn load(folder: &Path) -> Result<(PolicyFolder, Arc<PolicySet>), Failure> {
+    let files = PolicyFolder::read(folder, Limits::default()).map_err(Failure::invalid)?;
+    let set = PolicySet::load(&files).map_err(Failure::invalid)?;
+    Ok((files, set))
+}
+
+fn test(folder: &Path) -> Result<(), Failure> {
+    let (files, set) = load(folder)?;
+    let mut results = Vec::new();
+    for source in &files.tests {
+        results.extend(exequatur_policy::test_suite::run(&set, source).map_err(Failure::invalid)?);
+    }
+    let mut failed = 0_usize;
+    for result in results.iter().filter(|result| !result.passed()) {
+        failed = failed.saturating_add(1);
+        say(format_args!("{}:{}: {}", result.file, result.line, result.name))?;
+        say(format_args!("    expected {}", result.expected))?;
+        match &result.got {
+            Ok(got) => say(format_args!("    got      {got}"))?,
+            Err(fault) => say(format_args!("    got      a fault: {fault}"))?,
+        }
+    }
+    for id in exequatur_policy::test_suite::never_determining(&set, &results) {
+        say(format_args!("note: no case is determined by policy `{id}`"))?;
+    }
+    say(format_args!("{} passed, {failed} failed", results.len().saturating_sub(failed)))?;
+    if failed == 0 { Ok(()) } else { Err(Failure::TestsFailed) }
+}

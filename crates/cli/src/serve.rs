@@ -1,0 +1,55 @@
+//! `exequatur serve`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use exequatur_server::ServeError;
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Failure;
+
+/// Answer Envoy until told to stop.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// How much to log: a level, or a filter such as `exequatur_server=debug,info`.
+    #[arg(long, default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// How to log.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let filter = EnvFilter::try_new(&self.log).map_err(|error| Failure::Usage(format!("--log: {error}")))?;
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            Format::Text => logs.init(),
+            Format::Json => logs.json().init(),
+        }
+        let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
+        runtime.block_on(exequatur_server::serve(&self.config)).map_err(|error| match error {
+            ServeError::Generation(error) => Failure::invalid(error),
+            error @ (ServeError::Issuers(_)
+            | ServeError::Store(_)
+            | ServeError::NonceSecret(_)
+            | ServeError::NonceSecretFile(_)
+            | ServeError::NoRandomness
+            | ServeError::Records(_)
+            | ServeError::Listener { .. }
+            | ServeError::Metrics(_)
+            | ServeError::Grpc(_)) => Failure::other(error),
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! Prometheus metrics. Labels come from closed sets: reasons, verdicts, configured issuer names.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+const DECISIONS: &str = "exequatur_decisions_total";
+const DURATION: &str = "exequatur_decision_duration_seconds";
+const GENERATION: &str = "exequatur_generation";
+const RELOADS: &str = "exequatur_reloads_total";
+const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
+const RECORD_GAPS: &str = "exequatur_record_gaps_total";
+
+/// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
+const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.2];
+
+/// Installs the process's recorder.
+///
+/// # Errors
+/// If one is installed already, or a bucket is refused.
+pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)?
+        .install_recorder()?;
+    metrics::describe_counter!(DECISIONS, "Decisions by verdict (permit, deny, fault) and reason.");
+    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Time from a Check's arrival to its decision.");
+    metrics::describe_gauge!(GENERATION, "Number of the generation of routes and policies in use.");
+    metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
+    metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");
+    metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded (best_effort).");
+    Ok(handle)
+}
+
+pub(crate) fn decision(verdict: &'static str, reason: &'static str, elapsed: Duration) {
+    metrics::counter!(DECISIONS, "verdict" => verdict, "reason" => reason).increment(1);
+    metrics::histogram!(DURATION, "verdict" => verdict).record(elapsed.as_secs_f64());
+}
+
+pub(crate) fn generation(number: u64) {
+    // A gauge is a float; a process does not see 2^53 reloads.
+    metrics::gauge!(GENERATION).set(u32::try_from(number).map_or(f64::INFINITY, f64::from));
+}
+
+pub(crate) fn reload(outcome: &'static str) {
+    metrics::counter!(RELOADS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn keys_age(issuer: &str, seconds: f64) {
+    metrics::gauge!(KEYS_AGE, "issuer" => issuer.to_owned()).set(seconds);
+}
+
+pub(crate) fn record_gaps(total: u64) {
+    metrics::counter!(RECORD_GAPS).absolute(total);
+}

@@ -1,0 +1,138 @@
+//! Decision → record: what is kept of it, in names, ids and digests.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use exequatur_audit::{
+    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, SenderConstraint, SenderConstraintCheck, Text,
+    Timings as AuditTimings, TokenCheck, Verdict,
+};
+use exequatur_decide::{Facts, Generation, Host, NonceFact, Refusal, ReplayFact, SenderFact, Stage};
+use jiff::Timestamp;
+
+use crate::service::Timings;
+use crate::wire::shape::shape;
+
+/// A decision, as it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) now: Timestamp,
+    pub(crate) finished: Instant,
+    pub(crate) generation: &'a Generation,
+    pub(crate) facts: &'a Facts,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) timings: &'a Timings,
+}
+
+impl Decided<'_> {
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.finished.duration_since(self.timings.started)
+    }
+}
+
+/// The record of a decision: a permit, or the refusal.
+pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Record {
+    let (verdict, reason, status) = match refusal {
+        None => (Verdict::Permit, "permitted", 200),
+        Some(refusal @ Refusal::Denied(_)) => (Verdict::Deny, refusal.reason().code(), shape(refusal.reason()).status),
+        Some(refusal @ Refusal::Faulted(_)) => (Verdict::Fault, refusal.reason().code(), shape(refusal.reason()).status),
+    };
+    let facts = decided.facts;
+    let mut record = Record::new(decided.now, text(decided.id), verdict, Text::fixed(reason), status);
+    record.generation = decided.generation.number;
+    record.peer = decided.peer;
+    record.route = maybe(facts.route.as_deref());
+    record.action = maybe(facts.action.as_deref());
+    record.resource = facts.resource_type.as_deref().zip(facts.resource_id.as_deref()).map(|(kind, id)| Resource {
+        kind: text(kind),
+        id: text(id),
+        tenant: maybe(facts.resource_tenant.as_deref()),
+    });
+    record.method = maybe(facts.method.as_deref());
+    record.host = maybe(facts.host.as_ref().map(Host::as_str));
+    record.issuer = maybe(facts.issuer.as_deref());
+    record.agent = maybe(facts.agent.as_deref());
+    record.user = maybe(facts.user.as_deref());
+    record.tenant = maybe(facts.tenant.as_deref());
+    record.actors = facts.actors.iter().map(|actor| text(actor)).collect();
+    record.controls = controls(facts);
+    record.policy = (!facts.policies.is_empty()).then(|| Policy {
+        ids: facts.policies.iter().map(|id| text(id)).collect(),
+        set_hash: text(decided.generation.policies.content_hash()),
+    });
+    record.timings_us = timings(decided);
+    record
+}
+
+/// One line for the operator: a fault is an error, a denial is worth knowing, a permit is not news.
+pub(crate) fn log(record: &Record) {
+    let (decision, reason) = (record.decision.as_str(), record.reason.as_str());
+    let route = record.route.as_ref().map(Text::as_str);
+    let agent = record.agent.as_ref().map(Text::as_str);
+    match record.verdict {
+        Verdict::Permit => tracing::debug!(decision, reason, route, agent, "permitted"),
+        Verdict::Deny => tracing::info!(decision, reason, route, agent, "denied"),
+        Verdict::Fault => tracing::error!(decision, reason, route, agent, "no decision could be made"),
+    }
+}
+
+fn text(value: &str) -> Text {
+    Text::from(value)
+}
+
+fn maybe(value: Option<&str>) -> Option<Text> {
+    value.map(text)
+}
+
+fn controls(facts: &Facts) -> Controls {
+    let token = facts.token_id_digest.as_deref().zip(facts.key_set).map(|(digest, key_set)| TokenCheck {
+        digest: text(digest),
+        cached: facts.token_cached == Some(true),
+        key_set: text(&key_set.to_string()),
+    });
+    Controls {
+        token,
+        sender_constraint: facts.sender.map(|sender| SenderConstraintCheck {
+            kind: match sender {
+                SenderFact::Bearer => SenderConstraint::Bearer,
+                SenderFact::Dpop => SenderConstraint::Dpop,
+                SenderFact::Mtls => SenderConstraint::Mtls,
+                SenderFact::DpopAndMtls => SenderConstraint::DpopMtls,
+            },
+            thumbprint: facts.proof_key.map(|key| text(&key.to_string())),
+        }),
+        replay: facts.replay.map(|replay| match replay {
+            ReplayFact::Fresh => ReplayCheck::Fresh,
+            ReplayFact::Replayed => ReplayCheck::Replayed,
+            ReplayFact::Doubtful => ReplayCheck::Doubtful,
+            ReplayFact::Expired => ReplayCheck::Expired,
+            ReplayFact::Full => ReplayCheck::Full,
+            ReplayFact::Unavailable => ReplayCheck::Unavailable,
+        }),
+        nonce: facts.nonce.map(|nonce| match nonce {
+            NonceFact::Absent => NonceCheck::Absent,
+            NonceFact::Valid => NonceCheck::Valid,
+            NonceFact::Foreign => NonceCheck::Invalid,
+        }),
+    }
+}
+
+/// The time each stage took: from its beginning to the next one's.
+fn timings(decided: Decided<'_>) -> AuditTimings {
+    let stages = &decided.timings.stages;
+    let took = |stage: Stage| {
+        let position = stages.iter().position(|(entered, _)| *entered == stage)?;
+        let (_, begun) = stages.get(position)?;
+        let ended = stages.get(position.saturating_add(1)).map_or(decided.finished, |(_, begun)| *begun);
+        u64::try_from(ended.duration_since(*begun).as_micros()).ok()
+    };
+    AuditTimings {
+        route: took(Stage::Route),
+        authenticate: took(Stage::Authenticate),
+        require: took(Stage::Require),
+        admit: took(Stage::Admit),
+        authorize: took(Stage::Authorize),
+        total: u64::try_from(decided.elapsed().as_micros()).unwrap_or(u64::MAX),
+    }
+}

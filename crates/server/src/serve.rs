@@ -1,0 +1,279 @@
+//! From a configuration to a running server, and back to a clean stop.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use exequatur_audit::Recorder;
+use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderPolicy, SenderRequirement, TokenCache};
+use exequatur_issuers::{HttpConfig, Issuers};
+use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use exequatur_store::EmbeddedReplay;
+use exequatur_token::{NonceSecret, Nonces};
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::clock::{self, Clock};
+use crate::config::{self, Config, GrpcAddress};
+use crate::generations::{self, GenerationError, Reloader};
+use crate::metrics;
+use crate::public::{self, Public, Readiness};
+use crate::service::{Service, ServiceParts};
+
+/// Decisions at once; a permit takes well under a millisecond, so a queue of this length is an overload.
+const MAX_IN_FLIGHT: usize = 1024;
+/// Largest Check message: headers up to 60 KiB and a body of 64 KiB, in both encodings, with room.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// Records that may wait for the file.
+const RECORD_QUEUE: usize = 8192;
+/// How long the load balancer has to notice that this replica stops.
+const DRAIN_NOTICE: Duration = Duration::from_secs(1);
+/// How often ages and gaps are measured, and completeness is looked at until it is reached.
+const OBSERVE_EVERY: Duration = Duration::from_millis(250);
+
+/// Why the server does not start, or stopped.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Configuration, policies or routes.
+    #[error("{0}")]
+    Generation(#[from] GenerationError),
+    /// The issuers.
+    #[error("issuers: {0}")]
+    Issuers(#[from] exequatur_issuers::IssuersError),
+    /// The store.
+    #[error("store: {0}")]
+    Store(#[from] exequatur_store::StoreError),
+    /// The nonce secret.
+    #[error("nonce secret: {0}")]
+    NonceSecret(#[from] exequatur_token::NonceSecretError),
+    /// The nonce secret's file.
+    #[error("nonce secret file: {0}")]
+    NonceSecretFile(std::io::Error),
+    /// No random bytes for a nonce secret.
+    #[error("no randomness for a nonce secret")]
+    NoRandomness,
+    /// The record file.
+    #[error("records: {0}")]
+    Records(#[from] exequatur_audit::AuditError),
+    /// A listener.
+    #[error("listener {listener}: {source}")]
+    Listener {
+        /// Which one.
+        listener: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The metrics recorder.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The gRPC transport.
+    #[error("gRPC: {0}")]
+    Grpc(#[from] tonic::transport::Error),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// See [`ServeError`]; before the first listener is open, for anything that is wrong with the files.
+pub async fn serve(path: &Path) -> Result<(), ServeError> {
+    let seen = generations::contents(path);
+    let config = config::load(path).map_err(GenerationError::from)?;
+    let generation = Arc::new(ArcSwap::from_pointee(generations::build(&config, 1)?));
+    let handle = metrics::install()?;
+    metrics::generation(1);
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let clock = clock::system();
+    let issuers = Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    let recorder = open_recorder(&config)?;
+    let readiness = Arc::new(Readiness::default());
+    let public = Public {
+        readiness: Arc::clone(&readiness),
+        generation: Arc::clone(&generation),
+        authorization_servers: Arc::new(
+            config.issuers.iter().map(|i| (i.profile.issuer.clone(), i.profile.audiences.clone())).collect(),
+        ),
+        algorithms: Arc::new(config.sender.proofs.algorithms.iter().map(|a| a.jose_name()).collect()),
+        dpop_required: config.sender.least == SenderRequirement::Dpop,
+    };
+    spawn_http("public", config.listen.public, public::public(public), &tasks, &stop).await?;
+    spawn_http("metrics", config.listen.metrics, public::metrics(handle), &tasks, &stop).await?;
+    let reloader = Reloader {
+        path: path.to_owned(),
+        current: Arc::clone(&generation),
+        fixed: config.fixed_digest(),
+        seen,
+    };
+    tasks.spawn(reloader.run(stop.clone()));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    set_health(&health, ServingStatus::NotServing).await;
+    let observer = Observer { issuers: Arc::clone(&issuers), recorder: recorder.clone(), clock: Arc::clone(&clock) };
+    tasks.spawn(observer.run(Arc::clone(&readiness), health.clone(), stop.clone()));
+    let service = Service::new(service_parts(&config, issuers, recorder.clone(), &generation, clock)?);
+    let grpc = AuthorizationServer::new(service).max_decoding_message_size(MAX_MESSAGE);
+    let router = Server::builder().add_service(health_service).add_service(grpc);
+    tracing::info!(grpc = %config.listen.grpc, public = %config.listen.public, metrics = %config.listen.metrics, "listening");
+    let drained = drain(readiness, health, stop.clone());
+    match &config.listen.grpc {
+        GrpcAddress::Tcp(address) => {
+            let listener = listen("grpc", *address).await?;
+            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), drained).await?;
+        }
+        GrpcAddress::Unix(socket) => {
+            let listener = listen_unix(socket)?;
+            router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), drained).await?;
+        }
+    }
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    if let Some(recorder) = recorder {
+        recorder.close().await?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn service_parts(
+    config: &Config,
+    issuers: Arc<Issuers>,
+    recorder: Option<Recorder>,
+    generation: &Arc<ArcSwap<Generation>>,
+    clock: Clock,
+) -> Result<ServiceParts, ServeError> {
+    let names: Vec<_> = config.sender.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
+    Ok(ServiceParts {
+        decider: decider(config, issuers, clock())?,
+        generation: Arc::clone(generation),
+        recorder,
+        clock,
+        deadline: config.deadline,
+        in_flight: Semaphore::new(MAX_IN_FLIGHT),
+        algorithms: names.join(" "),
+    })
+}
+
+/// The parts of a decision that outlive generations; also what `check --explain` decides with. The replay
+/// store remembers every proof since `complete_since`, and doubts those that may be older.
+///
+/// # Errors
+/// The store's or the nonce secret's.
+pub fn decider(config: &Config, issuers: Arc<Issuers>, complete_since: Timestamp) -> Result<Decider, ServeError> {
+    Ok(Decider::new(DeciderParts {
+        issuers,
+        replay: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
+        cache: TokenCache::new(CacheConfig::default()),
+        nonces: Nonces::new(nonce_secret(config)?, Vec::new()),
+        sender: SenderPolicy { proofs: config.sender.proofs.clone(), nonces: config.sender.nonces },
+    }))
+}
+
+fn nonce_secret(config: &Config) -> Result<NonceSecret, ServeError> {
+    let material = match &config.sender.nonce_secret_file {
+        Some(path) => std::fs::read(path).map_err(ServeError::NonceSecretFile)?,
+        None => {
+            let mut random = vec![0; 32];
+            getrandom::fill(&mut random).map_err(|_no_entropy| ServeError::NoRandomness)?;
+            random
+        }
+    };
+    let material = zeroize::Zeroizing::new(material);
+    Ok(NonceSecret::new(&material)?)
+}
+
+fn open_recorder(config: &Config) -> Result<Option<Recorder>, ServeError> {
+    let Some(records) = &config.records else { return Ok(None) };
+    let queue = NonZeroUsize::new(RECORD_QUEUE).unwrap_or(NonZeroUsize::MIN);
+    Ok(Some(Recorder::open(&records.file, records.mode, queue)?))
+}
+
+async fn spawn_http(
+    name: &'static str,
+    address: std::net::SocketAddr,
+    router: axum::Router,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), ServeError> {
+    let listener = listen(name, address).await?;
+    let stopped = stop.clone().cancelled_owned();
+    tasks.spawn(async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            tracing::error!(%error, listener = name, "listener failed");
+        }
+    });
+    Ok(())
+}
+
+async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listener { listener, source })
+}
+
+/// A socket that a stopped process left behind is replaced; anything else at the path is not touched.
+fn listen_unix(socket: &Path) -> Result<UnixListener, ServeError> {
+    use std::os::unix::fs::FileTypeExt;
+    let failed = |source| ServeError::Listener { listener: "grpc", source };
+    if std::fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(socket).map_err(failed)?;
+    }
+    UnixListener::bind(socket).map_err(failed)
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    health.set_service_status("", status).await;
+    health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
+}
+
+/// Resolves when the server is to finish what it has and take nothing new.
+async fn drain(readiness: Arc<Readiness>, health: HealthReporter, stop: CancellationToken) {
+    crate::signals::asked_to_stop(&stop).await;
+    tracing::info!("draining");
+    readiness.drain();
+    set_health(&health, ServingStatus::NotServing).await;
+    tokio::time::sleep(DRAIN_NOTICE).await;
+}
+
+/// Measures what is not measured by decisions, and says when everything was complete once.
+struct Observer {
+    issuers: Arc<Issuers>,
+    recorder: Option<Recorder>,
+    clock: Clock,
+}
+
+impl Observer {
+    async fn run(self, readiness: Arc<Readiness>, health: HealthReporter, stop: CancellationToken) {
+        let mut complete = false;
+        loop {
+            let now = (self.clock)();
+            if !complete && self.issuers.complete(now) {
+                complete = true;
+                readiness.complete();
+                if readiness.is_ready() {
+                    set_health(&health, ServingStatus::Serving).await;
+                }
+                tracing::info!("ready");
+            }
+            for status in self.issuers.status(now) {
+                if let Some(age) = status.keys_age {
+                    metrics::keys_age(status.name.as_str(), age.as_secs_f64());
+                }
+            }
+            if let Some(recorder) = &self.recorder {
+                metrics::record_gaps(recorder.gaps());
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(OBSERVE_EVERY) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What Envoy calls: takes a message in, lets `decide` decide, records, answers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use exequatur_audit::Recorder;
+use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stage, Trail};
+use exequatur_proto::envoy::service::auth::v3::authorization_server::Authorization;
+use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+use crate::clock::{Clock, monotonic};
+use crate::metrics;
+use crate::record::{Decided, record_of};
+use crate::wire::challenge::Offer;
+use crate::wire::extract::{Described, extract};
+use crate::wire::respond::{Answer, deny, permit};
+
+/// The authorization service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    parts: Arc<ServiceParts>,
+}
+
+/// What the service is made of.
+pub(crate) struct ServiceParts {
+    pub(crate) decider: Decider,
+    pub(crate) generation: Arc<ArcSwap<Generation>>,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) clock: Clock,
+    /// Our own bound on a decision, within the time that Envoy waits.
+    pub(crate) deadline: Duration,
+    /// Decisions at once; beyond it the answer is a quick 503.
+    pub(crate) in_flight: Semaphore,
+    /// The proof algorithms, as challenges name them.
+    pub(crate) algorithms: String,
+}
+
+impl std::fmt::Debug for ServiceParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceParts").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// Elapsed time at the beginning of each stage.
+#[derive(Debug)]
+pub(crate) struct Timings {
+    pub(crate) started: Instant,
+    pub(crate) stages: Vec<(Stage, Instant)>,
+}
+
+impl Service {
+    pub(crate) fn new(parts: ServiceParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Decides, records, answers. There is no way out of it but through `permit` or `deny`.
+    pub(crate) async fn answer(&self, request: CheckRequest) -> CheckResponse {
+        let parts = &self.parts;
+        let now = (parts.clock)();
+        let generation = parts.generation.load_full();
+        let mut timings = Timings { started: monotonic(), stages: Vec::with_capacity(8) };
+        let id = decision_id(now);
+        let mut observer = |stage| timings.stages.push((stage, monotonic()));
+        let mut trail = Trail::new(&mut observer);
+        let (peer, result) = self.decide(request, &generation, now, &mut trail).await;
+        let facts = trail.facts;
+        let finished = monotonic();
+        let decided = Decided { id: &id, now, finished, generation: &generation, facts: &facts, peer, timings: &timings };
+        self.finish(result, decided).await
+    }
+
+    async fn decide(
+        &self,
+        request: CheckRequest,
+        generation: &Generation,
+        now: Timestamp,
+        trail: &mut Trail<'_>,
+    ) -> (Option<IpAddr>, Result<Settled, Refusal>) {
+        let parts = &self.parts;
+        let Ok(_place) = parts.in_flight.try_acquire() else {
+            return (None, Err(Fault::Overloaded.into()));
+        };
+        let described: Described = match extract(request) {
+            Ok(described) => described,
+            Err(denial) => return (None, Err(denial.into())),
+        };
+        let headers = described.headers();
+        let raw = described.raw(&headers);
+        let decision = parts.decider.check(&raw, generation, now, trail);
+        let result = match timeout(parts.deadline, decision).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Fault::Deadline.into()),
+        };
+        (described.peer, result)
+    }
+
+    /// Records, then answers: a permit that must be recorded and was not is no permit.
+    async fn finish(&self, result: Result<Settled, Refusal>, decided: Decided<'_>) -> CheckResponse {
+        let answer = Answer { id: decided.id, generation: decided.generation.number, facts: decided.facts };
+        let refusal = match result {
+            Ok(settled) => match self.record(None, decided).await {
+                Ok(recorded) => match permit(&settled, &recorded, answer) {
+                    Ok(response) => {
+                        metrics::decision("permit", "permitted", decided.elapsed());
+                        return response;
+                    }
+                    Err(fault) => Refusal::Faulted(fault),
+                },
+                Err(fault) => Refusal::Faulted(fault),
+            },
+            Err(refusal) => match self.record(Some(&refusal), decided).await {
+                Ok(_recorded) => refusal,
+                Err(fault) => Refusal::Faulted(fault),
+            },
+        };
+        let verdict = match &refusal {
+            Refusal::Denied(_) => "deny",
+            Refusal::Faulted(_) => "fault",
+        };
+        metrics::decision(verdict, refusal.reason().code(), decided.elapsed());
+        deny(&refusal, self.offer(decided.generation, decided.facts), answer)
+    }
+
+    async fn record(&self, refusal: Option<&Refusal>, decided: Decided<'_>) -> Result<exequatur_audit::Recorded, Fault> {
+        let record = record_of(refusal, decided);
+        crate::record::log(&record);
+        match &self.parts.recorder {
+            Some(recorder) => recorder.record(record).await.map_err(|error| {
+                tracing::error!(%error, "the decision could not be recorded");
+                Fault::Record
+            }),
+            None => Ok(exequatur_audit::Recorded::not_configured()),
+        }
+    }
+
+    fn offer<'a>(&'a self, generation: &'a Generation, facts: &'a Facts) -> Offer<'a> {
+        let protected = facts.host.as_ref().and_then(|host| generation.routes.protected().by_host(host));
+        Offer {
+            algorithms: &self.parts.algorithms,
+            metadata: protected.map(|protected| protected.metadata_url.as_str()),
+            scopes: &facts.scopes_needed,
+            facts,
+        }
+    }
+}
+
+/// A UUID of version 7: sorted by time, and random enough not to be guessed.
+fn decision_id(now: Timestamp) -> String {
+    let mut random = [0; 10];
+    // Without randomness the id is still unique enough by time to be found; nothing is decided by it.
+    if getrandom::fill(&mut random).is_err() {
+        tracing::error!("no randomness for a decision id");
+    }
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
+}
+
+#[tonic::async_trait]
+impl Authorization for Service {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        Ok(Response::new(self.answer(request.into_inner()).await))
+    }
+}

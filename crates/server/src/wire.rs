@@ -1,0 +1,8 @@
+//! Envoy's wire format: one conversion in, one out. Nothing else of this project knows Envoy's messages.
+
+pub(crate) mod challenge;
+pub(crate) mod extract;
+pub(crate) mod headers;
+pub(crate) mod metadata;
+pub(crate) mod respond;
+pub(crate) mod shape;

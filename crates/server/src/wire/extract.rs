@@ -1,0 +1,120 @@
+//! `CheckRequest` → what was presented.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use exequatur_decide::{Denial, Malformed, RawRequest};
+use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue, address, socket_address};
+use exequatur_proto::envoy::service::auth::v3::CheckRequest;
+use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+
+/// What Envoy said of the request, owned.
+#[derive(Debug)]
+pub(crate) struct Described {
+    method: String,
+    host: String,
+    target: String,
+    headers: Vec<(String, Vec<u8>)>,
+    certificate: Option<String>,
+    has_body: bool,
+    /// The connection's source address.
+    pub(crate) peer: Option<IpAddr>,
+}
+
+impl Described {
+    /// The request in decide's terms.
+    pub(crate) fn headers(&self) -> Vec<(&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+    }
+
+    pub(crate) fn raw<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> RawRequest<'a> {
+        RawRequest {
+            method: &self.method,
+            host: &self.host,
+            target: &self.target,
+            headers,
+            certificate: self.certificate.as_deref(),
+            has_body: self.has_body,
+            peer: self.peer,
+        }
+    }
+}
+
+/// Takes the message apart.
+///
+/// # Errors
+/// [`Malformed::Incomplete`] for a message that describes no HTTP request, or describes its headers in two
+/// ways at once: which of them the upstream sees cannot be known.
+pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
+    const INCOMPLETE: Denial = Denial::Malformed(Malformed::Incomplete);
+    let attributes = request.attributes.ok_or(INCOMPLETE)?;
+    let Request { http } = attributes.request.ok_or(INCOMPLETE)?;
+    // Every field is named, so that a new one cannot be overlooked. `scheme` is what the client or a
+    // balancer claims, never what `htu` is compared with (N04); `query` and `fragment` stay empty (N03).
+    let HttpRequest {
+        id: _,
+        method,
+        headers,
+        path,
+        host,
+        scheme: _,
+        query,
+        fragment,
+        size,
+        protocol: _,
+        body,
+        raw_body,
+        header_map,
+    } = http.ok_or(INCOMPLETE)?;
+    if !query.is_empty() || !fragment.is_empty() {
+        return Err(INCOMPLETE);
+    }
+    let headers = read_headers(headers, header_map).ok_or(INCOMPLETE)?;
+    let declared = headers.iter().any(|(name, value)| {
+        name == "transfer-encoding" || (name == "content-length" && value.as_slice() != b"0")
+    });
+    let (peer, certificate) = attributes.source.map_or((None, None), read_peer);
+    Ok(Described {
+        method,
+        host,
+        target: path,
+        headers,
+        certificate,
+        has_body: declared || size > 0 || !body.is_empty() || !raw_body.is_empty(),
+        peer,
+    })
+}
+
+/// Envoy fills `header_map` under `encode_raw_headers`, else `headers`; never both.
+fn read_headers(joined: HashMap<String, String>, raw: Option<HeaderMap>) -> Option<Vec<(String, Vec<u8>)>> {
+    let raw = raw.map(|map| map.headers).unwrap_or_default();
+    if raw.is_empty() {
+        return Some(joined.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes())).collect());
+    }
+    if !joined.is_empty() {
+        return None;
+    }
+    raw.into_iter().map(read_header).collect()
+}
+
+fn read_header(header: HeaderValue) -> Option<(String, Vec<u8>)> {
+    let HeaderValue { key, value, raw_value } = header;
+    let value = match (value.is_empty(), raw_value.is_empty()) {
+        (true, _) => raw_value,
+        (false, true) => value.into_bytes(),
+        (false, false) => return None,
+    };
+    Some((key.to_ascii_lowercase(), value))
+}
+
+fn read_peer(peer: Peer) -> (Option<IpAddr>, Option<String>) {
+    let address = peer.address.and_then(|address| address.address).and_then(|address| match address {
+        address::Address::SocketAddress(socket) => {
+            let (None | Some(socket_address::PortSpecifier::PortValue(_) | socket_address::PortSpecifier::NamedPort(_))) =
+                socket.port_specifier;
+            socket.address.parse().ok()
+        }
+        address::Address::Pipe(_) => None,
+    });
+    (address, Some(peer.certificate).filter(|certificate| !certificate.is_empty()))
+}

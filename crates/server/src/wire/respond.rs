@@ -1,0 +1,207 @@
+//! Decision → `CheckResponse`: the one place that makes a permit.
+//!
+//! An unset status is OK to Envoy, so a default message would be a permit. [`permit`] is the only function
+//! that sets OK, and it takes the evidence that the decision was settled and recorded.
+
+use exequatur_audit::Recorded;
+use exequatur_decide::{CredentialHandling, Facts, Fault, Grant, Refusal, Settled};
+use exequatur_proto::envoy::config::core::v3::HeaderValueOption;
+use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
+use exequatur_proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
+use exequatur_proto::envoy::r#type::v3::HttpStatus;
+use exequatur_proto::google::rpc::Status;
+use serde_json::json;
+
+use super::challenge::{Offer, challenges};
+use super::headers::{append, encode, overwrite, removals};
+use super::metadata::metadata;
+use super::shape::shape;
+
+/// google.rpc.Code (not HTTP): OK, PERMISSION_DENIED, UNAVAILABLE, UNAUTHENTICATED.
+const OK: i32 = 0;
+const PERMISSION_DENIED: i32 = 7;
+const UNAVAILABLE: i32 = 14;
+const UNAUTHENTICATED: i32 = 16;
+
+/// Longest header value that is injected, in bytes; Envoy refuses far longer ones only later (M7).
+const MAX_VALUE: usize = 4096;
+/// What a caller is asked to wait before trying again, in seconds.
+const RETRY_AFTER: &str = "1";
+
+/// What both answers carry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer<'a> {
+    /// The decision's id.
+    pub(crate) id: &'a str,
+    /// The generation it was made under.
+    pub(crate) generation: u64,
+    /// What is known of the request.
+    pub(crate) facts: &'a Facts,
+}
+
+/// The permit.
+///
+/// # Errors
+/// A fault if a value that must be injected is too long to be: never a permit without its headers.
+pub(crate) fn permit(settled: &Settled, _recorded: &Recorded, answer: Answer<'_>) -> Result<CheckResponse, Fault> {
+    let mut headers = vec![overwrite("x-exequatur-decision", answer.id.to_owned())];
+    let mut keep_authorization = false;
+    if let Some(grant) = settled.grant() {
+        headers.extend(identity(grant));
+        keep_authorization = matches!(grant.credentials, CredentialHandling::Forward { .. });
+    }
+    if headers.iter().any(too_long) {
+        return Err(Fault::Internal);
+    }
+    let nonce = settled.next_nonce().map(|nonce| overwrite("dpop-nonce", nonce.as_str().to_owned()));
+    let ok = OkHttpResponse {
+        headers_to_remove: removals(&headers, keep_authorization),
+        headers,
+        response_headers_to_add: nonce.into_iter().collect(),
+    };
+    Ok(CheckResponse {
+        status: Some(Status { code: OK, message: String::new() }),
+        http_response: Some(HttpResponse::OkResponse(ok)),
+        dynamic_metadata: Some(metadata(answer.id, "permit", None, answer.generation, answer.facts)),
+    })
+}
+
+fn too_long(option: &HeaderValueOption) -> bool {
+    option.header.as_ref().is_none_or(|header| header.value.len() > MAX_VALUE)
+}
+
+fn identity(grant: &Grant) -> Vec<HeaderValueOption> {
+    let mut headers = vec![overwrite("x-exequatur-agent", encode(&grant.agent))];
+    let mut put = |part: &str, value: String| {
+        if !value.is_empty() {
+            headers.push(overwrite(&format!("x-exequatur-{part}"), value));
+        }
+    };
+    put("user", grant.user.as_deref().map(encode).unwrap_or_default());
+    put("tenant", grant.tenant.as_deref().map(encode).unwrap_or_default());
+    put("scopes", list(&grant.scopes));
+    put("delegation", list(&grant.delegation));
+    headers
+}
+
+/// Encoded values, separated by a comma, which the encoding leaves out of them.
+fn list(values: &[String]) -> String {
+    values.iter().map(|value| encode(value)).collect::<Vec<_>>().join(",")
+}
+
+/// The denial, by the caller's fault or by ours.
+pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> CheckResponse {
+    let reason = refusal.reason();
+    let shape = shape(reason);
+    let hidden = answer.facts.hide && shape.status == 403;
+    let status = if hidden { 404 } else { shape.status };
+    let mut headers = vec![
+        overwrite("content-type", "application/problem+json".to_owned()),
+        overwrite("cache-control", "no-store".to_owned()),
+    ];
+    if !hidden {
+        let mut first = true;
+        for challenge in challenges(shape, offer) {
+            let field = if first { overwrite } else { append };
+            headers.push(field("www-authenticate", challenge));
+            first = false;
+        }
+    }
+    if let Some(nonce) = nonce_of(refusal) {
+        headers.push(overwrite("dpop-nonce", nonce));
+    }
+    if status == 401 {
+        // Scripts of other origins see these only by name (D26).
+        headers.push(overwrite("access-control-expose-headers", "DPoP-Nonce, WWW-Authenticate".to_owned()));
+    }
+    if matches!(status, 429 | 503) {
+        headers.push(overwrite("retry-after", RETRY_AFTER.to_owned()));
+    }
+    let body = if hidden { body(status, "not found", "not_found", answer.id) } else { body(status, shape.title, reason.code(), answer.id) };
+    let verdict = match refusal {
+        Refusal::Denied(_) => "deny",
+        Refusal::Faulted(_) => "fault",
+    };
+    CheckResponse {
+        status: Some(Status { code: grpc_code(status), message: String::new() }),
+        http_response: Some(HttpResponse::DeniedResponse(DeniedHttpResponse {
+            status: Some(HttpStatus { code: i32::from(status) }),
+            headers,
+            body,
+        })),
+        dynamic_metadata: Some(metadata(answer.id, verdict, Some(reason.code()), answer.generation, answer.facts)),
+    }
+}
+
+fn nonce_of(refusal: &Refusal) -> Option<String> {
+    use exequatur_decide::Denial;
+    match refusal {
+        Refusal::Denied(Denial::NonceRequired(nonce) | Denial::NonceInvalid(nonce)) => Some(nonce.as_str().to_owned()),
+        Refusal::Denied(_) | Refusal::Faulted(_) => None,
+    }
+}
+
+/// RFC 9457 §3: nothing of the request in it.
+fn body(status: u16, title: &str, reason: &str, id: &str) -> String {
+    json!({
+        "type": format!("urn:exequatur:reason:{reason}"),
+        "title": title,
+        "status": status,
+        "reason": reason,
+        "decision": id,
+    })
+    .to_string()
+}
+
+/// Never OK.
+fn grpc_code(status: u16) -> i32 {
+    match status {
+        401 => UNAUTHENTICATED,
+        503 => UNAVAILABLE,
+        _ => PERMISSION_DENIED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exequatur_decide::{Denial, Fault};
+
+    use super::*;
+
+    fn denied(refusal: &Refusal, facts: &Facts) -> (CheckResponse, DeniedHttpResponse) {
+        let offer = Offer { algorithms: "ES256 EdDSA", metadata: None, scopes: &[], facts };
+        let response = deny(refusal, offer, Answer { id: "d", generation: 1, facts });
+        let Some(HttpResponse::DeniedResponse(denied)) = response.http_response.clone() else { panic!("no denial") };
+        (response, denied)
+    }
+
+    /// No refusal has status OK, an HTTP status below 400, or a cacheable answer.
+    #[test]
+    fn no_refusal_is_a_permit() {
+        let refusals = [
+            Refusal::Denied(Denial::CredentialsMissing),
+            Refusal::Denied(Denial::HostUnknown),
+            Refusal::Denied(Denial::Replayed),
+            Refusal::Denied(Denial::NotPermitted),
+            Refusal::Faulted(Fault::Internal),
+            Refusal::Faulted(Fault::Deadline),
+        ];
+        for refusal in refusals {
+            let (response, denied) = denied(&refusal, &Facts::default());
+            assert_ne!(response.status.unwrap().code, OK);
+            assert!(denied.status.unwrap().code >= 400);
+            let cache = denied.headers.iter().filter_map(|h| h.header.as_ref()).find(|h| h.key == "cache-control");
+            assert_eq!(cache.unwrap().value, "no-store");
+        }
+    }
+
+    /// E06: a hidden route answers 404, and neither challenge nor reason tells why.
+    #[test]
+    fn a_hidden_route_says_nothing_but_not_found() {
+        let facts = Facts { hide: true, ..Facts::default() };
+        let (_, denied) = denied(&Refusal::Denied(Denial::ScopeInsufficient { needed: vec![] }), &facts);
+        assert_eq!(denied.status.unwrap().code, 404);
+        assert!(!denied.body.contains("scope"), "{}", denied.body);
+        assert!(denied.headers.iter().all(|h| h.header.as_ref().unwrap().key != "www-authenticate"));
+    }
+}
