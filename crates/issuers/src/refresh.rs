@@ -1,0 +1,92 @@
+//! The background task that keeps one issuer's keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::fetch::Source;
+use crate::issuer::{Issuer, Learned};
+use crate::issuers::Clock;
+
+/// The first pause before another try of the first load; it doubles up to [`LONGEST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// The longest pause before another try of the first load: how much longer than the issuer we may be down.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// Loads keys until cancelled. There is one per issuer, so that no two loads of it overlap and none waits for
+/// another issuer's.
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) source: Source,
+    /// Between loads that succeed.
+    pub(crate) every: Duration,
+    /// After a load that failed, once one has succeeded.
+    pub(crate) retry: Duration,
+}
+
+impl Refresher {
+    pub(crate) async fn run(self, clock: Clock, cancel: CancellationToken) {
+        let mut requests = self.issuer.requests();
+        let (mut ever_loaded, mut first_retry) = (false, FIRST_RETRY);
+        loop {
+            let began = clock();
+            self.issuer.load_begins(began);
+            // Whoever asked before this load began is served by it.
+            requests.mark_unchanged();
+            let outcome = tokio::select! {
+                () = cancel.cancelled() => return,
+                outcome = self.source.load() => outcome,
+            };
+            let succeeded = outcome.is_ok();
+            ever_loaded |= succeeded;
+            let learned = self.issuer.load_ended(outcome, began);
+            self.report(learned, began);
+            let pause = if succeeded {
+                // Give or take a tenth, so that replicas and issuers do not load in step.
+                self.every.mul_f64(0.9 + 0.2 * random_fraction())
+            } else if ever_loaded {
+                self.retry.mul_f64(1.0 + 0.1 * random_fraction())
+            } else {
+                let pause = first_retry.mul_f64(0.5 + 0.5 * random_fraction());
+                first_retry = first_retry.saturating_mul(2).min(LONGEST_RETRY);
+                pause
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                // Fails only without the issuer, which we hold.
+                Ok(()) = requests.changed() => {}
+            }
+        }
+    }
+
+    fn report(&self, learned: Learned, began: jiff::Timestamp) {
+        let status = self.issuer.status(began);
+        let issuer = status.name.as_str();
+        match (learned, status.last_error) {
+            (Learned::Nothing, _) => {}
+            (Learned::NewKeys | Learned::Recovered, _) => {
+                tracing::info!(
+                    issuer,
+                    keys = status.keys,
+                    skipped = status.skipped_keys,
+                    "issuer keys loaded"
+                );
+            }
+            (Learned::NewFailure, Some(error)) => {
+                tracing::warn!(issuer, %error, keys = status.keys, "issuer keys could not be loaded");
+            }
+            (Learned::NewFailure, None) => {}
+        }
+    }
+}
+
+/// Between 0 and 1; without randomness, the middle.
+fn random_fraction() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;
