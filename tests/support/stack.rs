@@ -274,7 +274,8 @@ async fn wait_for_exequatur(folder: &Path, ports: &Ports, process: &mut Child) -
 /// Envoy backs off after a failed connection: a Check may fail for a while after Exequatur is ready again.
 async fn wait_for_cluster(ports: &Ports) -> Result<(), String> {
     let client = plain_client()?;
-    let url = format!("http://127.0.0.1:{}/healthz", ports.envoy);
+    // No route has this path: it is denied, and leaves no trace in the upstream's record.
+    let url = format!("http://127.0.0.1:{}/waiting-for-exequatur", ports.envoy);
     let deadline = tokio::time::Instant::now() + READY_WITHIN;
     loop {
         // Any answer but "could not ask" will do.

@@ -140,7 +140,7 @@ async fn not_allowed(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
     ledger
         .row(Step {
             what: "document that the policies keep from this agent",
-            expected: Expected::Deny(403, &["policy_forbid", "policy_no_permit"]),
+            expected: Expected::Deny(403, &["policy_forbid"]),
             path: "/tenants/acme/sealed/plan",
             ..step.clone()
         })
