@@ -1,0 +1,234 @@
+//! The configuration: one YAML file, read whole, and every mistake in it told at once.
+//!
+//! [`load`] reads the file alone. Whether routes, schema and policies fit each other is found out when the
+//! routes are compiled; [`Config::place_route_problems`] then says where in the file the mistake is.
+
+mod document;
+mod duration;
+mod issuers;
+mod listen;
+mod problems;
+mod reader;
+mod records;
+mod resources;
+mod routes;
+mod sender;
+mod show;
+mod spelling;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use exequatur_decide::{ProtectedResources, Route, RouteProblem, SenderRequirement};
+use exequatur_issuers::IssuerConfig;
+use exequatur_store::ReplayLimits;
+use sha2::{Digest as _, Sha256};
+
+pub use listen::{GrpcAddress, Listen};
+pub use problems::{Place, Problem, Problems, Source};
+pub use records::{Records, RecordsMode};
+pub use routes::{RoutePlace, RouteTexts};
+pub use sender::Sender;
+pub use show::show;
+
+use reader::{Fields, Node, Notes};
+
+/// Largest file that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// Envoy waits 200 ms by default; the answer must be there before.
+const DEADLINE: Duration = Duration::from_millis(150);
+const DEADLINE_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(10);
+
+/// What the file says, defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// The folder of the policies and their schema.
+    pub policies: PathBuf,
+    /// What tokens are for.
+    pub protected: ProtectedResources,
+    /// Who issues tokens.
+    pub issuers: Vec<IssuerConfig>,
+    /// How senders are constrained.
+    pub sender: Sender,
+    /// How many used proofs are remembered.
+    pub store: ReplayLimits,
+    /// The routes, in the order of the file.
+    pub routes: Vec<Route>,
+    /// Where each route stands, in the same order.
+    pub places: Vec<RoutePlace>,
+    /// Where decisions are recorded; nowhere if `None`.
+    pub records: Option<Records>,
+    /// Time for one decision.
+    pub deadline: Duration,
+    /// SHA-256 of the file's text.
+    pub digest: [u8; 32],
+    /// The file.
+    pub source: Source,
+}
+
+/// Reads the file. Relative paths in it are relative to its folder.
+///
+/// # Errors
+/// Every mistake in the file, or that it cannot be read.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    match read(path) {
+        Ok(text) => from_text(Source { path: path.to_owned(), text: text.into() }),
+        Err(message) => {
+            let source = Source { path: path.to_owned(), text: "".into() };
+            Err(Problems::new(source, vec![Problem { place: None, message, hint: None }]))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_BYTES {
+        return Err(format!("{} is larger than {MAX_BYTES} bytes", path.display()));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+/// Like [`load`], from text that was read before.
+///
+/// # Errors
+/// Every mistake in the text.
+pub fn from_text(source: Source) -> Result<Config, Problems> {
+    let notes = Notes::default();
+    let text = Arc::clone(&source.text);
+    let folder = source.path.parent().unwrap_or_else(|| Path::new(""));
+    let parts = document::parse(&text, &notes).and_then(|root| Parts::read(&root, folder, &notes));
+    let problems = notes.into_problems();
+    match parts {
+        Some(parts) if problems.is_empty() => Ok(parts.into_config(source)),
+        Some(_) | None => Err(Problems::new(source, problems)),
+    }
+}
+
+/// A path in the file is relative to the file's folder.
+fn resolve(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path).components().collect()
+}
+
+/// The sections of the file.
+struct Parts {
+    listen: Listen,
+    policies: PathBuf,
+    protected: ProtectedResources,
+    issuers: Vec<IssuerConfig>,
+    sender: Sender,
+    store: ReplayLimits,
+    routes: Vec<(Route, RoutePlace)>,
+    records: Option<Records>,
+    deadline: Duration,
+}
+
+impl Parts {
+    const KEYS: &[&str] = &[
+        "listen",
+        "policies",
+        "protected_resources",
+        "issuers",
+        "sender_constraint",
+        "store",
+        "routes",
+        "records",
+        "deadline",
+    ];
+
+    /// Reads all sections before giving up on one of them.
+    fn read(root: &Node, folder: &Path, notes: &Notes) -> Option<Self> {
+        let fields = Fields::open(root, Self::KEYS, notes)?;
+        let listen = fields.or("listen", Listen::default(), |node| listen::read(node, folder, notes));
+        let policies =
+            fields.required("policies").and_then(|node| node.text(notes)).map(|path| resolve(folder, path));
+        let protected = fields.required("protected_resources").and_then(|node| resources::read(node, notes));
+        let issuers = fields.required("issuers").and_then(|node| issuers::read(node, folder, notes));
+        let sender =
+            fields.or("sender_constraint", Sender::default(), |node| sender::read(node, folder, notes));
+        let store = fields.or("store", ReplayLimits::default(), |node| records::read_store(node, notes));
+        // A broken section is noted already: until it is whole, its routes may ask for anything.
+        let least = sender.as_ref().map_or(SenderRequirement::None, |sender| sender.least);
+        let routes = fields.required("routes").and_then(|node| routes::read(node, least, notes));
+        let records = fields.or("records", None, |node| records::read(node, folder, notes).map(Some));
+        let deadline = fields.duration("deadline", DEADLINE, &DEADLINE_RANGE);
+        if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
+            let resources = fields.optional("protected_resources");
+            check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
+        }
+        Some(Self {
+            listen: listen?,
+            policies: policies?,
+            protected: protected?,
+            issuers: issuers?,
+            sender: sender?,
+            store: store?,
+            routes: routes?,
+            records: records?,
+            deadline: deadline?,
+        })
+    }
+
+    fn into_config(self, source: Source) -> Config {
+        let (routes, places) = self.routes.into_iter().unzip();
+        Config {
+            listen: self.listen,
+            policies: self.policies,
+            protected: self.protected,
+            issuers: self.issuers,
+            sender: self.sender,
+            store: self.store,
+            routes,
+            places,
+            records: self.records,
+            deadline: self.deadline,
+            digest: Sha256::digest(source.text.as_bytes()).into(),
+            source,
+        }
+    }
+}
+
+/// An audience that no issuer may issue for would refuse every token.
+fn check_audiences(
+    protected: &ProtectedResources,
+    issuers: &[IssuerConfig],
+    routes: &[(Route, RoutePlace)],
+    resources: Option<Place>,
+    notes: &Notes,
+) {
+    let accepted = |audience: &str| {
+        issuers.iter().any(|issuer| issuer.profile.audiences.iter().any(|other| other == audience))
+    };
+    let hint = "add it to the `audiences` of an issuer";
+    let identifiers = protected.iter().map(|resource| (resource.identifier.as_str(), resources));
+    let forwarded = routes.iter().filter_map(|(route, place)| {
+        routes::forward_audience(route).map(|audience| (audience, Some(place.field("credentials"))))
+    });
+    for (audience, place) in identifiers.chain(forwarded) {
+        if !accepted(audience) {
+            notes.hint(
+                place.unwrap_or_default(),
+                format!("no issuer's tokens are accepted for `{audience}`"),
+                hint,
+            );
+        }
+    }
+}
+
+impl Config {
+    /// Says where in the file the routes are that do not fit the schema, the policies or each other.
+    #[must_use]
+    pub fn place_route_problems(&self, problems: &[RouteProblem]) -> Problems {
+        let placed = problems.iter().map(|problem| Problem {
+            place: self.places.get(problem.index).map(|place| place.field(problem.field)),
+            message: problem.to_string(),
+            hint: None,
+        });
+        Problems::new(self.source.clone(), placed.collect())
+    }
+}

@@ -1,0 +1,146 @@
+//! `issuers`: whose tokens are accepted, and for what.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use exequatur_issuers::{ConfigProblem, IssuerConfig, KeySource};
+use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile};
+use jiff::SignedDuration;
+
+use super::reader::{Fields, Node, Notes, Value, once};
+use super::resolve;
+use super::resources::is_safe_url;
+
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+const LEEWAY: Duration = Duration::ZERO;
+const LEEWAY_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_secs(300);
+const COOLDOWN: Duration = Duration::from_secs(30);
+const MAX_STALE: Duration = Duration::from_secs(3600);
+const ONE_SECOND_TO_ONE_DAY: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+const KEYS: &[&str] = &[
+    "name",
+    "issuer",
+    "jwks",
+    "audiences",
+    "algorithms",
+    "max_lifetime",
+    "leeway",
+    "accept_typ_jwt",
+    "refresh",
+    "cooldown",
+    "max_stale",
+    "claims",
+];
+
+pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<IssuerConfig>> {
+    let (mut names, mut issuers) = (Vec::new(), Vec::new());
+    node.some(notes, |item| {
+        let fields = Fields::open(item, KEYS, notes)?;
+        let name = fields.required("name").and_then(|node| {
+            let name = node.parsed(notes, IssuerName::from_str)?;
+            once(name.as_str(), &mut names, node.place, notes).then_some(name)
+        });
+        let issuer = fields.required("issuer").and_then(|node| {
+            let issuer = node.text(notes)?;
+            once(issuer, &mut issuers, node.place, notes).then(|| issuer.to_owned())
+        });
+        let source = fields.required("jwks").and_then(|node| key_source(node, folder, notes));
+        let audiences = fields.required("audiences").and_then(|node| node.texts(notes));
+        let algorithms =
+            fields.or("algorithms", vec![Algorithm::Es256, Algorithm::EdDsa], |node| algorithms(node, notes));
+        let max_lifetime = fields.duration("max_lifetime", MAX_LIFETIME, &ONE_SECOND_TO_ONE_DAY);
+        let leeway = fields.duration("leeway", LEEWAY, &LEEWAY_RANGE);
+        let accept_typ_jwt = fields.or("accept_typ_jwt", false, |node| node.boolean(notes));
+        let refresh = fields.duration("refresh", REFRESH, &ONE_SECOND_TO_ONE_DAY);
+        let cooldown = fields.duration("cooldown", COOLDOWN, &ONE_SECOND_TO_ONE_DAY);
+        let max_stale = fields.duration("max_stale", MAX_STALE, &ONE_SECOND_TO_ONE_DAY);
+        let claims = fields.or("claims", no_claims(), |node| claims(node, notes));
+        let profile = IssuerProfile {
+            name: name?,
+            issuer: issuer?,
+            audiences: audiences?,
+            algorithms: algorithms?,
+            max_lifetime: signed(max_lifetime?),
+            leeway: signed(leeway?),
+            accept_typ_jwt: accept_typ_jwt?,
+            claims: claims?,
+        };
+        let (refresh, cooldown, max_stale) = (refresh?, cooldown?, max_stale?);
+        let issuer = IssuerConfig { profile, source: source?, refresh, cooldown, max_stale };
+        for problem in issuer.problems() {
+            let entry = fields.entry(key_of(problem));
+            notes.add(entry.map_or(item.place, |entry| entry.key_place), problem.to_string());
+        }
+        Some(issuer)
+    })
+}
+
+/// The key that a mistake is about, where it is one.
+fn key_of(problem: ConfigProblem) -> &'static str {
+    match problem {
+        ConfigProblem::Profile(_) => "",
+        ConfigProblem::UrlMalformed | ConfigProblem::UrlInsecure => "jwks",
+        ConfigProblem::NoRefresh => "refresh",
+        ConfigProblem::NoCooldown => "cooldown",
+        ConfigProblem::StaleBeforeRefresh => "max_stale",
+    }
+}
+
+/// INVARIANT: every range in this file is far below what a signed duration holds.
+pub(super) fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+/// A URL, or `{ file: path }`.
+fn key_source(node: &Node, folder: &Path, notes: &Notes) -> Option<KeySource> {
+    if let Value::Map(_) = node.value {
+        let fields = Fields::open(node, &["file"], notes)?;
+        let path = fields.required("file")?.text(notes)?;
+        return Some(KeySource::File { path: resolve(folder, path) });
+    }
+    if !matches!(node.value, Value::Text(_)) {
+        return node.mismatch("a URL or `{ file: … }`", notes);
+    }
+    let url = node.text(notes)?;
+    if is_safe_url(url) {
+        return Some(KeySource::Url { url: url.to_owned() });
+    }
+    notes.hint(
+        node.place,
+        "keys are fetched over https",
+        "http only from a loopback host; or `{ file: ./jwks.json }`",
+    );
+    None
+}
+
+pub(super) fn algorithms(node: &Node, notes: &Notes) -> Option<Vec<Algorithm>> {
+    let named = node.some(notes, |item| {
+        let text = item.text(notes)?;
+        let algorithm = Algorithm::from_jose(text);
+        if algorithm.is_none() {
+            notes.hint(item.place, format!("algorithm `{text}` is not accepted"), "known are: ES256, EdDSA");
+        }
+        algorithm
+    })?;
+    // EdDSA has two names (J19).
+    let all = [Algorithm::Es256, Algorithm::EdDsa];
+    Some(all.into_iter().filter(|algorithm| named.contains(algorithm)).collect())
+}
+
+fn no_claims() -> ClaimNames {
+    ClaimNames { agent: "client_id".to_owned(), user: None, tenant: None }
+}
+
+fn claims(node: &Node, notes: &Notes) -> Option<ClaimNames> {
+    let fields = Fields::open(node, &["agent", "user", "tenant"], notes)?;
+    let name = |node: &Node| node.text(notes).map(str::to_owned);
+    let agent = fields.or("agent", no_claims().agent, name);
+    let user = fields.or("user", None, |node| name(node).map(Some));
+    let tenant = fields.or("tenant", None, |node| name(node).map(Some));
+    Some(ClaimNames { agent: agent?, user: user?, tenant: tenant? })
+}

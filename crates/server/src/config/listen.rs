@@ -1,0 +1,99 @@
+//! `listen`: the addresses of the three listeners.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::reader::{Fields, Node, Notes};
+use super::resolve;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// For Envoy.
+    pub grpc: GrpcAddress,
+    /// Metadata and keys, for everyone.
+    pub public: SocketAddr,
+    /// Metrics and health, for operators.
+    pub metrics: SocketAddr,
+}
+
+/// Where Envoy reaches the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrpcAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self { grpc: GrpcAddress::Tcp(loopback(9191)), public: loopback(9192), metrics: loopback(9193) }
+    }
+}
+
+impl Listen {
+    /// Whether something listens without TLS on more than loopback.
+    pub(super) fn leaves_the_machine(&self) -> bool {
+        let grpc = match self.grpc {
+            GrpcAddress::Tcp(address) => Some(address),
+            GrpcAddress::Unix(_) => None,
+        };
+        grpc.into_iter().chain([self.public, self.metrics]).any(|address| !address.ip().is_loopback())
+    }
+}
+
+impl fmt::Display for GrpcAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Listen> {
+    let fields = Fields::open(node, &["grpc", "public", "metrics", "plaintext"], notes)?;
+    let plaintext = fields.or("plaintext", false, |node| node.word(&[("accepted", true)], notes))?;
+    let default = Listen::default();
+    let tcp = |node: &Node| address(node, plaintext, notes);
+    let grpc = fields.or("grpc", default.grpc, |node| match node.text(notes)?.strip_prefix("unix:") {
+        Some("") => {
+            notes.hint(node.place, "a Unix socket needs a path", "unix:/run/exequatur/grpc.sock");
+            None
+        }
+        Some(path) => Some(GrpcAddress::Unix(resolve(folder, path))),
+        None => tcp(node).map(GrpcAddress::Tcp),
+    });
+    let public = fields.or("public", default.public, tcp);
+    let metrics = fields.or("metrics", default.metrics, tcp);
+    let listen = Listen { grpc: grpc?, public: public?, metrics: metrics? };
+    let apart = |one: SocketAddr, other: SocketAddr| one != other || one.port() == 0;
+    let all_apart = match listen.grpc {
+        GrpcAddress::Tcp(grpc) => apart(grpc, listen.public) && apart(grpc, listen.metrics),
+        GrpcAddress::Unix(_) => true,
+    };
+    if !all_apart || !apart(listen.public, listen.metrics) {
+        notes.add(node.place, "two listeners have one address");
+    }
+    Some(listen)
+}
+
+fn address(node: &Node, plaintext: bool, notes: &Notes) -> Option<SocketAddr> {
+    let text = node.text(notes)?;
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        notes.hint(node.place, format!("`{text}` is no address"), "an IP address and a port: 127.0.0.1:9191");
+        return None;
+    };
+    if !plaintext && !address.ip().is_loopback() {
+        notes.hint(
+            node.place,
+            "without TLS, only a loopback address is listened on",
+            "if the network is trusted, say `plaintext: accepted` in `listen`",
+        );
+        return None;
+    }
+    Some(address)
+}

@@ -1,0 +1,250 @@
+//! `routes`: what a host, path and method mean.
+
+use std::sync::Arc;
+
+use exequatur_decide::{
+    Access, AttributeTemplate, CredentialHandling, Guard, Host, PathPattern, ResourceTemplate, Route,
+    RouteMatch, SenderRequirement, Template,
+};
+
+use super::problems::Place;
+use super::reader::{Entry, Fields, Node, Notes, Value, once};
+use super::sender::REQUIREMENTS;
+
+const GUARDED_KEYS: &[&str] = &["action", "resource", "scopes", "sender_constraint", "credentials", "hide"];
+const KEYS: &[&str] =
+    &["name", "match", "access", "action", "resource", "scopes", "sender_constraint", "credentials", "hide"];
+/// Longest method, in bytes; none of the registered ones has more than 17.
+const MAX_METHOD: usize = 32;
+const MAX_NAME: usize = 64;
+
+/// Where a route stands in the file.
+#[derive(Clone, Debug)]
+pub struct RoutePlace {
+    /// The whole route.
+    pub at: Place,
+    /// The key of each of its fields.
+    pub fields: Vec<(String, Place)>,
+    /// Its patterns as they were written.
+    pub texts: RouteTexts,
+}
+
+/// Patterns and templates as they were written.
+#[derive(Clone, Debug, Default)]
+pub struct RouteTexts {
+    /// The path.
+    pub path: String,
+    /// The resource's id.
+    pub id: String,
+    /// The resource's tenant.
+    pub tenant: Option<String>,
+    /// The resource's attributes, each with its value.
+    pub attributes: Vec<(String, String)>,
+    /// The scopes.
+    pub scopes: Vec<String>,
+}
+
+impl RoutePlace {
+    /// Where a field of the route stands, or the route itself if the field is absent.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Place {
+        self.fields.iter().find(|(field, _)| field == name).map_or(self.at, |(_, place)| *place)
+    }
+}
+
+/// The audience that a route passes the caller's token on to.
+pub(super) fn forward_audience(route: &Route) -> Option<&str> {
+    match &route.access {
+        Access::Public | Access::Preflight => None,
+        Access::Guarded(guard) => match &guard.credentials {
+            CredentialHandling::Strip => None,
+            CredentialHandling::Forward { audience } => Some(audience),
+        },
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Guarded,
+    Public,
+    Preflight,
+}
+
+/// Reads the routes; one that says nothing of the sender asks for `least`.
+pub(super) fn read(node: &Node, least: SenderRequirement, notes: &Notes) -> Option<Vec<(Route, RoutePlace)>> {
+    let mut names = Vec::new();
+    node.some(notes, |item| {
+        let fields = Fields::open(item, KEYS, notes)?;
+        let name = fields.required("name").and_then(|node| name(node, &mut names, notes));
+        let kinds = &[("guarded", Kind::Guarded), ("public", Kind::Public), ("preflight", Kind::Preflight)];
+        let kind = fields.or("access", Kind::Guarded, |node| node.word(kinds, notes));
+        let mut texts = RouteTexts::default();
+        let matches = fields.required("match").and_then(|node| route_match(node, &mut texts, notes));
+        let access = match kind {
+            Some(Kind::Guarded) => {
+                guard(&fields, least, &mut texts, notes).map(|guard| Access::Guarded(Arc::new(guard)))
+            }
+            Some(Kind::Public) => unguarded(&fields, notes).then_some(Access::Public),
+            Some(Kind::Preflight) => unguarded(&fields, notes).then_some(Access::Preflight),
+            None => None,
+        };
+        let places = item.map(notes)?.iter().map(|entry| (entry.key.clone(), entry.key_place)).collect();
+        let route = Route { name: name?, matches: matches?, access: access? };
+        Some((route, RoutePlace { at: item.place, fields: places, texts }))
+    })
+}
+
+fn name(node: &Node, names: &mut Vec<String>, notes: &Notes) -> Option<String> {
+    let name = node.text(notes)?;
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if name.len() > MAX_NAME || !name.bytes().all(allowed) {
+        notes.add(node.place, format!("a route's name is 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`"));
+        return None;
+    }
+    once(name, names, node.place, notes).then(|| name.to_owned())
+}
+
+/// Whether nothing stands here that only a guarded route has: it would look as if it were enforced.
+fn unguarded(fields: &Fields<'_>, notes: &Notes) -> bool {
+    let misplaced: Vec<&Entry> = GUARDED_KEYS.iter().filter_map(|key| fields.entry(key)).collect();
+    for entry in &misplaced {
+        let message = format!("`{}` has no meaning on a route without authentication", entry.key);
+        notes.hint(entry.key_place, message, "remove it, or remove `access`");
+    }
+    misplaced.is_empty()
+}
+
+fn route_match(node: &Node, texts: &mut RouteTexts, notes: &Notes) -> Option<RouteMatch> {
+    let fields = Fields::open(node, &["host", "path", "methods"], notes)?;
+    let host = fields.or("host", None, |node| {
+        let host = Host::parse(node.text(notes)?);
+        if host.is_none() {
+            notes.hint(node.place, "this is no host name", "a name such as api.example.com, without scheme");
+        }
+        host.map(Some)
+    });
+    let path = fields.required("path").and_then(|node| {
+        let path = node.parsed(notes, PathPattern::parse)?;
+        node.text(notes)?.clone_into(&mut texts.path);
+        Some(path)
+    });
+    let mut seen = Vec::new();
+    let methods = fields.required("methods").and_then(|node| {
+        node.some(notes, |item| {
+            let method = item.text(notes)?;
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            if method.len() > MAX_METHOD || !method.bytes().all(token) {
+                notes.add(item.place, "this is no method");
+                return None;
+            }
+            if method.bytes().any(|b| b.is_ascii_lowercase()) {
+                // RFC 9110 §9.1
+                let hint = format!("did you mean `{}`?", method.to_ascii_uppercase());
+                notes.hint(item.place, "methods are case-sensitive, and this one matches nothing", hint);
+                return None;
+            }
+            once(method, &mut seen, item.place, notes).then(|| method.to_owned())
+        })
+    });
+    Some(RouteMatch { host: host?, path: path?, methods: methods? })
+}
+
+fn guard(
+    fields: &Fields<'_>,
+    least: SenderRequirement,
+    texts: &mut RouteTexts,
+    notes: &Notes,
+) -> Option<Guard> {
+    let action = fields.required("action").and_then(|node| node.text(notes));
+    let resource = fields.required("resource").and_then(|node| resource(node, texts, notes));
+    let scopes = fields.or("scopes", Vec::new(), |node| {
+        node.each(notes, |scope| {
+            let template = scope.parsed(notes, Template::parse)?;
+            texts.scopes.push(scope.text(notes)?.to_owned());
+            Some(template)
+        })
+    });
+    let sender = fields.or("sender_constraint", least, |node| node.word(REQUIREMENTS, notes));
+    let credentials = fields.or("credentials", CredentialHandling::Strip, |node| credentials(node, notes));
+    let hide = fields.or("hide", false, |node| node.boolean(notes));
+    Some(Guard {
+        action: action?.to_owned(),
+        resource: resource?,
+        scopes: scopes?,
+        sender: sender?,
+        credentials: credentials?,
+        hide: hide?,
+    })
+}
+
+/// `strip`, or `{ forward: { audience: … } }`.
+fn credentials(node: &Node, notes: &Notes) -> Option<CredentialHandling> {
+    if let Value::Text(_) = node.value {
+        node.word(&[("strip", ())], notes)?;
+        return Some(CredentialHandling::Strip);
+    }
+    let forward = Fields::open(node, &["forward"], notes)?.required("forward")?;
+    let audience = Fields::open(forward, &["audience"], notes)?.required("audience")?.text(notes)?;
+    Some(CredentialHandling::Forward { audience: audience.to_owned() })
+}
+
+fn resource(node: &Node, texts: &mut RouteTexts, notes: &Notes) -> Option<ResourceTemplate> {
+    let fields = Fields::open(node, &["type", "id", "tenant", "attributes"], notes)?;
+    let kind = fields.required("type").and_then(|node| node.text(notes));
+    let id = fields.required("id").and_then(|node| {
+        let template = node.parsed(notes, Template::parse)?;
+        node.text(notes)?.clone_into(&mut texts.id);
+        Some(template)
+    });
+    let tenant = fields.or("tenant", None, |node| {
+        let template = node.parsed(notes, Template::parse)?;
+        texts.tenant = node.text(notes).map(str::to_owned);
+        Some(Some(template))
+    });
+    let attributes = fields.or("attributes", Vec::new(), |node| {
+        let read: Vec<_> = node
+            .map(notes)?
+            .iter()
+            .map(|entry| {
+                texts.attributes.push((entry.key.clone(), written(&entry.value)));
+                attribute(&entry.value, notes).map(|value| (entry.key.clone(), value))
+            })
+            .collect();
+        read.into_iter().collect()
+    });
+    Some(ResourceTemplate { kind: kind?.to_owned(), id: id?, tenant: tenant?, attributes: attributes? })
+}
+
+fn attribute(node: &Node, notes: &Notes) -> Option<AttributeTemplate> {
+    match &node.value {
+        Value::Text(text) if text.is_empty() => Template::parse(text).ok().map(AttributeTemplate::Text),
+        Value::Text(_) => node.parsed(notes, Template::parse).map(AttributeTemplate::Text),
+        Value::Integer(number) => Some(AttributeTemplate::Long(*number)),
+        Value::Bool(value) => Some(AttributeTemplate::Bool(*value)),
+        Value::List(_) => node.each(notes, |item| attribute(item, notes)).map(AttributeTemplate::Set),
+        Value::Map(_) => {
+            let fields = Fields::open(node, &["entity", "id"], notes)?;
+            let kind = fields.required("entity").and_then(|node| node.text(notes));
+            let id = fields.required("id").and_then(|node| node.parsed(notes, Template::parse));
+            Some(AttributeTemplate::Entity { kind: kind?.to_owned(), id: id? })
+        }
+        Value::Null | Value::Float | Value::Unusable => {
+            node.mismatch("text, a whole number, a truth value, a list or `{ entity: …, id: … }`", notes)
+        }
+    }
+}
+
+/// A value in one line, as it could be written in the file.
+fn written(node: &Node) -> String {
+    match &node.value {
+        Value::Null | Value::Float | Value::Unusable => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::List(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|entry| format!("{}: {}", entry.key, written(&entry.value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+    }
+}

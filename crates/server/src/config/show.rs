@@ -1,0 +1,178 @@
+//! The settings in effect, defaults included. Of a secret only its file is known here, so none can be shown.
+
+use std::fmt;
+use std::time::Duration;
+
+use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
+use exequatur_issuers::{IssuerConfig, KeySource};
+use exequatur_token::Algorithm;
+use jiff::SignedDuration;
+
+use super::routes::{RoutePlace, RouteTexts};
+use super::sender::REQUIREMENTS;
+use super::{Config, duration};
+
+/// The settings in effect, in the file's own form, and after them the routes that need no identity.
+#[must_use]
+pub fn show(config: &Config) -> String {
+    Shown(config).to_string()
+}
+
+struct Shown<'a>(&'a Config);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+        writeln!(f, "# {}", config.source.path.display())?;
+        write!(f, "# sha256 ")?;
+        config.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        writeln!(f, "\nlisten:")?;
+        writeln!(f, "  grpc: {:?}", config.listen.grpc.to_string())?;
+        writeln!(f, "  public: \"{}\"", config.listen.public)?;
+        writeln!(f, "  metrics: \"{}\"", config.listen.metrics)?;
+        if config.listen.leaves_the_machine() {
+            writeln!(f, "  plaintext: accepted")?;
+        }
+        writeln!(f, "policies: {:?}", config.policies)?;
+        writeln!(f, "protected_resources:")?;
+        for resource in config.protected.iter() {
+            writeln!(f, "  - resource: {:?}", resource.identifier)?;
+            writeln!(f, "    origin: \"{}\"", resource.origin)?;
+            writeln!(f, "    scopes: {:?}", resource.scopes)?;
+            writeln!(f, "    # metadata: {}", resource.metadata_url)?;
+        }
+        writeln!(f, "issuers:")?;
+        config.issuers.iter().try_for_each(|issuer| show_issuer(issuer, f))?;
+        show_sender(config, f)?;
+        let store = &config.store;
+        writeln!(f, "store:\n  embedded:\n    max_proofs: {}", store.max_proofs)?;
+        writeln!(f, "    max_per_tenant: {}\n    max_per_key: {}", store.max_per_tenant, store.max_per_key)?;
+        writeln!(f, "routes:")?;
+        let routes = || config.routes.iter().zip(&config.places);
+        routes().try_for_each(|(route, place)| show_route(route, place, f))?;
+        match &config.records {
+            Some(records) => {
+                writeln!(f, "records:\n  file: {:?}\n  mode: {}", records.file, records.mode.word())?;
+            }
+            None => writeln!(f, "# records: none are kept")?,
+        }
+        writeln!(f, "deadline: {}", duration::format(config.deadline))?;
+        writeln!(f, "\n# Routes without authentication:")?;
+        let mut any = false;
+        for (route, place) in routes() {
+            if let Some(word) = open_access(&route.access) {
+                any = true;
+                let (methods, host) = (route.matches.methods.join(","), host(route));
+                writeln!(
+                    f,
+                    "#   {word} {methods} {host}{}  ({}, line {})",
+                    place.texts.path, route.name, place.at.line
+                )?;
+            }
+        }
+        if any { Ok(()) } else { writeln!(f, "#   none") }
+    }
+}
+
+fn open_access(access: &Access) -> Option<&'static str> {
+    match access {
+        Access::Public => Some("public"),
+        Access::Preflight => Some("preflight"),
+        Access::Guarded(_) => None,
+    }
+}
+
+fn host(route: &Route) -> &str {
+    route.matches.host.as_ref().map_or("*", |host| host.as_str())
+}
+
+fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let profile = &issuer.profile;
+    writeln!(f, "  - name: {}\n    issuer: {:?}", profile.name, profile.issuer)?;
+    match &issuer.source {
+        KeySource::Url { url } => writeln!(f, "    jwks: {url:?}")?,
+        KeySource::File { path } => writeln!(f, "    jwks: {{ file: {path:?} }}")?,
+    }
+    writeln!(f, "    audiences: {:?}", profile.audiences)?;
+    writeln!(f, "    algorithms: [{}]", names(&profile.algorithms))?;
+    writeln!(f, "    max_lifetime: {}", signed(profile.max_lifetime))?;
+    writeln!(f, "    leeway: {}", signed(profile.leeway))?;
+    writeln!(f, "    accept_typ_jwt: {}", profile.accept_typ_jwt)?;
+    writeln!(f, "    refresh: {}", duration::format(issuer.refresh))?;
+    writeln!(f, "    cooldown: {}", duration::format(issuer.cooldown))?;
+    writeln!(f, "    max_stale: {}", duration::format(issuer.max_stale))?;
+    writeln!(f, "    claims:\n      agent: {:?}", profile.claims.agent)?;
+    for (key, claim) in [("user", &profile.claims.user), ("tenant", &profile.claims.tenant)] {
+        match claim {
+            Some(claim) => writeln!(f, "      {key}: {claim:?}")?,
+            None => writeln!(f, "      # {key}: none")?,
+        }
+    }
+    Ok(())
+}
+
+fn show_sender(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (sender, proofs) = (&config.sender, &config.sender.policy.proofs);
+    writeln!(f, "sender_constraint:\n  require: {}", requirement(sender.least))?;
+    writeln!(f, "  dpop:\n    max_age: {}", signed(proofs.max_age))?;
+    writeln!(f, "    skew: {}\n    future: {}", signed(proofs.skew), signed(proofs.future))?;
+    writeln!(f, "    algorithms: [{}]", names(&proofs.algorithms))?;
+    match sender.policy.nonces {
+        NonceMode::Off => writeln!(f, "    nonce: \"off\"")?,
+        NonceMode::Required { max_age } => {
+            writeln!(f, "    nonce: required\n    nonce_max_age: {}", signed(max_age))?;
+        }
+    }
+    match &sender.nonce_secret_file {
+        Some(file) => writeln!(f, "    nonce_secret_file: {file:?}"),
+        None => writeln!(f, "    # nonce_secret_file: none, a random secret per process"),
+    }
+}
+
+fn show_route(route: &Route, place: &RoutePlace, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "  - name: {:?}\n    match:", route.name)?;
+    match &route.matches.host {
+        Some(host) => writeln!(f, "      host: \"{host}\"")?,
+        None => writeln!(f, "      # host: that of any protected resource")?,
+    }
+    writeln!(f, "      path: {:?}\n      methods: {:?}", place.texts.path, route.matches.methods)?;
+    match &route.access {
+        Access::Public | Access::Preflight => {
+            writeln!(f, "    access: {}", open_access(&route.access).unwrap_or_default())
+        }
+        Access::Guarded(guard) => show_guard(guard, &place.texts, f),
+    }
+}
+
+fn show_guard(guard: &Guard, texts: &RouteTexts, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "    action: {:?}\n    resource:\n      type: {:?}", guard.action, guard.resource.kind)?;
+    writeln!(f, "      id: {:?}", texts.id)?;
+    if let Some(tenant) = &texts.tenant {
+        writeln!(f, "      tenant: {tenant:?}")?;
+    }
+    if !texts.attributes.is_empty() {
+        writeln!(f, "      attributes:")?;
+        texts.attributes.iter().try_for_each(|(name, value)| writeln!(f, "        {name:?}: {value}"))?;
+    }
+    writeln!(f, "    scopes: {:?}", texts.scopes)?;
+    writeln!(f, "    sender_constraint: {}", requirement(guard.sender))?;
+    match &guard.credentials {
+        CredentialHandling::Strip => writeln!(f, "    credentials: strip")?,
+        CredentialHandling::Forward { audience } => {
+            writeln!(f, "    credentials: {{ forward: {{ audience: {audience:?} }} }}")?;
+        }
+    }
+    writeln!(f, "    hide: {}", guard.hide)
+}
+
+fn requirement(requirement: SenderRequirement) -> &'static str {
+    REQUIREMENTS.iter().find(|(_, known)| *known == requirement).map_or("", |(word, _)| word)
+}
+
+fn names(algorithms: &[Algorithm]) -> String {
+    algorithms.iter().map(|algorithm| algorithm.jose_name()).collect::<Vec<_>>().join(", ")
+}
+
+fn signed(duration: SignedDuration) -> String {
+    duration::format(Duration::try_from(duration).unwrap_or_default())
+}

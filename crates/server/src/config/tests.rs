@@ -1,0 +1,283 @@
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use exequatur_decide::{Access, CredentialHandling, NonceMode, RouteMisfit};
+use exequatur_issuers::KeySource;
+use jiff::SignedDuration;
+
+use super::*;
+
+const WHOLE: &str = r#"
+listen: { grpc: "unix:run/grpc.sock", public: "0.0.0.0:9192", metrics: "[::1]:9193", plaintext: accepted }
+policies: ./policies
+protected_resources:
+  - resource: https://api.example.com
+    origin: http://localhost:10000
+    scopes: [documents:read, documents:write]
+  - resource: https://other.example.com/v1
+issuers:
+  - name: corp
+    issuer: https://sts.example.com
+    jwks: { file: ./jwks.json }
+    audiences: [https://api.example.com, https://other.example.com/v1, https://up.example.com]
+    algorithms: [Ed25519, ES256]
+    max_lifetime: 15m
+    refresh: 60s
+    claims: { agent: client_id, user: sub, tenant: tenant }
+sender_constraint:
+  require: any
+  dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce }
+store: { embedded: { max_proofs: 10, max_per_tenant: 5, max_per_key: 2 } }
+routes:
+  - name: read-document
+    match: { host: localhost, path: "/tenants/{tenant}/documents/{id}", methods: [GET, HEAD] }
+    action: ReadDocument
+    resource:
+      type: Document
+      id: "{id}"
+      tenant: "{tenant}"
+      attributes: { sensitivity: confidential, size: 7, draft: false, tags: [a, "{id}"], owner: { entity: "Exequatur::User", id: "corp:alice" } }
+    scopes: ["documents:read", "doc:{id}"]
+    sender_constraint: dpop
+    credentials: { forward: { audience: https://up.example.com } }
+    hide: true
+  - name: list
+    match: { path: /documents, methods: [GET] }
+    action: ListDocuments
+    resource: { type: Collection, id: all }
+  - { name: health, match: { path: /healthz, methods: [GET] }, access: public }
+  - { name: cors, match: { path: "/**", methods: [OPTIONS] }, access: preflight }
+records: { file: ./decisions.jsonl, mode: required }
+deadline: 100ms
+"#;
+
+const SMALL: &str = "\
+policies: p
+protected_resources: [{ resource: https://api.example.com }]
+issuers: [{ name: corp, issuer: https://sts.example.com, jwks: https://sts.example.com/jwks, audiences: [https://api.example.com] }]
+routes: [{ name: health, match: { path: /healthz, methods: [GET] }, access: public }]
+";
+
+fn config(text: &str) -> Result<Config, Problems> {
+    from_text(Source { path: "/etc/exequatur/config.yaml".into(), text: text.into() })
+}
+
+/// `line: message` of each mistake.
+fn mistakes(text: &str) -> Vec<String> {
+    let problems = config(text).expect_err("a mistake");
+    let line = |problem: &Problem| problem.place.map_or(0, |place| place.line);
+    problems.iter().map(|problem| format!("{}: {}", line(problem), problem.message)).collect()
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = config(WHOLE).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert_eq!(config.listen.grpc, GrpcAddress::Unix("/etc/exequatur/run/grpc.sock".into()));
+    assert_eq!(config.listen.public, SocketAddr::from(([0, 0, 0, 0], 9192)));
+    assert_eq!(config.policies, Path::new("/etc/exequatur/./policies"));
+
+    let resources: Vec<_> = config.protected.iter().collect();
+    assert_eq!(resources[0].origin.as_str(), "http://localhost:10000");
+    assert_eq!(resources[0].host.as_str(), "localhost");
+    assert_eq!(resources[0].metadata_url, "https://api.example.com/.well-known/oauth-protected-resource");
+    assert_eq!(resources[1].origin.as_str(), "https://other.example.com");
+    assert_eq!(
+        resources[1].metadata_url,
+        "https://other.example.com/.well-known/oauth-protected-resource/v1"
+    );
+
+    let issuer = &config.issuers[0];
+    assert_eq!(issuer.source, KeySource::File { path: "/etc/exequatur/./jwks.json".into() });
+    assert_eq!(issuer.profile.max_lifetime, SignedDuration::from_mins(15));
+    assert_eq!(issuer.profile.algorithms.len(), 2);
+    assert_eq!(issuer.refresh, Duration::from_secs(60));
+
+    assert_eq!(config.sender.policy.proofs.skew, SignedDuration::from_millis(500));
+    assert_eq!(config.sender.policy.nonces, NonceMode::Required { max_age: SignedDuration::from_secs(120) });
+    assert_eq!(config.store.max_per_key.get(), 2);
+    assert_eq!(config.deadline, Duration::from_millis(100));
+    assert_eq!(config.records.as_ref().map(|records| records.mode), Some(RecordsMode::Required));
+
+    let guards: Vec<_> = config
+        .routes
+        .iter()
+        .filter_map(|route| if let Access::Guarded(guard) = &route.access { Some(guard) } else { None })
+        .collect();
+    assert_eq!(guards[0].sender, SenderRequirement::Dpop);
+    assert_eq!(
+        guards[0].credentials,
+        CredentialHandling::Forward { audience: "https://up.example.com".into() }
+    );
+    assert_eq!(guards[0].resource.attributes.len(), 5);
+    assert!(guards[0].hide);
+    assert_eq!(guards[1].sender, SenderRequirement::Any, "the general setting");
+    assert_eq!(guards[1].credentials, CredentialHandling::Strip);
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let config = config(SMALL).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert_eq!(config.listen, Listen::default());
+    assert_eq!(config.sender.least, SenderRequirement::Any);
+    assert_eq!(config.deadline, DEADLINE);
+    assert!(config.records.is_none());
+    assert_eq!(config.store, ReplayLimits::default());
+}
+
+/// What `show` prints is a configuration of its own, and shows the same.
+#[test]
+fn shown_settings_can_be_read_again() {
+    for text in [WHOLE, SMALL] {
+        let shown = show(&config(text).unwrap());
+        let again =
+            show(&config(&shown).unwrap_or_else(|problems| panic!("{shown}\n{}", problems.render(false))));
+        let settings =
+            |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        assert_eq!(settings(&shown), settings(&again));
+    }
+    let shown = show(&config(WHOLE).unwrap());
+    assert!(shown.contains("#   public GET */healthz  (health, line 39)"), "{shown}");
+    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 40)"), "{shown}");
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = r#"listen: { grpc: "10.0.0.1:9191" }
+polices: ./policies
+protected_resources:
+  - resource: http://api.example.com
+  - resource: https://b.example.com
+issuers:
+  - name: Corp
+    jwks: http://sts.example.com/jwks
+    audiences: []
+    algorithms: [ES256, RS256]
+    max_lifetime: 15 minutes
+    max_lifetime: 15m
+sender_constraint: { require: anny, dpop: { max_age: 1h, skew: 5 } }
+routes:
+  - name: a
+    match: { path: "/x/{id", methods: [get] }
+    action: 7
+    resource: { type: Document, id: "{id}}" }
+  - name: a
+    match: { path: /y, methods: [GET] }
+    access: public
+    scopes: [x]
+deadline: 1h
+"#;
+    let expected = [
+        "1: key `policies` is missing",
+        "1: without TLS, only a loopback address is listened on",
+        "2: key `polices` is not known here",
+        "4: a resource identifier begins with https://",
+        "7: key `issuer` is missing",
+        "7: an issuer name is 1 to 32 of a-z, 0-9 and -",
+        "8: keys are fetched over https",
+        "9: at least one is needed",
+        "10: algorithm `RS256` is not accepted",
+        "11: `15 minutes` is no duration",
+        "12: this key stands here a second time",
+        "13: `anny` is not known here",
+        "13: must be between 0s and 5m",
+        "13: a duration such as 500ms, 60s or 15m expected, a number found",
+        "16: a parameter is a whole segment, `{name}`: a brace is not closed, or closes nothing",
+        "16: methods are case-sensitive, and this one matches nothing",
+        "17: text expected, a number found",
+        "18: a brace is not closed, or closes nothing",
+        "19: `a` stands here a second time",
+        "22: `scopes` has no meaning on a route without authentication",
+        "23: must be between 5ms and 10s",
+    ];
+    assert_eq!(mistakes(text), expected);
+}
+
+#[test]
+fn a_mistake_is_shown_in_its_line() {
+    let problems = config(&SMALL.replace("policies: p", "polices: pé")).unwrap_err();
+    let unknown = problems.iter().find(|problem| problem.message.contains("polices")).unwrap();
+    assert_eq!(unknown.place, Some(Place { offset: 0, length: 7, line: 1, column: 1 }));
+    let rendered = problems.render(false);
+    for part in ["config.yaml:1:1", "polices: pé", "did you mean `policies`?", "2 mistakes in"] {
+        assert!(rendered.contains(part), "{part} in\n{rendered}");
+    }
+    assert!(!rendered.contains('\u{1b}'), "no colour");
+}
+
+#[test]
+fn text_that_is_no_configuration_is_refused() {
+    for (text, expected) in [
+        ("", "1: the file is empty"),
+        ("[]", "1: a map expected, a list found"),
+        ("a: [", "2: not YAML: "),
+        ("a: 1\n---\nb: 2\n", "3: a second document begins here: one file holds one configuration"),
+        ("listen: !own {}", "1: tags and unknown aliases are not used here"),
+        ("1: 2", "1: a key is text"),
+    ] {
+        let found = mistakes(text);
+        assert!(found.iter().any(|mistake| mistake.starts_with(expected)), "{text:?}: {found:?}");
+    }
+}
+
+/// Each line alone is a mistake that `SMALL` does not make.
+#[test]
+fn single_mistakes() {
+    let cases = [
+        ("listen: { public: \"127.0.0.1:9193\" }", "two listeners have one address"),
+        ("listen: { public: localhost }", "`localhost` is no address"),
+        ("listen: { public: \"[::]:9192\" }", "without TLS, only a loopback address is listened on"),
+        ("listen: { plaintext: true }", "text expected, a truth value found"),
+        ("store: { redis: {} }", "key `redis` is not known here"),
+        ("store: { embedded: { max_proofs: 0 } }", "must be between 1 and 4294967295"),
+        ("records: {}", "key `file` is missing"),
+        ("deadline:", "a duration such as 500ms, 60s or 15m expected, nothing found"),
+    ];
+    for (line, expected) in cases {
+        let found = mistakes(&format!("{SMALL}{line}\n"));
+        assert!(found.contains(&format!("5: {expected}")), "{line}: {found:?}");
+    }
+    let unaccepted = SMALL.replace("audiences: [https://api", "audiences: [https://other");
+    assert_eq!(mistakes(&unaccepted), ["2: no issuer's tokens are accepted for `https://api.example.com`"]);
+    let stale = SMALL.replace("jwks: ", "max_stale: 5m, jwks: ");
+    assert_eq!(mistakes(&stale), ["3: the longest age of keys is less than two refresh periods"]);
+    let twins = SMALL.replace("com }]", "com }, { resource: https://API.example.com }]");
+    assert!(mistakes(&twins).contains(&"2: `api.example.com` stands here a second time".to_owned()));
+}
+
+/// Any number of keys may stand twice, quoted or not, and the rest is still read.
+#[test]
+fn keys_that_stand_twice_are_all_told() {
+    let mut text = SMALL.to_owned();
+    for key in ["policies: q", "\"policies\": r", "'routes': []", "deadline: 1d", "deadline: 1s"] {
+        writeln!(text, "{key}").unwrap();
+    }
+    let twice = "this key stands here a second time";
+    let expected = [
+        format!("5: {twice}"),
+        format!("6: {twice}"),
+        format!("7: {twice}"),
+        "8: `1d` is no duration".into(),
+        format!("9: {twice}"),
+    ];
+    assert_eq!(mistakes(&text), expected);
+}
+
+#[test]
+fn route_problems_are_placed() {
+    let config = config(WHOLE).unwrap();
+    let problem = |index, field, cause| RouteProblem { index, route: "r".into(), field, cause };
+    let problems = config.place_route_problems(&[
+        problem(2, "match", RouteMisfit::PreflightMethod),
+        problem(0, "sender_constraint", RouteMisfit::Loosened),
+        problem(1, "name", RouteMisfit::NameTaken),
+        problem(1, "scopes", RouteMisfit::ParameterUnknown("x".into())),
+    ]);
+    let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place).map(|place| place.line).collect();
+    assert_eq!(lines, [32, 35, 35, 39]);
+}
+
+#[test]
+fn a_missing_file_is_a_mistake_too() {
+    let problems = load(Path::new("/nonexistent/exequatur.yaml")).unwrap_err();
+    assert!(problems.render(false).contains("/nonexistent/exequatur.yaml cannot be read"));
+}
