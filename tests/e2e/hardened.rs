@@ -1,7 +1,7 @@
 //! The recommended listener: TLS, and Envoy's own refusals in front of ours.
 
 use exequatur_tests::{Agent, Call, Options, Stack};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The mutation rules let exactly our names through (N06): a permit works, over both versions of HTTP.
 #[tokio::test]
@@ -44,4 +44,31 @@ async fn ambiguous_requests_are_refused_by_envoy() {
     let answer = stack.call(&agent, &token, &twin).await.unwrap();
     assert_eq!((answer.status, answer.reason.as_str()), (400, ""));
     assert!(stack.upstream.received().is_empty());
+}
+
+/// M01, M02, D29: a token bound to a certificate too needs that very certificate, and a certificate in a
+/// header is none (M03).
+#[tokio::test]
+async fn a_certificate_bound_token_needs_its_certificate() {
+    let mut stack = Stack::start(Options { hardened: true, ..Options::default() }).await.unwrap();
+    let agent = Agent::new();
+    let (with_certificate, thumbprint) = stack.client_with_certificate().unwrap();
+    let confirmation = json!({ "jkt": agent.key.thumbprint(), "x5t#S256": thumbprint });
+    let token = stack.tokens.token(&agent, &json!({ "cnf": confirmation }));
+    let foreign =
+        json!({ "jkt": agent.key.thumbprint(), "x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" });
+    let foreign = stack.tokens.token(&agent, &json!({ "cnf": foreign }));
+    let url = stack.url("/tenants/acme/documents/plan");
+    let forwarded = format!("Hash={};Cert=\"-----BEGIN%20CERTIFICATE-----\"", "00".repeat(32));
+    let call = Call::new("GET", &url).with("x-forwarded-client-cert", &forwarded);
+
+    let answer = stack.call(&agent, &token, &call).await.unwrap();
+    assert_eq!((answer.status, answer.reason.as_str()), (401, "mtls_cert_missing"));
+    stack.client = with_certificate;
+    let answer = stack.call(&agent, &foreign, &call).await.unwrap();
+    assert_eq!((answer.status, answer.reason.as_str()), (401, "mtls_cert_mismatch"));
+    assert!(stack.upstream.received().is_empty());
+    let answer = stack.call(&agent, &token, &call).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(stack.upstream.received().len(), 1);
 }

@@ -65,7 +65,7 @@ impl Stack {
             let tokens = TokenService::new();
             match Processes::start(&options, &tokens, upstream.address.port()).await {
                 Ok(Processes { ports, exequatur, envoy, folder }) => {
-                    let client = client(&options, &folder.0, false)?;
+                    let client = client(&options, &folder.0, Speaks::Http1)?;
                     return Ok(Self {
                         tokens,
                         upstream,
@@ -113,7 +113,16 @@ impl Stack {
     /// # Errors
     /// When it cannot be set up.
     pub fn http2_client(&self) -> Result<Client, String> {
-        client(&self.options, &self.folder.0, true)
+        client(&self.options, &self.folder.0, Speaks::Http2)
+    }
+
+    /// A client that shows a certificate (hardened stack only), and the certificate's `x5t#S256`.
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    pub fn client_with_certificate(&self) -> Result<(Client, String), String> {
+        let thumbprint = tls::client_thumbprint(&self.folder.0)?;
+        Ok((client(&self.options, &self.folder.0, Speaks::Http1WithCertificate)?, thumbprint))
     }
 
     /// The folder with this stack's configuration, logs and decisions.
@@ -323,22 +332,29 @@ fn plain_client() -> Result<Client, String> {
     Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| error.to_string())
 }
 
-fn client(options: &Options, folder: &Path, http2: bool) -> Result<Client, String> {
+#[derive(Clone, Copy, Debug)]
+enum Speaks {
+    Http1,
+    Http1WithCertificate,
+    Http2,
+}
+
+fn client(options: &Options, folder: &Path, speaks: Speaks) -> Result<Client, String> {
     // `localhost` may also be ::1, where nobody listens; the port is that of the URL.
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut builder =
         Client::builder().no_proxy().timeout(Duration::from_secs(10)).resolve("localhost", loopback);
-    builder = match (options.hardened, http2) {
-        (false, true) => builder.http2_prior_knowledge(),
-        (_, false) => builder.http1_only(),
-        (true, true) => builder,
+    builder = match speaks {
+        Speaks::Http1 | Speaks::Http1WithCertificate => builder.http1_only(),
+        // Over TLS it is negotiated.
+        Speaks::Http2 if options.hardened => builder,
+        Speaks::Http2 => builder.http2_prior_knowledge(),
     };
     if options.hardened {
-        let read =
-            |name: &str| std::fs::read(folder.join("tls").join(name)).map_err(|error| error.to_string());
-        let authority =
-            reqwest::Certificate::from_pem(&read("ca.crt")?).map_err(|error| error.to_string())?;
-        builder = builder.tls_certs_only([authority]);
+        builder = builder.tls_certs_only([tls::authority(folder)?]);
+    }
+    if matches!(speaks, Speaks::Http1WithCertificate) {
+        builder = builder.identity(tls::client_identity(folder)?);
     }
     builder.build().map_err(|error| error.to_string())
 }
