@@ -132,3 +132,6 @@ impl PolicySet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

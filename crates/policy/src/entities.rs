@@ -182,3 +182,6 @@ fn record(
     RestrictedExpression::new_record(fields.into_iter().map(|(name, value)| (name.to_owned(), value)))
         .map_err(|_error| QuestionMisfit::Value.into())
 }
+
+#[cfg(test)]
+mod tests;

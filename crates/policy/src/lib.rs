@@ -17,6 +17,8 @@ mod shape;
 mod slice;
 mod source;
 mod test_suite;
+#[cfg(test)]
+mod testing;
 
 pub use base::{BASE_SCHEMA, BASE_SCHEMA_VERSION};
 pub use check::RouteMisfit;

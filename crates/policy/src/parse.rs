@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, PolicySet as CedarSet};
-use miette::Diagnostic;
 
 use crate::problem::Problem;
 use crate::source::Source;
@@ -64,7 +63,7 @@ fn file(source: &Source, problems: &mut Vec<Problem>) -> Vec<Policy> {
         Ok(set) => set,
         Err(errors) => {
             let errors: cedar_policy::ParseErrors = errors;
-            problems.extend(errors.iter().map(|error| parse_problem(source, error)));
+            problems.extend(errors.iter().map(|error| Problem::from_cedar(source, error)));
             return Vec::new();
         }
     };
@@ -81,17 +80,13 @@ fn file(source: &Source, problems: &mut Vec<Problem>) -> Vec<Policy> {
     policies
 }
 
-fn parse_problem(source: &Source, error: &dyn Diagnostic) -> Problem {
-    Problem::from_cedar(source, error)
-}
-
 fn well_formed(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(allowed)
 }
 
 /// A problem of a whole policy, at its first line.
-fn at(source: &Source, policy: &Policy, message: impl Into<String>) -> Problem {
+pub(crate) fn at(source: &Source, policy: &Policy, message: impl Into<String>) -> Problem {
     spanned(source, policy.as_ref().loc().map(|loc| (loc.start(), loc.end())), message.into())
 }
 

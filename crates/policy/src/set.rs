@@ -1,12 +1,14 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::mem;
 use std::sync::Arc;
 
 use cedar_policy::{Authorizer, PolicyId, PolicySet as CedarSet, ValidationError, ValidationMode, Validator};
+use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
 use crate::base;
 use crate::entities::BaseTypes;
-use crate::parse::{Parsed, parse};
+use crate::parse::{Parsed, at, parse};
 use crate::problem::{Problem, Problems};
 use crate::schema::MergedSchema;
 use crate::slice::{Slices, is_unscoped};
@@ -131,22 +133,44 @@ fn validate(schema: &MergedSchema, parsed: &[Parsed<'_>], problems: &mut Vec<Pro
     };
     let result =
         Validator::new(schema.cedar.clone()).validate_with_level(&set, ValidationMode::Strict, DEREFERENCES);
+    // Cedar says the same for every action that a policy applies to; once is enough.
+    let mut told = HashSet::new();
     for error in result.validation_errors() {
         let problem = located(parsed, error.policy_id(), error);
+        let place = (problem.file().to_owned(), problem.line(), problem.column());
+        if !told.insert((place, problem.help().map(str::to_owned), mem::discriminant(error))) {
+            continue;
+        }
         let too_deep = matches!(error, ValidationError::EntityDerefLevelViolation(_));
         problems.push(if too_deep { problem.with_message(TOO_DEEP).with_help(KNOWN) } else { problem });
     }
+    let warnings = result.validation_warnings();
     let mut warnings: Vec<Problem> =
-        result.validation_warnings().map(|warning| located(parsed, warning.policy_id(), warning)).collect();
+        warnings.map(|warning| located(parsed, warning.policy_id(), warning)).collect();
     warnings.dedup();
     warnings
 }
 
-fn located(parsed: &[Parsed<'_>], id: &PolicyId, diagnostic: &dyn miette::Diagnostic) -> Problem {
+/// What Cedar says of a policy, without the id: file and line say that.
+fn located(parsed: &[Parsed<'_>], id: &PolicyId, diagnostic: &dyn Diagnostic) -> Problem {
     let id: &str = id.as_ref();
-    match parsed.iter().find(|parsed| &*parsed.id == id) {
-        Some(parsed) => Problem::from_cedar(parsed.source, diagnostic),
-        None => Problem::of_file(".", diagnostic.to_string()),
+    let Some(parsed) = parsed.iter().find(|parsed| &*parsed.id == id) else {
+        return Problem::of_file(".", diagnostic.to_string());
+    };
+    let of_policy = format!("for policy `{id}`, ");
+    let bare = |text: &str| text.strip_prefix(&of_policy).unwrap_or(text).to_owned();
+    let mut problem = Problem::from_cedar(parsed.source, diagnostic);
+    if problem.line().is_none() {
+        let help = problem.help().map(str::to_owned);
+        problem = at(parsed.source, &parsed.policy, problem.message());
+        if let Some(help) = help {
+            problem = problem.with_help(help);
+        }
+    }
+    let message = bare(problem.message());
+    match problem.help().map(bare) {
+        Some(help) => problem.with_message(message).with_help(help),
+        None => problem.with_message(message),
     }
 }
 
@@ -167,3 +191,6 @@ fn hash<'s>(parts: impl IntoIterator<Item = &'s [Source]>) -> String {
     }
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,6 @@ pub(crate) fn is_unscoped(policy: &Policy) -> bool {
     matches!(policy.action_constraint(), ActionConstraint::Any)
         && matches!(policy.resource_constraint(), ResourceConstraint::Any)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+use cedar_policy::{Authorizer, Decision, Request};
+use proptest::prelude::*;
+
+use super::*;
+use crate::entities::Asked;
+use crate::testing::{question, set, shelf};
+use crate::{Answer, PolicyFolder, PolicySet, Question};
+
+const PRINCIPALS: [&str; 3] =
+    ["principal", "principal is Exequatur::Agent", "principal in Exequatur::Tenant::\"acme\""];
+const ACTIONS: [&str; 5] = [
+    "action",
+    "action == Action::\"Read\"",
+    "action == Action::\"Write\"",
+    "action in Action::\"Anything\"",
+    "action in [Action::\"Write\", Action::\"Read\"]",
+];
+const RESOURCES: [&str; 9] = [
+    "resource",
+    "resource is File",
+    "resource is Shelf",
+    "resource == File::\"a\"",
+    "resource == File::\"b\"",
+    "resource in Exequatur::Tenant::\"acme\"",
+    "resource in Exequatur::Tenant::\"globex\"",
+    "resource in File::\"a\"",
+    "resource is File in Exequatur::Tenant::\"acme\"",
+];
+const CONDITIONS: [&str; 4] = [
+    "",
+    "when { context.scopes.contains(\"files:read\") }",
+    "unless { context has user }",
+    "when { context.token.age * 9223372036854775807 > 0 }",
+];
+
+fn policy() -> impl Strategy<Value = String> {
+    let part = |parts: &'static [&'static str]| proptest::sample::select(parts);
+    // Failing conditions are rare, or no answer would ever be compared.
+    let condition = prop_oneof![30 => part(&CONDITIONS[..3]), 1 => part(&CONDITIONS[3..])];
+    (any::<bool>(), part(&PRINCIPALS), part(&ACTIONS), part(&RESOURCES), condition).prop_map(
+        |(permit, principal, action, resource, condition)| {
+            let effect = if permit { "permit" } else { "forbid" };
+            format!("{effect} ({principal}, {action}, {resource}) {condition};")
+        },
+    )
+}
+
+fn asked() -> impl Strategy<Value = Question<'static>> {
+    let pick = |of: &'static [&'static str]| proptest::sample::select(of);
+    (
+        any::<bool>(),
+        pick(&["Read", "Write"]),
+        pick(&["a", "b", "c"]),
+        pick(&["acme", "globex"]),
+        any::<bool>(),
+    )
+        .prop_map(|(of_shelf, action, id, tenant, with_user)| {
+            let mut asked = question();
+            asked.action = action;
+            if of_shelf {
+                asked.resource = shelf();
+            } else {
+                asked.resource.id = id;
+                asked.resource.tenant = Some(tenant);
+            }
+            asked.user = asked.user.filter(|_| with_user);
+            asked
+        })
+}
+
+/// What Cedar says of the whole folder at once: decision, and ids of what holds or fails.
+fn reference(
+    set: &PolicySet,
+    folder: &PolicyFolder,
+    question: &Question<'_>,
+) -> (Decision, Vec<String>, bool) {
+    let parsed = crate::parse::parse(&folder.policies).0;
+    let all = CedarSet::from_policies(parsed.into_iter().map(|parsed| parsed.policy)).unwrap();
+    let action = set.slices.action(question.action).unwrap();
+    let asked = Asked::new(&set.types, question, action, action.on(question.resource.kind).unwrap()).unwrap();
+    let request =
+        Request::new(asked.principal, action.uid.clone(), asked.resource, asked.context, None).unwrap();
+    let response = Authorizer::new().is_authorized(&request, &all, &asked.entities);
+    let mut ids: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+    ids.sort();
+    (response.decision(), ids, response.diagnostics().errors().next().is_some())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn slices_answer_as_the_whole_set_does(
+        policies in proptest::collection::vec(policy(), 1..12),
+        question in asked(),
+    ) {
+        let numbered = policies.iter().enumerate();
+        let text: String = numbered.map(|(index, policy)| format!("@id(\"p{index}\") {policy}\n")).collect();
+        let folder = crate::testing::folder(&text);
+        let set = PolicySet::load(&folder).unwrap();
+        let (decision, ids, failed) = reference(&set, &folder, &question);
+        match set.decide(&question) {
+            Err(fault) => prop_assert!(failed, "{fault} in {text}"),
+            Ok(answer) => {
+                prop_assert!(!failed, "no fault in {text}");
+                let allowed = matches!(answer, Answer::Permit(_));
+                prop_assert_eq!(allowed, decision == Decision::Allow, "{}", text);
+                let own: Vec<String> = answer.policies().iter().map(ToString::to_string).collect();
+                prop_assert_eq!(own, ids, "{}", text);
+            }
+        }
+    }
+}
+
+#[test]
+fn policies_of_other_actions_and_resources_are_not_evaluated() {
+    let mut text = "@id(\"it\") permit (principal, action == Action::\"Read\", resource is File);".to_owned();
+    for index in 0..50 {
+        text += &format!("@id(\"r{index}\") permit (principal, action, resource == File::\"x{index}\");");
+        text += &format!("@id(\"w{index}\") permit (principal, action == Action::\"Write\", resource);");
+        text += &format!(
+            "@id(\"t{index}\") permit (principal, action, resource in Exequatur::Tenant::\"t{index}\");"
+        );
+    }
+    let set = set(&text);
+    let slice = set.slices.action("Read").unwrap().on("File").unwrap();
+    let uid = |text: &str| text.parse().unwrap();
+    let sizes = |resource: &str, tenant: &str| -> usize {
+        let (resource, tenant) = (uid(resource), uid(tenant));
+        slice.sets(&resource, Some(&tenant)).map(CedarSet::num_of_policies).sum()
+    };
+    assert_eq!(sizes("File::\"a\"", "Exequatur::Tenant::\"acme\""), 1);
+    assert_eq!(sizes("File::\"x7\"", "Exequatur::Tenant::\"t9\""), 3);
+}
+
+#[test]
+fn only_policies_that_name_neither_action_nor_resource_are_unscoped() {
+    let set = set(r#"
+        @id("1") permit (principal, action, resource);
+        @id("2") forbid (principal == Exequatur::Agent::"corp:bot", action, resource) when { context.token.age > 1 };
+        @id("3") permit (principal, action in Action::"Anything", resource);
+        @id("4") permit (principal, action, resource is File);
+    "#);
+    assert_eq!(set.unscoped(), 2);
+    assert_eq!(set.len(), 4);
+}
