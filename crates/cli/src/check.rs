@@ -4,21 +4,12 @@
 //! used before is not known here, and is said so.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use exequatur_decide::{Decider, Facts, RawRequest, Refusal, Settled, Stage, Trail};
-use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_server::{clock, config};
-use jiff::SignedDuration;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use exequatur_decide::{Facts, RawRequest, Refusal, Stage};
+use exequatur_server::{Trial, config};
 
 use crate::exit::{Failure, say};
-
-/// How long the issuers' keys are waited for.
-const KEYS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Decide one request, as `serve` would, and say why.
 #[derive(Debug, Args)]
@@ -52,15 +43,6 @@ impl Check {
     async fn decide(self) -> Result<(), Failure> {
         let config = config::load(&self.config).map_err(Failure::invalid)?;
         let generation = exequatur_server::build(&config, 1).map_err(Failure::invalid)?;
-        let clock = clock::system();
-        let now = clock();
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let issuers =
-            Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)
-                .map_err(Failure::other)?;
-        wait_for_keys(&issuers, now).await;
-        let long_ago = now.checked_sub(SignedDuration::from_hours(24)).map_err(Failure::other)?;
-        let decider: Decider = exequatur_server::decider(&config, issuers, long_ago).map_err(Failure::other)?;
         let fields = parse_fields(&self.header)?;
         let headers: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let request = RawRequest {
@@ -72,35 +54,17 @@ impl Check {
             has_body: false,
             peer: None,
         };
-        let mut stages = Vec::new();
-        let mut observer = |stage| stages.push(stage);
-        let mut trail = Trail::new(&mut observer);
-        let result = decider.check(&request, &generation, now, &mut trail).await;
-        let facts = trail.facts;
-        stop.cancel();
-        tasks.close();
+        let trial = exequatur_server::try_once(&config, &generation, &request).await.map_err(Failure::other)?;
         if self.explain {
-            explain(&stages, &facts, &result)?;
+            explain(&trial)?;
         }
-        match result {
+        match trial.result {
             Ok(_settled) => say("permit"),
             Err(refusal) => {
                 say(format_args!("{} {}", verdict(&refusal), refusal.reason()))?;
                 Err(Failure::NotPermitted)
             }
         }
-    }
-}
-
-async fn wait_for_keys(issuers: &Arc<Issuers>, now: jiff::Timestamp) {
-    let complete = async {
-        while !issuers.complete(now) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    // Keys that do not come are the decision's to name, not a failure of this command.
-    if tokio::time::timeout(KEYS_WITHIN, complete).await.is_err() {
-        drop(say("note: not every issuer's keys could be loaded"));
     }
 }
 
@@ -120,7 +84,8 @@ fn verdict(refusal: &Refusal) -> &'static str {
     }
 }
 
-fn explain(stages: &[Stage], facts: &Facts, result: &Result<Settled, Refusal>) -> Result<(), Failure> {
+fn explain(trial: &Trial) -> Result<(), Failure> {
+    let Trial { stages, facts, result } = trial;
     for (position, stage) in stages.iter().enumerate() {
         let last = position.saturating_add(1) == stages.len();
         let mark = match result {

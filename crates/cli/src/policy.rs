@@ -55,7 +55,7 @@ fn test(folder: &Path) -> Result<(), Failure> {
     let (files, set) = load(folder)?;
     let mut results = Vec::new();
     for source in &files.tests {
-        results.extend(exequatur_policy::test_suite::run(&set, source).map_err(Failure::invalid)?);
+        results.extend(exequatur_policy::run(&set, source).map_err(Failure::invalid)?);
     }
     let mut failed = 0_usize;
     for result in results.iter().filter(|result| !result.passed()) {
@@ -67,7 +67,7 @@ fn test(folder: &Path) -> Result<(), Failure> {
             Err(fault) => say(format_args!("    got      a fault: {fault}"))?,
         }
     }
-    for id in exequatur_policy::test_suite::never_determining(&set, &results) {
+    for id in exequatur_policy::never_determining(&set, &results) {
         say(format_args!("note: no case is determined by policy `{id}`"))?;
     }
     say(format_args!("{} passed, {failed} failed", results.len().saturating_sub(failed)))?;

@@ -27,7 +27,7 @@ enum FirstUse {
     /// A bearer or certificate-bound token may be used again.
     NoProof,
     /// The store has claimed the proof.
-    Claimed(#[expect(dead_code, reason = "evidence: held, never read")] Claimed),
+    Claimed(Claimed),
 }
 
 /// Claims the proof, if there is one.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::Issuer;
 use exequatur_token::{
-    Bound, CurrentToken, NonceScope, Presented as SenderPresented, Proof, ProofError, ProofExpectation, Scheme, TokenDigest,
+    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, TokenDigest,
     TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
 };
 use jiff::Timestamp;
@@ -90,7 +90,7 @@ pub(crate) async fn authenticate(
             return Err(ask_for_nonce(decider, &request, proof, &nonce, now).await?.into());
         }
     }
-    let sent = SenderPresented { scheme, proof, certificate: request.presented.certificate.as_ref() };
+    let sent = PresentedSender { scheme, proof, certificate: request.presented.certificate.as_ref() };
     let bound = bind(token, sent).map_err(Denial::Binding)?;
     trail.facts.sender = Some(sender(&bound));
     Ok(Authenticated { request, bound, nonce, _verified: Verified(()) })

@@ -1,5 +1,7 @@
 //! The `Authorization` and `DPoP` fields.
 
+use exequatur_token::{JwsError, MalformedProof, ProofError};
+
 use crate::denial::{Denial, Malformed};
 use crate::path::RequestPath;
 
@@ -25,7 +27,7 @@ pub(crate) enum Credentials {
 ///
 /// # Errors
 /// [`Denial::Malformed`], [`Denial::MultipleCredentials`], [`Denial::TokenInQuery`],
-/// [`Denial::SchemeUnsupported`], [`Denial::ProofMissing`], [`Denial::ProofMultiple`].
+/// [`Denial::SchemeUnsupported`], [`Denial::Proof`].
 pub(crate) fn parse(headers: &[(&str, &[u8])], path: &RequestPath) -> Result<Credentials, Denial> {
     let mut authorization = headers.iter().filter(|(name, _)| *name == "authorization").map(|(_, value)| *value);
     let first = authorization.next();
@@ -73,11 +75,12 @@ fn is_token68(token: &str) -> bool {
 /// Exactly one proof (D01, D28): neither two fields nor two values joined by a comma.
 fn only_proof(headers: &[(&str, &[u8])]) -> Result<String, Denial> {
     let mut proofs = headers.iter().filter(|(name, _)| *name == "dpop").map(|(_, value)| *value);
-    let proof = proofs.next().ok_or(Denial::ProofMissing)?;
+    let proof = proofs.next().ok_or(Denial::Proof(ProofError::Missing))?;
     if proofs.next().is_some() || proof.contains(&b',') {
-        return Err(Denial::ProofMultiple);
+        return Err(Denial::Proof(ProofError::Multiple));
     }
-    str::from_utf8(proof).map(str::to_owned).map_err(|_not_utf8| Denial::Proof(exequatur_token::ProofError::Malformed))
+    const NOT_BASE64: ProofError = ProofError::Malformed(MalformedProof::Jws(JwsError::Base64));
+    str::from_utf8(proof).map(str::to_owned).map_err(|_not_utf8| Denial::Proof(NOT_BASE64))
 }
 
 #[cfg(test)]
@@ -120,9 +123,9 @@ mod tests {
             (&[("authorization", " Bearer a")], "/", broken.clone()),
             (&[("authorization", "Bearer é")], "/", broken.clone()),
             (&[("authorization", "Basic YTpi")], "/", Denial::SchemeUnsupported),
-            (&[("authorization", "DPoP t")], "/", Denial::ProofMissing),
-            (&[("authorization", "DPoP t"), ("dpop", "p"), ("dpop", "p")], "/", Denial::ProofMultiple),
-            (&[("authorization", "DPoP t"), ("dpop", "p,q")], "/", Denial::ProofMultiple),
+            (&[("authorization", "DPoP t")], "/", Denial::Proof(ProofError::Missing)),
+            (&[("authorization", "DPoP t"), ("dpop", "p"), ("dpop", "p")], "/", Denial::Proof(ProofError::Multiple)),
+            (&[("authorization", "DPoP t"), ("dpop", "p,q")], "/", Denial::Proof(ProofError::Multiple)),
         ];
         for (headers, target, denial) in cases {
             assert_eq!(read(headers, target), Err(denial.clone()), "{headers:?} {target}");

@@ -40,10 +40,6 @@ pub enum Denial {
     TokenInQuery,
     /// The access token does not hold.
     Token(TokenError),
-    /// The `DPoP` scheme without a proof.
-    ProofMissing,
-    /// More than one proof.
-    ProofMultiple,
     /// The proof does not hold.
     Proof(ProofError),
     /// A nonce is asked for, and none came.
@@ -181,8 +177,6 @@ impl Denial {
             Self::MultipleCredentials => Reason::MultipleCredentials,
             Self::TokenInQuery => Reason::TokenInQuery,
             Self::Token(error) => token_reason(error),
-            Self::ProofMissing => Reason::DpopProofMissing,
-            Self::ProofMultiple => Reason::DpopProofMultiple,
             Self::Proof(error) => proof_reason(error),
             Self::NonceRequired(_) => Reason::DpopNonceRequired,
             Self::NonceInvalid(_) => Reason::DpopNonceInvalid,

@@ -12,7 +12,9 @@ mod record;
 mod serve;
 mod service;
 mod signals;
+mod trial;
 mod wire;
 
 pub use generations::{GenerationError, build};
-pub use serve::{ServeError, decider, serve};
+pub use serve::{ServeError, serve};
+pub use trial::{Trial, try_once};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use exequatur_audit::Recorder;
-use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderPolicy, SenderRequirement, TokenCache};
+use exequatur_audit::{Mode, Recorder};
+use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use exequatur_store::EmbeddedReplay;
@@ -24,7 +24,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::clock::{self, Clock};
-use crate::config::{self, Config, GrpcAddress};
+use crate::config::{self, Config, GrpcAddress, RecordsMode};
 use crate::generations::{self, GenerationError, Reloader};
 use crate::metrics;
 use crate::public::{self, Public, Readiness};
@@ -103,7 +103,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         authorization_servers: Arc::new(
             config.issuers.iter().map(|i| (i.profile.issuer.clone(), i.profile.audiences.clone())).collect(),
         ),
-        algorithms: Arc::new(config.sender.proofs.algorithms.iter().map(|a| a.jose_name()).collect()),
+        algorithms: Arc::new(config.sender.policy.proofs.algorithms.iter().map(|a| a.jose_name()).collect()),
         dpop_required: config.sender.least == SenderRequirement::Dpop,
     };
     spawn_http("public", config.listen.public, public::public(public), &tasks, &stop).await?;
@@ -111,7 +111,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let reloader = Reloader {
         path: path.to_owned(),
         current: Arc::clone(&generation),
-        fixed: config.fixed_digest(),
+        fixed: generations::fixed_part(&config),
         seen,
     };
     tasks.spawn(reloader.run(stop.clone()));
@@ -151,7 +151,7 @@ fn service_parts(
     generation: &Arc<ArcSwap<Generation>>,
     clock: Clock,
 ) -> Result<ServiceParts, ServeError> {
-    let names: Vec<_> = config.sender.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
+    let names: Vec<_> = config.sender.policy.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
     Ok(ServiceParts {
         decider: decider(config, issuers, clock())?,
         generation: Arc::clone(generation),
@@ -163,18 +163,18 @@ fn service_parts(
     })
 }
 
-/// The parts of a decision that outlive generations; also what `check --explain` decides with. The replay
+/// The parts of a decision that outlive generations; also what a trial decides with. The replay
 /// store remembers every proof since `complete_since`, and doubts those that may be older.
 ///
 /// # Errors
 /// The store's or the nonce secret's.
-pub fn decider(config: &Config, issuers: Arc<Issuers>, complete_since: Timestamp) -> Result<Decider, ServeError> {
+pub(crate) fn decider(config: &Config, issuers: Arc<Issuers>, complete_since: Timestamp) -> Result<Decider, ServeError> {
     Ok(Decider::new(DeciderParts {
         issuers,
         replay: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
         cache: TokenCache::new(CacheConfig::default()),
         nonces: Nonces::new(nonce_secret(config)?, Vec::new()),
-        sender: SenderPolicy { proofs: config.sender.proofs.clone(), nonces: config.sender.nonces },
+        sender: config.sender.policy.clone(),
     }))
 }
 
@@ -193,8 +193,12 @@ fn nonce_secret(config: &Config) -> Result<NonceSecret, ServeError> {
 
 fn open_recorder(config: &Config) -> Result<Option<Recorder>, ServeError> {
     let Some(records) = &config.records else { return Ok(None) };
+    let mode = match records.mode {
+        RecordsMode::BestEffort => Mode::BestEffort,
+        RecordsMode::Required => Mode::Required,
+    };
     let queue = NonZeroUsize::new(RECORD_QUEUE).unwrap_or(NonZeroUsize::MIN);
-    Ok(Some(Recorder::open(&records.file, records.mode, queue)?))
+    Ok(Some(Recorder::open(&records.file, mode, queue)?))
 }
 
 async fn spawn_http(

@@ -131,10 +131,17 @@ impl Service {
         let record = record_of(refusal, decided);
         crate::record::log(&record);
         match &self.parts.recorder {
-            Some(recorder) => recorder.record(record).await.map_err(|error| {
-                tracing::error!(%error, "the decision could not be recorded");
-                Fault::Record
-            }),
+            Some(recorder) => match timeout(self.parts.deadline, recorder.record(record)).await {
+                Ok(Ok(recorded)) => Ok(recorded),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the decision could not be recorded");
+                    Err(Fault::Record)
+                }
+                Err(_elapsed) => {
+                    tracing::error!("the decision could not be recorded in time");
+                    Err(Fault::Record)
+                }
+            },
             None => Ok(exequatur_audit::Recorded::not_configured()),
         }
     }

@@ -1,0 +1,70 @@
+//! One request, decided outside the server by the same line: what `check` shows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
+use exequatur_issuers::{HttpConfig, Issuers};
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::serve::{ServeError, decider};
+
+/// How long the issuers' keys are waited for.
+const KEYS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the trial's own, empty store is taken to have been complete: longer than any proof can pass.
+const COMPLETE_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Trial {
+    /// The stages that were entered, in order.
+    pub stages: Vec<Stage>,
+    /// What was established.
+    pub facts: Facts,
+    /// The end.
+    pub result: Result<Settled, Refusal>,
+}
+
+/// Decides one request. The replay store is the trial's own and empty, so that whether a proof was used
+/// before is not known here; nothing of a running server is touched.
+///
+/// # Errors
+/// If the parts cannot be put together. Keys that cannot be loaded are the decision's to name.
+pub async fn try_once(
+    config: &Config,
+    generation: &Generation,
+    request: &RawRequest<'_>,
+) -> Result<Trial, ServeError> {
+    let clock = clock::system();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let issuers =
+        Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    wait_for_keys(&issuers, &clock).await;
+    let now = clock();
+    let long_ago = now.saturating_sub(COMPLETE_FOR).unwrap_or(now);
+    let decider = decider(config, issuers, long_ago)?;
+    let mut stages = Vec::new();
+    let mut observer = |stage| stages.push(stage);
+    let mut trail = Trail::new(&mut observer);
+    let result = decider.check(request, generation, now, &mut trail).await;
+    let facts = trail.facts;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(Trial { stages, facts, result })
+}
+
+async fn wait_for_keys(issuers: &Arc<Issuers>, clock: &Clock) {
+    let complete = async {
+        while !issuers.complete(clock()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(KEYS_WITHIN, complete).await.is_err() {
+        tracing::warn!("not every issuer's keys could be loaded");
+    }
+}
