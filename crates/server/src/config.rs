@@ -221,13 +221,6 @@ fn check_audiences(
 }
 
 impl Config {
-    /// A digest over what a running process cannot change; only good for comparing within one process.
-    #[must_use]
-    pub fn fixed_digest(&self) -> [u8; 32] {
-        let fixed = (&self.listen, &self.issuers, &self.sender, &self.store, &self.records, self.deadline);
-        Sha256::digest(format!("{fixed:?}")).into()
-    }
-
     /// Says where in the file the routes are that do not fit the schema, the policies or each other.
     #[must_use]
     pub fn place_route_problems(&self, problems: &[RouteProblem]) -> Problems {
