@@ -31,6 +31,7 @@ const LIMITS: JwsLimits = JwsLimits { bytes: MAX_TOKEN_BYTES, header_bytes: 1024
 #[derive(Debug)]
 pub struct UnverifiedToken<'a> {
     jws: CompactJws<'a>,
+    issuer: String,
     token_type: TokenType,
     algorithm: Algorithm,
 }
@@ -68,17 +69,18 @@ impl<'a> UnverifiedToken<'a> {
             .and_then(Value::as_str)
             .and_then(Algorithm::from_jose)
             .ok_or(TokenError::AlgNotAllowed)?;
-        let issuer = jws.payload().get("iss").ok_or(TokenError::ClaimMissing(Claim::Iss))?;
-        if issuer.as_str().is_none_or(str::is_empty) {
-            return Err(TokenError::ClaimInvalid(Claim::Iss));
-        }
-        Ok(Self { jws, token_type, algorithm })
+        let issuer = match jws.payload().get("iss").map(Value::as_str) {
+            None => return Err(TokenError::ClaimMissing(Claim::Iss)),
+            Some(Some(issuer)) if !issuer.is_empty() => issuer.to_owned(),
+            Some(_) => return Err(TokenError::ClaimInvalid(Claim::Iss)),
+        };
+        Ok(Self { jws, issuer, token_type, algorithm })
     }
 
     /// The claimed `iss`: the key to a configured issuer, nothing more.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.jws.payload().get("iss").and_then(Value::as_str).unwrap_or_default()
+        &self.issuer
     }
 
     /// Verifies that the issuer of `profile` made this token with one of `keys`, and reads its claims.
@@ -94,7 +96,7 @@ impl<'a> UnverifiedToken<'a> {
         keys: &KeySet,
         now: Timestamp,
     ) -> Result<VerifiedToken, TokenError> {
-        if self.issuer() != profile.issuer {
+        if self.issuer != profile.issuer {
             return Err(TokenError::IssuerUnknown);
         }
         if self.token_type == TokenType::Legacy && !profile.accept_typ_jwt {

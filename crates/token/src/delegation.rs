@@ -32,7 +32,11 @@ impl Delegation {
             let act = value.as_object().ok_or(DelegationError::Malformed)?;
             let subject = member(act, "sub")?.ok_or(DelegationError::Malformed)?;
             let issuer = member(act, "iss")?;
-            actors.push(Actor { subject: subject.to_owned(), issuer: issuer.map(ToOwned::to_owned) });
+            let actor = Actor { subject: subject.to_owned(), issuer: issuer.map(ToOwned::to_owned) };
+            if actors.contains(&actor) {
+                return Err(DelegationError::Cycle);
+            }
+            actors.push(actor);
             next = act.get("act");
         }
         Ok(Self { actors })
@@ -85,6 +89,9 @@ pub enum DelegationError {
     /// Not an object, or `sub` or `iss` is no usable id.
     #[error("actor malformed")]
     Malformed,
+    /// An actor occurs twice: the chain comes back to itself (X05).
+    #[error("actor occurs twice")]
+    Cycle,
     /// More than [`MAX_DELEGATION_DEPTH`] actors.
     #[error("too many actors")]
     TooDeep,

@@ -45,7 +45,7 @@ impl Facts {
             Scopes::parse(claims::scope(payload)?).or(Err(TokenError::ClaimInvalid(Claim::Scope)))?;
         let confirmation = Confirmation::from_payload(payload).or(Err(TokenError::BindingUnsupported))?;
         let delegation = Delegation::from_payload(payload).map_err(|error| match error {
-            DelegationError::Malformed => TokenError::ClaimInvalid(Claim::Act),
+            DelegationError::Malformed | DelegationError::Cycle => TokenError::ClaimInvalid(Claim::Act),
             DelegationError::TooDeep => TokenError::DelegationTooDeep,
         })?;
         let names = &profile.claims;

@@ -1,0 +1,205 @@
+use serde_json::json;
+
+use super::*;
+use crate::testing::{with, without};
+
+const JKT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+const X5T: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
+
+fn refusal(name: &str, value: Json) -> TokenError {
+    with_claims(&with(&token_claims(), name, value)).unwrap_err()
+}
+
+// J06
+#[test]
+fn j06_required_claims() {
+    for (name, claim) in [
+        ("iss", Claim::Iss),
+        ("sub", Claim::Sub),
+        ("client_id", Claim::ClientId),
+        ("jti", Claim::Jti),
+        ("iat", Claim::Iat),
+        ("exp", Claim::Exp),
+        ("aud", Claim::Aud),
+    ] {
+        let outcome = with_claims(&without(&token_claims(), name));
+        assert_eq!(outcome.unwrap_err(), TokenError::ClaimMissing(claim), "{name}");
+    }
+    for name in ["scope", "tenant"] {
+        assert!(with_claims(&without(&token_claims(), name)).is_ok(), "{name}");
+    }
+}
+
+// Types are exact: what should be text is text, of 1 to 256 characters without control characters.
+#[test]
+fn textual_claims() {
+    let bad = [json!(1), json!(null), json!(true), json!(["a"]), json!({}), json!("")];
+    let bad = bad.into_iter().chain(["a\0", "a\r\nb", "a\u{7f}", &"a".repeat(257)].map(|text| json!(text)));
+    for value in bad {
+        for (name, claim) in [
+            ("sub", Claim::Sub),
+            ("client_id", Claim::ClientId),
+            ("jti", Claim::Jti),
+            ("tenant", Claim::Tenant),
+        ] {
+            assert_eq!(refusal(name, value.clone()), TokenError::ClaimInvalid(claim), "{name} {value}");
+        }
+    }
+    for value in [json!(1), json!(null), json!(["https://sts.example.com"]), json!("")] {
+        assert_eq!(refusal("iss", value.clone()), TokenError::ClaimInvalid(Claim::Iss), "{value}");
+    }
+    assert!(with_claims(&with(&token_claims(), "sub", json!("é".repeat(256)))).is_ok());
+}
+
+// J02, A-19: byte by byte.
+#[test]
+fn j02_issuer_is_exact() {
+    for iss in [
+        "https://sts.example.com/",
+        "https://sts.example.co",
+        "https://STS.example.com",
+        "https://sts.example.com:443",
+        "https://sts.example.com.evil.org",
+        "http://sts.example.com",
+    ] {
+        assert_eq!(refusal("iss", json!(iss)), TokenError::IssuerUnknown, "{iss}");
+    }
+}
+
+// J07: a client's own token is not taken for a user's.
+#[test]
+fn j07_clients_are_no_users() {
+    assert_eq!(refusal("sub", json!("crm-bot")), TokenError::ClaimInvalid(Claim::Sub));
+
+    let mut profile = profile();
+    profile.claims.user = None;
+    let raw = issuer_key().sign(&token_header(), &with(&token_claims(), "sub", json!("crm-bot")));
+    let token = UnverifiedToken::parse(&raw).unwrap().verify(&profile, &issuer_keys(), now()).unwrap();
+    assert_eq!(token.user(), None);
+    assert_eq!(token.agent().as_str(), "corp:crm-bot");
+}
+
+#[test]
+fn identities_come_from_the_configured_claims() {
+    let mut profile = profile();
+    profile.claims.agent = "azp".to_owned();
+    profile.claims.user = Some("email".to_owned());
+    profile.claims.tenant = None;
+    let outcome = |claims: &Json| {
+        let raw = issuer_key().sign(&token_header(), claims);
+        UnverifiedToken::parse(&raw)?.verify(&profile, &issuer_keys(), now())
+    };
+    assert_eq!(outcome(&token_claims()).unwrap_err(), TokenError::ClaimMissing(Claim::Agent));
+    let claims = with(&token_claims(), "azp", json!("bot"));
+    let token = outcome(&claims).unwrap();
+    assert_eq!((token.agent().as_str(), token.user(), token.tenant()), ("corp:bot", None, None));
+    let token = outcome(&with(&claims, "email", json!("a@example.com"))).unwrap();
+    assert_eq!(token.user().unwrap().as_str(), "corp:a@example.com");
+    let error = outcome(&with(&claims, "azp", json!(7))).unwrap_err();
+    assert_eq!(error, TokenError::ClaimInvalid(Claim::Agent));
+    let error = outcome(&with(&claims, "email", json!(7))).unwrap_err();
+    assert_eq!(error, TokenError::ClaimInvalid(Claim::User));
+}
+
+// the form of `aud`; whether it names us is judged at each use.
+#[test]
+fn a18_audience_form() {
+    for aud in [
+        json!([]),
+        json!(["x", 1]),
+        json!({}),
+        json!(1),
+        json!(null),
+        json!(""),
+        json!(["a", ""]),
+        json!([["a"]]),
+    ] {
+        assert_eq!(refusal("aud", aud.clone()), TokenError::ClaimInvalid(Claim::Aud), "{aud}");
+    }
+    assert!(with_claims(&with(&token_claims(), "aud", json!(vec!["a"; 16]))).is_ok());
+    assert_eq!(refusal("aud", json!(vec!["a"; 17])), TokenError::ClaimInvalid(Claim::Aud));
+}
+
+// J14
+#[test]
+fn j14_scope_form() {
+    for scope in [json!(["a"]), json!(1), json!(null), json!("a  b"), json!(" a"), json!("a\tb")] {
+        assert_eq!(refusal("scope", scope.clone()), TokenError::ClaimInvalid(Claim::Scope), "{scope}");
+    }
+    assert!(with_claims(&without(&token_claims(), "scope")).unwrap().scopes().is_empty());
+}
+
+// D29, A-34, T05
+#[test]
+fn d29_confirmation() {
+    let confirmation =
+        |cnf: Json| with_claims(&with(&token_claims(), "cnf", cnf)).map(|token| token.confirmation().clone());
+    let jkt = confirmation(json!({"jkt": JKT})).unwrap();
+    assert_eq!((jkt.jkt().unwrap().to_string().as_str(), jkt.x5t()), (JKT, None));
+    let x5t = confirmation(json!({"x5t#S256": X5T})).unwrap();
+    assert_eq!((x5t.jkt(), x5t.x5t().unwrap().to_string().as_str()), (None, X5T));
+    let both = confirmation(json!({"jkt": JKT, "x5t#S256": X5T})).unwrap();
+    assert!(both.jkt().is_some() && both.x5t().is_some() && both.is_bound());
+    for cnf in [
+        json!({}),
+        json!({"kid": "x"}),
+        json!({"jwk": {}}),
+        json!({"jku": "https://evil.example"}),
+        json!({"jwe": "x"}),
+        json!({"jkt": JKT, "new": 1}),
+        json!({"jkt": ""}),
+        json!({"jkt": 1}),
+        json!({"jkt": null}),
+        json!({"jkt": [JKT]}),
+        json!({"jkt": format!("{JKT}=")}),
+        json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4J"}),
+        json!({"jkt": JKT.replacen('0', "", 1)}),
+        json!({"x5t#S256": "x"}),
+        json!({"x5t": X5T}),
+        json!({"JKT": JKT}),
+        json!(JKT),
+        json!([{"jkt": JKT}]),
+        json!(null),
+        json!(false),
+    ] {
+        assert_eq!(confirmation(cnf.clone()).unwrap_err(), TokenError::BindingUnsupported, "{cnf}");
+    }
+}
+
+// X04, X05
+#[test]
+fn x05_delegation() {
+    let chain = |depth: usize| {
+        (0..depth).rev().fold(json!(null), |inner, index| {
+            let act = json!({"sub": format!("actor-{index}"), "exp": "ignored"});
+            if inner.is_null() { act } else { with(&act, "act", inner) }
+        })
+    };
+    let delegation =
+        |act: Json| with_claims(&with(&token_claims(), "act", act)).map(|token| token.delegation().clone());
+    let deepest = delegation(chain(5)).unwrap();
+    assert_eq!(deepest.depth(), 5);
+    assert_eq!(deepest.current_actor().unwrap().subject(), "actor-0");
+    assert_eq!(deepest.actors()[4].subject(), "actor-4");
+    assert_eq!(delegation(chain(6)).unwrap_err(), TokenError::DelegationTooDeep);
+    assert!(delegation(json!({"sub": "a", "act": {"sub": "a", "iss": "https://b.example"}})).is_ok());
+    let foreign = delegation(json!({"sub": "a", "iss": "https://b.example"})).unwrap();
+    assert_eq!(foreign.current_actor().unwrap().issuer(), Some("https://b.example"));
+    for act in [
+        json!(null),
+        json!("actor"),
+        json!([]),
+        json!({}),
+        json!({"iss": "https://b.example"}),
+        json!({"sub": 1}),
+        json!({"sub": ""}),
+        json!({"sub": "a\n"}),
+        json!({"sub": "a", "iss": 1}),
+        json!({"sub": "a", "act": null}),
+        json!({"sub": "a", "act": {}}),
+        json!({"sub": "a", "act": {"sub": "a"}}),
+        json!({"sub": "a", "act": {"sub": "b", "act": {"sub": "a"}}}),
+    ] {
+        assert_eq!(delegation(act.clone()).unwrap_err(), TokenError::ClaimInvalid(Claim::Act), "{act}");
+    }
+}
