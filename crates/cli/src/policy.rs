@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use exequatur_policy::{Limits, PolicyFolder, PolicySet};
+use exequatur_policy::{Limits, Outcome, PolicyFolder, PolicySet};
 
 use crate::exit::{Failure, say};
 
@@ -30,7 +30,7 @@ impl Policy {
             Self::Check(Folder { folder }) => {
                 let (_, set) = load(&folder)?;
                 for warning in set.warnings() {
-                    say(warning.render(exequatur_policy::Colour::Never))?;
+                    say(warning.render(exequatur_policy::Colour::Plain))?;
                 }
                 say(format_args!(
                     "{}: valid ({} policies, {} of them unscoped, set {})",
@@ -61,9 +61,9 @@ fn test(folder: &Path) -> Result<(), Failure> {
     for result in results.iter().filter(|result| !result.passed()) {
         failed = failed.saturating_add(1);
         say(format_args!("{}:{}: {}", result.file, result.line, result.name))?;
-        say(format_args!("    expected {}", result.expected))?;
+        say(format_args!("    expected {}", outcome(&result.expected)))?;
         match &result.got {
-            Ok(got) => say(format_args!("    got      {got}"))?,
+            Ok(got) => say(format_args!("    got      {}", outcome(got)))?,
             Err(fault) => say(format_args!("    got      a fault: {fault}"))?,
         }
     }
@@ -72,4 +72,9 @@ fn test(folder: &Path) -> Result<(), Failure> {
     }
     say(format_args!("{} passed, {failed} failed", results.len().saturating_sub(failed)))?;
     if failed == 0 { Ok(()) } else { Err(Failure::TestsFailed) }
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    let policies: Vec<&str> = outcome.policies.iter().map(AsRef::as_ref).collect();
+    format!("{} {}", outcome.verdict.as_str(), policies.join(", "))
 }
