@@ -80,6 +80,7 @@ pub(crate) fn client(timeout: Duration) -> Result<Client, reqwest::Error> {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        .user_agent(concat!("exequatur/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeout)
         .timeout(timeout)
         // A refresh comes every few minutes; by then the other end has closed, and each end thinks otherwise.

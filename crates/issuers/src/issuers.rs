@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use exequatur_token::IssuerName;
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,9 +67,10 @@ impl Issuers {
         }
         let mut by_issuer = HashMap::new();
         let mut refreshers: Vec<Refresher> = Vec::new();
+        let mut client = None;
         for config in configs {
             let name = config.profile.name.clone();
-            let refresher = refresher(config, http)?;
+            let refresher = refresher(config, http, &mut client)?;
             let issuer = Arc::clone(&refresher.issuer);
             let same_name = refreshers.iter().any(|other| other.issuer.profile().name == name);
             if same_name || by_issuer.insert(issuer.profile().issuer.clone(), issuer).is_some() {
@@ -103,7 +105,12 @@ impl Issuers {
     }
 }
 
-fn refresher(config: IssuerConfig, http: HttpConfig) -> Result<Refresher, IssuersError> {
+/// The client is made for the first URL and shared: each holds all of the system's trusted certificates.
+fn refresher(
+    config: IssuerConfig,
+    http: HttpConfig,
+    shared: &mut Option<Client>,
+) -> Result<Refresher, IssuersError> {
     let name = &config.profile.name;
     if let Some(problem) = config.problems().into_iter().next() {
         return Err(IssuersError::Config { name: name.clone(), problem });
@@ -112,9 +119,13 @@ fn refresher(config: IssuerConfig, http: HttpConfig) -> Result<Refresher, Issuer
         KeySource::Url { url } => {
             let url = config::parse(&url)
                 .map_err(|problem| IssuersError::Config { name: name.clone(), problem })?;
-            let client = fetch::client(http.timeout).map_err(|error| IssuersError::Client(error.into()))?;
+            let client = match shared {
+                Some(client) => client,
+                None => shared
+                    .insert(fetch::client(http.timeout).map_err(|error| IssuersError::Client(error.into()))?),
+            };
             // Sooner than the next refresh, and no sooner than an unknown key id would.
-            (Source::url(client, url, http), config.refresh, config.cooldown.min(config.refresh))
+            (Source::url(client.clone(), url, http), config.refresh, config.cooldown.min(config.refresh))
         }
         KeySource::File { path } => {
             let every = config.refresh.min(FILE_REFRESH);

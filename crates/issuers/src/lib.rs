@@ -8,6 +8,8 @@ mod fetch;
 mod issuer;
 mod issuers;
 mod refresh;
+#[cfg(test)]
+mod testing;
 
 pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
 pub use fetch::FetchError;

@@ -1,1 +1,96 @@
+use std::time::Duration;
 
+use super::*;
+use crate::testing::{Server, at, clock, jwks, profile};
+
+struct Started {
+    issuers: Arc<Issuers>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+fn start(configs: Vec<IssuerConfig>) -> Result<Started, IssuersError> {
+    let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let issuers = Issuers::start(configs, HttpConfig::default(), clock(), &tasks, &cancel)?;
+    Ok(Started { issuers, tasks, cancel })
+}
+
+fn config(name: &str, url: &str) -> IssuerConfig {
+    IssuerConfig::new(profile(name), KeySource::Url { url: url.to_owned() })
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+}
+
+/// G16: each issuer on its own; one that hangs or fails is no other's trouble.
+#[tokio::test]
+async fn issuers_do_not_wait_for_each_other() {
+    let hanging = Server::start(Vec::new()).await;
+    let failing = Server::answering("500 Internal Server Error", b"").await;
+    let good = Server::answering("200 OK", jwks("a").as_bytes()).await;
+    let configs =
+        vec![config("hanging", &hanging.url), config("failing", &failing.url), config("good", &good.url)];
+    let Started { issuers, tasks, cancel } = start(configs).unwrap();
+    let keys = |name: &str| issuers.find(&format!("https://{name}.example")).unwrap().keys(at(0));
+    until(|| keys("good").is_ok() && hanging.requests() == 1 && failing.requests() > 0).await;
+    assert!(keys("hanging").is_err() && keys("failing").is_err());
+    assert!(!issuers.complete(at(0)));
+    let names: Vec<_> = issuers.status(at(0)).into_iter().map(|status| status.name.to_string()).collect();
+    assert_eq!(names, ["failing", "good", "hanging"]);
+
+    cancel.cancel();
+    tasks.close();
+    tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await.unwrap();
+}
+
+/// C-13, over the network: however many unknown key ids, one request per cooldown.
+#[tokio::test]
+async fn a_flood_of_unknown_keys_is_one_request_per_cooldown() {
+    let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
+    let Started { issuers, .. } = start(vec![config("corp", &server.url)]).unwrap();
+    until(|| issuers.complete(at(0))).await;
+    let issuer = issuers.find("https://corp.example").unwrap();
+    for (loads, second) in (2..).zip([60, 120, 180]) {
+        // The task stamps its load with its own clock, which stands at 0: only the flood's clock moves.
+        for _ in 0..100_000 {
+            issuer.unknown_key_seen(at(second));
+        }
+        until(|| issuers.status(at(0)).iter().all(|status| status.loads_succeeded == loads)).await;
+        assert_eq!(server.requests(), usize::try_from(loads).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_is_found_by_its_exact_name_only() {
+    let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
+    let Started { issuers, .. } = start(vec![config("corp", &server.url)]).unwrap();
+    assert!(issuers.find("https://corp.example").is_some());
+    for other in ["https://corp.example/", "https://CORP.example", "corp", ""] {
+        assert!(issuers.find(other).is_none(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_before_anything_starts() {
+    let good = || config("corp", "https://corp.example/jwks");
+    let mut same_issuer = config("other", "https://other.example/jwks");
+    same_issuer.profile.issuer = good().profile.issuer;
+    let mut same_name = good();
+    same_name.profile.issuer = "https://other.example".to_owned();
+    let insecure = config("corp", "http://corp.example/jwks");
+    let said = |configs| start(configs).err().unwrap().to_string();
+    assert!(matches!(start(Vec::new()).err(), Some(IssuersError::None)));
+    for twin in [good(), same_issuer, same_name] {
+        assert!(matches!(start(vec![good(), twin]).err(), Some(IssuersError::Duplicate(_))));
+    }
+    assert_eq!(
+        said(vec![insecure]),
+        "issuer corp: the key set's URL is neither https nor http to a loopback host"
+    );
+}
