@@ -128,7 +128,8 @@ impl Places {
     fn at(&self, start: Marker, end: usize) -> Place {
         let index = start.index();
         let line_end = self.ends.iter().find(|end| **end >= index).copied().unwrap_or(index);
-        let byte = |index: usize| self.bytes.get(index).or_else(|| self.bytes.last()).copied().unwrap_or_default();
+        let byte =
+            |index: usize| self.bytes.get(index).or_else(|| self.bytes.last()).copied().unwrap_or_default();
         let offset = byte(index);
         let length = byte(end.clamp(index, line_end.max(index))).saturating_sub(offset);
         Place { offset, length, line: start.line(), column: start.col() + 1 }
