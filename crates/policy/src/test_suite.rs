@@ -2,6 +2,8 @@
 //! have.
 
 mod case;
+mod circumstances;
+mod layers;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -103,3 +105,6 @@ pub fn never_determining(set: &PolicySet, results: &[CaseResult]) -> Vec<Arc<str
         results.iter().filter_map(|result| result.got.as_ref().ok()).flat_map(|got| &got.policies).collect();
     set.ids().filter(|id| !determining.contains(id)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

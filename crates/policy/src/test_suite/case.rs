@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
+use super::circumstances::Circumstances;
+use super::layers::Layers;
 use super::yaml::{File, Node};
 use super::{Outcome, Verdict};
-use crate::check::nearest;
+use crate::check::{RouteMisfit, nearest};
 use crate::problem::Problems;
-use crate::question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact, SenderConstraint};
+use crate::question::{AttributeValue, Principal, Question, ResourceFact};
 use crate::set::PolicySet;
 use crate::shape::AttributeKind;
 use crate::source::Source;
@@ -18,10 +18,6 @@ const CASE_KEYS: &[&str] =
     &["name", "agent", "user", "tenant", "action", "resource", "context", "expect", "policies"];
 const PERSON_KEYS: &[&str] = &["id", "issuer", "tenant"];
 const RESOURCE_KEYS: &[&str] = &["type", "id", "tenant", "attributes"];
-const CONTEXT_KEYS: &[&str] =
-    &["now", "scopes", "sender_constraint", "method", "route", "token", "delegation"];
-const TOKEN_KEYS: &[&str] = &["age", "remaining"];
-const DELEGATION_KEYS: &[&str] = &["depth", "actor"];
 
 /// A case, read.
 #[derive(Debug)]
@@ -50,19 +46,6 @@ struct Resource {
     id: String,
     tenant: Option<String>,
     attributes: Vec<(String, AttributeValue)>,
-}
-
-#[derive(Debug)]
-struct Circumstances {
-    now: Timestamp,
-    scopes: Vec<String>,
-    sender_constraint: SenderConstraint,
-    method: String,
-    route: String,
-    age: i64,
-    remaining: i64,
-    depth: i64,
-    actor: Option<String>,
 }
 
 /// Every case of a file, or every mistake in it.
@@ -102,76 +85,21 @@ fn cases(set: &PolicySet, root: Node<'_, '_>) -> Option<Vec<Case>> {
     Some(cases)
 }
 
-/// A mapping of a case over the same mapping of the defaults. A null in the case takes the default
-/// away.
-#[derive(Debug, Clone, Copy)]
-struct Layers<'f, 's> {
-    /// Where to report what is missing.
-    at: Node<'f, 's>,
-    upper: Option<Node<'f, 's>>,
-    lower: Option<Node<'f, 's>>,
-}
-
-impl<'f, 's> Layers<'f, 's> {
-    fn get(self, name: &str) -> Option<Node<'f, 's>> {
-        let found = self.upper.and_then(|node| node.get(name)).or_else(|| self.lower?.get(name))?;
-        (!found.is_null()).then_some(found)
-    }
-
-    fn need(self, name: &str) -> Option<Node<'f, 's>> {
-        let found = self.get(name);
-        if found.is_none() {
-            self.at
-                .problem_with_help(format!("`{name}` is missing"), "say it in the case or under `defaults`");
-        }
-        found
-    }
-
-    /// A mapping below; its keys are checked against those that are known, if they are fixed.
-    fn below<'k>(self, name: &str, known: impl Into<Option<&'k [&'k str]>>) -> Self {
-        let upper = self.upper.and_then(|node| node.get(name));
-        let lower = self.lower.and_then(|node| node.get(name));
-        // Two mappings are merged; anything else in the case takes the default's place.
-        let merged = upper.is_none_or(|upper| upper.is_mapping() && lower.is_some_and(Node::is_mapping));
-        let lower = lower.filter(|_| merged);
-        let upper = upper.filter(|upper| !upper.is_null());
-        if let Some(known) = known.into() {
-            for layer in [upper, lower].into_iter().flatten() {
-                layer.only(known);
-            }
-        }
-        Self { at: upper.or(lower).unwrap_or(self.at), upper, lower }
-    }
-
-    /// Whether either layer says something of it, be it null.
-    fn says(self, name: &str) -> bool {
-        [self.upper, self.lower].into_iter().flatten().any(|node| node.get(name).is_some())
-    }
-
-    /// Names of all members that are not null.
-    fn names(self) -> BTreeSet<&'f str> {
-        let layers = [self.upper, self.lower].into_iter().flatten();
-        let members = layers.filter_map(Node::members).flatten().map(|(name, _, _)| name);
-        members.filter(|name| self.get(name).is_some()).collect()
-    }
-}
-
 impl Case {
     /// None if a problem was added.
     fn read(set: &PolicySet, item: Node<'_, '_>, defaults: Option<Node<'_, '_>>) -> Option<Self> {
         let layers = Layers { at: item, upper: Some(item), lower: defaults };
         // Each part is read before any is missed, so that every mistake is told.
-        let name = layers.need("name").and_then(Node::text);
-        let expected = expected(set, layers);
-        let tenant = optional_text(layers, "tenant");
+        let name = own(item, "name").and_then(Node::text);
+        let expected = expected(set, item);
+        let tenant = layers.optional_text("tenant");
         let agent = layers.need("agent").and_then(|_| person(layers, "agent", tenant.as_deref()));
         let user = layers.get("user").map(|_| person(layers, "user", tenant.as_deref()));
-        let action = layers.need("action").and_then(Node::text);
+        let action = layers.need("action");
         let resource = layers
             .need("resource")
             .and_then(|_| Resource::read(set, action?, layers.below("resource", RESOURCE_KEYS)));
-        let context =
-            layers.need("context").and_then(|_| Circumstances::read(layers.below("context", CONTEXT_KEYS)));
+        let context = layers.need("context").and_then(|_| Circumstances::read(layers));
         Some(Self {
             name: name?.to_owned(),
             line: item.line(),
@@ -182,15 +110,13 @@ impl Case {
                 None => None,
             },
             tenant,
-            action: action?.to_owned(),
+            action: action?.text()?.to_owned(),
             resource: resource?,
             context: context?,
         })
     }
 
     pub(super) fn question(&self) -> Question<'_> {
-        let Circumstances { now, scopes, sender_constraint, method, route, age, remaining, depth, actor } =
-            &self.context;
         Question {
             agent: self.agent.principal(),
             user: self.user.as_ref().map(Person::principal),
@@ -202,46 +128,32 @@ impl Case {
                 tenant: self.resource.tenant.as_deref(),
                 attributes: self.resource.attributes.clone(),
             },
-            context: ContextFacts {
-                now: *now,
-                scopes: scopes.iter().map(String::as_str).collect(),
-                sender_constraint: *sender_constraint,
-                method,
-                route,
-                token_age_s: *age,
-                token_remaining_s: *remaining,
-                delegation_depth: *depth,
-                actor: actor.as_deref(),
-            },
+            context: self.context.facts(),
         }
     }
 }
 
-fn optional_text(layers: Layers<'_, '_>, name: &str) -> Option<String> {
-    layers.get(name).and_then(Node::text).map(str::to_owned)
-}
-
-fn text(layers: Layers<'_, '_>, name: &str) -> Option<String> {
-    layers.need(name).and_then(Node::text).map(str::to_owned)
-}
-
-fn natural(layers: Layers<'_, '_>, name: &str) -> Option<i64> {
-    let node = layers.need(name)?;
-    let number = node.integer()?;
-    if number < 0 {
-        node.problem("has to be 0 or more");
+/// What each case has to say itself.
+fn own<'f, 's>(item: Node<'f, 's>, name: &str) -> Option<Node<'f, 's>> {
+    let found = item.get(name);
+    if found.is_none() {
+        item.problem(format!("the case has no `{name}`"));
     }
-    Some(number)
+    found
 }
 
-fn expected(set: &PolicySet, layers: Layers<'_, '_>) -> Option<Outcome> {
-    let node = layers.need("expect")?;
+fn expected(set: &PolicySet, item: Node<'_, '_>) -> Option<Outcome> {
+    let node = own(item, "expect")?;
     let Some(verdict) = Verdict::parse(node.text()?) else {
         node.problem_with_help("unknown verdict", "one of `permit`, `forbid`, `no_permit`");
         return None;
     };
     let mut policies = BTreeSet::new();
-    for item in layers.get("policies").and_then(Node::items).unwrap_or_default() {
+    let listed = match item.get("policies") {
+        Some(list) => list.items()?,
+        None => Vec::new(),
+    };
+    for item in &listed {
         let id = item.text()?;
         match set.ids().find(|known| &***known == id) {
             Some(id) => drop(policies.insert(Arc::clone(id))),
@@ -253,7 +165,7 @@ fn expected(set: &PolicySet, layers: Layers<'_, '_>) -> Option<Outcome> {
             },
         }
     }
-    match (verdict, policies.is_empty()) {
+    match (verdict, listed.is_empty()) {
         (Verdict::NoPermit, false) => node.problem("no policy determines `no_permit`; leave `policies` out"),
         (Verdict::Permit | Verdict::Forbid, true) => {
             node.problem_with_help("`policies` is missing", "name every policy that the answer is due to");
@@ -269,8 +181,8 @@ fn person(layers: Layers<'_, '_>, name: &str, tenant: Option<&str>) -> Option<Pe
     let (id_node, issuer, tenant) = if node.is_mapping() {
         let below = layers.below(name, PERSON_KEYS);
         let tenant =
-            if below.says("tenant") { optional_text(below, "tenant") } else { tenant.map(str::to_owned) };
-        (below.need("id")?, optional_text(below, "issuer"), tenant)
+            if below.says("tenant") { below.optional_text("tenant") } else { tenant.map(str::to_owned) };
+        (below.need("id")?, below.optional_text("issuer"), tenant)
     } else {
         (node, None, tenant.map(str::to_owned))
     };
@@ -289,25 +201,27 @@ impl Person {
 }
 
 impl Resource {
-    fn read(set: &PolicySet, action: &str, layers: Layers<'_, '_>) -> Option<Self> {
-        let kind = text(layers, "type");
-        let id = text(layers, "id");
-        let tenant = optional_text(layers, "tenant");
-        let kind = kind?;
+    fn read(set: &PolicySet, action: Node<'_, '_>, layers: Layers<'_, '_>) -> Option<Self> {
+        let kind = layers.text("type");
+        let id = layers.text("id");
+        let tenant = layers.optional_text("tenant");
+        let (kind, name) = (kind?, action.text()?);
         let values = layers.below("attributes", None);
         let names = values.names();
         let given: Vec<&str> = names.iter().copied().chain(tenant.as_ref().map(|_| "tenant")).collect();
-        if let Err(misfits) = set.knows(action, &kind, &given) {
+        if let Err(misfits) = set.knows(name, &kind, &given) {
             for misfit in misfits {
-                layers.at.problem(misfit.to_string());
+                let unknown = matches!(misfit, RouteMisfit::ActionUnknown { .. });
+                let at = if unknown { action } else { layers.at };
+                at.problem(misfit.to_string());
             }
             return None;
         }
         let mut attributes = Vec::new();
-        for name in names {
-            let value =
-                set.attribute_kind(action, &kind, name).and_then(|kind| value(values.get(name)?, kind));
-            attributes.extend(value.map(|value| (name.to_owned(), value)));
+        for attribute in names {
+            let declared = set.attribute_kind(name, &kind, attribute);
+            let value = declared.and_then(|declared| value(values.get(attribute)?, declared));
+            attributes.extend(value.map(|value| (attribute.to_owned(), value)));
         }
         Some(Self { kind, id: id?, tenant, attributes })
     }
@@ -328,49 +242,4 @@ fn value(node: Node<'_, '_>, kind: &AttributeKind) -> Option<AttributeValue> {
             Some(AttributeValue::Entity { kind: kind.name().to_owned(), id })
         }
     }
-}
-
-impl Circumstances {
-    fn read(layers: Layers<'_, '_>) -> Option<Self> {
-        let now = layers.need("now").and_then(instant);
-        let scopes = layers.need("scopes").and_then(strings);
-        let sender_constraint = layers.need("sender_constraint").and_then(constraint);
-        let method = text(layers, "method");
-        let route = text(layers, "route");
-        let token = layers.below("token", TOKEN_KEYS);
-        let (age, remaining) = (natural(token, "age"), natural(token, "remaining"));
-        let delegation = layers.below("delegation", DELEGATION_KEYS);
-        let depth = natural(delegation, "depth");
-        Some(Self {
-            now: now?,
-            scopes: scopes?,
-            sender_constraint: sender_constraint?,
-            method: method?,
-            route: route?,
-            age: age?,
-            remaining: remaining?,
-            depth: depth?,
-            actor: optional_text(delegation, "actor"),
-        })
-    }
-}
-
-fn instant(node: Node<'_, '_>) -> Option<Timestamp> {
-    let instant = node.text()?.parse().ok();
-    if instant.is_none() {
-        node.problem_with_help("not an instant", "as in `2026-03-04T10:00:00Z`");
-    }
-    instant
-}
-
-fn strings(node: Node<'_, '_>) -> Option<Vec<String>> {
-    node.items()?.into_iter().map(|item| item.text().map(str::to_owned)).collect()
-}
-
-fn constraint(node: Node<'_, '_>) -> Option<SenderConstraint> {
-    let constraint = SenderConstraint::parse(node.text()?);
-    if constraint.is_none() {
-        node.problem_with_help("unknown sender constraint", "one of `bearer`, `dpop`, `mtls`, `dpop_mtls`");
-    }
-    constraint
 }
