@@ -54,7 +54,8 @@ impl Check {
             has_body: false,
             peer: None,
         };
-        let trial = exequatur_server::try_once(&config, &generation, &request).await.map_err(Failure::other)?;
+        let trial =
+            exequatur_server::try_once(&config, &generation, &request).await.map_err(Failure::other)?;
         if self.explain {
             explain(&trial)?;
         }
@@ -104,7 +105,11 @@ fn evidence(stage: Stage, facts: &Facts) -> String {
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     match stage {
         Stage::Present => {
-            format!("{} to {}", or_none(&facts.method), facts.host.as_ref().map_or_else(|| "no host".into(), ToString::to_string))
+            format!(
+                "{} to {}",
+                or_none(&facts.method),
+                facts.host.as_ref().map_or_else(|| "no host".into(), ToString::to_string)
+            )
         }
         Stage::Route => format!(
             "route {}, action {}, resource {} {}, tenant {}",
@@ -123,10 +128,17 @@ fn evidence(stage: Stage, facts: &Facts) -> String {
         ),
         Stage::Require => format!("scopes needed: {}", facts.scopes_needed.join(" ")),
         Stage::Admit => {
-            format!("proof {} (in this command's own, empty store)", facts.replay.map_or("not needed", exequatur_decide::ReplayFact::word))
+            format!(
+                "proof {} (in this command's own, empty store)",
+                facts.replay.map_or("not needed", exequatur_decide::ReplayFact::word)
+            )
         }
         Stage::Authorize => {
-            if facts.policies.is_empty() { "no policy determined it".to_owned() } else { format!("determined by {}", facts.policies.join(", ")) }
+            if facts.policies.is_empty() {
+                "no policy determined it".to_owned()
+            } else {
+                format!("determined by {}", facts.policies.join(", "))
+            }
         }
         Stage::Settle => "permit".to_owned(),
     }

@@ -32,7 +32,8 @@ enum Format {
 
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let filter = EnvFilter::try_new(&self.log).map_err(|error| Failure::Usage(format!("--log: {error}")))?;
+        let filter =
+            EnvFilter::try_new(&self.log).map_err(|error| Failure::Usage(format!("--log: {error}")))?;
         let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             Format::Text => logs.init(),

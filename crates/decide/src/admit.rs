@@ -61,7 +61,8 @@ pub(crate) async fn admit(
         }
         ClaimOutcome::Doubtful { .. } => {
             let authenticated = &required.authenticated;
-            let denial = ask_for_nonce(decider, &authenticated.request, proof, &authenticated.nonce, now).await?;
+            let denial =
+                ask_for_nonce(decider, &authenticated.request, proof, &authenticated.nonce, now).await?;
             (ReplayFact::Doubtful, denial.into())
         }
         ClaimOutcome::Full(exequatur_store::Bound::Global) => (ReplayFact::Full, Fault::ReplayFull.into()),
@@ -71,7 +72,12 @@ pub(crate) async fn admit(
     Err(end)
 }
 
-fn claim_of(proof: &VerifiedProof, bound: &Bound, nonce: &NonceSeen, decider: &Decider) -> Result<Claim, Refusal> {
+fn claim_of(
+    proof: &VerifiedProof,
+    bound: &Bound,
+    nonce: &NonceSeen,
+    decider: &Decider,
+) -> Result<Claim, Refusal> {
     let limits = decider.proof_limits();
     let token = bound.token().token();
     let tenant = format!("{}\u{0}{}", token.issuer_name(), token.tenant().unwrap_or_default());

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::Issuer;
 use exequatur_token::{
-    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, TokenDigest,
-    TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
+    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme,
+    TokenDigest, TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ use crate::trail::{NonceFact, Trail};
 /// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
-    pub(crate) request: GuardedRequest,
+    pub(crate) request: Box<GuardedRequest>,
     pub(crate) bound: Bound,
     /// A nonce of ours in the proof, whatever its age.
     pub(crate) nonce: NonceSeen,
@@ -52,7 +52,7 @@ struct Verified(());
 /// # Errors
 /// Any denial about credentials, token, proof or binding; a fault where the issuer's keys are unknown.
 pub(crate) async fn authenticate(
-    request: GuardedRequest,
+    request: Box<GuardedRequest>,
     decider: &Decider,
     generation: &Generation,
     now: Timestamp,
@@ -107,7 +107,8 @@ fn current_token(
     trail: &mut Trail<'_>,
 ) -> Result<CurrentToken, Refusal> {
     let unverified = UnverifiedToken::parse(raw).map_err(Denial::Token)?;
-    let issuer = decider.issuers().find(unverified.issuer()).ok_or(Denial::Token(TokenError::IssuerUnknown))?;
+    let issuer =
+        decider.issuers().find(unverified.issuer()).ok_or(Denial::Token(TokenError::IssuerUnknown))?;
     let keys = issuer.keys(now).map_err(crate::denial::Fault::Keys)?;
     let under = MadeUnder { key_set: keys.id(), configuration: generation.configuration };
     let cached = decider.cache().get(&digest, under);
@@ -154,7 +155,12 @@ fn verify_proof(
     Proof::verify(raw, &expectation, now).map_err(|error: ProofError| Denial::Proof(error))
 }
 
-fn see_nonce(proof: &VerifiedProof, request: &GuardedRequest, decider: &Decider, now: Timestamp) -> NonceSeen {
+fn see_nonce(
+    proof: &VerifiedProof,
+    request: &GuardedRequest,
+    decider: &Decider,
+    now: Timestamp,
+) -> NonceSeen {
     let Some(nonce) = proof.nonce() else { return NonceSeen::Absent };
     let scope = NonceScope { origin: &request.protected.origin, key: proof.key() };
     match decider.nonces().verify(nonce, &scope, now) {

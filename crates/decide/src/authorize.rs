@@ -1,6 +1,8 @@
 //! Sixth stage: what the policies say of this action on this resource.
 
-use exequatur_policy::{Answer, ContextFacts, Permitted, Principal, Question, ResourceFact, SenderConstraint};
+use exequatur_policy::{
+    Answer, ContextFacts, Permitted, Principal, Question, ResourceFact, SenderConstraint,
+};
 use jiff::Timestamp;
 
 use crate::admit::Admitted;

@@ -29,7 +29,8 @@ pub(crate) enum Credentials {
 /// [`Denial::Malformed`], [`Denial::MultipleCredentials`], [`Denial::TokenInQuery`],
 /// [`Denial::SchemeUnsupported`], [`Denial::Proof`].
 pub(crate) fn parse(headers: &[(&str, &[u8])], path: &RequestPath) -> Result<Credentials, Denial> {
-    let mut authorization = headers.iter().filter(|(name, _)| *name == "authorization").map(|(_, value)| *value);
+    let mut authorization =
+        headers.iter().filter(|(name, _)| *name == "authorization").map(|(_, value)| *value);
     let first = authorization.next();
     if authorization.next().is_some() {
         return Err(Denial::MultipleCredentials);
@@ -96,7 +97,11 @@ mod tests {
     #[test]
     fn schemes_are_read_in_any_case() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c"] {
-            assert_eq!(read(&[("authorization", value)], "/"), Ok(Credentials::Bearer { token: "a.b.c".into() }), "{value}");
+            assert_eq!(
+                read(&[("authorization", value)], "/"),
+                Ok(Credentials::Bearer { token: "a.b.c".into() }),
+                "{value}"
+            );
         }
         let dpop = Credentials::Dpop { token: "t".into(), proof: "p".into() };
         for value in ["DPoP t", "dpop t", "DPOP  t"] {
@@ -111,7 +116,11 @@ mod tests {
         let broken = Denial::Malformed(Malformed::Authorization);
         type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Denial);
         let cases: &[Case<'_>] = &[
-            (&[("authorization", "Bearer a"), ("authorization", "Bearer a")], "/", Denial::MultipleCredentials),
+            (
+                &[("authorization", "Bearer a"), ("authorization", "Bearer a")],
+                "/",
+                Denial::MultipleCredentials,
+            ),
             (&[("authorization", "Bearer a,Bearer b")], "/", Denial::MultipleCredentials),
             (&[("authorization", "Bearer a")], "/?access_token=b", Denial::MultipleCredentials),
             (&[], "/?access_token=b", Denial::TokenInQuery),
@@ -124,7 +133,11 @@ mod tests {
             (&[("authorization", "Bearer é")], "/", broken.clone()),
             (&[("authorization", "Basic YTpi")], "/", Denial::SchemeUnsupported),
             (&[("authorization", "DPoP t")], "/", Denial::Proof(ProofError::Missing)),
-            (&[("authorization", "DPoP t"), ("dpop", "p"), ("dpop", "p")], "/", Denial::Proof(ProofError::Multiple)),
+            (
+                &[("authorization", "DPoP t"), ("dpop", "p"), ("dpop", "p")],
+                "/",
+                Denial::Proof(ProofError::Multiple),
+            ),
             (&[("authorization", "DPoP t"), ("dpop", "p,q")], "/", Denial::Proof(ProofError::Multiple)),
         ];
         for (headers, target, denial) in cases {

@@ -17,7 +17,9 @@ impl Host {
     #[must_use]
     pub fn parse(authority: &str) -> Option<Self> {
         let (name, port) = split_port(authority)?;
-        if !port.is_none_or(|port| !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())) {
+        if !port.is_none_or(|port| {
+            !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())
+        }) {
             return None;
         }
         let name = name.strip_suffix('.').unwrap_or(name);
@@ -65,7 +67,8 @@ mod tests {
 
     #[test]
     fn spellings_of_one_host_are_one_host() {
-        for spelling in ["api.example", "API.Example", "api.example.", "api.example:443", "Api.Example.:8443"] {
+        for spelling in ["api.example", "API.Example", "api.example.", "api.example:443", "Api.Example.:8443"]
+        {
             assert_eq!(Host::parse(spelling).unwrap().as_str(), "api.example", "{spelling}");
         }
         assert_eq!(Host::parse("[::1]:80").unwrap().as_str(), "[::1]");
@@ -76,8 +79,8 @@ mod tests {
     #[test]
     fn ambiguous_hosts_are_refused() {
         for spelling in [
-            "", ".", ":80", "a,b", "a b", "user@a", "a/b", "a:", "a:b", "a:1:2", "[::1", "[::1]x", "[x]", "a..b", "é",
-            "a:999999", "a\n",
+            "", ".", ":80", "a,b", "a b", "user@a", "a/b", "a:", "a:b", "a:1:2", "[::1", "[::1]x", "[x]",
+            "a..b", "é", "a:999999", "a\n",
         ] {
             assert_eq!(Host::parse(spelling), None, "{spelling:?}");
         }

@@ -39,8 +39,8 @@ pub use protected::{ProtectedResource, ProtectedResources};
 pub use reason::Reason;
 pub use require::SenderRequirement;
 pub use routes::{
-    Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route, RouteMatch,
-    RouteMisfit, RouteProblem, Routes,
+    Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route,
+    RouteMatch, RouteMisfit, RouteProblem, Routes,
 };
 pub use settle::{Grant, Settled};
 pub use template::{Template, TemplateError};

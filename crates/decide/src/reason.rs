@@ -121,8 +121,6 @@ pub(crate) fn proof_reason(error: &ProofError) -> Reason {
         ProofError::AthMismatch => Reason::DpopAthMismatch,
         ProofError::Multiple => Reason::DpopProofMultiple,
         ProofError::Missing => Reason::DpopProofMissing,
-        ProofError::NonceRequired => Reason::DpopNonceRequired,
-        ProofError::NonceInvalid => Reason::DpopNonceInvalid,
     }
 }
 

@@ -121,7 +121,12 @@ mod tests {
     #[test]
     fn tightening_is_implication() {
         use SenderFact::{Bearer, Dpop, DpopAndMtls, Mtls};
-        let all = [SenderRequirement::None, SenderRequirement::Any, SenderRequirement::Dpop, SenderRequirement::Mtls];
+        let all = [
+            SenderRequirement::None,
+            SenderRequirement::Any,
+            SenderRequirement::Dpop,
+            SenderRequirement::Mtls,
+        ];
         for route in all {
             for general in all {
                 let implied = [Bearer, Dpop, Mtls, DpopAndMtls]

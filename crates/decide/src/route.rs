@@ -18,7 +18,7 @@ pub(crate) enum Routed {
     /// Nothing that needs an identity.
     Public(PublicRequest),
     /// Something that needs one.
-    Guarded(GuardedRequest),
+    Guarded(Box<GuardedRequest>),
 }
 
 /// Evidence that a public route, and no guarded one, matched.
@@ -81,8 +81,9 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
     trail.facts.resource_id = Some(resource.id.clone());
     trail.facts.resource_tenant.clone_from(&resource.tenant);
     trail.facts.scopes_needed.clone_from(&scopes);
-    let target = TargetUri::new(&protected.origin, presented.path.raw()).map_err(|_refused| Fault::Internal)?;
-    Ok(Routed::Guarded(GuardedRequest {
+    let target =
+        TargetUri::new(&protected.origin, presented.path.raw()).map_err(|_refused| Fault::Internal)?;
+    Ok(Routed::Guarded(Box::new(GuardedRequest {
         protected: Arc::clone(protected),
         guard: Arc::clone(guard),
         route: entry.name.clone(),
@@ -91,7 +92,7 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
         scopes,
         presented,
         _matched: Matched(()),
-    }))
+    })))
 }
 
 fn requested(guard: &Guard, parameters: &Parameters) -> Option<RequestedResource> {

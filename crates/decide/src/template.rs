@@ -90,7 +90,9 @@ mod tests {
     #[test]
     fn parameters_are_filled_in() {
         let parameters = Parameters::from([("id".to_owned(), "7{x}".to_owned())]);
-        for (text, filled) in [("", ""), ("a", "a"), ("{id}", "7{x}"), ("doc:{id}:r", "doc:7{x}:r"), ("{id}{id}", "7{x}7{x}")] {
+        for (text, filled) in
+            [("", ""), ("a", "a"), ("{id}", "7{x}"), ("doc:{id}:r", "doc:7{x}:r"), ("{id}{id}", "7{x}7{x}")]
+        {
             assert_eq!(Template::parse(text).unwrap().fill(&parameters).as_deref(), Some(filled), "{text}");
         }
         assert_eq!(Template::parse("{other}").unwrap().fill(&parameters), None);

@@ -29,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use listen::{GrpcAddress, Listen};
 pub use problems::{Place, Problem, Problems, Source};
-pub use records::{Records, RecordsMode};
+pub use records::Records;
 pub use routes::{RoutePlace, RouteTexts};
 pub use sender::Sender;
 pub use show::show;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use exequatur_audit::Recorder;
 use exequatur_decide::{Generation, Routes};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
 use sha2::{Digest, Sha256};
@@ -37,7 +38,8 @@ pub enum GenerationError {
 pub fn build(config: &Config, number: u64) -> Result<Generation, GenerationError> {
     let folder = PolicyFolder::read(&config.policies, Limits::default())?;
     let policies = PolicySet::load(&folder)?;
-    let routes = Routes::compile(config.routes.clone(), config.protected.clone(), &policies, config.sender.least);
+    let routes =
+        Routes::compile(config.routes.clone(), config.protected.clone(), &policies, config.sender.least);
     let routes = routes.map_err(|problems| config.place_route_problems(&problems))?;
     let mut digest = Sha256::new();
     digest.update(config.digest);
@@ -47,8 +49,20 @@ pub fn build(config: &Config, number: u64) -> Result<Generation, GenerationError
 
 /// A digest of what a running process cannot change: everything but routes, resources and policies.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
-    let Config { listen, policies, protected: _, issuers, sender, store, routes: _, places: _, records, deadline, digest: _, source: _ } =
-        config;
+    let Config {
+        listen,
+        policies,
+        protected: _,
+        issuers,
+        sender,
+        store,
+        routes: _,
+        places: _,
+        records,
+        deadline,
+        digest: _,
+        source: _,
+    } = config;
     let fixed = format!("{:?}", (listen, policies, issuers, sender, store, records, deadline));
     Sha256::digest(fixed.as_bytes()).into()
 }
@@ -60,6 +74,8 @@ pub(crate) struct Reloader {
     pub(crate) current: Arc<ArcSwap<Generation>>,
     /// The static part of the configuration that the process runs with.
     pub(crate) fixed: [u8; 32],
+    /// Told at SIGHUP to go on with a new file, where the old one was moved away.
+    pub(crate) recorder: Option<Recorder>,
     /// What the files held when they were last judged.
     pub(crate) seen: Option<[u8; 32]>,
 }
@@ -80,6 +96,12 @@ impl Reloader {
                 () = tokio::time::sleep(LOOK_EVERY) => false,
                 () = wait(&mut hangup) => true,
             };
+            if asked
+                && let Some(recorder) = &self.recorder
+                && let Err(error) = recorder.reopen().await
+            {
+                tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
+            }
             let path = self.path.clone();
             let Ok(found) = tokio::task::spawn_blocking(move || contents(&path)).await else { continue };
             if asked || (found.is_some() && found != self.seen) {
@@ -99,7 +121,9 @@ impl Reloader {
         match built {
             Ok((fixed, generation)) => {
                 if fixed != self.fixed {
-                    tracing::warn!("listeners, issuers, store, records or sender limits changed: they need a restart");
+                    tracing::warn!(
+                        "listeners, issuers, store, records or sender limits changed: they need a restart"
+                    );
                 }
                 let policies = generation.policies.content_hash().to_owned();
                 self.current.store(Arc::new(generation));

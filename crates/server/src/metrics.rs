@@ -23,7 +23,11 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)?
         .install_recorder()?;
     metrics::describe_counter!(DECISIONS, "Decisions by verdict (permit, deny, fault) and reason.");
-    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Time from a Check's arrival to its decision.");
+    metrics::describe_histogram!(
+        DURATION,
+        metrics::Unit::Seconds,
+        "Time from a Check's arrival to its decision."
+    );
     metrics::describe_gauge!(GENERATION, "Number of the generation of routes and policies in use.");
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
     metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");

@@ -63,14 +63,22 @@ pub(crate) fn metrics(handle: PrometheusHandle) -> Router {
 }
 
 async fn ready(State(state): State<Public>) -> Response {
-    if state.readiness.is_ready() { "ready\n".into_response() } else { StatusCode::SERVICE_UNAVAILABLE.into_response() }
+    if state.readiness.is_ready() {
+        "ready\n".into_response()
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE.into_response()
+    }
 }
 
 async fn metadata_at_root(State(state): State<Public>, headers: HeaderMap) -> Response {
     metadata(&state, &headers, "")
 }
 
-async fn metadata_below(State(state): State<Public>, headers: HeaderMap, Path(path): Path<String>) -> Response {
+async fn metadata_below(
+    State(state): State<Public>,
+    headers: HeaderMap,
+    Path(path): Path<String>,
+) -> Response {
     metadata(&state, &headers, &format!("/{path}"))
 }
 
@@ -79,12 +87,14 @@ fn metadata(state: &Public, headers: &HeaderMap, path: &str) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(Host::parse);
     let generation = state.generation.load();
     let found = host.and_then(|host| generation.routes.protected().by_host(&host).cloned());
-    let Some(resource) = found.filter(|resource| resource.metadata_url.ends_with(&format!("{WELL_KNOWN}{path}")))
+    let Some(resource) =
+        found.filter(|resource| resource.metadata_url.ends_with(&format!("{WELL_KNOWN}{path}")))
     else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let body = document(state, &resource).to_string();
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], body).into_response()
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], body)
+        .into_response()
 }
 
 fn document(state: &Public, resource: &ProtectedResource) -> serde_json::Value {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use exequatur_audit::{
-    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, SenderConstraint, SenderConstraintCheck, Text,
-    Timings as AuditTimings, TokenCheck, Verdict,
+    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, SenderConstraint, SenderConstraintCheck,
+    Text, Timings as AuditTimings, TokenCheck, Verdict,
 };
 use exequatur_decide::{Facts, Generation, Host, NonceFact, Refusal, ReplayFact, SenderFact, Stage};
 use jiff::Timestamp;
@@ -35,8 +35,12 @@ impl Decided<'_> {
 pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Record {
     let (verdict, reason, status) = match refusal {
         None => (Verdict::Permit, "permitted", 200),
-        Some(refusal @ Refusal::Denied(_)) => (Verdict::Deny, refusal.reason().code(), shape(refusal.reason()).status),
-        Some(refusal @ Refusal::Faulted(_)) => (Verdict::Fault, refusal.reason().code(), shape(refusal.reason()).status),
+        Some(refusal @ Refusal::Denied(_)) => {
+            (Verdict::Deny, refusal.reason().code(), shape(refusal.reason()).status)
+        }
+        Some(refusal @ Refusal::Faulted(_)) => {
+            (Verdict::Fault, refusal.reason().code(), shape(refusal.reason()).status)
+        }
     };
     let facts = decided.facts;
     let mut record = Record::new(decided.now, text(decided.id), verdict, Text::fixed(reason), status);
@@ -44,10 +48,8 @@ pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Reco
     record.peer = decided.peer;
     record.route = maybe(facts.route.as_deref());
     record.action = maybe(facts.action.as_deref());
-    record.resource = facts.resource_type.as_deref().zip(facts.resource_id.as_deref()).map(|(kind, id)| Resource {
-        kind: text(kind),
-        id: text(id),
-        tenant: maybe(facts.resource_tenant.as_deref()),
+    record.resource = facts.resource_type.as_deref().zip(facts.resource_id.as_deref()).map(|(kind, id)| {
+        Resource { kind: text(kind), id: text(id), tenant: maybe(facts.resource_tenant.as_deref()) }
     });
     record.method = maybe(facts.method.as_deref());
     record.host = maybe(facts.host.as_ref().map(Host::as_str));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use exequatur_audit::{Mode, Recorder};
+use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
@@ -25,7 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::clock::{self, Clock};
-use crate::config::{self, Config, GrpcAddress, RecordsMode};
+use crate::config::{self, Config, GrpcAddress};
 use crate::generations::{self, GenerationError, Reloader};
 use crate::metrics;
 use crate::public::{self, Public, Readiness};
@@ -39,6 +39,8 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 const RECORD_QUEUE: usize = 8192;
 /// How long the load balancer has to notice that this replica stops.
 const DRAIN_NOTICE: Duration = Duration::from_secs(1);
+/// How long the record file has to close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How often ages and gaps are measured, and completeness is looked at until it is reached.
 const OBSERVE_EVERY: Duration = Duration::from_millis(250);
 
@@ -95,7 +97,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     let clock = clock::system();
-    let issuers = Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    let issuers =
+        Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
     let readiness = Arc::new(Readiness::default());
     let public = Public {
@@ -112,13 +115,15 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let reloader = Reloader {
         path: path.to_owned(),
         current: Arc::clone(&generation),
+        recorder: recorder.clone(),
         fixed: generations::fixed_part(&config),
         seen,
     };
     tasks.spawn(reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
-    let observer = Observer { issuers: Arc::clone(&issuers), recorder: recorder.clone(), clock: Arc::clone(&clock) };
+    let observer =
+        Observer { issuers: Arc::clone(&issuers), recorder: recorder.clone(), clock: Arc::clone(&clock) };
     tasks.spawn(observer.run(Arc::clone(&readiness), health.clone(), stop.clone()));
     let service = Service::new(service_parts(&config, issuers, recorder.clone(), &generation, clock)?);
     let grpc = AuthorizationServer::new(service).max_decoding_message_size(MAX_MESSAGE);
@@ -141,7 +146,11 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     tasks.close();
     tasks.wait().await;
     if let Some(recorder) = recorder {
-        recorder.close().await?;
+        // A disk that hangs must not keep the process from ending.
+        match tokio::time::timeout(CLOSE_WITHIN, recorder.close()).await {
+            Ok(closed) => closed?,
+            Err(_elapsed) => tracing::error!("the record file did not close in time"),
+        }
     }
     tracing::info!("stopped");
     Ok(())
@@ -154,7 +163,8 @@ fn service_parts(
     generation: &Arc<ArcSwap<Generation>>,
     clock: Clock,
 ) -> Result<ServiceParts, ServeError> {
-    let names: Vec<_> = config.sender.policy.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
+    let names: Vec<_> =
+        config.sender.policy.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
     Ok(ServiceParts {
         decider: decider(config, issuers, clock())?,
         generation: Arc::clone(generation),
@@ -171,7 +181,11 @@ fn service_parts(
 ///
 /// # Errors
 /// The store's or the nonce secret's.
-pub(crate) fn decider(config: &Config, issuers: Arc<Issuers>, complete_since: Timestamp) -> Result<Decider, ServeError> {
+pub(crate) fn decider(
+    config: &Config,
+    issuers: Arc<Issuers>,
+    complete_since: Timestamp,
+) -> Result<Decider, ServeError> {
     Ok(Decider::new(DeciderParts {
         issuers,
         replay: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
@@ -196,12 +210,8 @@ fn nonce_secret(config: &Config) -> Result<NonceSecret, ServeError> {
 
 fn open_recorder(config: &Config) -> Result<Option<Recorder>, ServeError> {
     let Some(records) = &config.records else { return Ok(None) };
-    let mode = match records.mode {
-        RecordsMode::BestEffort => Mode::BestEffort,
-        RecordsMode::Required => Mode::Required,
-    };
     let queue = NonZeroUsize::new(RECORD_QUEUE).unwrap_or(NonZeroUsize::MIN);
-    Ok(Some(Recorder::open(&records.file, mode, queue)?))
+    Ok(Some(Recorder::open(&records.file, records.mode, queue)?))
 }
 
 async fn spawn_http(

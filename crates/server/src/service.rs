@@ -71,7 +71,15 @@ impl Service {
         let (peer, result) = self.decide(request, &generation, now, &mut trail).await;
         let facts = trail.facts;
         let finished = monotonic();
-        let decided = Decided { id: &id, now, finished, generation: &generation, facts: &facts, peer, timings: &timings };
+        let decided = Decided {
+            id: &id,
+            now,
+            finished,
+            generation: &generation,
+            facts: &facts,
+            peer,
+            timings: &timings,
+        };
         self.finish(result, decided).await
     }
 
@@ -127,7 +135,11 @@ impl Service {
         deny(&refusal, self.offer(decided.generation, decided.facts), answer)
     }
 
-    async fn record(&self, refusal: Option<&Refusal>, decided: Decided<'_>) -> Result<exequatur_audit::Recorded, Fault> {
+    async fn record(
+        &self,
+        refusal: Option<&Refusal>,
+        decided: Decided<'_>,
+    ) -> Result<exequatur_audit::Recorded, Fault> {
         let record = record_of(refusal, decided);
         crate::record::log(&record);
         match &self.parts.recorder {

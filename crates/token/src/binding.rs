@@ -40,9 +40,16 @@ pub enum Constraint {
     Both(VerifiedProof, CertificateThumbprint),
 }
 
+/// A sender who holds what the token is bound to, by the way in which the binding was shown.
+#[derive(Debug)]
+pub enum Bound {
+    /// By the token's own `cnf`. A chain of delegation grants that starts at it would be another way.
+    ByToken(TokenBinding),
+}
+
 /// A token whose every sender constraint is satisfied. Only [`bind`] makes one.
 #[derive(Debug)]
-pub struct Bound {
+pub struct TokenBinding {
     token: CurrentToken,
     constraint: Constraint,
 }
@@ -51,19 +58,21 @@ impl Bound {
     /// The token.
     #[must_use]
     pub const fn token(&self) -> &CurrentToken {
-        &self.token
+        let Self::ByToken(binding) = self;
+        &binding.token
     }
 
     /// How it is tied to its sender.
     #[must_use]
     pub const fn constraint(&self) -> &Constraint {
-        &self.constraint
+        let Self::ByToken(binding) = self;
+        &binding.constraint
     }
 
     /// The proof, if the token is bound to a key.
     #[must_use]
     pub const fn proof(&self) -> Option<&VerifiedProof> {
-        match &self.constraint {
+        match self.constraint() {
             Constraint::Dpop(proof) | Constraint::Both(proof, _) => Some(proof),
             Constraint::Bearer | Constraint::Certificate(_) => None,
         }
@@ -86,7 +95,7 @@ pub fn bind(token: CurrentToken, presented: PresentedSender<'_>) -> Result<Bound
         (None, Some(certificate)) => Constraint::Certificate(certificate),
         (Some(proof), Some(certificate)) => Constraint::Both(proof, certificate),
     };
-    Ok(Bound { token, constraint })
+    Ok(Bound::ByToken(TokenBinding { token, constraint }))
 }
 
 fn check_key(

@@ -35,7 +35,7 @@ pub use access::{
     CurrentToken, MAX_ISSUED_AHEAD, MAX_TOKEN_BYTES, TokenError, UnverifiedToken, VerifiedToken,
 };
 pub use algorithm::Algorithm;
-pub use binding::{BindingError, Bound, Constraint, PresentedSender, Scheme, bind};
+pub use binding::{BindingError, Bound, Constraint, PresentedSender, Scheme, TokenBinding, bind};
 pub use certificate::{CertificateError, ClientCertificate};
 pub use claims::Claim;
 pub use confirmation::{BindingUnsupported, Confirmation};

@@ -52,7 +52,8 @@ impl Call {
     }
 
     async fn send(&self, client: &Client, key: &Key, nonce: Option<&str>) -> Result<Response, Failure> {
-        let method = Method::from_bytes(self.method.as_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
+        let method =
+            Method::from_bytes(self.method.as_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
         let proof = proof::make(key, &self.method, &self.url, &self.token, nonce)?;
         let request = client
             .request(method, &self.url)
@@ -65,7 +66,9 @@ impl Call {
 
 fn asked_nonce(response: &Response) -> Option<String> {
     let challenges = response.headers().get_all("www-authenticate");
-    let asked = challenges.iter().any(|value| value.to_str().is_ok_and(|text| text.contains("error=\"use_dpop_nonce\"")));
+    let asked = challenges
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|text| text.contains("error=\"use_dpop_nonce\"")));
     if response.status() != StatusCode::UNAUTHORIZED || !asked {
         return None;
     }

@@ -33,13 +33,16 @@ impl Issuer {
             return say(keys);
         }
         if !self.listen.ip().is_loopback() {
-            return Err(Failure::Usage("--listen: the development issuer listens on loopback only".to_owned()));
+            return Err(Failure::Usage(
+                "--listen: the development issuer listens on loopback only".to_owned(),
+            ));
         }
         let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind(self.listen).await.map_err(Failure::other)?;
             say(format_args!("key set at http://{}/jwks", self.listen))?;
-            let router = Router::new().route("/jwks", get(move || async move { ([(CONTENT_TYPE, "application/json")], keys) }));
+            let router = Router::new()
+                .route("/jwks", get(move || async move { ([(CONTENT_TYPE, "application/json")], keys) }));
             axum::serve(listener, router).await.map_err(Failure::other)
         })
     }
@@ -49,7 +52,11 @@ fn key_set(key: &Key) -> Result<Value, Failure> {
     let mut jwk = key.jwk()?;
     let kid = key.thumbprint()?;
     if let Value::Object(members) = &mut jwk {
-        members.extend([("kid".to_owned(), json!(kid)), ("alg".to_owned(), json!("ES256")), ("use".to_owned(), json!("sig"))]);
+        members.extend([
+            ("kid".to_owned(), json!(kid)),
+            ("alg".to_owned(), json!("ES256")),
+            ("use".to_owned(), json!("sig")),
+        ]);
     }
     Ok(json!({ "keys": [jwk] }))
 }

@@ -30,7 +30,12 @@ impl Key {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = SecretKey::try_generate().map_err(Failure::other)?;
                 let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(Failure::other)?;
-                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(Failure::other)?;
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(path)
+                    .map_err(Failure::other)?;
                 file.write_all(pem.as_bytes()).map_err(Failure::other)?;
                 Ok(Self(key))
             }
@@ -57,8 +62,10 @@ impl Key {
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> Result<String, Failure> {
         let der = self.0.to_pkcs8_der().map_err(Failure::other)?;
         let key = EncodingKey::from_ec_der(der.as_bytes());
-        let input = format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
-        let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &key, Algorithm::ES256).map_err(Failure::other)?;
+        let input =
+            format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
+        let signature =
+            jsonwebtoken::crypto::sign(input.as_bytes(), &key, Algorithm::ES256).map_err(Failure::other)?;
         Ok(format!("{input}.{signature}"))
     }
 }

@@ -37,7 +37,13 @@ impl Proof {
 }
 
 /// A proof by RFC 9449 §4.2.
-pub(crate) fn make(key: &Key, method: &str, url: &str, token: &str, nonce: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn make(
+    key: &Key,
+    method: &str,
+    url: &str,
+    token: &str,
+    nonce: Option<&str>,
+) -> Result<String, Failure> {
     let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": key.jwk()? });
     let mut claims = json!({
         "jti": random_id()?,

@@ -64,8 +64,10 @@ impl Token {
             put("cnf", json!({ "jkt": Key::load_or_make(path)?.thumbprint()? }));
         }
         for claim in &self.claim {
-            let (name, value) = claim.split_once('=').ok_or_else(|| Failure::Usage("--claim: NAME=JSON".to_owned()))?;
-            let value = serde_json::from_str(value).map_err(|error| Failure::Usage(format!("--claim {name}: {error}")))?;
+            let (name, value) =
+                claim.split_once('=').ok_or_else(|| Failure::Usage("--claim: NAME=JSON".to_owned()))?;
+            let value = serde_json::from_str(value)
+                .map_err(|error| Failure::Usage(format!("--claim {name}: {error}")))?;
             put(name, value);
         }
         let header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": key.thumbprint()? });

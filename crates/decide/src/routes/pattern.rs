@@ -80,7 +80,8 @@ impl PathPattern {
 
     /// The parameters' values, if the path matches. A parameter never takes an empty segment.
     pub(crate) fn matches(&self, path: &[String]) -> Option<Parameters> {
-        let length_fits = if self.open { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
+        let length_fits =
+            if self.open { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
         if !length_fits {
             return None;
         }
@@ -129,9 +130,8 @@ impl PathPattern {
             let here = match pair {
                 (Segment::Literal(_), Segment::Parameter(_)) => Ordering::Greater,
                 (Segment::Parameter(_), Segment::Literal(_)) => Ordering::Less,
-                (Segment::Literal(_), Segment::Literal(_)) | (Segment::Parameter(_), Segment::Parameter(_)) => {
-                    Ordering::Equal
-                }
+                (Segment::Literal(_), Segment::Literal(_))
+                | (Segment::Parameter(_), Segment::Parameter(_)) => Ordering::Equal,
             };
             order = match (order, here) {
                 (order, Ordering::Equal) => order,
@@ -155,7 +155,11 @@ fn parse_segment(part: &str) -> Result<Segment, PatternError> {
     let possible = part != "."
         && part != ".."
         && !part.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ';' | '%' | '?' | '#' | '*'));
-    if possible { Ok(Segment::Literal(part.to_owned())) } else { Err(PatternError::Impossible(part.to_owned())) }
+    if possible {
+        Ok(Segment::Literal(part.to_owned()))
+    } else {
+        Err(PatternError::Impossible(part.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -228,7 +232,9 @@ mod tests {
 
     #[test]
     fn broken_patterns_are_refused() {
-        for text in ["", "a", "//", "/a//b", "/{}", "/{a}/{a}", "/a{b}", "/**/a", "/a**", "/..", "/a;b", "/a%20", "/*"] {
+        for text in [
+            "", "a", "//", "/a//b", "/{}", "/{a}/{a}", "/a{b}", "/**/a", "/a**", "/..", "/a;b", "/a%20", "/*",
+        ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
     }

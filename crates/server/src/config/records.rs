@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use exequatur_audit::Mode;
 use exequatur_store::ReplayLimits;
 
 use super::reader::{Fields, Node, Notes};
@@ -13,35 +14,23 @@ pub struct Records {
     /// The file; appended to.
     pub file: PathBuf,
     /// What happens when it cannot be written.
-    pub mode: RecordsMode,
+    pub mode: Mode,
 }
 
-/// What happens when a decision cannot be recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordsMode {
-    /// The decision stands, and the gap is counted.
-    BestEffort,
-    /// The request is refused.
-    Required,
-}
+const MODES: &[(&str, Mode)] = &[("best_effort", Mode::BestEffort), ("required", Mode::Required)];
 
-impl RecordsMode {
-    const WORDS: &[(&str, Self)] = &[("best_effort", Self::BestEffort), ("required", Self::Required)];
-
-    /// The word in the configuration.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::BestEffort => "best_effort",
-            Self::Required => "required",
-        }
+/// The mode's word in the configuration.
+pub(super) fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::BestEffort => "best_effort",
+        Mode::Required => "required",
     }
 }
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Records> {
     let fields = Fields::open(node, &["file", "mode"], notes)?;
     let file = fields.required("file").and_then(|node| node.text(notes)).map(|path| resolve(folder, path));
-    let mode = fields.or("mode", RecordsMode::BestEffort, |node| node.word(RecordsMode::WORDS, notes));
+    let mode = fields.or("mode", Mode::BestEffort, |node| node.word(MODES, notes));
     Some(Records { file: file?, mode: mode? })
 }
 

@@ -8,6 +8,7 @@ use exequatur_issuers::{IssuerConfig, KeySource};
 use exequatur_token::Algorithm;
 use jiff::SignedDuration;
 
+use super::records::word;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::REQUIREMENTS;
 use super::{Config, duration};
@@ -52,7 +53,7 @@ impl fmt::Display for Shown<'_> {
         routes().try_for_each(|(route, place)| show_route(route, place, f))?;
         match &config.records {
             Some(records) => {
-                writeln!(f, "records:\n  file: {:?}\n  mode: {}", records.file, records.mode.word())?;
+                writeln!(f, "records:\n  file: {:?}\n  mode: {}", records.file, word(records.mode))?;
             }
             None => writeln!(f, "# records: none are kept")?,
         }

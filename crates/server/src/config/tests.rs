@@ -96,7 +96,7 @@ fn a_whole_file_is_read() {
     assert_eq!(config.sender.policy.nonces, NonceMode::Required { max_age: SignedDuration::from_secs(120) });
     assert_eq!(config.store.max_per_key.get(), 2);
     assert_eq!(config.deadline, Duration::from_millis(100));
-    assert_eq!(config.records.as_ref().map(|records| records.mode), Some(RecordsMode::Required));
+    assert_eq!(config.records.as_ref().map(|records| records.mode), Some(exequatur_audit::Mode::Required));
 
     let guards: Vec<_> = config
         .routes

@@ -89,7 +89,9 @@ pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
 fn read_headers(joined: HashMap<String, String>, raw: Option<HeaderMap>) -> Option<Vec<(String, Vec<u8>)>> {
     let raw = raw.map(|map| map.headers).unwrap_or_default();
     if raw.is_empty() {
-        return Some(joined.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes())).collect());
+        return Some(
+            joined.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes())).collect(),
+        );
     }
     if !joined.is_empty() {
         return None;
@@ -110,8 +112,10 @@ fn read_header(header: HeaderValue) -> Option<(String, Vec<u8>)> {
 fn read_peer(peer: Peer) -> (Option<IpAddr>, Option<String>) {
     let address = peer.address.and_then(|address| address.address).and_then(|address| match address {
         address::Address::SocketAddress(socket) => {
-            let (None | Some(socket_address::PortSpecifier::PortValue(_) | socket_address::PortSpecifier::NamedPort(_))) =
-                socket.port_specifier;
+            let (None
+            | Some(
+                socket_address::PortSpecifier::PortValue(_) | socket_address::PortSpecifier::NamedPort(_),
+            )) = socket.port_specifier;
             socket.address.parse().ok()
         }
         address::Address::Pipe(_) => None,

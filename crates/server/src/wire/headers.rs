@@ -42,7 +42,8 @@ fn option(name: &str, value: String, append: bool, action: HeaderAppendAction) -
 /// What to remove: everything of ours that is not set, in each spelling that an upstream might take for the
 /// same name (`-`, `_`, `.`), and the closed list. Never a name that is set: removal comes last in Envoy.
 pub(crate) fn removals(set: &[HeaderValueOption], keep_authorization: bool) -> Vec<String> {
-    let is_set = |name: &str| set.iter().any(|option| option.header.as_ref().is_some_and(|header| header.key == name));
+    let is_set =
+        |name: &str| set.iter().any(|option| option.header.as_ref().is_some_and(|header| header.key == name));
     let mut names = Vec::new();
     for part in IDENTITY {
         for first in ['-', '_', '.'] {
@@ -71,7 +72,8 @@ pub(crate) fn encode(value: &str) -> String {
         } else {
             encoded.push('%');
             for nibble in [byte >> 4, byte & 0x0f] {
-                encoded.extend(char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()));
+                encoded
+                    .extend(char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()));
             }
         }
     }
@@ -85,7 +87,8 @@ mod tests {
     /// The two lists never name the same header: Envoy removes last.
     #[test]
     fn nothing_is_both_set_and_removed() {
-        let all: Vec<_> = IDENTITY.iter().map(|part| overwrite(&format!("x-exequatur-{part}"), "v".into())).collect();
+        let all: Vec<_> =
+            IDENTITY.iter().map(|part| overwrite(&format!("x-exequatur-{part}"), "v".into())).collect();
         for count in 0..=all.len() {
             let set = &all[..count];
             let removed = removals(set, false);

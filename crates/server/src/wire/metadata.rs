@@ -7,7 +7,13 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 /// The fields, of names and ids only: no token, proof or claim beyond them.
-pub(crate) fn metadata(id: &str, verdict: &str, reason: Option<&str>, generation: u64, facts: &Facts) -> Struct {
+pub(crate) fn metadata(
+    id: &str,
+    verdict: &str,
+    reason: Option<&str>,
+    generation: u64,
+    facts: &Facts,
+) -> Struct {
     let mut fields = BTreeMap::new();
     let mut put = |name: &str, value: Option<&str>| {
         if let Some(value) = value {

@@ -17,7 +17,7 @@ use super::headers::{append, encode, overwrite, removals};
 use super::metadata::metadata;
 use super::shape::shape;
 
-/// google.rpc.Code (not HTTP): OK, PERMISSION_DENIED, UNAVAILABLE, UNAUTHENTICATED.
+// Codes of google.rpc, not of HTTP.
 const OK: i32 = 0;
 const PERMISSION_DENIED: i32 = 7;
 const UNAVAILABLE: i32 = 14;
@@ -43,7 +43,11 @@ pub(crate) struct Answer<'a> {
 ///
 /// # Errors
 /// A fault if a value that must be injected is too long to be: never a permit without its headers.
-pub(crate) fn permit(settled: &Settled, _recorded: &Recorded, answer: Answer<'_>) -> Result<CheckResponse, Fault> {
+pub(crate) fn permit(
+    settled: &Settled,
+    _recorded: &Recorded,
+    answer: Answer<'_>,
+) -> Result<CheckResponse, Fault> {
     let mut headers = vec![overwrite("x-exequatur-decision", answer.id.to_owned())];
     let mut keep_authorization = false;
     if let Some(grant) = settled.grant() {
@@ -117,7 +121,11 @@ pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> C
     if matches!(status, 429 | 503) {
         headers.push(overwrite("retry-after", RETRY_AFTER.to_owned()));
     }
-    let body = if hidden { body(status, "not found", "not_found", answer.id) } else { body(status, shape.title, reason.code(), answer.id) };
+    let body = if hidden {
+        body(status, "not found", "not_found", answer.id)
+    } else {
+        body(status, shape.title, reason.code(), answer.id)
+    };
     let verdict = match refusal {
         Refusal::Denied(_) => "deny",
         Refusal::Faulted(_) => "fault",
@@ -129,14 +137,22 @@ pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> C
             headers,
             body,
         })),
-        dynamic_metadata: Some(metadata(answer.id, verdict, Some(reason.code()), answer.generation, answer.facts)),
+        dynamic_metadata: Some(metadata(
+            answer.id,
+            verdict,
+            Some(reason.code()),
+            answer.generation,
+            answer.facts,
+        )),
     }
 }
 
 fn nonce_of(refusal: &Refusal) -> Option<String> {
     use exequatur_decide::Denial;
     match refusal {
-        Refusal::Denied(Denial::NonceRequired(nonce) | Denial::NonceInvalid(nonce)) => Some(nonce.as_str().to_owned()),
+        Refusal::Denied(Denial::NonceRequired(nonce) | Denial::NonceInvalid(nonce)) => {
+            Some(nonce.as_str().to_owned())
+        }
         Refusal::Denied(_) | Refusal::Faulted(_) => None,
     }
 }
@@ -171,7 +187,9 @@ mod tests {
     fn denied(refusal: &Refusal, facts: &Facts) -> (CheckResponse, DeniedHttpResponse) {
         let offer = Offer { algorithms: "ES256 EdDSA", metadata: None, scopes: &[], facts };
         let response = deny(refusal, offer, Answer { id: "d", generation: 1, facts });
-        let Some(HttpResponse::DeniedResponse(denied)) = response.http_response.clone() else { panic!("no denial") };
+        let Some(HttpResponse::DeniedResponse(denied)) = response.http_response.clone() else {
+            panic!("no denial")
+        };
         (response, denied)
     }
 
@@ -190,7 +208,8 @@ mod tests {
             let (response, denied) = denied(&refusal, &Facts::default());
             assert_ne!(response.status.unwrap().code, OK);
             assert!(denied.status.unwrap().code >= 400);
-            let cache = denied.headers.iter().filter_map(|h| h.header.as_ref()).find(|h| h.key == "cache-control");
+            let cache =
+                denied.headers.iter().filter_map(|h| h.header.as_ref()).find(|h| h.key == "cache-control");
             assert_eq!(cache.unwrap().value, "no-store");
         }
     }

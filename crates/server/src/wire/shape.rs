@@ -52,11 +52,17 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         | Reason::TokenBindingUnsupported
         | Reason::DelegationTooDeep => (401, Challenge::Token, "the access token is not valid"),
         Reason::TokenExpired => (401, Challenge::Token, "the access token has expired"),
-        Reason::TokenBindingRequired => (401, Challenge::Token, "the access token must be sender-constrained"),
-        Reason::DpopBoundTokenAsBearer => (401, Challenge::Token, "a DPoP-bound access token needs the DPoP scheme"),
+        Reason::TokenBindingRequired => {
+            (401, Challenge::Token, "the access token must be sender-constrained")
+        }
+        Reason::DpopBoundTokenAsBearer => {
+            (401, Challenge::Token, "a DPoP-bound access token needs the DPoP scheme")
+        }
         Reason::DpopKeyMismatch => (401, Challenge::Token, "invalid DPoP key binding"),
         Reason::MtlsCertMissing => (401, Challenge::Token, "the access token needs its client certificate"),
-        Reason::MtlsCertMismatch => (401, Challenge::Token, "the access token is bound to another certificate"),
+        Reason::MtlsCertMismatch => {
+            (401, Challenge::Token, "the access token is bound to another certificate")
+        }
         Reason::DpopProofMissing => (401, Challenge::Proof, "a DPoP proof is needed"),
         Reason::DpopProofMultiple => (401, Challenge::Proof, "more than one DPoP proof"),
         Reason::DpopProofMalformed

@@ -36,12 +36,6 @@ pub enum ProofError {
     /// For another access token.
     #[error("proof is for another token")]
     AthMismatch,
-    /// A nonce is needed. Said by whoever knows the store.
-    #[error("proof needs a nonce")]
-    NonceRequired,
-    /// The nonce is not one of ours, or not of now. Said by whoever knows the store.
-    #[error("proof nonce invalid")]
-    NonceInvalid,
 }
 
 /// What is wrong with a proof's form.
