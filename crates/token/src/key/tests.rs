@@ -147,6 +147,15 @@ fn ed25519_points_are_not_weak() {
     }
 }
 
+// The sign of x is in the encoding of y; both signs are honest keys.
+#[test]
+fn ed25519_points_of_either_sign() {
+    let mut point = base64url::decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+    point[31] ^= 0x80;
+    let negated = with(&okp(), "x", json!(base64url::encode(&point)));
+    assert_ne!(read(&negated).thumbprint(), read(&okp()).thumbprint());
+}
+
 // RFC 8037 A.4
 #[test]
 fn verifies_the_rfc_8037_signature() {
