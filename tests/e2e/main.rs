@@ -1,8 +1,10 @@
 //! Through real Envoy, with real processes.
 
+mod closed_lists;
 mod configurations;
 mod denied;
 mod hardened;
 mod permitted;
+mod quiet;
 mod stock_client;
 mod unavailable;

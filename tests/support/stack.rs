@@ -249,6 +249,8 @@ fn free_ports(upstream: u16) -> std::io::Result<Ports> {
 fn start_exequatur(folder: &Path) -> Result<Child, String> {
     let mut command = Command::new(binaries::exequatur()?);
     command.arg("serve").arg("--config").arg(folder.join("exequatur.yaml"));
+    // Everything is logged, so that a test can tell what never is.
+    command.args(["--log", "trace"]);
     spawn(command, folder, "exequatur")
 }
 
