@@ -186,3 +186,6 @@ impl Authorization for Service {
         Ok(Response::new(self.answer(request.into_inner()).await))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Whatever message comes, and none of them carries a token that holds: no panic, and no permit.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use exequatur_issuers::{HttpConfig, Issuers};
+use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use exequatur_proto::envoy::service::auth::v3::AttributeContext;
+use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request as Asked};
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::config::{self, Source};
+use crate::{clock, generations, serve};
+
+const CONFIG: &str = r#"
+policies: ../../policies
+protected_resources: [{ resource: https://api.example.com }]
+issuers:
+  - { name: corp, issuer: https://sts.example.com, jwks: { file: jwks.json }, audiences: [https://api.example.com] }
+routes:
+  - name: read
+    match: { path: "/tenants/{tenant}/documents/{id}", methods: [GET] }
+    action: ReadDocument
+    resource: { type: Document, id: "{id}", tenant: "{tenant}", attributes: { sensitivity: public } }
+"#;
+
+/// A service as it is put together under `serve`, with no keys loaded.
+fn service() -> Service {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/exequatur.yaml"));
+    let config = config::from_text(Source { path, text: CONFIG.into() }).unwrap();
+    let clock = clock::system();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let issuers =
+        Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)
+            .unwrap();
+    Service::new(ServiceParts {
+        decider: serve::decider(&config, issuers, clock()).unwrap(),
+        generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),
+        recorder: None,
+        clock,
+        deadline: Duration::from_secs(5),
+        in_flight: Semaphore::new(1),
+        algorithms: "ES256".to_owned(),
+    })
+}
+
+fn answer(request: CheckRequest) -> CheckResponse {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { service().answer(request).await })
+}
+
+fn assert_refused(response: &CheckResponse) {
+    use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
+    assert_ne!(response.status.as_ref().unwrap().code, 0);
+    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("{response:?}") };
+    assert!(denied.status.as_ref().unwrap().code >= 400);
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[ -~]{0,40}",
+        Just("GET".to_owned()),
+        Just("api.example.com".to_owned()),
+        Just("/tenants/acme/documents/1".to_owned()),
+    ]
+}
+
+fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
+    let name = prop_oneof![
+        Just("authorization".to_owned()),
+        Just("dpop".to_owned()),
+        Just("Host".to_owned()),
+        text()
+    ];
+    let value = prop_oneof![
+        any::<Vec<u8>>(),
+        "(Bearer|DPoP|dpop) [A-Za-z0-9_=.-]{0,60}".prop_map(String::into_bytes),
+        "e30\\.[A-Za-z0-9_-]{0,20}\\.[A-Za-z0-9_-]{0,20}".prop_map(String::into_bytes),
+    ];
+    (name, value)
+}
+
+prop_compose! {
+    fn message()(
+        (method, path, host, certificate) in (text(), text(), text(), text()),
+        headers in prop::collection::vec(header(), 0..6),
+        raw in any::<bool>(),
+        size in any::<i64>(),
+        raw_body in any::<Vec<u8>>(),
+    ) -> CheckRequest {
+        let (joined, header_map) = if raw {
+            let headers = headers.into_iter();
+            let headers = headers.map(|(key, raw_value)| HeaderValue { key, value: String::new(), raw_value });
+            (HashMap::new(), Some(HeaderMap { headers: headers.collect() }))
+        } else {
+            let headers = headers.into_iter();
+            (headers.map(|(key, value)| (key, String::from_utf8_lossy(&value).into_owned())).collect(), None)
+        };
+        let http = HttpRequest { method, headers: joined, path, host, size, raw_body, header_map, ..HttpRequest::default() };
+        CheckRequest {
+            attributes: Some(AttributeContext {
+                source: Some(Peer { certificate, ..Peer::default() }),
+                request: Some(Asked { http: Some(http) }),
+                ..AttributeContext::default()
+            }),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// G0, B-17: arbitrary content of every field that is read.
+    #[test]
+    fn no_message_without_a_valid_token_is_permitted(message in message()) {
+        assert_refused(&answer(message));
+    }
+}
+
+/// B-17, tooling finding 1: an empty message, one without HTTP attributes, and headers in both encodings.
+#[test]
+fn incomplete_messages_are_refused() {
+    let http = HttpRequest {
+        method: "GET".to_owned(),
+        host: "api.example.com".to_owned(),
+        path: "/tenants/acme/documents/1".to_owned(),
+        ..HttpRequest::default()
+    };
+    let of = |http| CheckRequest {
+        attributes: Some(AttributeContext { request: Some(Asked { http }), ..AttributeContext::default() }),
+    };
+    let value = HeaderValue { key: "a".to_owned(), value: "b".to_owned(), raw_value: Vec::new() };
+    let twice = HttpRequest {
+        headers: HashMap::from([("a".to_owned(), "b".to_owned())]),
+        header_map: Some(HeaderMap { headers: vec![value] }),
+        ..http.clone()
+    };
+    let ambiguous = HeaderValue { key: "a".to_owned(), value: "b".to_owned(), raw_value: b"c".to_vec() };
+    let ambiguous = HttpRequest { header_map: Some(HeaderMap { headers: vec![ambiguous] }), ..http.clone() };
+    let fragment = HttpRequest { fragment: "f".to_owned(), ..http.clone() };
+    let requests = [
+        CheckRequest::default(),
+        CheckRequest { attributes: Some(AttributeContext::default()) },
+        of(None),
+        of(Some(HttpRequest::default())),
+        of(Some(http)),
+        of(Some(twice)),
+        of(Some(ambiguous)),
+        of(Some(fragment)),
+    ];
+    for request in requests {
+        assert_refused(&answer(request));
+    }
+}
