@@ -32,6 +32,7 @@ lint: ## Format, clippy, file names and the layering of the crates
 	cargo fmt --all --check
 	tests/tools/names.sh
 	python3 tests/tools/arrows.py
+	python3 tests/tools/reasons.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 clean: ## Remove what was built and installed here
