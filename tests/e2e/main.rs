@@ -6,5 +6,6 @@ mod denied;
 mod hardened;
 mod permitted;
 mod quiet;
+mod reload;
 mod stock_client;
 mod unavailable;

@@ -102,6 +102,39 @@ impl Stack {
         self.exequatur.kill().await.map_err(|error| error.to_string())
     }
 
+    /// Asks Exequatur to stop (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end well within the time that a drain may take.
+    pub async fn terminate_exequatur(&mut self) -> Result<(), String> {
+        let id = self.exequatur.id().ok_or("Exequatur has ended already")?;
+        let sent =
+            Command::new("kill").arg(id.to_string()).status().await.map_err(|error| error.to_string())?;
+        let ended = tokio::time::timeout(READY_WITHIN, self.exequatur.wait()).await;
+        let status = ended.map_err(|_elapsed| "it did not end")?.map_err(|error| error.to_string())?;
+        if sent.success() && status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
+    }
+
+    /// Waits until the metrics hold `line`.
+    ///
+    /// # Errors
+    /// When they do not within a bounded time; the metrics are in the message.
+    pub async fn wait_for_metric(&self, line: &str) -> Result<(), String> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
+        let deadline = tokio::time::Instant::now() + READY_WITHIN;
+        loop {
+            let answer = plain_client()?.get(&url).send().await.map_err(|error| error.to_string())?;
+            let metrics = answer.text().await.map_err(|error| error.to_string())?;
+            if metrics.lines().any(|found| found == line) {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("no `{line}` in\n{metrics}"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// A URL as callers see it.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

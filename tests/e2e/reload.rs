@@ -1,0 +1,71 @@
+//! Generations and the end: files that change while requests come, and a clean stop.
+
+use exequatur_tests::{Agent, Call, Options, Stack};
+use serde_json::Value;
+
+/// C-14: a changed configuration is switched to as a whole; a broken one leaves the last good one in force and
+/// says so; a repaired one is switched to again.
+#[tokio::test]
+async fn a_good_change_is_switched_to_and_a_broken_one_is_not() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    let agent = Agent::new();
+    let token = stack.tokens.token(&agent, &Value::Null);
+    let url = stack.url("/tenants/acme/documents/plan");
+    let call = Call::new("GET", &url);
+    assert_eq!(stack.call(&agent, &token, &call).await.unwrap().status, 200);
+    stack.wait_for_metric("exequatur_generation 1").await.unwrap();
+
+    let file = stack.folder().join("exequatur.yaml");
+    let original = std::fs::read_to_string(&file).unwrap();
+    let renamed = original.replace("/tenants/{tenant}/documents/{id}", "/tenants/{tenant}/papers/{id}");
+    assert_ne!(renamed, original);
+    std::fs::write(&file, &renamed).unwrap();
+    stack.wait_for_metric("exequatur_generation 2").await.unwrap();
+    assert_eq!(stack.call(&agent, &token, &call).await.unwrap().reason, "route_unmatched");
+
+    std::fs::write(&file, original.replace("action: ReadDocument", "action: ReadDocumint")).unwrap();
+    stack.wait_for_metric("exequatur_reloads_total{outcome=\"refused\"} 1").await.unwrap();
+    stack.wait_for_metric("exequatur_generation 2").await.unwrap();
+    assert_eq!(stack.call(&agent, &token, &call).await.unwrap().reason, "route_unmatched");
+    let log = std::fs::read_to_string(stack.folder().join("exequatur.log")).unwrap();
+    assert!(log.contains("did you mean `ReadDocument`?"), "{log}");
+
+    std::fs::write(&file, &original).unwrap();
+    stack.wait_for_metric("exequatur_generation 3").await.unwrap();
+    assert_eq!(stack.call(&agent, &token, &call).await.unwrap().status, 200);
+}
+
+/// C-17: SIGTERM ends the process well, and every decision that was answered is on record.
+#[tokio::test]
+async fn a_stop_is_clean_and_the_records_are_whole() {
+    let mut stack = Stack::start(Options::default()).await.unwrap();
+    let agent = Agent::new();
+    let token = stack.tokens.token(&agent, &Value::Null);
+    let url = stack.url("/tenants/acme/documents/plan");
+    let mut decisions = Vec::new();
+    for _ in 0..5 {
+        let answer = stack.call(&agent, &token, &Call::new("GET", &url)).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for request in stack.upstream.received() {
+        decisions.extend(request.values("x-exequatur-decision"));
+    }
+    assert_eq!(decisions.len(), 5);
+    stack.terminate_exequatur().await.unwrap();
+    let records = std::fs::read_to_string(stack.folder().join("decisions.jsonl")).unwrap();
+    let permits: Vec<Value> = records
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|record| record["verdict"] == "permit")
+        .collect();
+    for decision in &decisions {
+        let record = permits.iter().find(|record| record["decision"] == **decision).unwrap();
+        assert_eq!(record["agent"], "corp:crm-bot");
+        assert_eq!(record["user"], "corp:alice");
+        assert_eq!(record["tenant"], "acme");
+        assert_eq!(record["route"], "read-document");
+        assert_eq!(record["controls"]["replay"], "fresh");
+        assert_eq!(record["controls"]["sender_constraint"]["kind"], "dpop");
+        assert!(!record["policy"]["ids"].as_array().unwrap().is_empty(), "{record}");
+    }
+}
