@@ -1,0 +1,14 @@
+//! The whole line through its public face, with real keys, tokens, proofs, policies and a real store. Only
+//! the time is made up.
+#![expect(clippy::unwrap_used, reason = "what the fixture cannot make, no test can do without")]
+#![expect(clippy::indexing_slicing, reason = "claims of tokens and proofs are set by name")]
+
+mod ask;
+mod cache;
+mod defects;
+mod denials;
+mod key;
+mod nonces;
+mod public;
+mod routes;
+mod world;

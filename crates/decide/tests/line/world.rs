@@ -1,0 +1,249 @@
+//! The parts of a decision, put together as a server would.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use exequatur_decide::{
+    Access, AttributeTemplate, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts, Generation,
+    Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest, Refusal,
+    ResourceTemplate, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement, Settled, Template,
+    TokenCache, Trail,
+};
+use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
+use exequatur_policy::{PolicyFolder, PolicySet, Source};
+use exequatur_store::{EmbeddedReplay, ReplayLimits, ReplayStore as _};
+use exequatur_token::{Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ask::{API, Ask, ISSUER, NOW};
+use crate::key::Key;
+
+/// `seconds` after [`NOW`].
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(NOW + seconds).unwrap()
+}
+
+const SCHEMA: &str = r#"
+entity Document in [Exequatur::Tenant] { tenant: Exequatur::Tenant, sensitivity: String };
+action ReadDocument appliesTo {
+    principal: [Exequatur::Agent], resource: [Document], context: Exequatur::Context
+};
+"#;
+
+/// `broken` adds 1 to the largest number, which fails; nothing else can.
+const POLICIES: &str = r#"
+@id("crm-bot-reads")
+permit (principal == Exequatur::Agent::"corp:crm-bot", action == Action::"ReadDocument", resource);
+@id("no-secrets")
+forbid (principal, action == Action::"ReadDocument", resource) when { resource.sensitivity == "secret" };
+@id("broken")
+forbid (principal, action == Action::"ReadDocument", resource)
+when { (if context.scopes.contains("broken") then 1 else 0) + 9223372036854775807 < 0 };
+"#;
+
+pub(crate) fn policies() -> Arc<PolicySet> {
+    let folder = PolicyFolder {
+        schema: vec![Source::new("documents.cedarschema", SCHEMA)],
+        policies: vec![Source::new("documents.cedar", POLICIES)],
+        tests: Vec::new(),
+    };
+    PolicySet::load(&folder).unwrap()
+}
+
+pub(crate) fn protected() -> ProtectedResources {
+    let resource = |name: &str| ProtectedResource {
+        identifier: format!("https://{name}"),
+        origin: Origin::parse(&format!("https://{name}")).unwrap(),
+        host: Host::parse(name).unwrap(),
+        scopes: Vec::new(),
+        metadata_url: format!("https://{name}/.well-known/oauth-protected-resource"),
+    };
+    ProtectedResources::new(vec![resource("api.example.com"), resource("files.example.com")])
+}
+
+pub(crate) fn guard() -> Guard {
+    let sensitivity = AttributeTemplate::Text(Template::parse("{sensitivity}").unwrap());
+    Guard {
+        action: "ReadDocument".to_owned(),
+        resource: ResourceTemplate {
+            kind: "Document".to_owned(),
+            id: Template::parse("{id}").unwrap(),
+            tenant: Some(Template::parse("{tenant}").unwrap()),
+            attributes: vec![("sensitivity".to_owned(), sensitivity)],
+        },
+        scopes: vec![Template::parse("documents:read").unwrap()],
+        sender: SenderRequirement::Dpop,
+        credentials: CredentialHandling::Strip,
+        hide: false,
+    }
+}
+
+pub(crate) fn route(name: &str, path: &str, access: Access) -> Route {
+    let method = if matches!(access, Access::Preflight) { "OPTIONS" } else { "GET" };
+    let matches =
+        RouteMatch { host: None, path: PathPattern::parse(path).unwrap(), methods: vec![method.to_owned()] };
+    Route { name: name.to_owned(), matches, access }
+}
+
+/// A guarded route for `/tenants/{tenant}/<name>/{sensitivity}/{id}`.
+pub(crate) fn guarded(name: &str, change: impl FnOnce(&mut Guard)) -> Route {
+    let mut guard = guard();
+    change(&mut guard);
+    let path = format!("/tenants/{{tenant}}/{name}/{{sensitivity}}/{{id}}");
+    route(name, &path, Access::Guarded(Arc::new(guard)))
+}
+
+fn routes() -> Vec<Route> {
+    vec![
+        guarded("documents", |_| {}),
+        guarded("hidden", |guard| guard.hide = true),
+        guarded("lax", |guard| guard.sender = SenderRequirement::None),
+        guarded("either", |guard| guard.sender = SenderRequirement::Any),
+        guarded("certified", |guard| guard.sender = SenderRequirement::Mtls),
+        guarded("forwarded", |guard| {
+            guard.credentials = CredentialHandling::Forward { audience: "https://up.example.com".to_owned() };
+        }),
+        route("health", "/healthz", Access::Public),
+        route("wide", "/tenants/**", Access::Public),
+        route("preflight", "/**", Access::Preflight),
+    ]
+}
+
+fn profile() -> IssuerProfile {
+    IssuerProfile {
+        name: "corp".parse().unwrap(),
+        issuer: ISSUER.to_owned(),
+        audiences: [API, "https://files.example.com", "https://up.example.com"].map(str::to_owned).to_vec(),
+        algorithms: vec![Algorithm::Es256],
+        max_lifetime: SignedDuration::from_mins(15),
+        leeway: SignedDuration::from_secs(5),
+        accept_typ_jwt: false,
+        claims: ClaimNames {
+            agent: "client_id".to_owned(),
+            user: Some("sub".to_owned()),
+            tenant: Some("tenant".to_owned()),
+        },
+    }
+}
+
+/// What differs between worlds.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) nonces: NonceMode,
+    /// Since when the replay store knows of every proof.
+    pub(crate) complete_since: Timestamp,
+    pub(crate) limits: ReplayLimits,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { nonces: NonceMode::Off, complete_since: at(-3600), limits: ReplayLimits::default() }
+    }
+}
+
+pub(crate) struct World {
+    decider: Decider,
+    pub(crate) generation: Generation,
+    pub(crate) store: Arc<EmbeddedReplay>,
+    keys: PathBuf,
+    _stop: tokio_util::sync::DropGuard,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Setting::default()).await
+    }
+
+    /// Ready to decide: the issuer's keys are loaded.
+    pub(crate) async fn with(setting: Setting) -> Self {
+        let world = Self::unready(setting);
+        world.write_keys(&[Key::issuer().named("k1")]);
+        let issuers = world.decider.issuers();
+        eventually(|| issuers.complete(at(0))).await;
+        world
+    }
+
+    /// The issuer has no keys.
+    pub(crate) fn unready(setting: Setting) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("jwks.json");
+        let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
+        config.refresh = Duration::from_millis(10);
+        let stop = CancellationToken::new();
+        let clock = Arc::new(|| at(0));
+        let tasks = TaskTracker::new();
+        let issuers = Issuers::start(vec![config], HttpConfig::default(), clock, &tasks, &stop).unwrap();
+        let store = Arc::new(EmbeddedReplay::new(setting.limits, setting.complete_since).unwrap());
+        let policies = policies();
+        let decider = Decider::new(DeciderParts {
+            issuers,
+            replay: Arc::<EmbeddedReplay>::clone(&store),
+            cache: TokenCache::new(CacheConfig::default()),
+            nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
+            sender: SenderPolicy { proofs: ProofLimits::default(), nonces: setting.nonces },
+        });
+        let routes = Routes::compile(routes(), protected(), &policies, SenderRequirement::None).unwrap();
+        let generation = Generation { number: 1, routes, policies, configuration: [1; 32] };
+        Self { decider, generation, store, keys, _stop: stop.drop_guard(), _folder: folder }
+    }
+
+    fn write_keys(&self, keys: &[Value]) {
+        let draft = self.keys.with_extension("draft");
+        std::fs::write(&draft, json!({ "keys": keys }).to_string()).unwrap();
+        std::fs::rename(draft, &self.keys).unwrap();
+    }
+
+    /// The issuer publishes another set, and it is loaded.
+    pub(crate) async fn rotate(&self, keys: &[Value]) {
+        let issuer = self.decider.issuers().find(ISSUER).unwrap();
+        let before = issuer.keys(at(0)).unwrap().id();
+        self.write_keys(keys);
+        eventually(|| issuer.keys(at(0)).unwrap().id() != before).await;
+    }
+
+    pub(crate) async fn live_proofs(&self) -> u64 {
+        self.store.health(at(0)).await.unwrap().live_proofs.unwrap()
+    }
+
+    pub(crate) async fn check(&self, ask: &Ask) -> Result<Settled, Refusal> {
+        self.check_at(ask, at(0)).await.0
+    }
+
+    pub(crate) async fn check_at(&self, ask: &Ask, now: Timestamp) -> (Result<Settled, Refusal>, Facts) {
+        let headers: Vec<_> =
+            ask.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let request = RawRequest {
+            method: &ask.method,
+            host: &ask.host,
+            target: &ask.target,
+            headers: &headers,
+            certificate: ask.certificate.as_deref(),
+            has_body: ask.has_body,
+            peer: None,
+        };
+        let mut observer = |_stage| {};
+        let mut trail = Trail::new(&mut observer);
+        let result = self.decider.check(&request, &self.generation, now, &mut trail).await;
+        (result, trail.facts)
+    }
+
+    /// The refusal.
+    pub(crate) async fn refusal(&self, ask: &Ask) -> Refusal {
+        self.check(ask).await.unwrap_err()
+    }
+}
+
+/// Lets background tasks run until `reached`.
+async fn eventually(reached: impl Fn() -> bool) {
+    let reached = async {
+        while !reached() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.unwrap();
+}
