@@ -17,10 +17,9 @@ use crate::check::{Decider, NonceMode};
 use crate::credentials::Credentials;
 use crate::denial::{Denial, FreshNonce, Refusal};
 use crate::generation::Generation;
-use crate::require::sender;
 use crate::route::GuardedRequest;
 use crate::routes::CredentialHandling;
-use crate::trail::{NonceFact, Trail};
+use crate::trail::{NonceFact, SenderFact, Trail};
 
 /// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
 #[derive(Debug)]
@@ -72,28 +71,40 @@ pub(crate) async fn authenticate(
         None => None,
     };
     trail.facts.proof_key = proof.as_ref().map(VerifiedProof::key);
-    let nonce = match &proof {
-        Some(proof) => see_nonce(proof, &request, decider, now),
+    let sent = PresentedSender { scheme, proof, certificate: request.presented.certificate.as_ref() };
+    let bound = bind(token, sent).map_err(Denial::Binding)?;
+    trail.facts.sender = Some(SenderFact::of(&bound));
+    // Only now: whoever does not hold the token's key is told so, and gets no nonce.
+    let nonce = match bound.proof() {
+        Some(proof) => judge_nonce(proof, &request, decider, now, trail).await?,
         None => NonceSeen::Absent,
     };
-    trail.facts.nonce = proof.as_ref().map(|_| match &nonce {
+    Ok(Authenticated { request, bound, nonce, _verified: Verified(()) })
+}
+
+/// What the proof's nonce is worth, and a fresh one where it is not worth enough.
+async fn judge_nonce(
+    proof: &VerifiedProof,
+    request: &GuardedRequest,
+    decider: &Decider,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<NonceSeen, Refusal> {
+    let nonce = see_nonce(proof, request, decider, now);
+    trail.facts.nonce = Some(match &nonce {
         NonceSeen::Absent => NonceFact::Absent,
         NonceSeen::Foreign => NonceFact::Foreign,
         NonceSeen::Ours(_) => NonceFact::Valid,
     });
-    if let (Some(proof), NonceMode::Required { max_age }) = (&proof, decider.nonce_mode()) {
-        let young = match &nonce {
-            NonceSeen::Ours(nonce) => nonce.age(now) <= max_age,
-            NonceSeen::Absent | NonceSeen::Foreign => false,
-        };
-        if !young {
-            return Err(ask_for_nonce(decider, &request, proof, &nonce, now).await?.into());
-        }
+    let enough = match (decider.nonce_mode(), &nonce) {
+        (NonceMode::Off, _) => true,
+        (NonceMode::Required { max_age }, NonceSeen::Ours(nonce)) => nonce.age(now) <= max_age,
+        (NonceMode::Required { .. }, NonceSeen::Absent | NonceSeen::Foreign) => false,
+    };
+    if enough {
+        return Ok(nonce);
     }
-    let sent = PresentedSender { scheme, proof, certificate: request.presented.certificate.as_ref() };
-    let bound = bind(token, sent).map_err(Denial::Binding)?;
-    trail.facts.sender = Some(sender(&bound));
-    Ok(Authenticated { request, bound, nonce, _verified: Verified(()) })
+    Err(ask_for_nonce(decider, request, proof, &nonce, now).await?.into())
 }
 
 /// The token, verified now or before, and current for the audience of this route.

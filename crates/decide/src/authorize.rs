@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use crate::admit::Admitted;
 use crate::denial::{Denial, Fault, Refusal};
 use crate::generation::Generation;
-use crate::require::sender;
 use crate::trail::{SenderFact, Trail};
 
 /// Evidence that a policy permits and none forbids.
@@ -65,7 +64,7 @@ fn ask(admitted: &Admitted, generation: &Generation, now: Timestamp) -> Result<A
         },
         context: ContextFacts {
             scopes,
-            sender_constraint: constraint(sender(&authenticated.bound)),
+            sender_constraint: constraint(SenderFact::of(&authenticated.bound)),
             method: &request.presented.method,
             route: &request.route,
             now,

@@ -7,8 +7,10 @@
 
 use thiserror::Error;
 
-/// Longest path, in bytes, query included.
+/// Longest path and query together, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
+/// Longest path alone, in bytes: what a proof's `htu` may name has room for it and for the origin.
+const MAX_PATH_BYTES: usize = 3 * 1024;
 /// Most segments of a path.
 const MAX_SEGMENTS: usize = 64;
 
@@ -23,7 +25,7 @@ pub struct RequestPath {
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PathRefusal {
-    /// Longer than 8 KiB, or more than 64 segments.
+    /// Longer than 3 KiB, than 8 KiB with the query, or more than 64 segments.
     #[error("the path is too long")]
     TooLong,
     /// Does not begin with `/` (absolute form, `*`, empty).
@@ -59,6 +61,9 @@ impl RequestPath {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
         };
+        if raw.len() > MAX_PATH_BYTES {
+            return Err(PathRefusal::TooLong);
+        }
         let rest = raw.strip_prefix('/').ok_or(PathRefusal::NotAbsolute)?;
         if query.as_deref().is_some_and(|query| query.contains('#')) {
             return Err(PathRefusal::Character);
@@ -165,7 +170,21 @@ fn decode_lossy(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use exequatur_token::{Origin, TargetUri};
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever path is accepted can be named by a proof: the two parsers agree.
+        #[test]
+        fn every_accepted_path_makes_a_target(path in "/([a-zA-Z0-9._~!$&'()*+,=:@/-]|%[0-9a-fA-F]{2}){0,3071}") {
+            if let Ok(parsed) = RequestPath::parse(&path) {
+                let origin = Origin::parse("https://api.example.com:8443").unwrap();
+                prop_assert!(TargetUri::new(&origin, parsed.raw()).is_ok());
+            }
+        }
+    }
 
     #[test]
     fn paths_with_one_reading_are_parsed() {
@@ -224,7 +243,9 @@ mod tests {
         for (target, refusal) in cases {
             assert_eq!(RequestPath::parse(target), Err(refusal), "{target:?}");
         }
-        let long = format!("/{}", "a".repeat(MAX_BYTES));
+        let long = format!("/{}", "a".repeat(MAX_PATH_BYTES));
+        assert_eq!(RequestPath::parse(&long), Err(PathRefusal::TooLong));
+        let long = format!("/?{}", "a".repeat(MAX_BYTES));
         assert_eq!(RequestPath::parse(&long), Err(PathRefusal::TooLong));
         assert_eq!(RequestPath::parse(&"/a".repeat(MAX_SEGMENTS + 1)), Err(PathRefusal::TooLong));
     }

@@ -1,6 +1,6 @@
 //! Fourth stage: what the route asks of an identity that is proven. Pure.
 
-use exequatur_token::{Bound, Constraint, CurrentToken};
+use exequatur_token::CurrentToken;
 
 use crate::authenticate::Authenticated;
 use crate::denial::{Denial, Refusal};
@@ -39,7 +39,7 @@ pub(crate) fn require(authenticated: Authenticated) -> Result<Required, Refusal>
     let token = authenticated.bound.token();
     check_tenant(token, authenticated.request.resource.tenant.as_deref())?;
     check_scopes(token, &authenticated.request.scopes)?;
-    if !authenticated.request.guard.sender.is_met_by(sender(&authenticated.bound)) {
+    if !authenticated.request.guard.sender.is_met_by(SenderFact::of(&authenticated.bound)) {
         return Err(Denial::BindingRequired.into());
     }
     Ok(Required { authenticated, _met: Met(()) })
@@ -58,16 +58,6 @@ fn check_scopes(token: &CurrentToken, needed: &[String]) -> Result<(), Denial> {
         return Ok(());
     }
     Err(Denial::ScopeInsufficient { needed: needed.to_vec() })
-}
-
-/// How a bound identity's sender was constrained.
-pub(crate) fn sender(bound: &Bound) -> SenderFact {
-    match bound.constraint() {
-        Constraint::Bearer => SenderFact::Bearer,
-        Constraint::Dpop(_) => SenderFact::Dpop,
-        Constraint::Certificate(_) => SenderFact::Mtls,
-        Constraint::Both(..) => SenderFact::DpopAndMtls,
-    }
 }
 
 impl SenderRequirement {

@@ -1,8 +1,9 @@
-//! What is known of a request so far, for the record and for explaining: never for deciding.
+//! What is known of a request so far: for the record, for explaining, and for the form of a denial (which
+//! challenge, 404 in place of 403). Whether a request is permitted never depends on it.
 
 use std::fmt;
 
-use exequatur_token::{KeySetId, Thumbprint};
+use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint};
 
 use crate::host::Host;
 use crate::require::SenderRequirement;
@@ -56,6 +57,16 @@ pub enum SenderFact {
 }
 
 impl SenderFact {
+    /// How a bound identity's sender was constrained.
+    pub(crate) fn of(bound: &Bound) -> Self {
+        match bound.constraint() {
+            Constraint::Bearer => Self::Bearer,
+            Constraint::Dpop(_) => Self::Dpop,
+            Constraint::Certificate(_) => Self::Mtls,
+            Constraint::Both(..) => Self::DpopAndMtls,
+        }
+    }
+
     /// The word that policies and records use.
     #[must_use]
     pub fn word(self) -> &'static str {

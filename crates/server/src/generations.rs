@@ -26,9 +26,43 @@ pub enum GenerationError {
     /// The configuration.
     #[error("{0}")]
     Config(#[from] config::Problems),
+    /// Listeners, issuers, sender limits, store, records or deadline differ from those in use.
+    #[error(
+        "listen, policies, issuers, sender_constraint, store, records or deadline changed: restart to apply them"
+    )]
+    NeedsRestart,
     /// The policies or their schema.
     #[error("{0}")]
     Policy(#[from] exequatur_policy::Problems),
+}
+
+/// The files at one moment: what is judged is what was read, once.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) config: Config,
+    pub(crate) folder: PolicyFolder,
+    /// SHA-256 over all of it.
+    pub(crate) digest: [u8; 32],
+}
+
+impl Snapshot {
+    /// Reads configuration and policy folder.
+    ///
+    /// # Errors
+    /// Every mistake in the configuration; files that cannot be read.
+    pub(crate) fn read(path: &Path) -> Result<Self, GenerationError> {
+        let config = config::load(path)?;
+        let folder = PolicyFolder::read(&config.policies, Limits::default())?;
+        let mut digest = Sha256::new();
+        digest.update(config.digest);
+        for source in folder.schema.iter().chain(&folder.policies) {
+            for part in [source.name.as_bytes(), source.text.as_bytes()] {
+                digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                digest.update(part);
+            }
+        }
+        Ok(Self { config, folder, digest: digest.finalize().into() })
+    }
 }
 
 /// Builds the generation that a configuration and its policy folder describe.
@@ -37,7 +71,15 @@ pub enum GenerationError {
 /// Every mistake of the first kind that has any: policies, then routes against them.
 pub fn build(config: &Config, number: u64) -> Result<Generation, GenerationError> {
     let folder = PolicyFolder::read(&config.policies, Limits::default())?;
-    let policies = PolicySet::load(&folder)?;
+    compile(config, &folder, number)
+}
+
+pub(crate) fn compile(
+    config: &Config,
+    folder: &PolicyFolder,
+    number: u64,
+) -> Result<Generation, GenerationError> {
+    let policies = PolicySet::load(folder)?;
     let routes =
         Routes::compile(config.routes.clone(), config.protected.clone(), &policies, config.sender.least);
     let routes = routes.map_err(|problems| config.place_route_problems(&problems))?;
@@ -45,6 +87,25 @@ pub fn build(config: &Config, number: u64) -> Result<Generation, GenerationError
     digest.update(config.digest);
     digest.update(policies.schema_hash());
     Ok(Generation { number, routes, policies, configuration: digest.finalize().into() })
+}
+
+/// Says what is in force.
+pub(crate) fn tell(generation: &Generation) {
+    let (number, policies) = (generation.number, &generation.policies);
+    metrics::generation(number);
+    tracing::info!(
+        generation = number,
+        policies = policies.len(),
+        unscoped = policies.unscoped(),
+        set = policies.content_hash(),
+        "generation in force"
+    );
+    if policies.unscoped() > 0 {
+        tracing::warn!(unscoped = policies.unscoped(), "unscoped policies are evaluated in every decision");
+    }
+    for warning in policies.warnings() {
+        tracing::warn!("{}", warning.render(exequatur_policy::Colour::Plain));
+    }
 }
 
 /// A digest of what a running process cannot change: everything but routes, resources and policies.
@@ -72,16 +133,17 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
 pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) current: Arc<ArcSwap<Generation>>,
-    /// The static part of the configuration that the process runs with.
+    /// The part of the configuration that the process cannot change while it runs.
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
     pub(crate) recorder: Option<Recorder>,
-    /// What the files held when they were last judged.
-    pub(crate) seen: Option<[u8; 32]>,
+    /// The files that were judged last, accepted or refused; none for files that could not be read.
+    pub(crate) judged: Option<[u8; 32]>,
 }
 
 impl Reloader {
-    /// Runs until cancelled.
+    /// Runs until cancelled. A change is judged once two looks in a row agree on it, so that files that are
+    /// just being copied are not; SIGHUP says that they are complete.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(signal) => Some(signal),
@@ -90,46 +152,52 @@ impl Reloader {
                 None
             }
         };
+        let mut before = self.judged;
         loop {
             let asked = tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
                 () = wait(&mut hangup) => true,
             };
-            if asked
-                && let Some(recorder) = &self.recorder
-                && let Err(error) = recorder.reopen().await
-            {
-                tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
+            if asked {
+                self.reopen_records().await;
             }
             let path = self.path.clone();
-            let Ok(found) = tokio::task::spawn_blocking(move || contents(&path)).await else { continue };
-            if asked || (found.is_some() && found != self.seen) {
-                self.seen = found;
-                self.reload();
+            let read = tokio::task::spawn_blocking(move || Snapshot::read(&path));
+            let Ok(found) = read.await else { continue };
+            let digest = found.as_ref().ok().map(|snapshot| snapshot.digest);
+            let settled = digest == before;
+            before = digest;
+            if asked || (settled && digest != self.judged) {
+                self.judged = digest;
+                self.judge(found);
             }
         }
     }
 
-    /// Switches to what the files say now; a broken state never replaces a good one, and says so.
-    fn reload(&self) {
+    async fn reopen_records(&self) {
+        if let Some(recorder) = &self.recorder
+            && let Err(error) = recorder.reopen().await
+        {
+            tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
+        }
+    }
+
+    /// Switches to what the files say; a broken state never replaces a good one, and says so. So does a state
+    /// that could only be taken in part: what needs a restart is refused whole.
+    fn judge(&self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
-        let built = config::load(&self.path).map_err(GenerationError::from).and_then(|config| {
-            let generation = build(&config, number)?;
-            Ok((fixed_part(&config), generation))
+        let built = found.and_then(|Snapshot { config, folder, .. }| {
+            if fixed_part(&config) != self.fixed {
+                return Err(GenerationError::NeedsRestart);
+            }
+            compile(&config, &folder, number)
         });
         match built {
-            Ok((fixed, generation)) => {
-                if fixed != self.fixed {
-                    tracing::warn!(
-                        "listeners, issuers, store, records or sender limits changed: they need a restart"
-                    );
-                }
-                let policies = generation.policies.content_hash().to_owned();
-                self.current.store(Arc::new(generation));
-                metrics::generation(number);
+            Ok(generation) => {
                 metrics::reload("accepted");
-                tracing::info!(generation = number, %policies, "generation switched");
+                tell(&generation);
+                self.current.store(Arc::new(generation));
             }
             Err(error) => {
                 metrics::reload("refused");
@@ -149,22 +217,4 @@ async fn wait(hangup: &mut Option<Signal>) {
         }
         None => std::future::pending().await,
     }
-}
-
-/// A digest over configuration and policy files, or none while they cannot be read.
-pub(crate) fn contents(path: &Path) -> Option<[u8; 32]> {
-    let text = std::fs::read(path).ok()?;
-    let mut digest = Sha256::new();
-    digest.update(&text);
-    if let Ok(config) = config::load(path)
-        && let Ok(folder) = PolicyFolder::read(&config.policies, Limits::default())
-    {
-        for source in folder.schema.iter().chain(&folder.policies) {
-            digest.update(source.name.as_bytes());
-            digest.update([0]);
-            digest.update(source.text.as_bytes());
-            digest.update([0]);
-        }
-    }
-    Some(digest.finalize().into())
 }

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod config;
 mod generations;
+mod http;
 mod metrics;
 mod public;
 mod record;

@@ -11,7 +11,7 @@ use exequatur_decide::{Facts, Generation, Host, NonceFact, Refusal, ReplayFact, 
 use jiff::Timestamp;
 
 use crate::service::Timings;
-use crate::wire::shape::shape;
+use crate::wire::shape::status;
 
 /// A decision, as it is recorded.
 #[derive(Clone, Copy, Debug)]
@@ -33,17 +33,17 @@ impl Decided<'_> {
 
 /// The record of a decision: a permit, or the refusal.
 pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Record {
-    let (verdict, reason, status) = match refusal {
+    let facts = decided.facts;
+    let (verdict, reason, code) = match refusal {
         None => (Verdict::Permit, "permitted", 200),
         Some(refusal @ Refusal::Denied(_)) => {
-            (Verdict::Deny, refusal.reason().code(), shape(refusal.reason()).status)
+            (Verdict::Deny, refusal.reason().code(), status(refusal.reason(), facts.hide))
         }
         Some(refusal @ Refusal::Faulted(_)) => {
-            (Verdict::Fault, refusal.reason().code(), shape(refusal.reason()).status)
+            (Verdict::Fault, refusal.reason().code(), status(refusal.reason(), facts.hide))
         }
     };
-    let facts = decided.facts;
-    let mut record = Record::new(decided.now, text(decided.id), verdict, Text::fixed(reason), status);
+    let mut record = Record::new(decided.now, text(decided.id), verdict, Text::fixed(reason), code);
     record.generation = decided.generation.number;
     record.peer = decided.peer;
     record.route = maybe(facts.route.as_deref());

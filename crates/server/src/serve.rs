@@ -20,13 +20,15 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::clock::{self, Clock};
-use crate::config::{self, Config, GrpcAddress};
-use crate::generations::{self, GenerationError, Reloader};
+use crate::config::{Config, GrpcAddress};
+use crate::generations::{self, GenerationError, Reloader, Snapshot};
+use crate::http;
 use crate::metrics;
 use crate::public::{self, Public, Readiness};
 use crate::service::{Service, ServiceParts};
@@ -39,7 +41,9 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 const RECORD_QUEUE: usize = 8192;
 /// How long the load balancer has to notice that this replica stops.
 const DRAIN_NOTICE: Duration = Duration::from_secs(1);
-/// How long the record file has to close.
+/// How long requests in flight have to end, once no new ones come.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// How long background tasks have to end, and the record file to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How often ages and gaps are measured, and completeness is looked at until it is reached.
 const OBSERVE_EVERY: Duration = Duration::from_millis(250);
@@ -89,11 +93,10 @@ pub enum ServeError {
 /// # Errors
 /// See [`ServeError`]; before the first listener is open, for anything that is wrong with the files.
 pub async fn serve(path: &Path) -> Result<(), ServeError> {
-    let seen = generations::contents(path);
-    let config = config::load(path).map_err(GenerationError::from)?;
-    let generation = Arc::new(ArcSwap::from_pointee(generations::build(&config, 1)?));
+    let Snapshot { config, folder, digest } = Snapshot::read(path)?;
+    let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &folder, 1)?));
     let handle = metrics::install()?;
-    metrics::generation(1);
+    generations::tell(&generation.load());
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     let clock = clock::system();
@@ -117,7 +120,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         current: Arc::clone(&generation),
         recorder: recorder.clone(),
         fixed: generations::fixed_part(&config),
-        seen,
+        judged: Some(digest),
     };
     tasks.spawn(reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -130,7 +133,48 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let router = Server::builder().add_service(health_service).add_service(grpc);
     tracing::info!(grpc = %config.listen.grpc, public = %config.listen.public, metrics = %config.listen.metrics, "listening");
     let drained = drain(readiness, health, stop.clone());
-    match &config.listen.grpc {
+    let asked = CancellationToken::new();
+    let drained = {
+        let asked = asked.clone();
+        async move {
+            drained.await;
+            asked.cancel();
+        }
+    };
+    let served = serve_grpc(router, &config.listen.grpc, drained);
+    let overdue = async {
+        asked.cancelled().await;
+        tokio::time::sleep(DRAIN_WITHIN).await;
+    };
+    let outcome = tokio::select! {
+        served = served => served,
+        () = overdue => {
+            tracing::warn!("gRPC connections were still open and are cut");
+            Ok(())
+        }
+    };
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(CLOSE_WITHIN, tasks.wait()).await.is_err() {
+        tracing::warn!("background tasks did not end in time");
+    }
+    if let Some(recorder) = recorder {
+        // A disk that hangs must not keep the process from ending.
+        match tokio::time::timeout(CLOSE_WITHIN, recorder.close()).await {
+            Ok(closed) => closed?,
+            Err(_elapsed) => tracing::error!("the record file did not close in time"),
+        }
+    }
+    tracing::info!("stopped");
+    outcome
+}
+
+async fn serve_grpc(
+    router: Router,
+    address: &GrpcAddress,
+    drained: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    match address {
         GrpcAddress::Tcp(address) => {
             let listener = listen("grpc", *address).await?;
             // An answer is one small write; held back for the peer's acknowledgement it comes 40 ms late.
@@ -142,17 +186,6 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
             router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), drained).await?;
         }
     }
-    stop.cancel();
-    tasks.close();
-    tasks.wait().await;
-    if let Some(recorder) = recorder {
-        // A disk that hangs must not keep the process from ending.
-        match tokio::time::timeout(CLOSE_WITHIN, recorder.close()).await {
-            Ok(closed) => closed?,
-            Err(_elapsed) => tracing::error!("the record file did not close in time"),
-        }
-    }
-    tracing::info!("stopped");
     Ok(())
 }
 
@@ -222,12 +255,7 @@ async fn spawn_http(
     stop: &CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listen(name, address).await?;
-    let stopped = stop.clone().cancelled_owned();
-    tasks.spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-            tracing::error!(%error, listener = name, "listener failed");
-        }
-    });
+    tasks.spawn(http::serve(listener, router, tasks.clone(), stop.clone()));
     Ok(())
 }
 
@@ -235,11 +263,13 @@ async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result
     TcpListener::bind(address).await.map_err(|source| ServeError::Listener { listener, source })
 }
 
-/// A socket that a stopped process left behind is replaced; anything else at the path is not touched.
+/// A socket that a stopped process left behind is replaced; a live one, and anything else, is not touched.
 fn listen_unix(socket: &Path) -> Result<UnixListener, ServeError> {
     use std::os::unix::fs::FileTypeExt;
     let failed = |source| ServeError::Listener { listener: "grpc", source };
-    if std::fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket()) {
+    if std::fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket())
+        && std::os::unix::net::UnixStream::connect(socket).is_err()
+    {
         std::fs::remove_file(socket).map_err(failed)?;
     }
     UnixListener::bind(socket).map_err(failed)

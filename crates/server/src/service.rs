@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use exequatur_audit::Recorder;
+use exequatur_audit::{Recorded, Recorder};
 use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stage, Trail};
 use exequatur_proto::envoy::service::auth::v3::authorization_server::Authorization;
 use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tonic::{Request, Response, Status};
 
 use crate::clock::{Clock, monotonic};
@@ -19,7 +19,7 @@ use crate::metrics;
 use crate::record::{Decided, record_of};
 use crate::wire::challenge::Offer;
 use crate::wire::extract::{Described, extract};
-use crate::wire::respond::{Answer, deny, permit};
+use crate::wire::respond::{Answer, changes, deny, permit};
 
 /// The authorization service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,12 +63,19 @@ impl Service {
     pub(crate) async fn answer(&self, request: CheckRequest) -> CheckResponse {
         let parts = &self.parts;
         let now = (parts.clock)();
+        let arrived = tokio::time::Instant::now();
+        // Until the answer is made, the record included.
+        let place = parts.in_flight.try_acquire();
         let generation = parts.generation.load_full();
         let mut timings = Timings { started: monotonic(), stages: Vec::with_capacity(8) };
         let id = decision_id(now);
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
-        let (peer, result) = self.decide(request, &generation, now, &mut trail).await;
+        let by = arrived.checked_add(parts.deadline).unwrap_or(arrived);
+        let (peer, result) = match &place {
+            Ok(_place) => self.decide(request, &generation, now, by, &mut trail).await,
+            Err(_none_left) => (None, Err(Fault::Overloaded.into())),
+        };
         let facts = trail.facts;
         let finished = monotonic();
         let decided = Decided {
@@ -80,7 +87,7 @@ impl Service {
             peer,
             timings: &timings,
         };
-        self.finish(result, decided).await
+        self.finish(result, decided, by).await
     }
 
     async fn decide(
@@ -88,20 +95,17 @@ impl Service {
         request: CheckRequest,
         generation: &Generation,
         now: Timestamp,
+        by: tokio::time::Instant,
         trail: &mut Trail<'_>,
     ) -> (Option<IpAddr>, Result<Settled, Refusal>) {
-        let parts = &self.parts;
-        let Ok(_place) = parts.in_flight.try_acquire() else {
-            return (None, Err(Fault::Overloaded.into()));
-        };
         let described: Described = match extract(request) {
             Ok(described) => described,
             Err(denial) => return (None, Err(denial.into())),
         };
         let headers = described.headers();
         let raw = described.raw(&headers);
-        let decision = parts.decider.check(&raw, generation, now, trail);
-        let result = match timeout(parts.deadline, decision).await {
+        let decision = self.parts.decider.check(&raw, generation, now, trail);
+        let result = match timeout_at(by, decision).await {
             Ok(result) => result,
             Err(_elapsed) => Err(Fault::Deadline.into()),
         };
@@ -109,23 +113,25 @@ impl Service {
     }
 
     /// Records, then answers: a permit that must be recorded and was not is no permit.
-    async fn finish(&self, result: Result<Settled, Refusal>, decided: Decided<'_>) -> CheckResponse {
+    async fn finish(
+        &self,
+        result: Result<Settled, Refusal>,
+        decided: Decided<'_>,
+        by: tokio::time::Instant,
+    ) -> CheckResponse {
         let answer = Answer { id: decided.id, generation: decided.generation.number, facts: decided.facts };
-        let refusal = match result {
-            Ok(settled) => match self.record(None, decided).await {
-                Ok(recorded) => match permit(&settled, &recorded, answer) {
-                    Ok(response) => {
-                        metrics::decision("permit", "permitted", decided.elapsed());
-                        return response;
-                    }
-                    Err(fault) => Refusal::Faulted(fault),
-                },
-                Err(fault) => Refusal::Faulted(fault),
-            },
-            Err(refusal) => match self.record(Some(&refusal), decided).await {
-                Ok(_recorded) => refusal,
-                Err(fault) => Refusal::Faulted(fault),
-            },
+        let permitted = result.and_then(|settled| {
+            let changes = changes(&settled, decided.id)?;
+            Ok((settled, changes))
+        });
+        let recorded = self.record(permitted.as_ref().err(), decided, by).await;
+        let refusal = match (permitted, recorded) {
+            (Ok((settled, changes)), Ok(recorded)) => {
+                metrics::decision("permit", "permitted", decided.elapsed());
+                return permit(&settled, changes, &recorded, answer);
+            }
+            (Ok(_) | Err(_), Err(fault)) => Refusal::Faulted(fault),
+            (Err(refusal), Ok(_recorded)) => refusal,
         };
         let verdict = match &refusal {
             Refusal::Denied(_) => "deny",
@@ -139,22 +145,21 @@ impl Service {
         &self,
         refusal: Option<&Refusal>,
         decided: Decided<'_>,
-    ) -> Result<exequatur_audit::Recorded, Fault> {
+        by: tokio::time::Instant,
+    ) -> Result<Recorded, Fault> {
         let record = record_of(refusal, decided);
         crate::record::log(&record);
-        match &self.parts.recorder {
-            Some(recorder) => match timeout(self.parts.deadline, recorder.record(record)).await {
-                Ok(Ok(recorded)) => Ok(recorded),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "the decision could not be recorded");
-                    Err(Fault::Record)
-                }
-                Err(_elapsed) => {
-                    tracing::error!("the decision could not be recorded in time");
-                    Err(Fault::Record)
-                }
-            },
-            None => Ok(exequatur_audit::Recorded::not_configured()),
+        let Some(recorder) = &self.parts.recorder else { return Ok(Recorded::not_configured()) };
+        match timeout_at(by, recorder.record(record)).await {
+            Ok(Ok(recorded)) => Ok(recorded),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the decision could not be recorded");
+                Err(Fault::Record)
+            }
+            Err(_elapsed) => {
+                tracing::error!("the decision could not be recorded in time");
+                Err(Fault::Record)
+            }
         }
     }
 

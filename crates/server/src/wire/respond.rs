@@ -15,7 +15,7 @@ use serde_json::json;
 use super::challenge::{Offer, challenges};
 use super::headers::{append, encode, overwrite, removals};
 use super::metadata::metadata;
-use super::shape::shape;
+use super::shape::{shape, status};
 
 // Codes of google.rpc, not of HTTP.
 const OK: i32 = 0;
@@ -39,16 +39,17 @@ pub(crate) struct Answer<'a> {
     pub(crate) facts: &'a Facts,
 }
 
-/// The permit.
+/// What a permit changes on the request and its response: made before the decision is recorded, so that what
+/// is recorded as a permit is answered as one.
+#[derive(Debug)]
+pub(crate) struct Changes(OkHttpResponse);
+
+/// The changes that go with a permit.
 ///
 /// # Errors
 /// A fault if a value that must be injected is too long to be: never a permit without its headers.
-pub(crate) fn permit(
-    settled: &Settled,
-    _recorded: &Recorded,
-    answer: Answer<'_>,
-) -> Result<CheckResponse, Fault> {
-    let mut headers = vec![overwrite("x-exequatur-decision", answer.id.to_owned())];
+pub(crate) fn changes(settled: &Settled, id: &str) -> Result<Changes, Fault> {
+    let mut headers = vec![overwrite("x-exequatur-decision", id.to_owned())];
     let mut keep_authorization = false;
     if let Some(grant) = settled.grant() {
         headers.extend(identity(grant));
@@ -58,16 +59,25 @@ pub(crate) fn permit(
         return Err(Fault::Internal);
     }
     let nonce = settled.next_nonce().map(|nonce| overwrite("dpop-nonce", nonce.as_str().to_owned()));
-    let ok = OkHttpResponse {
+    Ok(Changes(OkHttpResponse {
         headers_to_remove: removals(&headers, keep_authorization),
         headers,
         response_headers_to_add: nonce.into_iter().collect(),
-    };
-    Ok(CheckResponse {
+    }))
+}
+
+/// The permit: of a decision that was settled, whose changes stand, and that is recorded.
+pub(crate) fn permit(
+    _settled: &Settled,
+    changes: Changes,
+    _recorded: &Recorded,
+    answer: Answer<'_>,
+) -> CheckResponse {
+    CheckResponse {
         status: Some(Status { code: OK, message: String::new() }),
-        http_response: Some(HttpResponse::OkResponse(ok)),
+        http_response: Some(HttpResponse::OkResponse(changes.0)),
         dynamic_metadata: Some(metadata(answer.id, "permit", None, answer.generation, answer.facts)),
-    })
+    }
 }
 
 fn too_long(option: &HeaderValueOption) -> bool {
@@ -97,8 +107,8 @@ fn list(values: &[String]) -> String {
 pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> CheckResponse {
     let reason = refusal.reason();
     let shape = shape(reason);
-    let hidden = answer.facts.hide && shape.status == 403;
-    let status = if hidden { 404 } else { shape.status };
+    let status = status(reason, answer.facts.hide);
+    let hidden = status != shape.status;
     let mut headers = vec![
         overwrite("content-type", "application/problem+json".to_owned()),
         overwrite("cache-control", "no-store".to_owned()),

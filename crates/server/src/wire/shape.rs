@@ -94,6 +94,14 @@ pub(crate) fn shape(reason: Reason) -> Shape {
     Shape { status, challenge, title }
 }
 
+/// The status that goes out: a hidden route says 404 where it would say 403 (E06).
+pub(crate) fn status(reason: Reason, hide: bool) -> u16 {
+    match shape(reason).status {
+        403 if hide => 404,
+        status => status,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
