@@ -128,6 +128,7 @@ async fn the_proof_must_hold_and_be_the_tokens() {
     expect(vec![
         ("signature", ask(forged), denied(ProofError::SignatureInvalid)),
         ("htm", ask(Proof::new().with("htm", "get")), denied(ProofError::HtmMismatch)),
+        ("htm of another method", Ask::valid().method("POST"), denied(ProofError::HtmMismatch)),
         ("htu", ask(Proof::new().with("htu", format!("{API}{READ}/"))), denied(ProofError::HtuMismatch)),
         (
             "htu of another origin",
@@ -149,6 +150,10 @@ async fn the_proof_must_hold_and_be_the_tokens() {
     for iat in [NOW - 65, NOW + 10] {
         world.check(&ask(Proof::new().with("iat", iat))).await.unwrap();
     }
+    world.check(&ask(Proof::new().with("htm", "POST")).method("POST")).await.unwrap();
+    // D12: one target in two spellings.
+    let spelt = format!("HTTPS://API.example.com:443{READ}%c3%a9?query#fragment");
+    world.check(&ask(Proof::new().with("htu", spelt)).to(&format!("{READ}%C3%A9?other"))).await.unwrap();
 }
 
 /// E05: every scope that the route needs is named.

@@ -98,8 +98,10 @@ pub(crate) fn guarded(name: &str, change: impl FnOnce(&mut Guard)) -> Route {
 }
 
 fn routes() -> Vec<Route> {
+    let mut documents = guarded("documents", |_| {});
+    documents.matches.methods.push("POST".to_owned());
     vec![
-        guarded("documents", |_| {}),
+        documents,
         guarded("hidden", |guard| guard.hide = true),
         guarded("lax", |guard| guard.sender = SenderRequirement::None),
         guarded("either", |guard| guard.sender = SenderRequirement::Any),
