@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use exequatur_decide::{Facts, RawRequest, Refusal, Stage};
+use exequatur_decide::{BodySeen, Facts, RawRequest, Refusal, Stage};
 use exequatur_server::{Trial, config};
 
 use crate::exit::{Failure, say};
@@ -51,7 +51,7 @@ impl Check {
             target: &self.path,
             headers: &headers,
             certificate: None,
-            has_body: false,
+            body: BodySeen::Absent,
             peer: None,
         };
         let trial =

@@ -61,13 +61,14 @@ pub(crate) async fn authenticate(
     let (scheme, raw, raw_proof) = match &credentials {
         Credentials::None => return Err(Denial::CredentialsMissing.into()),
         Credentials::Bearer { token } => (Scheme::Bearer, token.as_str(), None),
-        Credentials::Dpop { token, proof } => (Scheme::Dpop, token.as_str(), Some(proof.as_str())),
+        Credentials::Dpop { token, proof } => (Scheme::Dpop, token.as_str(), Some(proof)),
     };
     trail.facts.dpop_scheme = matches!(scheme, Scheme::Dpop);
     let digest = TokenDigest::of(raw);
     let token = current_token(&request, decider, generation, raw, digest, now, trail)?;
     let proof = match raw_proof {
-        Some(raw_proof) => Some(verify_proof(raw_proof, &request, decider, digest, now)?),
+        Some(Ok(raw_proof)) => Some(verify_proof(raw_proof, &request, decider, digest, now)?),
+        Some(Err(error)) => return Err(Denial::Proof(*error).into()),
         None => None,
     };
     trail.facts.proof_key = proof.as_ref().map(VerifiedProof::key);

@@ -15,8 +15,9 @@ pub(crate) enum Credentials {
     None,
     /// `Authorization: Bearer <token>`
     Bearer { token: String },
-    /// `Authorization: DPoP <token>`, and the proof beside it.
-    Dpop { token: String, proof: String },
+    /// `Authorization: DPoP <token>`, and the proof beside it; a missing or repeated one is judged after the token,
+    /// since `invalid_token` goes before `invalid_dpop_proof`.
+    Dpop { token: String, proof: Result<String, ProofError> },
 }
 
 /// Reads the credentials.
@@ -27,7 +28,7 @@ pub(crate) enum Credentials {
 ///
 /// # Errors
 /// [`Denial::Malformed`], [`Denial::MultipleCredentials`], [`Denial::TokenInQuery`],
-/// [`Denial::SchemeUnsupported`], [`Denial::Proof`].
+/// [`Denial::SchemeUnsupported`].
 pub(crate) fn parse(headers: &[(&str, &[u8])], path: &RequestPath) -> Result<Credentials, Denial> {
     let mut authorization =
         headers.iter().filter(|(name, _)| *name == "authorization").map(|(_, value)| *value);
@@ -44,7 +45,7 @@ pub(crate) fn parse(headers: &[(&str, &[u8])], path: &RequestPath) -> Result<Cre
         return Ok(Credentials::Bearer { token: token.to_owned() });
     }
     if scheme.eq_ignore_ascii_case("dpop") {
-        return Ok(Credentials::Dpop { token: token.to_owned(), proof: only_proof(headers)? });
+        return Ok(Credentials::Dpop { token: token.to_owned(), proof: only_proof(headers) });
     }
     Err(Denial::SchemeUnsupported)
 }
@@ -74,14 +75,14 @@ fn is_token68(token: &str) -> bool {
 }
 
 /// Exactly one proof (D01, D28): neither two fields nor two values joined by a comma.
-fn only_proof(headers: &[(&str, &[u8])]) -> Result<String, Denial> {
+fn only_proof(headers: &[(&str, &[u8])]) -> Result<String, ProofError> {
     let mut proofs = headers.iter().filter(|(name, _)| *name == "dpop").map(|(_, value)| *value);
-    let proof = proofs.next().ok_or(Denial::Proof(ProofError::Missing))?;
+    let proof = proofs.next().ok_or(ProofError::Missing)?;
     if proofs.next().is_some() || proof.contains(&b',') {
-        return Err(Denial::Proof(ProofError::Multiple));
+        return Err(ProofError::Multiple);
     }
     const NOT_BASE64: ProofError = ProofError::Malformed(MalformedProof::Jws(JwsError::Base64));
-    str::from_utf8(proof).map(str::to_owned).map_err(|_not_utf8| Denial::Proof(NOT_BASE64))
+    str::from_utf8(proof).map(str::to_owned).map_err(|_not_utf8| NOT_BASE64)
 }
 
 #[cfg(test)]
@@ -103,14 +104,25 @@ mod tests {
                 "{value}"
             );
         }
-        let dpop = Credentials::Dpop { token: "t".into(), proof: "p".into() };
+        let dpop = Credentials::Dpop { token: "t".into(), proof: Ok("p".into()) };
         for value in ["DPoP t", "dpop t", "DPOP  t"] {
             assert_eq!(read(&[("authorization", value), ("dpop", "p")], "/"), Ok(dpop.clone()), "{value}");
         }
         assert_eq!(read(&[], "/"), Ok(Credentials::None));
     }
 
-    /// D01, D23, D27, D28, E04, A-22
+    /// D01, D28: exactly one proof.
+    #[test]
+    fn a_missing_or_repeated_proof_is_kept_for_later() {
+        let of = |proof| Ok(Credentials::Dpop { token: "t".into(), proof: Err(proof) });
+        assert_eq!(read(&[("authorization", "DPoP t")], "/"), of(ProofError::Missing));
+        for proofs in [&[("dpop", "p"), ("dpop", "p")][..], &[("dpop", "p,q")]] {
+            let headers: Vec<_> = [("authorization", "DPoP t")].iter().chain(proofs).copied().collect();
+            assert_eq!(read(&headers, "/"), of(ProofError::Multiple), "{headers:?}");
+        }
+    }
+
+    /// D23, D27, E04, A-22
     #[test]
     fn anything_else_is_refused() {
         let broken = Denial::Malformed(Malformed::Authorization);
@@ -132,13 +144,6 @@ mod tests {
             (&[("authorization", " Bearer a")], "/", broken.clone()),
             (&[("authorization", "Bearer é")], "/", broken.clone()),
             (&[("authorization", "Basic YTpi")], "/", Denial::SchemeUnsupported),
-            (&[("authorization", "DPoP t")], "/", Denial::Proof(ProofError::Missing)),
-            (
-                &[("authorization", "DPoP t"), ("dpop", "p"), ("dpop", "p")],
-                "/",
-                Denial::Proof(ProofError::Multiple),
-            ),
-            (&[("authorization", "DPoP t"), ("dpop", "p,q")], "/", Denial::Proof(ProofError::Multiple)),
         ];
         for (headers, target, denial) in cases {
             assert_eq!(read(headers, target), Err(denial.clone()), "{headers:?} {target}");

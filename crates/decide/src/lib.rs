@@ -34,7 +34,7 @@ pub use denial::{Denial, Fault, FreshNonce, Malformed, Refusal};
 pub use generation::Generation;
 pub use host::Host;
 pub use path::{PathRefusal, RequestPath};
-pub use presented::RawRequest;
+pub use presented::{BodySeen, RawRequest};
 pub use protected::{ProtectedResource, ProtectedResources};
 pub use reason::Reason;
 pub use require::SenderRequirement;

@@ -28,10 +28,21 @@ pub struct RawRequest<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The verified peer certificate of the client's TLS connection, as URL-encoded PEM.
     pub certificate: Option<&'a str>,
-    /// Whether the request has a body.
-    pub has_body: bool,
+    /// Whether the request has a body, as far as the proxy shows it.
+    pub body: BodySeen,
     /// The address that the request came from.
     pub peer: Option<IpAddr>,
+}
+
+/// What is known of a request's body before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodySeen {
+    /// The proxy shows bodies, and there is none.
+    Absent,
+    /// There is one.
+    Present,
+    /// The proxy does not show bodies: one without a declared length would not be noticed.
+    Unknown,
 }
 
 /// What was presented: method, host and path in their one reading, credentials taken apart.
@@ -70,7 +81,7 @@ pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result
         .map(ClientCertificate::from_envoy)
         .transpose()
         .map_err(|_unreadable| Denial::Malformed(Malformed::Certificate))?;
-    let preflight = !request.has_body
+    let preflight = request.body == BodySeen::Absent
         && has_header(request, "origin")
         && has_header(request, "access-control-request-method");
     let credentials = credentials::parse(request.headers, &path);

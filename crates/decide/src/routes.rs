@@ -146,6 +146,11 @@ pub enum RouteMisfit {
     /// A guarded route takes all that this public one would.
     #[error("every request is taken by the guarded route `{0}`: a public route never beats a guarded one")]
     Shadowed(String),
+    /// A public `**` around a guarded route.
+    #[error(
+        "`**` on a public route takes every other spelling of the guarded route `{0}`: name the public paths"
+    )]
+    TooWide(String),
     /// The route asks for less than the general setting.
     #[error("asks for less of the sender than `sender_constraint.require`")]
     Loosened,
@@ -178,7 +183,8 @@ impl Routes {
             let found = check_alone(route, &protected, policies, least)
                 .into_iter()
                 .chain(precedence::check_against(route, routes.iter().take(index)))
-                .chain(precedence::check_shadow(route, &routes));
+                .chain(precedence::check_shadow(route, &routes))
+                .chain(precedence::check_wide(route, &routes));
             problems.extend(found.map(|(field, cause)| RouteProblem {
                 index,
                 route: route.name.clone(),

@@ -98,6 +98,11 @@ impl PathPattern {
         Some(parameters)
     }
 
+    /// Whether it takes paths of any length (`**`).
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Whether some path matches both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let lengths_fit = match (self.open, other.open) {

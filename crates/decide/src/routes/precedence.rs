@@ -48,6 +48,16 @@ pub(super) fn check_shadow(route: &Route, all: &[Route]) -> Option<Misfit> {
     shadow.map(|other| ("match", RouteMisfit::Shadowed(other.name.clone())))
 }
 
+/// A public `**` around a guarded path is a mistake: it takes every spelling of that path which the guarded
+/// route does not, and which an upstream may read as the same (a trailing slash, another case).
+pub(super) fn check_wide(route: &Route, all: &[Route]) -> Option<Misfit> {
+    if !matches!(route.access, Access::Public) || !route.matches.path.is_open() {
+        return None;
+    }
+    let inside = all.iter().find(|other| is_guarded(other) && overlap(route, other));
+    inside.map(|other| ("match", RouteMisfit::TooWide(other.name.clone())))
+}
+
 fn is_guarded(route: &Route) -> bool {
     matches!(route.access, Access::Guarded(_))
 }

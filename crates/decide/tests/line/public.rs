@@ -52,11 +52,11 @@ async fn a_preflight_is_known_by_its_shape() {
     assert_eq!(world.refusal(&preflight().method("GET")).await, Denial::CredentialsMissing.into());
 }
 
-/// `/tenants/**` is public, and the documents below it are not.
+/// Any kind of thing is public, but for documents.
 #[tokio::test]
 async fn a_guarded_route_beats_an_overlapping_public_one() {
     let world = World::new().await;
-    assert_public(&world.check(&Ask::anonymous().to("/tenants/acme")).await.unwrap());
+    assert_public(&world.check(&Ask::anonymous().to("/tenants/acme/papers/open/1")).await.unwrap());
     assert_eq!(world.refusal(&Ask::anonymous()).await, Denial::CredentialsMissing.into());
     assert!(world.check(&Ask::valid()).await.unwrap().grant().is_some());
 }

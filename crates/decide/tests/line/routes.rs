@@ -33,8 +33,16 @@ fn distinct_routes_are_accepted() {
     let narrower = guarded_at("narrower", "/tenants/{tenant}/documents/{sensitivity}/latest", |guard| {
         guard.resource.id = Template::parse("latest").unwrap();
     });
-    let public = route("public", "/tenants/**", Access::Public);
+    let public = route("public", "/tenants/{tenant}/{kind}/{level}/{id}", Access::Public);
     assert_eq!(compile(vec![guarded("documents", |_| {}), narrower, public]), []);
+}
+
+/// B-01, B-02: `**` would take each near miss of the guarded path, such as one with a slash behind it.
+#[test]
+fn a_wide_public_route_around_a_guarded_one_is_refused() {
+    let wide = route("wide", "/tenants/**", Access::Public);
+    let found = compile(vec![wide, guarded("documents", |_| {})]);
+    assert_eq!(found, misfit("wide", "match", RouteMisfit::TooWide("documents".to_owned())));
 }
 
 #[test]

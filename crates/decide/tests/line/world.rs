@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::{
-    Access, AttributeTemplate, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts, Generation,
-    Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest, Refusal,
-    ResourceTemplate, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement, Settled, Template,
+    Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
+    Generation, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
+    Refusal, ResourceTemplate, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement, Settled, Template,
     TokenCache, Trail,
 };
 use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
@@ -110,7 +110,7 @@ fn routes() -> Vec<Route> {
             guard.credentials = CredentialHandling::Forward { audience: "https://up.example.com".to_owned() };
         }),
         route("health", "/healthz", Access::Public),
-        route("wide", "/tenants/**", Access::Public),
+        route("wide", "/tenants/{tenant}/{kind}/{level}/{id}", Access::Public),
         route("preflight", "/**", Access::Preflight),
     ]
 }
@@ -225,7 +225,7 @@ impl World {
             target: &ask.target,
             headers: &headers,
             certificate: ask.certificate.as_deref(),
-            has_body: ask.has_body,
+            body: if ask.has_body { BodySeen::Present } else { BodySeen::Absent },
             peer: None,
         };
         let mut observer = |_stage| {};

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use exequatur_decide::{Denial, Malformed, RawRequest};
+use exequatur_decide::{BodySeen, Denial, Malformed, RawRequest};
 use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue, address, socket_address};
 use exequatur_proto::envoy::service::auth::v3::CheckRequest;
 use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+
+/// The context extension by which a route of Envoy's says, with `shown`, that it has `with_request_body`. A body
+/// without a declared length (chunked, or HTTP/2) is not noticed otherwise.
+const BODY_EXTENSION: &str = "exequatur_body";
 
 /// What Envoy said of the request, owned.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ pub(crate) struct Described {
     target: String,
     headers: Vec<(String, Vec<u8>)>,
     certificate: Option<String>,
-    has_body: bool,
+    body: BodySeen,
     /// The connection's source address.
     pub(crate) peer: Option<IpAddr>,
 }
@@ -34,7 +38,7 @@ impl Described {
             target: &self.target,
             headers,
             certificate: self.certificate.as_deref(),
-            has_body: self.has_body,
+            body: self.body,
             peer: self.peer,
         }
     }
@@ -48,6 +52,8 @@ impl Described {
 pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
     const INCOMPLETE: Denial = Denial::Malformed(Malformed::Incomplete);
     let attributes = request.attributes.ok_or(INCOMPLETE)?;
+    // Said by the operator in Envoy's configuration, never by the caller: the filter buffers the body here.
+    let shown = attributes.context_extensions.get(BODY_EXTENSION).is_some_and(|value| value == "shown");
     let Request { http } = attributes.request.ok_or(INCOMPLETE)?;
     // Every field is named, so that a new one cannot be overlooked. `scheme` is what the client or a
     // balancer claims, never what `htu` is compared with (N04); `query` and `fragment` stay empty (N03).
@@ -73,16 +79,13 @@ pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
     let declared = headers.iter().any(|(name, value)| {
         name == "transfer-encoding" || (name == "content-length" && value.as_slice() != b"0")
     });
+    let body_seen = match (declared || size > 0 || !body.is_empty() || !raw_body.is_empty(), shown) {
+        (true, _) => BodySeen::Present,
+        (false, true) => BodySeen::Absent,
+        (false, false) => BodySeen::Unknown,
+    };
     let (peer, certificate) = attributes.source.map_or((None, None), read_peer);
-    Ok(Described {
-        method,
-        host,
-        target: path,
-        headers,
-        certificate,
-        has_body: declared || size > 0 || !body.is_empty() || !raw_body.is_empty(),
-        peer,
-    })
+    Ok(Described { method, host, target: path, headers, certificate, body: body_seen, peer })
 }
 
 /// Envoy fills `header_map` under `encode_raw_headers`, else `headers`; never both.
