@@ -5,6 +5,7 @@ mod configurations;
 mod denied;
 mod hardened;
 mod permitted;
+mod preflight;
 mod quiet;
 mod reload;
 mod stock_client;
