@@ -30,6 +30,15 @@ async fn a_good_change_is_switched_to_and_a_broken_one_is_not() {
     let log = std::fs::read_to_string(stack.folder().join("exequatur.log")).unwrap();
     assert!(log.contains("did you mean `ReadDocument`?"), "{log}");
 
+    // What needs a restart is not taken in part: a loosened sender constraint least of all.
+    let loosened =
+        original.replace("require: any", "require: none").replace("sender_constraint: dpop", "hide: true");
+    std::fs::write(&file, loosened).unwrap();
+    stack.wait_for_metric("exequatur_reloads_total{outcome=\"refused\"} 2").await.unwrap();
+    stack.wait_for_metric("exequatur_generation 2").await.unwrap();
+    let log = std::fs::read_to_string(stack.folder().join("exequatur.log")).unwrap();
+    assert!(log.contains("restart to apply"), "{log}");
+
     std::fs::write(&file, &original).unwrap();
     stack.wait_for_metric("exequatur_generation 3").await.unwrap();
     assert_eq!(stack.call(&agent, &token, &call).await.unwrap().status, 200);
@@ -51,7 +60,14 @@ async fn a_stop_is_clean_and_the_records_are_whole() {
         decisions.extend(request.values("x-exequatur-decision"));
     }
     assert_eq!(decisions.len(), 5);
+    // Connections that say nothing do not keep it alive.
+    let silent = [stack.ports.public, stack.ports.metrics, stack.ports.grpc].map(|port| ("127.0.0.1", port));
+    let mut held = Vec::new();
+    for address in silent {
+        held.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
     stack.terminate_exequatur().await.unwrap();
+    drop(held);
     let records = std::fs::read_to_string(stack.folder().join("decisions.jsonl")).unwrap();
     let permits: Vec<Value> = records
         .lines()
