@@ -1,4 +1,5 @@
-// A stock client: gets a DPoP-bound token and calls a protected resource with it. Prints one line of JSON.
+// A stock client: gets a DPoP-bound token and calls a protected resource with it. Prints `paused` after two calls,
+// goes on with a third at the end of its input, then prints one line of JSON.
 // Usage: node client.mjs ISSUER CLIENT_KEY_FILE AUDIENCE URL
 import { readFileSync } from 'node:fs';
 
@@ -35,7 +36,11 @@ const { result: token } = await followingNonce(async () => {
 });
 
 const calls = [];
-for (let i = 0; i < 2; i += 1) {
+for (let i = 0; i < 3; i += 1) {
+  if (i === 2) {
+    console.log('paused');
+    for await (const _ of process.stdin);
+  }
   const { result, nonceFollowed } = await followingNonce(() =>
     oauth.protectedResourceRequest(token.access_token, 'GET', new URL(url), new Headers(), null, {
       DPoP,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use exequatur_tests::configuration::IssuerEntry;
 use exequatur_tests::{Options, Stack, TokenService, binaries, jwt};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 struct AuthorizationServer {
@@ -57,7 +58,7 @@ async fn start_authorization_server() -> AuthorizationServer {
 }
 
 /// The first call comes right after the start, when no proof can be known to be new: the client is asked for
-/// a nonce, follows, and is let through.
+/// a nonce, follows, and is let through. So it is after a restart, though it had a nonce before.
 #[tokio::test]
 async fn a_stock_client_gets_through() {
     let server = start_authorization_server().await;
@@ -66,26 +67,32 @@ async fn a_stock_client_gets_through() {
         jwks: format!("\"{}/jwks\"", server.issuer),
         user_claim: "on_behalf_of".to_owned(),
     };
-    let stack = Stack::start(Options { issuer, ..Options::default() }).await.unwrap();
-    let output = node("client.mjs")
+    let mut stack = Stack::start(Options { issuer, ..Options::default() }).await.unwrap();
+    let mut process = node("client.mjs")
         .arg(&server.issuer)
         .arg(&server.client_key)
         .arg(TokenService::AUDIENCE)
         .arg(stack.url("/tenants/acme/documents/plan"))
-        .output()
-        .await
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("paused"));
+    stack.restart_exequatur().await.unwrap();
+    drop(process.stdin.take());
+    let told = lines.next_line().await.unwrap().unwrap();
+    assert!(process.wait().await.unwrap().success());
+    let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["bound"], true, "{told}");
     let calls = told["calls"].as_array().unwrap();
-    assert_eq!(calls.len(), 2, "{told}");
+    assert_eq!(calls.len(), 3, "{told}");
     assert!(calls.iter().all(|call| call["status"] == 200), "{told}");
     assert_eq!(calls[0]["nonceFollowed"], true, "{told}");
+    assert_eq!(calls[2]["nonceFollowed"], true, "after the restart: {told}");
 
     let received = stack.upstream.received();
-    assert_eq!(received.len(), 2);
+    assert_eq!(received.len(), 3);
     for request in received {
         assert_eq!(request.values("x-exequatur-agent").join(",").replace("%3A", ":"), "corp:crm-bot");
         assert_eq!(request.values("x-exequatur-user").join(",").replace("%3A", ":"), "corp:alice");
