@@ -37,7 +37,7 @@ async fn a_permit_sets_and_removes_every_header_of_the_lists() {
             assert_eq!(values.len(), 1, "{part}: {values:?}");
             assert_ne!(values[0], "forged", "{part}");
         }
-        assert_eq!(request.values("x-exequatur-delegation"), ["planner,front-desk"]);
+        assert_eq!(request.values("x-exequatur-delegation"), ["corp:planner,corp:front-desk"]);
         let ours = |name: &String| SET.iter().any(|part| *name == format!("x-exequatur-{part}"));
         let gone = forged.iter().filter(|name| !ours(name)).map(String::as_str);
         for name in gone.chain(["authorization", "dpop"]) {

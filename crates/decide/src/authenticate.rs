@@ -217,7 +217,7 @@ fn note_identity(token: &VerifiedToken, trail: &mut Trail<'_>) {
     facts.agent = Some(token.agent().to_string());
     facts.user = token.user().map(ToString::to_string);
     facts.tenant = token.tenant().map(str::to_owned);
-    facts.actors = token.delegation().actors().iter().map(|actor| actor.subject().to_owned()).collect();
+    facts.actors = token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect();
     let digest = Sha256::digest(token.jti().as_bytes());
     facts.token_id_digest = digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half));
 }

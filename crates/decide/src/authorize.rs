@@ -71,7 +71,7 @@ fn ask(admitted: &Admitted, generation: &Generation, now: Timestamp) -> Result<A
             token_age_s: now.duration_since(token.issued_at()).as_secs().max(0),
             token_remaining_s: token.expires_at().duration_since(now).as_secs().max(0),
             delegation_depth: i64::try_from(token.delegation().actors().len()).unwrap_or(i64::MAX),
-            actor: token.delegation().current_actor().map(exequatur_token::Actor::subject),
+            actor: token.delegation().current_actor().map(|actor| actor.id().as_str()),
         },
     };
     generation.policies.decide(&question).map_err(Fault::Policy)

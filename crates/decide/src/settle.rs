@@ -74,7 +74,7 @@ pub(crate) async fn settle(
         user: token.user().map(ToString::to_string),
         tenant: token.tenant().map(str::to_owned),
         scopes: token.scopes().iter().map(str::to_owned).collect(),
-        delegation: token.delegation().actors().iter().map(|actor| actor.subject().to_owned()).collect(),
+        delegation: token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect(),
         credentials: authenticated.request.guard.credentials.clone(),
     };
     Ok(Settled { grant: Some(grant), next_nonce })

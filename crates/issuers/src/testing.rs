@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use exequatur_token::{Algorithm, ClaimNames, IssuerProfile, KeySet};
+use exequatur_token::{Algorithm, ClaimNames, IssuerProfile, KeySet, TenantScope};
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -42,6 +42,7 @@ pub(crate) fn profile(name: &str) -> IssuerProfile {
         leeway: SignedDuration::ZERO,
         accept_typ_jwt: false,
         claims: ClaimNames { agent: "client_id".to_owned(), user: None, tenant: None },
+        tenants: TenantScope::Any,
     }
 }
 

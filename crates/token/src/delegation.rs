@@ -1,6 +1,6 @@
 //! `act`: who acts for the subject, and for whom they act in turn (RFC 8693 §4.1).
 
-use crate::issuer::check_id;
+use crate::issuer::{IssuerProfile, ScopedId, check_id};
 use crate::json::{Object, Value};
 
 /// Deepest chain of actors (X05).
@@ -13,16 +13,16 @@ pub struct Delegation {
     actors: Vec<Actor>,
 }
 
-/// One actor, as its `act` claim names it. Other members of `act` are not read.
+/// One actor, as its `act` claim names it. Other members of `act` than `sub`, `iss` and `act` are not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    subject: String,
-    issuer: Option<String>,
+    id: ScopedId,
 }
 
 impl Delegation {
-    /// Reads `act` of `payload`; without it there is no actor but the client.
-    pub(crate) fn from_payload(payload: &Object) -> Result<Self, DelegationError> {
+    /// Reads `act` of `payload`, a token of the issuer of `profile`; without it there is no actor but the
+    /// client.
+    pub(crate) fn from_payload(payload: &Object, profile: &IssuerProfile) -> Result<Self, DelegationError> {
         let mut actors = Vec::new();
         let mut next = payload.get("act");
         while let Some(value) = next {
@@ -31,8 +31,11 @@ impl Delegation {
             }
             let act = value.as_object().ok_or(DelegationError::Malformed)?;
             let subject = member(act, "sub")?.ok_or(DelegationError::Malformed)?;
-            let issuer = member(act, "iss")?;
-            let actor = Actor { subject: subject.to_owned(), issuer: issuer.map(ToOwned::to_owned) };
+            if member(act, "iss")?.is_some_and(|issuer| issuer != profile.issuer) {
+                return Err(DelegationError::ForeignIssuer);
+            }
+            let id = ScopedId::new(&profile.name, subject).or(Err(DelegationError::Malformed))?;
+            let actor = Actor { id };
             if actors.contains(&actor) {
                 return Err(DelegationError::Cycle);
             }
@@ -62,16 +65,10 @@ impl Delegation {
 }
 
 impl Actor {
-    /// `sub`: 1 to 256 characters without control characters.
+    /// `sub`, scoped by the token's own issuer.
     #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// `iss`, where the actor is of another issuer than the token.
-    #[must_use]
-    pub fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+    pub const fn id(&self) -> &ScopedId {
+        &self.id
     }
 }
 
@@ -89,6 +86,10 @@ pub enum DelegationError {
     /// Not an object, or `sub` or `iss` is no usable id.
     #[error("actor malformed")]
     Malformed,
+    /// `iss` is not the token's own. The token's issuer cannot vouch for another's actor, and an id without
+    /// a configured issuer's name could be taken for somebody else's.
+    #[error("actor of another issuer")]
+    ForeignIssuer,
     /// An actor occurs twice: the chain comes back to itself (X05).
     #[error("actor occurs twice")]
     Cycle,

@@ -32,6 +32,29 @@ pub struct IssuerProfile {
     pub accept_typ_jwt: bool,
     /// Which claims say who.
     pub claims: ClaimNames,
+    /// The tenants that this issuer may speak for. Tenants are not scoped by issuer, so this is what keeps
+    /// one issuer out of another's tenants.
+    pub tenants: TenantScope,
+}
+
+/// The tenants that an issuer's tokens may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantScope {
+    /// Every tenant.
+    Any,
+    /// These, compared byte by byte. A token that names no tenant is not refused: it reaches none.
+    Only(Vec<String>),
+}
+
+impl TenantScope {
+    /// Whether a token may name `tenant`.
+    #[must_use]
+    pub fn covers(&self, tenant: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(tenants) => tenants.iter().any(|known| known == tenant),
+        }
+    }
 }
 
 /// The names of the claims that hold the identities.

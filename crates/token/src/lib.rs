@@ -44,6 +44,7 @@ pub use digest::{CertificateThumbprint, DigestError, Thumbprint, TokenDigest};
 pub use htu::{HtuError, Origin, TargetUri};
 pub use issuer::{
     ClaimNames, IdError, IssuerName, IssuerNameError, IssuerProfile, MAX_LEEWAY, ProfileProblem, ScopedId,
+    TenantScope,
 };
 pub use jws::{CompactJws, JwsError, JwsLimits};
 pub use key::{KeyError, PublicKey, SignatureError, SignatureVerified};

@@ -6,7 +6,9 @@ use p256::elliptic_curve::sec1::ToSec1Point as _;
 use p256::pkcs8::EncodePrivateKey as _;
 use serde_json::{Value, json};
 
-use crate::{Algorithm, ClaimNames, IssuerProfile, KeySet, Origin, TargetUri, TokenDigest, base64url};
+use crate::{
+    Algorithm, ClaimNames, IssuerProfile, KeySet, Origin, TargetUri, TenantScope, TokenDigest, base64url,
+};
 
 /// The second at which all tests happen.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -128,6 +130,7 @@ pub(crate) fn profile() -> IssuerProfile {
             user: Some("sub".to_owned()),
             tenant: Some("tenant".to_owned()),
         },
+        tenants: TenantScope::Any,
     }
 }
 

@@ -129,6 +129,7 @@ fn profile() -> IssuerProfile {
             user: Some("sub".to_owned()),
             tenant: Some("tenant".to_owned()),
         },
+        tenants: exequatur_token::TenantScope::Any,
     }
 }
 

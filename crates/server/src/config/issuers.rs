@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use exequatur_issuers::{ConfigProblem, IssuerConfig, KeySource};
-use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile};
+use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile, TenantScope};
 use jiff::SignedDuration;
 
 use super::reader::{Fields, Node, Notes, Value, once};
@@ -35,10 +35,15 @@ const KEYS: &[&str] = &[
     "cooldown",
     "max_stale",
     "claims",
+    "tenants",
 ];
+
+const MISSING_TENANTS: &str =
+    "with several issuers, say whose tenants each may name: `tenants: [acme]`, or `tenants: any`";
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<IssuerConfig>> {
     let (mut names, mut issuers) = (Vec::new(), Vec::new());
+    let alone = node.list(notes)?.len() <= 1;
     node.some(notes, |item| {
         let fields = Fields::open(item, KEYS, notes)?;
         let name = fields.required("name").and_then(|node| {
@@ -60,6 +65,15 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
         let cooldown = fields.duration("cooldown", COOLDOWN, &ONE_SECOND_TO_ONE_DAY);
         let max_stale = fields.duration("max_stale", MAX_STALE, &ONE_SECOND_TO_ONE_DAY);
         let claims = fields.or("claims", no_claims(), |node| claims(node, notes));
+        let named = claims.as_ref().is_some_and(|claims| claims.tenant.is_some());
+        let tenants = match fields.optional("tenants") {
+            Some(node) => tenants(node, notes),
+            None if named && !alone => {
+                notes.hint(item.place, "key `tenants` is missing", MISSING_TENANTS);
+                None
+            }
+            None => Some(TenantScope::Any),
+        };
         let profile = IssuerProfile {
             name: name?,
             issuer: issuer?,
@@ -69,6 +83,7 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
             leeway: signed(leeway?),
             accept_typ_jwt: accept_typ_jwt?,
             claims: claims?,
+            tenants: tenants?,
         };
         let (refresh, cooldown, max_stale) = (refresh?, cooldown?, max_stale?);
         let issuer = IssuerConfig { profile, source: source?, refresh, cooldown, max_stale };
@@ -143,4 +158,16 @@ fn claims(node: &Node, notes: &Notes) -> Option<ClaimNames> {
     let user = fields.or("user", None, |node| name(node).map(Some));
     let tenant = fields.or("tenant", None, |node| name(node).map(Some));
     Some(ClaimNames { agent: agent?, user: user?, tenant: tenant? })
+}
+
+/// Tenants are not scoped by issuer: with several issuers, none gets all tenants by default.
+fn tenants(node: &Node, notes: &Notes) -> Option<TenantScope> {
+    if let Value::Text(_) = node.value {
+        node.word(&[("any", ())], notes)?;
+        return Some(TenantScope::Any);
+    }
+    if !matches!(node.value, Value::List(_)) {
+        return node.mismatch("a list of tenants or `any`", notes);
+    }
+    node.texts(notes).map(TenantScope::Only)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
 use exequatur_issuers::{IssuerConfig, KeySource};
-use exequatur_token::Algorithm;
+use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
 use super::records::word;
@@ -109,7 +109,10 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
             None => writeln!(f, "      # {key}: none")?,
         }
     }
-    Ok(())
+    match &profile.tenants {
+        TenantScope::Any => writeln!(f, "    tenants: any"),
+        TenantScope::Only(tenants) => writeln!(f, "    tenants: {tenants:?}"),
+    }
 }
 
 fn show_sender(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 
 use exequatur_decide::{Access, CredentialHandling, NonceMode, RouteMisfit};
 use exequatur_issuers::KeySource;
+use exequatur_token::TenantScope;
 use jiff::SignedDuration;
 
 use super::*;
@@ -242,6 +243,52 @@ fn single_mistakes() {
     assert_eq!(mistakes(&stale), ["3: the longest age of keys is less than two refresh periods"]);
     let twins = SMALL.replace("com }]", "com }, { resource: https://API.example.com }]");
     assert!(mistakes(&twins).contains(&"2: `api.example.com` stands here a second time".to_owned()));
+}
+
+/// One issuer may name any tenant; beside another one, each says which.
+#[test]
+fn tenants_of_issuers() {
+    let issuer = |name: &str, rest: &str| {
+        let url = format!("https://{name}.example.com");
+        format!(
+            "  - {{ name: {name}, issuer: {url}, jwks: {url}/jwks, audiences: [https://api.example.com]{rest} }}\n"
+        )
+    };
+    let rest = SMALL.lines().filter(|line| !line.starts_with("issuers")).collect::<Vec<_>>().join("\n");
+    let text = |issuers: &[String]| format!("{rest}\nissuers:\n{}", issuers.concat());
+    let claims = ", claims: { tenant: tenant }";
+    let read = |text: &str| config(text).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let tenants = |config: &Config| {
+        config.issuers.iter().map(|issuer| issuer.profile.tenants.clone()).collect::<Vec<_>>()
+    };
+    let scopes = |issuers: &[String]| {
+        let first = read(&text(issuers));
+        let shown = show(&first);
+        assert_eq!(tenants(&read(&shown)), tenants(&first));
+        (tenants(&first), shown)
+    };
+    assert_eq!(scopes(&[issuer("a", claims)]).0, [TenantScope::Any]);
+    assert_eq!(scopes(&[issuer("a", ""), issuer("b", "")]).0, [TenantScope::Any, TenantScope::Any]);
+    let both = ["tenants: [acme, globex]", "tenants: any"].map(|key| format!("{claims}, {key}"));
+    let (found, shown) = scopes(&[issuer("a", &both[0]), issuer("b", &both[1])]);
+    assert_eq!(found, [TenantScope::Only(vec!["acme".into(), "globex".into()]), TenantScope::Any]);
+    for line in ["    tenants: [\"acme\", \"globex\"]\n", "    tenants: any\n"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+
+    let missing = text(&[issuer("a", &both[0]), issuer("b", claims)]);
+    assert_eq!(mistakes(&missing), ["6: key `tenants` is missing"]);
+    assert!(config(&missing).unwrap_err().render(false).contains("`tenants: any`"));
+    for (value, expected) in [
+        ("[]", "at least one is needed"),
+        ("[acme, acme]", "`acme` stands here a second time"),
+        ("[\"\"]", "must not be empty"),
+        ("acme", "`acme` is not known here"),
+        ("true", "a list of tenants or `any` expected, a truth value found"),
+    ] {
+        let found = mistakes(&text(&[issuer("a", &format!("{claims}, tenants: {value}"))]));
+        assert!(found.contains(&format!("5: {expected}")), "{value}: {found:?}");
+    }
 }
 
 /// Any number of keys may stand twice, quoted or not, and the rest is still read.

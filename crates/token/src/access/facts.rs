@@ -44,8 +44,10 @@ impl Facts {
         let scopes =
             Scopes::parse(claims::scope(payload)?).or(Err(TokenError::ClaimInvalid(Claim::Scope)))?;
         let confirmation = Confirmation::from_payload(payload).or(Err(TokenError::BindingUnsupported))?;
-        let delegation = Delegation::from_payload(payload).map_err(|error| match error {
-            DelegationError::Malformed | DelegationError::Cycle => TokenError::ClaimInvalid(Claim::Act),
+        let delegation = Delegation::from_payload(payload, profile).map_err(|error| match error {
+            DelegationError::Malformed | DelegationError::ForeignIssuer | DelegationError::Cycle => {
+                TokenError::ClaimInvalid(Claim::Act)
+            }
             DelegationError::TooDeep => TokenError::DelegationTooDeep,
         })?;
         let names = &profile.claims;
@@ -64,6 +66,9 @@ impl Facts {
             Some(name) => claims::optional_id(payload, name, Claim::Tenant)?,
             None => None,
         };
+        if tenant.is_some_and(|tenant| !profile.tenants.covers(tenant)) {
+            return Err(TokenError::ClaimInvalid(Claim::Tenant));
+        }
         Ok(Self {
             issuer: profile.name.clone(),
             agent,

@@ -101,6 +101,29 @@ fn identities_come_from_the_configured_claims() {
     assert_eq!(error, TokenError::ClaimInvalid(Claim::User));
 }
 
+// an issuer speaks for its own tenants only.
+#[test]
+fn a19_tenants_of_another_issuer() {
+    let mut profile = profile();
+    let outcome = |profile: &IssuerProfile, claims: &Json| {
+        let raw = issuer_key().sign(&token_header(), claims);
+        UnverifiedToken::parse(&raw)?.verify(profile, &issuer_keys(), now())
+    };
+    let refused = TokenError::ClaimInvalid(Claim::Tenant);
+    profile.tenants = crate::TenantScope::Only(vec!["globex".to_owned(), "initech".to_owned()]);
+    for tenant in ["acme", "Globex", "globex ", "globe", "globex/initech"] {
+        let claims = with(&token_claims(), "tenant", json!(tenant));
+        assert_eq!(outcome(&profile, &claims).unwrap_err(), refused, "{tenant}");
+    }
+    let globex = with(&token_claims(), "tenant", json!("globex"));
+    assert_eq!(outcome(&profile, &globex).unwrap().tenant(), Some("globex"));
+    assert_eq!(outcome(&profile, &without(&globex, "tenant")).unwrap().tenant(), None);
+    profile.tenants = crate::TenantScope::Only(Vec::new());
+    assert_eq!(outcome(&profile, &globex).unwrap_err(), refused);
+    profile.tenants = crate::TenantScope::Any;
+    assert_eq!(outcome(&profile, &globex).unwrap().tenant(), Some("globex"));
+}
+
 // the form of `aud`; whether it names us is judged at each use.
 #[test]
 fn a18_audience_form() {
@@ -179,12 +202,11 @@ fn x05_delegation() {
         |act: Json| with_claims(&with(&token_claims(), "act", act)).map(|token| token.delegation().clone());
     let deepest = delegation(chain(5)).unwrap();
     assert_eq!(deepest.depth(), 5);
-    assert_eq!(deepest.current_actor().unwrap().subject(), "actor-0");
-    assert_eq!(deepest.actors()[4].subject(), "actor-4");
+    assert_eq!(deepest.current_actor().unwrap().id().as_str(), "corp:actor-0");
+    assert_eq!(deepest.actors()[4].id().to_string(), "corp:actor-4");
     assert_eq!(delegation(chain(6)).unwrap_err(), TokenError::DelegationTooDeep);
-    assert!(delegation(json!({"sub": "a", "act": {"sub": "a", "iss": "https://b.example"}})).is_ok());
-    let foreign = delegation(json!({"sub": "a", "iss": "https://b.example"})).unwrap();
-    assert_eq!(foreign.current_actor().unwrap().issuer(), Some("https://b.example"));
+    let own = delegation(json!({"sub": "a", "iss": "https://sts.example.com"})).unwrap();
+    assert_eq!(own, delegation(json!({"sub": "a"})).unwrap());
     for act in [
         json!(null),
         json!("actor"),
@@ -195,6 +217,11 @@ fn x05_delegation() {
         json!({"sub": ""}),
         json!({"sub": "a\n"}),
         json!({"sub": "a", "iss": 1}),
+        json!({"sub": "a", "iss": "https://b.example"}),
+        json!({"sub": "a", "iss": "https://sts.example.com/"}),
+        json!({"sub": "a", "iss": "corp"}),
+        json!({"sub": "a", "act": {"sub": "b", "iss": "https://b.example"}}),
+        json!({"sub": "a", "act": {"sub": "a", "iss": "https://sts.example.com"}}),
         json!({"sub": "a", "act": null}),
         json!({"sub": "a", "act": {}}),
         json!({"sub": "a", "act": {"sub": "a"}}),
