@@ -26,7 +26,7 @@ impl Drop for AuthorizationServer {
 fn node(script: &str) -> Command {
     let folder = binaries::repository().join("tests/authorization-server");
     assert!(folder.join("node_modules").is_dir(), "run tests/tools/node.sh first");
-    let mut command = Command::new("node");
+    let mut command = Command::new(binaries::node());
     command.arg(folder.join(script)).stdin(Stdio::null()).kill_on_drop(true);
     command
 }

