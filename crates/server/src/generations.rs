@@ -20,6 +20,9 @@ use crate::metrics;
 /// (as Kubernetes mounts configuration) is seen too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the record file has to be opened anew; a disk that hangs must not stop reloads.
+const REOPEN_WITHIN: Duration = Duration::from_secs(2);
+
 /// Why the files do not make a generation.
 #[derive(Debug, Error)]
 pub enum GenerationError {
@@ -137,7 +140,7 @@ pub(crate) struct Reloader {
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
     pub(crate) recorder: Option<Recorder>,
-    /// The files that were judged last, accepted or refused; none for files that could not be read.
+    /// The state of the files that was judged last, accepted or refused.
     pub(crate) judged: Option<[u8; 32]>,
 }
 
@@ -165,7 +168,11 @@ impl Reloader {
             let path = self.path.clone();
             let read = tokio::task::spawn_blocking(move || Snapshot::read(&path));
             let Ok(found) = read.await else { continue };
-            let digest = found.as_ref().ok().map(|snapshot| snapshot.digest);
+            // Two different mistakes are two different states, and each is told.
+            let digest = Some(match &found {
+                Ok(snapshot) => snapshot.digest,
+                Err(error) => Sha256::digest(error.to_string().as_bytes()).into(),
+            });
             let settled = digest == before;
             before = digest;
             if asked || (settled && digest != self.judged) {
@@ -176,10 +183,13 @@ impl Reloader {
     }
 
     async fn reopen_records(&self) {
-        if let Some(recorder) = &self.recorder
-            && let Err(error) = recorder.reopen().await
-        {
-            tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
+        let Some(recorder) = &self.recorder else { return };
+        match tokio::time::timeout(REOPEN_WITHIN, recorder.reopen()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
+            }
+            Err(_elapsed) => tracing::error!("the record file did not open anew in time"),
         }
     }
 

@@ -120,7 +120,12 @@ impl Service {
         by: tokio::time::Instant,
     ) -> CheckResponse {
         let answer = Answer { id: decided.id, generation: decided.generation.number, facts: decided.facts };
+        // A decision that never had to wait is still late if nothing let it run: Envoy has answered by now.
+        let late = tokio::time::Instant::now() >= by;
         let permitted = result.and_then(|settled| {
+            if late {
+                return Err(Fault::Deadline.into());
+            }
             let changes = changes(&settled, decided.id)?;
             Ok((settled, changes))
         });
@@ -128,6 +133,7 @@ impl Service {
         let refusal = match (permitted, recorded) {
             (Ok((settled, changes)), Ok(recorded)) => {
                 metrics::decision("permit", "permitted", decided.elapsed());
+                crate::record::log(&record_of(None, decided));
                 return permit(&settled, changes, &recorded, answer);
             }
             (Ok(_) | Err(_), Err(fault)) => Refusal::Faulted(fault),
@@ -138,6 +144,7 @@ impl Service {
             Refusal::Faulted(_) => "fault",
         };
         metrics::decision(verdict, refusal.reason().code(), decided.elapsed());
+        crate::record::log(&record_of(Some(&refusal), decided));
         deny(&refusal, self.offer(decided.generation, decided.facts), answer)
     }
 
@@ -148,16 +155,15 @@ impl Service {
         by: tokio::time::Instant,
     ) -> Result<Recorded, Fault> {
         let record = record_of(refusal, decided);
-        crate::record::log(&record);
         let Some(recorder) = &self.parts.recorder else { return Ok(Recorded::not_configured()) };
         match timeout_at(by, recorder.record(record)).await {
             Ok(Ok(recorded)) => Ok(recorded),
             Ok(Err(error)) => {
-                tracing::error!(%error, "the decision could not be recorded");
+                tracing::error!(decision = decided.id, %error, "the decision could not be recorded");
                 Err(Fault::Record)
             }
             Err(_elapsed) => {
-                tracing::error!("the decision could not be recorded in time");
+                tracing::error!(decision = decided.id, "the decision could not be recorded in time");
                 Err(Fault::Record)
             }
         }

@@ -79,6 +79,8 @@ pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
     let declared = headers.iter().any(|(name, value)| {
         name == "transfer-encoding" || (name == "content-length" && value.as_slice() != b"0")
     });
+    // A request that asks for an upgrade is not buffered, so that a body behind it is not shown either.
+    let shown = shown && !headers.iter().any(|(name, _)| name == "upgrade");
     let body_seen = match (declared || size > 0 || !body.is_empty() || !raw_body.is_empty(), shown) {
         (true, _) => BodySeen::Present,
         (false, true) => BodySeen::Absent,
