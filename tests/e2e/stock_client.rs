@@ -67,7 +67,7 @@ async fn a_stock_client_gets_through() {
         jwks: format!("\"{}/jwks\"", server.issuer),
         user_claim: "on_behalf_of".to_owned(),
     };
-    let mut stack = Stack::start(Options { issuer, ..Options::default() }).await.unwrap();
+    let mut stack = Stack::start(Options { issuer: Some(issuer), ..Options::default() }).await.unwrap();
     let mut process = node("client.mjs")
         .arg(&server.issuer)
         .arg(&server.client_key)

@@ -33,12 +33,12 @@ pub struct IssuerEntry {
 }
 
 impl IssuerEntry {
-    /// The issuer of [`TokenService`], its keys in a file beside the configuration.
+    /// The issuer of [`TokenService`], its keys by URL.
     #[must_use]
-    pub fn token_service() -> Self {
+    pub fn token_service(service: &TokenService) -> Self {
         Self {
             issuer: TokenService::ISSUER.to_owned(),
-            jwks: "{ file: ./jwks.json }".to_owned(),
+            jwks: format!("\"{}\"", service.jwks_url()),
             user_claim: "sub".to_owned(),
         }
     }

@@ -21,18 +21,12 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(25);
 
 /// Which stack to start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `envoy/hardened.yaml` with TLS instead of `envoy/plain.yaml`.
     pub hardened: bool,
-    /// The issuer to trust.
-    pub issuer: IssuerEntry,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { hardened: false, issuer: IssuerEntry::token_service() }
-    }
+    /// The issuer to trust; the stack's own token service if none.
+    pub issuer: Option<IssuerEntry>,
 }
 
 /// A running stack; its processes end and its folder goes when it is dropped.
@@ -62,7 +56,7 @@ impl Stack {
         let mut last = String::new();
         // A port that was free may be taken by the time its process binds it.
         for _attempt in 0..3 {
-            let tokens = TokenService::new();
+            let tokens = TokenService::start().await.map_err(|error| error.to_string())?;
             match Processes::start(&options, &tokens, upstream.address.port()).await {
                 Ok(Processes { ports, exequatur, envoy, folder }) => {
                     let client = client(&options, &folder.0, Speaks::Http1)?;
@@ -258,9 +252,9 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
     if options.hardened {
         tls::write(&folder.0)?;
     }
-    write("jwks.json", &tokens.key_set().to_string())?;
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
-    let text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &options.issuer);
+    let issuer = options.issuer.clone().unwrap_or_else(|| IssuerEntry::token_service(tokens));
+    let text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &issuer);
     write("exequatur.yaml", &text)?;
     Ok(folder)
 }

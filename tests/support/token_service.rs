@@ -1,19 +1,27 @@
-//! An issuer of access tokens, as far as Exequatur sees one: a key set and what it signs.
+//! An issuer of access tokens, as far as Exequatur sees one: a key set over HTTP, and what it signs.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::Router;
+use axum::routing::get;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::agent::Agent;
 use crate::jwt::{KeyPair, merged, now, random_id};
 
-/// The issuer that the configuration calls `corp`.
+/// The issuer that the configuration calls `corp`; it serves its keys while it lives.
 #[derive(Debug)]
 pub struct TokenService {
     key: KeyPair,
+    address: SocketAddr,
+    serving: JoinHandle<()>,
 }
 
-impl Default for TokenService {
-    fn default() -> Self {
-        Self::new()
+impl Drop for TokenService {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 
@@ -23,17 +31,26 @@ impl TokenService {
     /// The `aud` of the protected resource.
     pub const AUDIENCE: &'static str = "https://api.example.com";
 
-    /// An issuer with a new key.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { key: KeyPair::generate() }
+    /// An issuer with a new key, served on loopback.
+    ///
+    /// # Errors
+    /// When there is no port to listen on.
+    pub async fn start() -> std::io::Result<Self> {
+        let key = KeyPair::generate();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let keys = key_set(&key).to_string();
+        let router = Router::new().route("/jwks", get(move || async move { keys }));
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("the key set is served");
+        });
+        Ok(Self { key, address, serving })
     }
 
-    /// Its published key set.
+    /// Where its keys are.
     #[must_use]
-    pub fn key_set(&self) -> Value {
-        let key = merged(self.key.jwk(), &json!({ "kid": "sts-1", "alg": "ES256", "use": "sig" }));
-        json!({ "keys": [key] })
+    pub fn jwks_url(&self) -> String {
+        format!("http://{}/jwks", self.address)
     }
 
     /// A token for `crm-bot`, acting for alice of tenant acme, bound to the agent's key; `changes` go over
@@ -56,4 +73,9 @@ impl TokenService {
         let header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": "sts-1" });
         self.key.sign(&header, &merged(usual, changes))
     }
+}
+
+fn key_set(key: &KeyPair) -> Value {
+    let key = merged(key.jwk(), &json!({ "kid": "sts-1", "alg": "ES256", "use": "sig" }));
+    json!({ "keys": [key] })
 }
