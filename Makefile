@@ -20,13 +20,13 @@ demo: build envoy ## Send permitted and hostile requests through Envoy and show 
 	cargo run --locked -q -p exequatur-tests --bin tour
 
 test: build tools ## Run every test, those through real Envoy too
+	cargo test --locked --workspace --doc
+	target/debug/exequatur policy test policies
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --workspace; \
 	else \
 		cargo test --locked --workspace --lib --bins --tests; \
 	fi
-	cargo test --locked --workspace --doc
-	target/debug/exequatur policy test policies
 
 lint: ## Format, clippy, file names and the layering of the crates
 	cargo fmt --all --check
