@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::authenticate::{NonceSeen, ask_for_nonce};
-use crate::check::Decider;
+use crate::decider::Decider;
 use crate::denial::{Denial, Fault, Refusal};
 use crate::require::Required;
 use crate::trail::{ReplayFact, Trail};

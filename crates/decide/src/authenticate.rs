@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::cache::MadeUnder;
-use crate::check::{Decider, NonceMode};
 use crate::credentials::Credentials;
+use crate::decider::{Decider, NonceMode};
 use crate::denial::{Denial, FreshNonce, Refusal};
 use crate::generation::Generation;
 use crate::route::GuardedRequest;

@@ -14,6 +14,7 @@ mod authorize;
 mod cache;
 mod check;
 mod credentials;
+mod decider;
 mod denial;
 mod generation;
 mod host;
@@ -24,12 +25,13 @@ mod reason;
 mod require;
 mod route;
 mod routes;
+mod sender;
 mod settle;
 mod template;
 mod trail;
 
 pub use cache::{CacheConfig, TokenCache};
-pub use check::{Decider, DeciderParts, NonceMode, SenderPolicy};
+pub use decider::{Decider, DeciderParts, NonceMode, SenderPolicy};
 pub use denial::{Denial, Fault, FreshNonce, Malformed, Refusal};
 pub use generation::Generation;
 pub use host::Host;
@@ -37,11 +39,11 @@ pub use path::{PathRefusal, RequestPath};
 pub use presented::{BodySeen, RawRequest};
 pub use protected::{ProtectedResource, ProtectedResources};
 pub use reason::Reason;
-pub use require::SenderRequirement;
 pub use routes::{
     Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route,
     RouteMatch, RouteMisfit, RouteProblem, Routes,
 };
+pub use sender::SenderRequirement;
 pub use settle::{Grant, Settled};
 pub use template::{Template, TemplateError};
 pub use trail::{Facts, NonceFact, ReplayFact, SenderFact, Stage, Trail};

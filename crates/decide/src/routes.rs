@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::host::Host;
 use crate::protected::ProtectedResources;
-use crate::require::SenderRequirement;
+use crate::sender::SenderRequirement;
 use crate::template::{Parameters, Template};
 
 /// One route, as configured.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::authenticate::fresh_nonce;
 use crate::authorize::Authorized;
-use crate::check::{Decider, NonceMode};
+use crate::decider::{Decider, NonceMode};
 use crate::denial::{FreshNonce, Refusal};
 use crate::route::PublicRequest;
 use crate::routes::CredentialHandling;

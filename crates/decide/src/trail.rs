@@ -6,7 +6,7 @@ use std::fmt;
 use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint};
 
 use crate::host::Host;
-use crate::require::SenderRequirement;
+use crate::sender::SenderRequirement;
 
 /// A stage of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
