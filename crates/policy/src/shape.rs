@@ -107,7 +107,11 @@ impl<'a> Shapes<'a> {
 
     pub(crate) fn entity_type(&self, name: &str) -> Option<ResourceType> {
         let value = self.member("entityTypes", name)?;
-        let attributes = value.pointer("/shape").and_then(|shape| self.record(shape)).unwrap_or_default();
+        // No shape is no attributes; a shape that cannot be read makes the type unusable, not empty.
+        let attributes = match value.get("shape") {
+            Some(shape) => self.record(shape)?,
+            None => BTreeMap::new(),
+        };
         let in_tenant = strings(value.get("memberOfTypes")).any(|parent| parent == crate::base::TENANT);
         Some(ResourceType { name: name.parse().ok()?, attributes, in_tenant, ids: enumerated(value) })
     }

@@ -26,10 +26,11 @@ routes:
     match: { path: "/tenants/{tenant}/documents/{id}", methods: [GET] }
     action: ReadDocument
     resource: { type: Document, id: "{id}", tenant: "{tenant}", attributes: { sensitivity: public } }
+  - { name: health, match: { path: /healthz, methods: [GET] }, access: public }
 "#;
 
 /// A service as it is put together under `serve`, with no keys loaded.
-fn service() -> Service {
+fn service(deadline: Duration) -> Service {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/exequatur.yaml"));
     let config = config::from_text(Source { path, text: CONFIG.into() }).unwrap();
     let clock = clock::system();
@@ -42,7 +43,7 @@ fn service() -> Service {
         generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),
         recorder: None,
         clock,
-        deadline: Duration::from_secs(5),
+        deadline,
         in_flight: Semaphore::new(1),
         algorithms: "ES256".to_owned(),
     })
@@ -50,7 +51,7 @@ fn service() -> Service {
 
 fn answer(request: CheckRequest) -> CheckResponse {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { service().answer(request).await })
+    runtime.block_on(async { service(Duration::from_secs(5)).answer(request).await })
 }
 
 fn assert_refused(response: &CheckResponse) {
@@ -156,4 +157,24 @@ fn incomplete_messages_are_refused() {
     for request in requests {
         assert_refused(&answer(request));
     }
+}
+
+/// A decision that never waits, and is late all the same, is a fault: Envoy has answered by then.
+#[tokio::test]
+async fn a_late_decision_is_no_permit() {
+    let health = || {
+        let http = HttpRequest {
+            method: "GET".to_owned(),
+            host: "api.example.com".to_owned(),
+            path: "/healthz".to_owned(),
+            ..HttpRequest::default()
+        };
+        let asked = Asked { http: Some(http) };
+        CheckRequest {
+            attributes: Some(AttributeContext { request: Some(asked), ..AttributeContext::default() }),
+        }
+    };
+    let in_time = service(Duration::from_secs(5)).answer(health()).await;
+    assert_eq!(in_time.status.as_ref().unwrap().code, 0, "{in_time:?}");
+    assert_refused(&service(Duration::ZERO).answer(health()).await);
 }

@@ -127,3 +127,42 @@ fn read_peer(peer: Peer) -> (Option<IpAddr>, Option<String>) {
     });
     (address, Some(peer.certificate).filter(|certificate| !certificate.is_empty()))
 }
+
+#[cfg(test)]
+mod tests {
+    use exequatur_proto::envoy::service::auth::v3::AttributeContext;
+
+    use super::*;
+
+    fn seen(extension: Option<&str>, headers: &[(&str, &str)], body: &str) -> BodySeen {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let http =
+            HttpRequest { headers: headers.collect(), body: body.to_owned(), ..HttpRequest::default() };
+        let extension = extension.map(|value| (BODY_EXTENSION.to_owned(), value.to_owned()));
+        let attributes = AttributeContext {
+            request: Some(Request { http: Some(http) }),
+            context_extensions: extension.into_iter().collect(),
+            ..AttributeContext::default()
+        };
+        extract(CheckRequest { attributes: Some(attributes) }).unwrap().body
+    }
+
+    /// G29: that there is no body is believed of an Envoy that shows bodies, and of a request that it buffers.
+    #[test]
+    fn a_body_is_absent_only_where_it_would_be_shown() {
+        let shown = Some("shown");
+        assert_eq!(seen(shown, &[], ""), BodySeen::Absent);
+        assert_eq!(seen(shown, &[("content-length", "0")], ""), BodySeen::Absent);
+        assert_eq!(seen(shown, &[("Upgrade", "websocket")], ""), BodySeen::Unknown);
+        for extension in [None, Some(""), Some("hidden")] {
+            assert_eq!(seen(extension, &[], ""), BodySeen::Unknown, "{extension:?}");
+        }
+        // A caller's header is not Envoy's configuration.
+        assert_eq!(seen(None, &[(BODY_EXTENSION, "shown")], ""), BodySeen::Unknown);
+        for (headers, body) in
+            [(&[("content-length", "1")][..], ""), (&[("transfer-encoding", "chunked")], ""), (&[], "a")]
+        {
+            assert_eq!(seen(shown, headers, body), BodySeen::Present, "{headers:?} {body:?}");
+        }
+    }
+}
