@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exequatur_token::{KeySet, KeySetError};
+use exequatur_token::{Algorithm, KeySet, KeySetError};
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
 use tokio::io::AsyncReadExt;
@@ -62,7 +62,8 @@ impl Source {
         Self { place: Place::File(path), bounds }
     }
 
-    pub(crate) async fn load(&self) -> Result<KeySet, FetchError> {
+    /// Keys for tokens signed with one of `algorithms`.
+    pub(crate) async fn load(&self, algorithms: &[Algorithm]) -> Result<KeySet, FetchError> {
         let document = async {
             match &self.place {
                 Place::Url(client, url) => download(client, url, self.bounds.max_bytes).await,
@@ -71,7 +72,7 @@ impl Source {
         };
         let document =
             tokio::time::timeout(self.bounds.timeout, document).await.or(Err(FetchError::Timeout))??;
-        Ok(KeySet::parse(&document)?)
+        Ok(KeySet::parse(&document, algorithms)?)
     }
 }
 

@@ -14,6 +14,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The longest pause before another try of the first load: how much longer than the issuer we may be down.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// How many skipped keys of a set are told about.
+const REPORTED_SKIPPED: usize = 16;
+
 /// Loads keys until cancelled. There is one per issuer, so that no two loads of it overlap and none waits for
 /// another issuer's.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ impl Refresher {
             requests.mark_unchanged();
             let outcome = tokio::select! {
                 () = cancel.cancelled() => return,
-                outcome = self.source.load() => outcome,
+                outcome = self.source.load(&self.issuer.profile().algorithms) => outcome,
             };
             let succeeded = outcome.is_ok();
             ever_loaded |= succeeded;
@@ -74,11 +77,20 @@ impl Refresher {
                     skipped = status.skipped_keys,
                     "issuer keys loaded"
                 );
+                self.report_skipped(issuer, began);
             }
             (Learned::NewFailure, Some(error)) => {
                 tracing::warn!(issuer, %error, keys = status.keys, "issuer keys could not be loaded");
             }
             (Learned::NewFailure, None) => {}
+        }
+    }
+
+    /// A key that is skipped may be the one that tokens are signed with.
+    fn report_skipped(&self, issuer: &str, now: jiff::Timestamp) {
+        let Ok(keys) = self.issuer.keys(now) else { return };
+        for skipped in keys.skipped().iter().take(REPORTED_SKIPPED) {
+            tracing::info!(issuer, index = skipped.index, reason = %skipped.reason, "issuer key skipped");
         }
     }
 }

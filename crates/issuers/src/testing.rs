@@ -29,7 +29,7 @@ pub(crate) fn jwks(kid: &str) -> String {
 }
 
 pub(crate) fn key_set(kid: &str) -> KeySet {
-    KeySet::parse(jwks(kid).as_bytes()).unwrap()
+    KeySet::parse(jwks(kid).as_bytes(), &[Algorithm::EdDsa]).unwrap()
 }
 
 pub(crate) fn profile(name: &str) -> IssuerProfile {

@@ -36,12 +36,13 @@ struct NamedKey {
 }
 
 impl KeySet {
-    /// Reads a JWKS of at most 1 MiB and 256 keys. Keys that cannot be used are skipped and reported by
-    /// [`Self::skipped`], so that one key of a new kind does not stop the others (J18).
+    /// Reads a JWKS of at most 1 MiB and 256 keys, for tokens signed with one of `allowed`. Keys that cannot
+    /// be used are skipped and reported by [`Self::skipped`], so that one key of a new kind does not stop the
+    /// others (J18). A key that is there with two algorithms is used with the first (J04).
     ///
     /// # Errors
     /// [`KeySetError`]; a set without a usable key is an error.
-    pub fn parse(bytes: &[u8]) -> Result<Self, KeySetError> {
+    pub fn parse(bytes: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
         let limits = json::Limits { bytes: MAX_BYTES, depth: MAX_DEPTH, members: MAX_MEMBERS };
         let document = json::parse(bytes, limits)?;
         let entries = document
@@ -52,16 +53,20 @@ impl KeySet {
         if entries.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys);
         }
-        let mut keys = Vec::new();
+        let mut keys: Vec<NamedKey> = Vec::new();
         let mut skipped = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            match NamedKey::from_value(entry) {
-                Ok(key) => keys.push(key),
+            match NamedKey::from_value(entry, allowed) {
+                Ok(named) if keys.iter().any(|known| known.key.contradicts(&named.key)) => {
+                    let reason = SkipReason::Key(KeyError::SecondAlgorithm);
+                    skipped.push(SkippedKey { index, reason });
+                }
+                Ok(named) => keys.push(named),
                 Err(reason) => skipped.push(SkippedKey { index, reason }),
             }
         }
         if keys.is_empty() {
-            return Err(KeySetError::NoUsableKey);
+            return Err(KeySetError::NoUsableKey(skipped.first().map(|skipped| skipped.reason)));
         }
         let id = KeySetId::of(&keys);
         Ok(Self { keys, skipped, id })
@@ -100,10 +105,10 @@ impl KeySet {
 }
 
 impl NamedKey {
-    fn from_value(entry: &Value) -> Result<Self, SkipReason> {
+    fn from_value(entry: &Value, allowed: &[Algorithm]) -> Result<Self, SkipReason> {
         let jwk = entry.as_object().ok_or(SkipReason::NotAnObject)?;
         let id = key_id(jwk).or(Err(SkipReason::KeyId))?;
-        Ok(Self { id: id.map(ToOwned::to_owned), key: PublicKey::from_jwk(jwk)? })
+        Ok(Self { id: id.map(ToOwned::to_owned), key: PublicKey::from_jwk(jwk, allowed)? })
     }
 }
 
@@ -125,13 +130,13 @@ pub struct KeySetId([u8; 32]);
 
 impl KeySetId {
     fn of(keys: &[NamedKey]) -> Self {
-        // A thumbprint fixes key type and curve, hence the algorithm. Its text has a fixed length, so the
-        // first 44 characters cannot run into a key id.
+        // An algorithm's name has no colon and a thumbprint's text has a fixed length, so that nothing runs
+        // into a key id.
         let mut entries: Vec<String> = keys
             .iter()
-            .map(|named| match &named.id {
-                Some(id) => format!("{}={id}", named.key.thumbprint()),
-                None => format!("{}-", named.key.thumbprint()),
+            .map(|NamedKey { id, key }| match id {
+                Some(id) => format!("{}:{}={id}", key.algorithm(), key.thumbprint()),
+                None => format!("{}:{}-", key.algorithm(), key.thumbprint()),
             })
             .collect();
         entries.sort_unstable();
@@ -197,9 +202,9 @@ pub enum KeySetError {
     /// More than 256 keys.
     #[error("too many keys")]
     TooManyKeys,
-    /// No key that can be used.
-    #[error("no usable key")]
-    NoUsableKey,
+    /// No key that can be used; why the first cannot, if there is one.
+    #[error("no usable key{}", .0.map_or_else(String::new, |reason| format!(": {reason}")))]
+    NoUsableKey(Option<SkipReason>),
 }
 
 #[cfg(test)]

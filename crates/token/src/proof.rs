@@ -13,7 +13,7 @@ use crate::digest::{Thumbprint, TokenDigest};
 use crate::htu::TargetUri;
 use crate::json::{Object, Value};
 use crate::jws::{CompactJws, JwsLimits};
-use crate::key::{KeyError, PublicKey, SignatureVerified};
+use crate::key::{PublicKey, SignatureVerified};
 use crate::numeric_date::{NumericDateError, numeric_date};
 
 pub use self::error::{MalformedProof, ProofError};
@@ -102,12 +102,7 @@ fn check_header(header: &Object, limits: &ProofLimits) -> Result<PublicKey, Proo
         .ok_or(ProofError::AlgNotAllowed)?;
     let jwk = header.get("jwk").ok_or(MalformedProof::MemberMissing("jwk"))?;
     let jwk = jwk.as_object().ok_or(MalformedProof::MemberInvalid("jwk"))?;
-    let key = PublicKey::from_jwk(jwk).map_err(ProofError::KeyInvalid)?;
-    if key.algorithm() == algorithm {
-        Ok(key)
-    } else {
-        Err(ProofError::KeyInvalid(KeyError::AlgorithmMismatch))
-    }
+    PublicKey::from_jwk(jwk, &[algorithm]).map_err(ProofError::KeyInvalid)
 }
 
 /// D14, D15: `iat` in the window, `exp` and `nbf` honoured if there.

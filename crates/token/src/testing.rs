@@ -1,5 +1,12 @@
 //! Signed tokens and proofs for tests. Each is valid; a test then changes one thing.
 
+use std::sync::LazyLock;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
+};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::EncodingKey;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
@@ -7,7 +14,8 @@ use p256::pkcs8::EncodePrivateKey as _;
 use serde_json::{Value, json};
 
 use crate::{
-    Algorithm, ClaimNames, IssuerProfile, KeySet, Origin, TargetUri, TenantScope, TokenDigest, base64url,
+    Algorithm, ClaimNames, IssuerProfile, KeySet, Origin, PublicKey, TargetUri, TenantScope, TokenDigest,
+    base64url,
 };
 
 /// The second at which all tests happen.
@@ -29,8 +37,20 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 
 pub(crate) struct TestKey {
     algorithm: Algorithm,
-    encoding: EncodingKey,
+    signer: Signer,
     public: Value,
+}
+
+enum Signer {
+    Jwt(EncodingKey, jsonwebtoken::Algorithm),
+    Rsa(&'static RsaKeyPair, &'static dyn RsaEncoding),
+}
+
+/// Two RSA keys of 2048 bits; making one takes long.
+static RSA: [LazyLock<RsaKeyPair>; 2] = [const { LazyLock::new(new_rsa) }; 2];
+
+fn new_rsa() -> RsaKeyPair {
+    RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap()
 }
 
 impl TestKey {
@@ -39,11 +59,42 @@ impl TestKey {
         let secret = p256::SecretKey::from_slice(&[seed; 32]).unwrap();
         let point = secret.public_key().to_sec1_point(false);
         let [x, y] = [point.x().unwrap(), point.y().unwrap()].map(|c| base64url::encode(c));
+        let encoding = EncodingKey::from_ec_der(secret.to_pkcs8_der().unwrap().as_bytes());
         Self {
             algorithm: Algorithm::Es256,
-            encoding: EncodingKey::from_ec_der(secret.to_pkcs8_der().unwrap().as_bytes()),
+            signer: Signer::Jwt(encoding, jsonwebtoken::Algorithm::ES256),
             public: json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
         }
+    }
+
+    /// A new P-384 key.
+    pub(crate) fn es384() -> Self {
+        let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+        let encoding = EncodingKey::from_ec_der(key.to_pkcs8v1().unwrap().as_ref());
+        let point = key.public_key().as_ref();
+        let [x, y] = [&point[1..49], &point[49..]].map(base64url::encode);
+        Self {
+            algorithm: Algorithm::Es384,
+            signer: Signer::Jwt(encoding, jsonwebtoken::Algorithm::ES384),
+            public: json!({"kty": "EC", "crv": "P-384", "x": x, "y": y}),
+        }
+    }
+
+    /// The first or the second RSA key of this process, for PS256.
+    pub(crate) fn ps256(number: usize) -> Self {
+        Self::rsa(number, Algorithm::Ps256, &RSA_PSS_SHA256)
+    }
+
+    /// The same, for RS256.
+    pub(crate) fn rs256(number: usize) -> Self {
+        Self::rsa(number, Algorithm::Rs256, &RSA_PKCS1_SHA256)
+    }
+
+    fn rsa(number: usize, algorithm: Algorithm, encoding: &'static dyn RsaEncoding) -> Self {
+        let key = &*RSA[number];
+        let n = base64url::encode(key.public_key().modulus().big_endian_without_leading_zero());
+        let e = base64url::encode(key.public_key().exponent().big_endian_without_leading_zero());
+        Self { algorithm, signer: Signer::Rsa(key, encoding), public: json!({"kty": "RSA", "n": n, "e": e}) }
     }
 
     /// The key of RFC 8037 appendix A.1.
@@ -52,9 +103,23 @@ impl TestKey {
         der.extend(base64url::decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap());
         Self {
             algorithm: Algorithm::EdDsa,
-            encoding: EncodingKey::from_ed_der(&der),
+            signer: Signer::Jwt(EncodingKey::from_ed_der(&der), jsonwebtoken::Algorithm::EdDSA),
             public: json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
         }
+    }
+
+    /// One key for each algorithm.
+    pub(crate) fn of_each_algorithm() -> [Self; 5] {
+        [Self::es256(1), Self::es384(), Self::ed25519(), Self::ps256(0), Self::rs256(1)]
+    }
+
+    pub(crate) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// As Exequatur reads it.
+    pub(crate) fn public(&self) -> PublicKey {
+        PublicKey::from_jwk(&object(&self.jwk()), &[self.algorithm]).unwrap()
     }
 
     pub(crate) fn jwk(&self) -> Value {
@@ -67,11 +132,16 @@ impl TestKey {
     }
 
     pub(crate) fn sign_text(&self, signing_input: &str) -> String {
-        let algorithm = match self.algorithm {
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        };
-        jsonwebtoken::crypto::sign(signing_input.as_bytes(), &self.encoding, algorithm).unwrap()
+        match &self.signer {
+            Signer::Jwt(key, algorithm) => {
+                jsonwebtoken::crypto::sign(signing_input.as_bytes(), key, *algorithm).unwrap()
+            }
+            Signer::Rsa(key, encoding) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(*encoding, &SystemRandom::new(), signing_input.as_bytes(), &mut signature).unwrap();
+                base64url::encode(&signature)
+            }
+        }
     }
 
     /// A compact JWS over header and payload exactly as written.
@@ -106,7 +176,7 @@ pub(crate) fn replaced(text: &str, position: usize, by: char) -> String {
 
 /// A JWKS of `keys`.
 pub(crate) fn key_set(keys: &[Value]) -> KeySet {
-    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), &Algorithm::DEFAULT).unwrap()
 }
 
 /// What the crate's own reader makes of `value`.
@@ -121,7 +191,7 @@ pub(crate) fn profile() -> IssuerProfile {
         name: "corp".parse().unwrap(),
         issuer: "https://sts.example.com".to_owned(),
         audiences: vec!["https://api.example.com".to_owned(), "https://files.example.com".to_owned()],
-        algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
+        algorithms: Algorithm::DEFAULT.to_vec(),
         max_lifetime: SignedDuration::from_mins(15),
         leeway: SignedDuration::from_secs(5),
         accept_typ_jwt: false,
@@ -175,7 +245,7 @@ pub(crate) fn token_digest() -> TokenDigest {
 }
 
 pub(crate) fn proof_header(key: &TestKey) -> Value {
-    json!({"typ": "dpop+jwt", "alg": key.algorithm.jose_name(), "jwk": key.jwk()})
+    json!({"typ": "dpop+jwt", "alg": key.algorithm().jose_name(), "jwk": key.jwk()})
 }
 
 pub(crate) fn proof_claims() -> Value {

@@ -4,7 +4,7 @@ use crate::testing::{Server, jwks, key_set};
 const BOUNDS: HttpConfig = HttpConfig { timeout: Duration::from_secs(5), max_bytes: 10_000 };
 
 async fn load(url: &str, bounds: HttpConfig) -> Result<KeySet, FetchError> {
-    Source::url(client(bounds.timeout).unwrap(), url.parse().unwrap(), bounds).load().await
+    Source::url(client(bounds.timeout).unwrap(), url.parse().unwrap(), bounds).load(&Algorithm::DEFAULT).await
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_wrong_answer_is_no_key_set() {
         ("404 Not Found", good.as_bytes(), FetchError::Status(404)),
         ("203 Non-Authoritative Information", good.as_bytes(), FetchError::Status(203)),
         ("206 Partial Content", good.as_bytes(), FetchError::Status(206)),
-        ("200 OK", br#"{"keys":[]}"#, FetchError::KeySet(KeySetError::NoUsableKey)),
+        ("200 OK", br#"{"keys":[]}"#, FetchError::KeySet(KeySetError::NoUsableKey(None))),
         ("200 OK", br#"{"jwks":[]}"#, FetchError::KeySet(KeySetError::NotAKeySet)),
     ];
     for (status, body, error) in cases {
@@ -97,11 +97,11 @@ async fn a_file_is_read_within_its_bound() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
     let source = Source::file(path.clone(), BOUNDS);
-    assert_eq!(source.load().await.err(), Some(FetchError::File(ErrorKind::NotFound)));
+    assert_eq!(source.load(&Algorithm::DEFAULT).await.err(), Some(FetchError::File(ErrorKind::NotFound)));
     std::fs::write(&path, jwks("a")).unwrap();
-    assert_eq!(source.load().await.unwrap().id(), key_set("a").id());
+    assert_eq!(source.load(&Algorithm::DEFAULT).await.unwrap().id(), key_set("a").id());
     std::fs::write(&path, format!("{:10001}", jwks("a"))).unwrap();
-    assert_eq!(source.load().await.err(), Some(FetchError::TooLarge));
+    assert_eq!(source.load(&Algorithm::DEFAULT).await.err(), Some(FetchError::TooLarge));
     let endless = Source::file("/dev/zero".into(), BOUNDS);
-    assert_eq!(endless.load().await.err(), Some(FetchError::TooLarge));
+    assert_eq!(endless.load(&Algorithm::DEFAULT).await.err(), Some(FetchError::TooLarge));
 }

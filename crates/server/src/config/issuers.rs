@@ -56,8 +56,7 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
         });
         let source = fields.required("jwks").and_then(|node| key_source(node, folder, notes));
         let audiences = fields.required("audiences").and_then(|node| node.texts(notes));
-        let algorithms =
-            fields.or("algorithms", vec![Algorithm::Es256, Algorithm::EdDsa], |node| algorithms(node, notes));
+        let algorithms = fields.or("algorithms", Algorithm::DEFAULT.to_vec(), |node| algorithms(node, notes));
         let max_lifetime = fields.duration("max_lifetime", MAX_LIFETIME, &ONE_SECOND_TO_ONE_DAY);
         let leeway = fields.duration("leeway", LEEWAY, &LEEWAY_RANGE);
         let accept_typ_jwt = fields.or("accept_typ_jwt", false, |node| node.boolean(notes));
@@ -138,13 +137,13 @@ pub(super) fn algorithms(node: &Node, notes: &Notes) -> Option<Vec<Algorithm>> {
         let text = item.text(notes)?;
         let algorithm = Algorithm::from_jose(text);
         if algorithm.is_none() {
-            notes.hint(item.place, format!("algorithm `{text}` is not accepted"), "known are: ES256, EdDSA");
+            let problem = format!("algorithm `{text}` is not accepted");
+            notes.hint(item.place, problem, "known are: ES256, ES384, EdDSA, PS256, RS256");
         }
         algorithm
     })?;
     // EdDSA has two names (J19).
-    let all = [Algorithm::Es256, Algorithm::EdDsa];
-    Some(all.into_iter().filter(|algorithm| named.contains(algorithm)).collect())
+    Some(Algorithm::ALL.into_iter().filter(|algorithm| named.contains(algorithm)).collect())
 }
 
 fn no_claims() -> ClaimNames {

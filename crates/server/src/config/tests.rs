@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use exequatur_decide::{Access, CredentialHandling, NonceMode, RouteMisfit};
 use exequatur_issuers::KeySource;
-use exequatur_token::TenantScope;
+use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
 use super::*;
@@ -125,6 +125,30 @@ fn defaults_are_filled_in() {
     assert_eq!(config.store, ReplayLimits::default());
 }
 
+// D05, J04: RS256 only where it is said, for tokens and for proofs each.
+#[test]
+fn d05_algorithms() {
+    let default = config(SMALL).unwrap();
+    let expected = [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa, Algorithm::Ps256];
+    assert_eq!(default.issuers[0].profile.algorithms, expected);
+    assert_eq!(default.sender.policy.proofs.algorithms, expected);
+
+    let issuer = SMALL.replace("jwks:", "algorithms: [RS256, Ed25519, EdDSA], jwks:");
+    let issuer = config(&issuer).unwrap();
+    assert_eq!(issuer.issuers[0].profile.algorithms, [Algorithm::EdDsa, Algorithm::Rs256]);
+    assert_eq!(issuer.sender.policy.proofs.algorithms, expected);
+
+    let proofs = format!("{SMALL}sender_constraint: {{ dpop: {{ algorithms: [RS256] }} }}\n");
+    let proofs = config(&proofs).unwrap();
+    assert_eq!(proofs.issuers[0].profile.algorithms, expected);
+    assert_eq!(proofs.sender.policy.proofs.algorithms, [Algorithm::Rs256]);
+
+    for name in ["HS256", "none", "RS1", "ES512", "PS384", "es256", "ES256K", "Ed448"] {
+        let refused = SMALL.replace("jwks:", &format!("algorithms: [{name}], jwks:"));
+        assert_eq!(mistakes(&refused), [format!("3: algorithm `{name}` is not accepted")]);
+    }
+}
+
 /// What `show` prints is a configuration of its own, and shows the same.
 #[test]
 fn shown_settings_can_be_read_again() {
@@ -152,7 +176,7 @@ issuers:
   - name: Corp
     jwks: http://sts.example.com/jwks
     audiences: []
-    algorithms: [ES256, RS256]
+    algorithms: [ES256, RS384]
     max_lifetime: 15 minutes
     max_lifetime: 15m
 sender_constraint: { require: anny, dpop: { max_age: 1h, skew: 5 } }
@@ -176,7 +200,7 @@ deadline: 1h
         "7: an issuer name is 1 to 32 of a-z, 0-9 and -",
         "8: keys are fetched over https",
         "9: at least one is needed",
-        "10: algorithm `RS256` is not accepted",
+        "10: algorithm `RS384` is not accepted",
         "11: `15 minutes` is no duration",
         "12: this key stands here a second time",
         "13: `anny` is not known here",

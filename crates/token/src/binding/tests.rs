@@ -4,10 +4,10 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::testing::{
-    TestKey, agent_key, issuer_key, issuer_keys, now, object, profile, proof_claims, proof_header, target,
+    TestKey, agent_key, issuer_key, issuer_keys, now, profile, proof_claims, proof_header, target,
     token_claims, token_digest, token_header, with,
 };
-use crate::{Proof, ProofExpectation, ProofLimits, PublicKey, UnverifiedToken};
+use crate::{Proof, ProofExpectation, ProofLimits, UnverifiedToken};
 
 /// The certificate of RFC 8705 appendix A.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=-----END CERTIFICATE-----";
@@ -22,7 +22,7 @@ enum Kind {
 }
 
 fn jkt() -> String {
-    PublicKey::from_jwk(&object(&agent_key().jwk())).unwrap().thumbprint().to_string()
+    agent_key().public().thumbprint().to_string()
 }
 
 fn token(cnf: Option<Json>) -> CurrentToken {

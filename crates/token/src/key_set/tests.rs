@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{TestKey, key_set, with};
 
 fn parse(document: &Json) -> Result<KeySet, KeySetError> {
-    KeySet::parse(document.to_string().as_bytes())
+    KeySet::parse(document.to_string().as_bytes(), &Algorithm::DEFAULT)
 }
 
 fn thumbprints(keys: &KeySet, kid: Option<&str>, algorithm: Algorithm) -> Vec<String> {
@@ -52,8 +52,11 @@ fn j18_unusable_keys_are_skipped() {
 fn c11_documents_that_are_no_key_set() {
     let key = TestKey::es256(1).jwk();
     for (document, error) in [
-        (json!({"keys": []}), KeySetError::NoUsableKey),
-        (json!({"keys": [{"kty": "RSA"}]}), KeySetError::NoUsableKey),
+        (json!({"keys": []}), KeySetError::NoUsableKey(None)),
+        (
+            json!({"keys": [{"kty": "new"}]}),
+            KeySetError::NoUsableKey(Some(SkipReason::Key(KeyError::TypeUnsupported))),
+        ),
         (json!({"keys": {"0": key}}), KeySetError::NotAKeySet),
         (json!([key]), KeySetError::NotAKeySet),
         (key, KeySetError::NotAKeySet),
@@ -61,13 +64,13 @@ fn c11_documents_that_are_no_key_set() {
     ] {
         assert_eq!(parse(&document).unwrap_err(), error, "{document}");
     }
-    let html = KeySet::parse(b"<html></html>").unwrap_err();
+    let html = KeySet::parse(b"<html></html>", &Algorithm::DEFAULT).unwrap_err();
     assert_eq!(html, KeySetError::Json(JsonError::UnexpectedCharacter));
     assert_eq!(
-        KeySet::parse(&vec![b' '; 1024 * 1024 + 1]).unwrap_err(),
+        KeySet::parse(&vec![b' '; 1024 * 1024 + 1], &Algorithm::DEFAULT).unwrap_err(),
         KeySetError::Json(JsonError::TooLong)
     );
-    let twice = KeySet::parse(br#"{"keys":[],"keys":[]}"#).unwrap_err();
+    let twice = KeySet::parse(br#"{"keys":[],"keys":[]}"#, &Algorithm::DEFAULT).unwrap_err();
     assert_eq!(twice, KeySetError::Json(JsonError::DuplicateName));
 }
 
@@ -111,4 +114,47 @@ fn id_follows_the_usable_content() {
     ] {
         assert_ne!(both, other);
     }
+}
+
+// J04, A-04: an RSA key that does not name its algorithm has the one that the issuer is allowed; with two, none.
+#[test]
+fn j04_rsa_keys_without_an_algorithm() {
+    let jwk = TestKey::ps256(0).named("k1");
+    let outcome = |jwk: &Json, allowed: &[Algorithm]| {
+        let document = json!({"keys": [jwk, TestKey::es256(1).named("k2")]}).to_string();
+        let keys = KeySet::parse(document.as_bytes(), allowed).unwrap();
+        match keys.skipped() {
+            [] => Ok(Algorithm::ALL.into_iter().find(|a| keys.candidates(Some("k1"), *a).count() == 1)),
+            skipped => Err(skipped[0].reason),
+        }
+    };
+    use Algorithm::{Es256, Ps256, Rs256};
+    assert_eq!(outcome(&jwk, &[Es256, Ps256]), Ok(Some(Ps256)));
+    assert_eq!(outcome(&jwk, &[Es256, Rs256]), Ok(Some(Rs256)));
+    let refused = |error| Err(SkipReason::Key(error));
+    assert_eq!(outcome(&jwk, &[Es256]), refused(KeyError::AlgorithmNotAllowed));
+    assert_eq!(outcome(&jwk, &[Es256, Ps256, Rs256]), refused(KeyError::AlgorithmAmbiguous));
+    let named = with(&jwk, "alg", json!("RS256"));
+    assert_eq!(outcome(&named, &[Es256, Ps256, Rs256]), Ok(Some(Rs256)));
+    assert_eq!(outcome(&named, &[Es256, Ps256]), refused(KeyError::AlgorithmNotAllowed));
+}
+
+// J04: one key, one algorithm, also if the set says otherwise.
+#[test]
+fn j04_one_key_one_algorithm() {
+    let key = |kid: &str, alg: &str| with(&TestKey::ps256(0).named(kid), "alg", json!(alg));
+    let document = json!({"keys": [key("a", "PS256"), key("b", "RS256"), key("c", "PS256")]}).to_string();
+    let keys = KeySet::parse(document.as_bytes(), &Algorithm::ALL).unwrap();
+    let reason = SkipReason::Key(KeyError::SecondAlgorithm);
+    assert_eq!(keys.skipped(), [SkippedKey { index: 1, reason }]);
+    assert_eq!(thumbprints(&keys, None, Algorithm::Ps256).len(), 2);
+    assert_eq!(thumbprints(&keys, None, Algorithm::Rs256).len(), 0);
+}
+
+// The same RSA key with another algorithm is another set.
+#[test]
+fn id_follows_the_algorithm() {
+    let document = json!({"keys": [TestKey::ps256(0).named("a")]}).to_string();
+    let id = |allowed: &[Algorithm]| KeySet::parse(document.as_bytes(), allowed).unwrap().id();
+    assert_ne!(id(&[Algorithm::Ps256]), id(&[Algorithm::Rs256]));
 }

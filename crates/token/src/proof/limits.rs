@@ -24,13 +24,13 @@ pub struct ProofLimits {
 }
 
 impl Default for ProofLimits {
-    /// 60 s, 5 s and 10 s (RFC 9449 §11.1, FAPI 2.0 §5.3.2.1), every algorithm.
+    /// 60 s, 5 s and 10 s (RFC 9449 §11.1, FAPI 2.0 §5.3.2.1), [`Algorithm::DEFAULT`].
     fn default() -> Self {
         Self {
             max_age: SignedDuration::from_secs(60),
             skew: SignedDuration::from_secs(5),
             future: SignedDuration::from_secs(10),
-            algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
+            algorithms: Algorithm::DEFAULT.to_vec(),
         }
     }
 }

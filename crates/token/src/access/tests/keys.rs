@@ -22,14 +22,55 @@ fn a03_algorithms() {
         json!(123),
         json!(["ES256"]),
         json!("HS256"),
-        json!("RS256"),
-        json!("ES384"),
+        json!("HS384"),
+        json!("RS1"),
+        json!("RS384"),
+        json!("PS512"),
+        json!("ES512"),
         json!("ES256K"),
         json!("es256"),
     ] {
         assert_eq!(with_alg(alg.clone()).unwrap_err(), TokenError::AlgNotAllowed, "{alg}");
     }
     assert_eq!(with_header(&without(&token_header(), "alg")).unwrap_err(), TokenError::AlgNotAllowed);
+}
+
+// J04: a token of each algorithm, where its issuer is allowed it and nowhere else. RS256 is opt-in.
+#[test]
+fn j04_each_algorithm() {
+    for key in TestKey::of_each_algorithm() {
+        let algorithm = key.algorithm();
+        let header = with(&token_header(), "alg", json!(algorithm.jose_name()));
+        let raw = key.sign(&header, &token_claims());
+        let document = json!({"keys": [with(&key.named("k1"), "alg", json!(algorithm.jose_name()))]});
+        let keys = KeySet::parse(document.to_string().as_bytes(), &Algorithm::ALL).unwrap();
+        let outcome = |algorithms: Vec<Algorithm>| {
+            let profile = IssuerProfile { algorithms, ..profile() };
+            UnverifiedToken::parse(&raw)?.verify(&profile, &keys, now()).map(|_token| ())
+        };
+        let (own, others): (Vec<_>, Vec<_>) = Algorithm::ALL.into_iter().partition(|a| *a == algorithm);
+        assert_eq!(outcome(own), Ok(()), "{algorithm}");
+        assert_eq!(outcome(others), Err(TokenError::AlgNotAllowed), "{algorithm}");
+        let expected = if algorithm == Algorithm::Rs256 { Err(TokenError::AlgNotAllowed) } else { Ok(()) };
+        assert_eq!(outcome(Algorithm::DEFAULT.to_vec()), expected, "{algorithm}");
+    }
+}
+
+// the header names another algorithm than the key's; everything is allowed.
+#[test]
+fn a05_header_and_key_of_different_algorithms() {
+    let profile = IssuerProfile { algorithms: Algorithm::ALL.to_vec(), ..profile() };
+    for key in TestKey::of_each_algorithm() {
+        let named = with(&key.named("k1"), "alg", json!(key.algorithm().jose_name()));
+        let document = json!({"keys": [named]}).to_string();
+        let keys = KeySet::parse(document.as_bytes(), &Algorithm::ALL).unwrap();
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != key.algorithm()) {
+            let header = with(&token_header(), "alg", json!(other.jose_name()));
+            let raw = key.sign(&header, &token_claims());
+            let outcome = UnverifiedToken::parse(&raw).unwrap().verify(&profile, &keys, now());
+            assert_eq!(outcome.unwrap_err(), TokenError::KeyUnknown, "{} as {other}", key.algorithm());
+        }
+    }
 }
 
 // J04: allowed in general, but not for this issuer.

@@ -5,6 +5,7 @@ use super::*;
 use crate::base64url;
 use crate::json::JsonError;
 use crate::jws::JwsError;
+use crate::key::KeyError;
 use crate::testing::{TestKey, issuer_key, replaced, with, without};
 
 fn header() -> Json {
@@ -21,8 +22,7 @@ fn malformed(outcome: Result<VerifiedProof, ProofError>) -> MalformedProof {
 fn a_good_proof_names_its_key() {
     for key in [agent_key(), TestKey::ed25519()] {
         let proof = verify(&key.sign(&proof_header(&key), &proof_claims())).unwrap();
-        let public = PublicKey::from_jwk(&crate::testing::object(&key.jwk())).unwrap();
-        assert_eq!(proof.key(), public.thumbprint());
+        assert_eq!(proof.key(), key.public().thumbprint());
         assert_eq!(proof.issued_at(), now());
         assert_eq!(proof.nonce(), None);
     }
@@ -129,12 +129,58 @@ fn d04_types() {
 // D05, A-30
 #[test]
 fn d05_algorithms() {
-    for name in ["none", "None", "HS256", "ES256K", "RS1", "RS256", "es256", "ES384"] {
+    for name in ["none", "None", "HS256", "ES256K", "RS1", "RS384", "PS384", "ES512", "es256", "Ed448"] {
         let outcome = with_header(&with(&header(), "alg", json!(name)));
         assert_eq!(outcome.unwrap_err(), ProofError::AlgNotAllowed, "{name}");
     }
     let limits = ProofLimits { algorithms: vec![Algorithm::EdDsa], ..ProofLimits::default() };
     assert_eq!(verify_at(&good_proof(), &limits, now()).unwrap_err(), ProofError::AlgNotAllowed);
+}
+
+// D05: each algorithm that is allowed, and none that is not; RS256 is not unless said so.
+#[test]
+fn d05_only_allowed_algorithms() {
+    for key in TestKey::of_each_algorithm() {
+        let raw = key.sign(&proof_header(&key), &proof_claims());
+        let outcome = |algorithms: Vec<Algorithm>| {
+            let limits = ProofLimits { algorithms, ..ProofLimits::default() };
+            verify_at(&raw, &limits, now()).map(|proof| proof.key())
+        };
+        let (own, others): (Vec<_>, Vec<_>) =
+            Algorithm::ALL.into_iter().partition(|algorithm| *algorithm == key.algorithm());
+        assert_eq!(outcome(own), Ok(key.public().thumbprint()), "{}", key.algorithm());
+        assert_eq!(outcome(others), Err(ProofError::AlgNotAllowed), "{}", key.algorithm());
+        let by_default = verify(&raw).map(|_proof| ());
+        if key.algorithm() == Algorithm::Rs256 {
+            assert_eq!(by_default, Err(ProofError::AlgNotAllowed));
+        } else {
+            assert_eq!(by_default, Ok(()));
+        }
+    }
+}
+
+// D08, A-05: a proof's header names one algorithm, and its key is of another.
+#[test]
+fn a05_header_and_key_of_different_algorithms() {
+    let limits = ProofLimits { algorithms: Algorithm::ALL.to_vec(), ..ProofLimits::default() };
+    for key in TestKey::of_each_algorithm() {
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != key.algorithm()) {
+            let header = with(&proof_header(&key), "alg", json!(other.jose_name()));
+            let outcome = verify_at(&key.sign(&header, &proof_claims()), &limits, now());
+            // An RSA key fits both of its algorithms: then it is the signature that does not.
+            let rsa = [Algorithm::Ps256, Algorithm::Rs256];
+            let expected = if rsa.contains(&key.algorithm()) && rsa.contains(&other) {
+                ProofError::SignatureInvalid
+            } else {
+                ProofError::KeyInvalid(KeyError::AlgorithmNotAllowed)
+            };
+            assert_eq!(outcome.unwrap_err(), expected, "{} as {other}", key.algorithm());
+            // With the key's own word for it not even that.
+            let jwk = with(&key.jwk(), "alg", json!(key.algorithm().jose_name()));
+            let outcome = verify_at(&key.sign(&with(&header, "jwk", jwk), &proof_claims()), &limits, now());
+            assert!(matches!(outcome, Err(ProofError::KeyInvalid(_))), "{} as {other}", key.algorithm());
+        }
+    }
 }
 
 // D06: only the key in the header, whatever else is there.
@@ -162,12 +208,13 @@ fn d07_d08_d09_keys() {
     for (jwk, error) in [
         (with(&jwk, "d", json!("AA")), KeyError::Private),
         (json!({"kty": "oct", "k": "AAAA"}), KeyError::Symmetric),
-        (json!({"kty": "RSA", "n": "AA", "e": "AQAB"}), KeyError::TypeUnsupported),
-        (with(&jwk, "crv", json!("P-384")), KeyError::CurveUnsupported),
+        (json!({"kty": "RSA", "n": "AA", "e": "AQAB"}), KeyError::AlgorithmNotAllowed),
+        (with(&jwk, "crv", json!("P-384")), KeyError::AlgorithmNotAllowed),
+        (with(&jwk, "crv", json!("secp256k1")), KeyError::CurveUnsupported),
         (with(&jwk, "x", json!(base64url::encode(&[1; 32]))), KeyError::OffCurve),
         (with(&jwk, "x", json!("AAAA")), KeyError::Coordinate),
         (with(&jwk, "alg", json!("EdDSA")), KeyError::AlgorithmMismatch),
-        (TestKey::ed25519().jwk(), KeyError::AlgorithmMismatch),
+        (TestKey::ed25519().jwk(), KeyError::AlgorithmNotAllowed),
         (json!({}), KeyError::MemberMissing("kty")),
     ] {
         let outcome = with_header(&with(&header(), "jwk", jwk.clone()));
