@@ -1,4 +1,4 @@
-//! `exequatur config check|show`
+//! `exequatur config check|show|schema`
 
 use std::path::PathBuf;
 
@@ -14,6 +14,8 @@ pub(crate) enum Config {
     Check(File),
     /// Show the settings in force, defaults included, secrets never.
     Show(File),
+    /// Print the JSON Schema of the configuration, for editors and other checks.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +43,7 @@ impl Config {
                 let config = config::load(&path).map_err(Failure::invalid)?;
                 say(config::show(&config))
             }
+            Self::Schema => say(format_args!("{:#}", config::schema())),
         }
     }
 }

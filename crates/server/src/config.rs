@@ -6,12 +6,14 @@
 mod document;
 mod duration;
 mod issuers;
+mod keys;
 mod listen;
 mod problems;
 mod reader;
 mod records;
 mod resources;
 mod routes;
+mod schema;
 mod sender;
 mod show;
 mod spelling;
@@ -31,9 +33,11 @@ pub use listen::{GrpcAddress, Listen};
 pub use problems::{Place, Problem, Problems, Source};
 pub use records::Records;
 pub use routes::{RoutePlace, RouteTexts};
+pub use schema::schema;
 pub use sender::Sender;
 pub use show::show;
 
+use keys::{Key, duration, list, map, optional, required, text};
 use reader::{Fields, Node, Notes};
 
 /// Largest file that is read, in bytes.
@@ -129,16 +133,22 @@ struct Parts {
 }
 
 impl Parts {
-    const KEYS: &[&str] = &[
-        "listen",
-        "policies",
-        "protected_resources",
-        "issuers",
-        "sender_constraint",
-        "store",
-        "routes",
-        "records",
-        "deadline",
+    const KEYS: &[Key] = &[
+        optional("listen", "Where to listen.", || map(listen::KEYS)),
+        required("policies", "The folder of Cedar policies, schema and tests.", text),
+        required("protected_resources", "What tokens are for.", || list(map(resources::KEYS)).some()),
+        required("issuers", "Whose tokens are accepted.", || list(map(issuers::KEYS)).some()),
+        optional("sender_constraint", "How callers show that a token is theirs.", || map(sender::KEYS)),
+        optional("store", "How many used proofs are remembered.", || map(records::STORE_KEYS)),
+        required("routes", "What a host, path and method mean.", || list(routes::shape()).some()),
+        optional("records", "Where decisions are recorded; nowhere if this is absent.", || {
+            map(records::KEYS)
+        }),
+        optional(
+            "deadline",
+            "Time for one decision, its record included; keep it below Envoy's `timeout`.",
+            || duration(&DEADLINE_RANGE).default_duration(DEADLINE),
+        ),
     ];
 
     /// Reads all sections before giving up on one of them.

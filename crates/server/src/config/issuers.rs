@@ -9,9 +9,12 @@ use exequatur_issuers::{ConfigProblem, IssuerConfig, KeySource};
 use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile, TenantScope};
 use jiff::SignedDuration;
 
+use super::keys::{
+    Key, Shape, boolean, duration, either, list, map, one_of, optional, pattern, required, text, texts, words,
+};
 use super::reader::{Fields, Node, Notes, Value, once};
 use super::resolve;
-use super::resources::is_safe_url;
+use super::resources::{is_safe_url, url};
 
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY: Duration = Duration::ZERO;
@@ -22,21 +25,67 @@ const MAX_STALE: Duration = Duration::from_secs(3600);
 const ONE_SECOND_TO_ONE_DAY: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
-const KEYS: &[&str] = &[
-    "name",
-    "issuer",
-    "jwks",
-    "audiences",
-    "algorithms",
-    "max_lifetime",
-    "leeway",
-    "accept_typ_jwt",
-    "refresh",
-    "cooldown",
-    "max_stale",
-    "claims",
-    "tenants",
+pub(super) const KEYS: &[Key] = &[
+    required("name", "Scopes the ids of this issuer, as in `corp:crm-bot`; unique.", || {
+        pattern("^[a-z0-9-]{1,32}$")
+    }),
+    required("issuer", "Compared with `iss` byte by byte; unique.", text),
+    required("jwks", "Its keys: an https URL, http for a loopback host, or a file.", || {
+        either([url(), map(JWKS_KEYS)])
+    }),
+    required("audiences", "Audiences that its tokens may be for.", texts),
+    optional("algorithms", "Signatures that are accepted.", || {
+        algorithms_shape().default(jose_names(&Algorithm::DEFAULT))
+    }),
+    optional("max_lifetime", "Longest `exp` − `iat`.", || {
+        duration(&ONE_SECOND_TO_ONE_DAY).default_duration(MAX_LIFETIME)
+    }),
+    optional("leeway", "Tolerance for `exp` and `nbf`.", || duration(&LEEWAY_RANGE).default_duration(LEEWAY)),
+    optional("accept_typ_jwt", "Take `typ: JWT` for an access token, against RFC 9068.", || {
+        boolean().default(false)
+    }),
+    optional("refresh", "How often keys are loaded from a URL, give or take a tenth.", || {
+        duration(&ONE_SECOND_TO_ONE_DAY).default_duration(REFRESH)
+    }),
+    optional("cooldown", "Least time between two loads, whatever key ids tokens name.", || {
+        duration(&ONE_SECOND_TO_ONE_DAY).default_duration(COOLDOWN)
+    }),
+    optional("max_stale", "How old the last good keys may get; at least twice `refresh`.", || {
+        duration(&ONE_SECOND_TO_ONE_DAY).default_duration(MAX_STALE)
+    }),
+    optional("claims", "Which claims say who.", || map(CLAIM_KEYS)),
+    optional(
+        "tenants",
+        "The tenants that its tokens may name: `any`, or a list. Required beside another issuer, if \
+         `claims.tenant` is set.",
+        || either([words(ANY_TENANT), texts()]),
+    ),
 ];
+
+const JWKS_KEYS: &[Key] = &[required("file", "A JWKS file, looked at every 2 s.", text)];
+
+const CLAIM_KEYS: &[Key] = &[
+    optional("agent", "The claim that says who the agent is.", || text().default(no_claims().agent)),
+    optional(
+        "user",
+        "The claim that says on whose behalf it acts. If this is `sub`, a token whose `sub` equals its \
+         `client_id` is refused.",
+        text,
+    ),
+    optional("tenant", "The claim that says the tenant.", text),
+];
+
+const ANY_TENANT: &[(&str, ())] = &[("any", ())];
+
+pub(super) fn jose_names(algorithms: &[Algorithm]) -> Vec<&'static str> {
+    algorithms.iter().map(|algorithm| algorithm.jose_name()).collect()
+}
+
+/// Names of algorithms. `EdDSA` and `Ed25519` are one (J19).
+pub(super) fn algorithms_shape() -> Shape {
+    let names = Algorithm::ALL.iter().map(|algorithm| algorithm.jose_name()).chain(["Ed25519"]);
+    list(one_of(&names.collect::<Vec<_>>())).some()
+}
 
 const MISSING_TENANTS: &str =
     "with several issuers, say whose tenants each may name: `tenants: [acme]`, or `tenants: any`";
@@ -113,7 +162,7 @@ pub(super) fn signed(duration: Duration) -> SignedDuration {
 /// A URL, or `{ file: path }`.
 fn key_source(node: &Node, folder: &Path, notes: &Notes) -> Option<KeySource> {
     if let Value::Map(_) = node.value {
-        let fields = Fields::open(node, &["file"], notes)?;
+        let fields = Fields::open(node, JWKS_KEYS, notes)?;
         let path = fields.required("file")?.text(notes)?;
         return Some(KeySource::File { path: resolve(folder, path) });
     }
@@ -151,7 +200,7 @@ fn no_claims() -> ClaimNames {
 }
 
 fn claims(node: &Node, notes: &Notes) -> Option<ClaimNames> {
-    let fields = Fields::open(node, &["agent", "user", "tenant"], notes)?;
+    let fields = Fields::open(node, CLAIM_KEYS, notes)?;
     let name = |node: &Node| node.text(notes).map(str::to_owned);
     let agent = fields.or("agent", no_claims().agent, name);
     let user = fields.or("user", None, |node| name(node).map(Some));
@@ -162,7 +211,7 @@ fn claims(node: &Node, notes: &Notes) -> Option<ClaimNames> {
 /// Tenants are not scoped by issuer: with several issuers, none gets all tenants by default.
 fn tenants(node: &Node, notes: &Notes) -> Option<TenantScope> {
     if let Value::Text(_) = node.value {
-        node.word(&[("any", ())], notes)?;
+        node.word(ANY_TENANT, notes)?;
         return Some(TenantScope::Any);
     }
     if !matches!(node.value, Value::List(_)) {

@@ -4,8 +4,30 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::keys::{Key, optional, pattern, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
+
+const PLAINTEXT: &[(&str, bool)] = &[("accepted", true)];
+/// An IP address and a port; whether they are in range is for the reader.
+const ADDRESS: &str = r"[0-9.]+:[0-9]+|\[[0-9A-Fa-f:.%]+\]:[0-9]+";
+
+pub(super) const KEYS: &[Key] = &[
+    optional("grpc", "Envoy's `Check` and gRPC health: address and port, or `unix:<path>`.", || {
+        pattern(&format!("^(unix:.+|{ADDRESS})$")).default(Listen::default().grpc.to_string())
+    }),
+    optional("public", "Protected-resource metadata, `/healthz`, `/readyz`: address and port.", || {
+        pattern(&format!("^({ADDRESS})$")).default(Listen::default().public.to_string())
+    }),
+    optional("metrics", "`/metrics`: address and port.", || {
+        pattern(&format!("^({ADDRESS})$")).default(Listen::default().metrics.to_string())
+    }),
+    optional(
+        "plaintext",
+        "No listener has TLS, so other than loopback addresses are refused unless this says `accepted`.",
+        || words(PLAINTEXT),
+    ),
+];
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +77,8 @@ impl fmt::Display for GrpcAddress {
 }
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Listen> {
-    let fields = Fields::open(node, &["grpc", "public", "metrics", "plaintext"], notes)?;
-    let plaintext = fields.or("plaintext", false, |node| node.word(&[("accepted", true)], notes))?;
+    let fields = Fields::open(node, KEYS, notes)?;
+    let plaintext = fields.or("plaintext", false, |node| node.word(PLAINTEXT, notes))?;
     let default = Listen::default();
     let tcp = |node: &Node| address(node, plaintext, notes);
     let grpc = fields.or("grpc", default.grpc, |node| match node.text(notes)?.strip_prefix("unix:") {

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::duration;
+use super::keys::Key;
 use super::problems::{Place, Problem};
 use super::spelling;
 
@@ -215,7 +216,7 @@ pub(super) fn once(name: &str, seen: &mut Vec<String>, place: Place, notes: &Not
     new
 }
 
-/// A map whose keys are known.
+/// A map whose keys are known: they are in a table that the JSON Schema is made from too.
 pub(super) struct Fields<'n> {
     place: Place,
     entries: &'n [Entry],
@@ -224,11 +225,12 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Notes every key that is not known.
-    pub(super) fn open(node: &'n Node, known: &[&str], notes: &'n Notes) -> Option<Self> {
+    pub(super) fn open(node: &'n Node, keys: &[Key], notes: &'n Notes) -> Option<Self> {
         let entries = node.map(notes)?;
+        let known: Vec<_> = keys.iter().map(|key| key.name).collect();
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let message = format!("key `{}` is not known here", entry.key);
-            notes.hint(entry.key_place, message, spelling::hint(&entry.key, known));
+            notes.hint(entry.key_place, message, spelling::hint(&entry.key, &known));
         }
         Some(Self { place: node.place, entries, notes })
     }

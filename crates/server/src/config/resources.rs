@@ -3,15 +3,39 @@
 use exequatur_decide::{Host, ProtectedResource, ProtectedResources};
 use exequatur_token::Origin;
 
+use super::keys::{Key, Shape, list, optional, pattern, required};
 use super::reader::{Fields, Node, Notes, once};
 
 /// RFC 9728 §3.
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
+pub(super) const KEYS: &[Key] = &[
+    required(
+        "resource",
+        "The identifier that tokens carry in `aud`: an https URL without query and fragment; http for a \
+         loopback host.",
+        url,
+    ),
+    optional(
+        "origin",
+        "The origin that callers see, `https://host[:port]` or `http://…`: what the `htu` of a proof is \
+         compared with. Its host selects the resource. If absent, that of `resource`.",
+        url,
+    ),
+    optional("scopes", "What the metadata names as `scopes_supported`.", || {
+        list(pattern(r"^[\x21\x23-\x5B\x5D-\x7E]+$")).default(Vec::<String>::new())
+    }),
+];
+
+/// A URL; whether it is a safe one is for the reader.
+pub(super) fn url() -> Shape {
+    pattern("^[Hh][Tt][Tt][Pp][Ss]?://")
+}
+
 pub(super) fn read(node: &Node, notes: &Notes) -> Option<ProtectedResources> {
     let (mut hosts, mut identifiers) = (Vec::new(), Vec::new());
     let resources = node.some(notes, |item| {
-        let fields = Fields::open(item, &["resource", "origin", "scopes"], notes)?;
+        let fields = Fields::open(item, KEYS, notes)?;
         let identifier = fields.required("resource").and_then(|node| identifier(node, notes));
         let own = identifier.as_ref().map(|identifier| identifier.origin.clone());
         let origin = match fields.optional("origin") {

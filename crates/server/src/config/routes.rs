@@ -6,14 +6,72 @@ use exequatur_decide::{
     Access, AttributeTemplate, CredentialHandling, Guard, Host, PathPattern, ResourceTemplate, Route,
     RouteMatch, SenderRequirement, Template,
 };
+use serde_json::{Map, Value as Json, json};
 
+use super::keys::{Key, Shape, boolean, either, list, map, optional, pattern, required, text, words};
 use super::problems::Place;
 use super::reader::{Entry, Fields, Node, Notes, Value, once};
 use super::sender::REQUIREMENTS;
 
 const GUARDED_KEYS: &[&str] = &["action", "resource", "scopes", "sender_constraint", "credentials", "hide"];
-const KEYS: &[&str] =
-    &["name", "match", "access", "action", "resource", "scopes", "sender_constraint", "credentials", "hide"];
+const KEYS: &[Key] = &[
+    required("name", "In records, metadata and the policies' context; unique.", || {
+        pattern(&format!("^[A-Za-z0-9._-]{{1,{MAX_NAME}}}$"))
+    }),
+    required("match", "Which requests it takes. The most specific route wins.", || map(MATCH_KEYS)),
+    optional(
+        "access",
+        "`public` and `preflight` need no identity and take none of the keys that are about one.",
+        || words(KINDS).default("guarded"),
+    ),
+    optional("action", "An action of the schema. Required unless `access` says otherwise.", text),
+    optional("resource", "What the action is done to. Required unless `access` says otherwise.", || {
+        map(RESOURCE_KEYS)
+    }),
+    optional("scopes", "Scopes that the token must all have: templates such as `doc:{id}`.", || {
+        list(text()).default(Vec::<String>::new())
+    }),
+    optional(
+        "sender_constraint",
+        "May ask for more than `sender_constraint.require`, never for less. If absent, the same.",
+        || words(REQUIREMENTS),
+    ),
+    optional(
+        "credentials",
+        "Whether `authorization` goes on to the upstream; with `forward` the token must be for that very \
+         audience.",
+        || either([words(STRIP), map(CREDENTIAL_KEYS)]).default("strip"),
+    ),
+    optional("hide", "Answer 404 instead of 403.", || boolean().default(false)),
+];
+const MATCH_KEYS: &[Key] = &[
+    optional("host", "A host name without scheme and port. If absent, that of any protected resource.", text),
+    required(
+        "path",
+        "`/literal/{parameter}`, perhaps `/**` at the end. A parameter is a whole segment.",
+        || pattern("^/"),
+    ),
+    required("methods", "Methods in upper case.", || {
+        list(pattern(&format!("^[!#$%&'*+.^_`|~0-9A-Z-]{{1,{MAX_METHOD}}}$"))).some().unique()
+    }),
+];
+const RESOURCE_KEYS: &[Key] = &[
+    required("type", "An entity type of the schema.", text),
+    required("id", "A template: `{id}` is the parameter of the path.", text),
+    optional("tenant", "A template; must equal the token's tenant.", text),
+    optional("attributes", "What the schema demands of the type.", || {
+        Shape::of(json!({ "type": "object", "additionalProperties": attribute_reference() }))
+    }),
+];
+const CREDENTIAL_KEYS: &[Key] = &[required("forward", "Pass the caller's token on.", || map(FORWARD_KEYS))];
+const FORWARD_KEYS: &[Key] = &[required("audience", "The audience of that very upstream.", text)];
+const ENTITY_KEYS: &[Key] =
+    &[required("entity", "An entity type.", text), required("id", "Its id: a template.", text)];
+const KINDS: &[(&str, Kind)] =
+    &[("guarded", Kind::Guarded), ("public", Kind::Public), ("preflight", Kind::Preflight)];
+const STRIP: &[(&str, ())] = &[("strip", ())];
+/// Where the JSON Schema defines an attribute's value, which may be a list of such.
+pub(super) const ATTRIBUTE_DEFINITION: &str = "attribute";
 /// Longest method, in bytes; none of the registered ones has more than 17.
 const MAX_METHOD: usize = 32;
 const MAX_NAME: usize = 64;
@@ -63,11 +121,42 @@ pub(super) fn forward_audience(route: &Route) -> Option<&str> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Guarded,
     Public,
     Preflight,
+}
+
+/// A route: what is needed and what is refused depends on `access`.
+pub(super) fn shape() -> Shape {
+    let Json::Object(mut schema) = map(KEYS).into_value() else { return map(KEYS) };
+    let open =
+        json!({ "properties": { "access": { "enum": ["public", "preflight"] } }, "required": ["access"] });
+    let refused: Map<String, Json> =
+        GUARDED_KEYS.iter().map(|key| ((*key).to_owned(), json!(false))).collect();
+    schema.insert("if".to_owned(), open);
+    schema.insert("then".to_owned(), json!({ "properties": refused }));
+    schema.insert("else".to_owned(), json!({ "required": ["action", "resource"] }));
+    Shape::of(schema.into())
+}
+
+fn attribute_reference() -> Json {
+    json!({ "$ref": format!("#/$defs/{ATTRIBUTE_DEFINITION}") })
+}
+
+/// The value of a resource's attribute.
+pub(super) fn attribute_shape() -> Shape {
+    Shape::of(json!({
+        "description": "Text is a template.",
+        "oneOf": [
+            { "type": "string" },
+            { "type": "integer" },
+            { "type": "boolean" },
+            { "type": "array", "items": attribute_reference() },
+            map(ENTITY_KEYS).into_value(),
+        ],
+    }))
 }
 
 /// Reads the routes; one that says nothing of the sender asks for `least`.
@@ -76,8 +165,7 @@ pub(super) fn read(node: &Node, least: SenderRequirement, notes: &Notes) -> Opti
     node.some(notes, |item| {
         let fields = Fields::open(item, KEYS, notes)?;
         let name = fields.required("name").and_then(|node| name(node, &mut names, notes));
-        let kinds = &[("guarded", Kind::Guarded), ("public", Kind::Public), ("preflight", Kind::Preflight)];
-        let kind = fields.or("access", Kind::Guarded, |node| node.word(kinds, notes));
+        let kind = fields.or("access", Kind::Guarded, |node| node.word(KINDS, notes));
         let mut texts = RouteTexts::default();
         let matches = fields.required("match").and_then(|node| route_match(node, &mut texts, notes));
         let access = match kind {
@@ -115,7 +203,7 @@ fn unguarded(fields: &Fields<'_>, notes: &Notes) -> bool {
 }
 
 fn route_match(node: &Node, texts: &mut RouteTexts, notes: &Notes) -> Option<RouteMatch> {
-    let fields = Fields::open(node, &["host", "path", "methods"], notes)?;
+    let fields = Fields::open(node, MATCH_KEYS, notes)?;
     let host = fields.or("host", None, |node| {
         let host = Host::parse(node.text(notes)?);
         if host.is_none() {
@@ -180,16 +268,16 @@ fn guard(
 /// `strip`, or `{ forward: { audience: … } }`.
 fn credentials(node: &Node, notes: &Notes) -> Option<CredentialHandling> {
     if let Value::Text(_) = node.value {
-        node.word(&[("strip", ())], notes)?;
+        node.word(STRIP, notes)?;
         return Some(CredentialHandling::Strip);
     }
-    let forward = Fields::open(node, &["forward"], notes)?.required("forward")?;
-    let audience = Fields::open(forward, &["audience"], notes)?.required("audience")?.text(notes)?;
+    let forward = Fields::open(node, CREDENTIAL_KEYS, notes)?.required("forward")?;
+    let audience = Fields::open(forward, FORWARD_KEYS, notes)?.required("audience")?.text(notes)?;
     Some(CredentialHandling::Forward { audience: audience.to_owned() })
 }
 
 fn resource(node: &Node, texts: &mut RouteTexts, notes: &Notes) -> Option<ResourceTemplate> {
-    let fields = Fields::open(node, &["type", "id", "tenant", "attributes"], notes)?;
+    let fields = Fields::open(node, RESOURCE_KEYS, notes)?;
     let kind = fields.required("type").and_then(|node| node.text(notes));
     let id = fields.required("id").and_then(|node| {
         let template = node.parsed(notes, Template::parse)?;
@@ -223,7 +311,7 @@ fn attribute(node: &Node, notes: &Notes) -> Option<AttributeTemplate> {
         Value::Bool(value) => Some(AttributeTemplate::Bool(*value)),
         Value::List(_) => node.each(notes, |item| attribute(item, notes)).map(AttributeTemplate::Set),
         Value::Map(_) => {
-            let fields = Fields::open(node, &["entity", "id"], notes)?;
+            let fields = Fields::open(node, ENTITY_KEYS, notes)?;
             let kind = fields.required("entity").and_then(|node| node.text(notes));
             let id = fields.required("id").and_then(|node| node.parsed(notes, Template::parse));
             Some(AttributeTemplate::Entity { kind: kind?.to_owned(), id: id? })

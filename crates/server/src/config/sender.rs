@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use exequatur_decide::{NonceMode, SenderPolicy, SenderRequirement};
 use exequatur_token::ProofLimits;
+use jiff::SignedDuration;
 
-use super::issuers::{algorithms, signed};
+use super::issuers::{algorithms, algorithms_shape, jose_names, signed};
+use super::keys::{Key, Shape, duration, map, optional, text, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
 
@@ -18,8 +20,47 @@ pub(super) const REQUIREMENTS: &[(&str, SenderRequirement)] = &[
     ("dpop", SenderRequirement::Dpop),
     ("mtls", SenderRequirement::Mtls),
 ];
+const NONCES: &[(&str, bool)] = &[("off", false), ("required", true)];
+/// D14: the window of a proof is at most five minutes, whatever the clocks do.
+const MAX_AGE_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(300);
+const CLOCK_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
 const NONCE_AGE: Duration = Duration::from_secs(300);
 const NONCE_AGE_RANGE: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
+
+pub(super) const KEYS: &[Key] = &[
+    optional("require", "What each route asks for at least; `any` is DPoP or a client certificate.", || {
+        words(REQUIREMENTS).default("any")
+    }),
+    optional("dpop", "How DPoP proofs are judged.", || map(DPOP_KEYS)),
+];
+
+const DPOP_KEYS: &[Key] = &[
+    optional("max_age", "Oldest `iat` of a proof.", || window(&MAX_AGE_RANGE, |proofs| proofs.max_age)),
+    optional("skew", "Added to `max_age`.", || window(&CLOCK_RANGE, |proofs| proofs.skew)),
+    optional("future", "How far ahead `iat` may be.", || window(&CLOCK_RANGE, |proofs| proofs.future)),
+    optional("algorithms", "Signatures of proofs that are accepted.", || {
+        algorithms_shape().default(jose_names(&ProofLimits::default().algorithms))
+    }),
+    optional(
+        "nonce",
+        "Whether each proof needs a nonce. In doubt about replay one is asked for in either mode.",
+        || words(NONCES).default("off"),
+    ),
+    optional("nonce_max_age", "Oldest nonce that is taken where `nonce: required`.", || {
+        duration(&NONCE_AGE_RANGE).default_duration(NONCE_AGE)
+    }),
+    optional(
+        "nonce_secret_file",
+        "A file of at least 32 bytes: the secret that nonces are authenticated with. A random one per process \
+         if absent.",
+        text,
+    ),
+];
+
+fn window(range: &RangeInclusive<Duration>, of: fn(&ProofLimits) -> SignedDuration) -> Shape {
+    let default = Duration::try_from(of(&ProofLimits::default())).unwrap_or_default();
+    duration(range).default_duration(default)
+}
 
 /// How senders are constrained.
 #[derive(Clone, Debug)]
@@ -43,7 +84,7 @@ impl Default for Sender {
 }
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Sender> {
-    let fields = Fields::open(node, &["require", "dpop"], notes)?;
+    let fields = Fields::open(node, KEYS, notes)?;
     let default = Sender::default();
     let least = fields.or("require", default.least, |node| node.word(REQUIREMENTS, notes));
     let proofs = fields.or("dpop", (default.policy, None), |node| dpop(node, folder, notes));
@@ -52,20 +93,16 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Sender> 
 }
 
 fn dpop(node: &Node, folder: &Path, notes: &Notes) -> Option<(SenderPolicy, Option<PathBuf>)> {
-    const KEYS: &[&str] =
-        &["max_age", "skew", "future", "algorithms", "nonce", "nonce_max_age", "nonce_secret_file"];
-    let fields = Fields::open(node, KEYS, notes)?;
+    let fields = Fields::open(node, DPOP_KEYS, notes)?;
     let default = ProofLimits::default();
-    // D14: the window of a proof is at most five minutes, whatever the clocks do.
-    let window = |key, default, most| {
-        let range = Duration::ZERO..=Duration::from_secs(most);
-        fields.optional(key).map_or(Some(default), |node| node.duration(&range, notes).map(signed))
+    let window = |key, default, range| {
+        fields.optional(key).map_or(Some(default), |node| node.duration(range, notes).map(signed))
     };
-    let max_age = window("max_age", default.max_age, 300);
-    let skew = window("skew", default.skew, 60);
-    let future = window("future", default.future, 60);
+    let max_age = window("max_age", default.max_age, &MAX_AGE_RANGE);
+    let skew = window("skew", default.skew, &CLOCK_RANGE);
+    let future = window("future", default.future, &CLOCK_RANGE);
     let algorithms = fields.or("algorithms", default.algorithms, |node| algorithms(node, notes));
-    let required = fields.or("nonce", false, |node| node.word(&[("off", false), ("required", true)], notes));
+    let required = fields.or("nonce", false, |node| node.word(NONCES, notes));
     let nonce_age = fields.duration("nonce_max_age", NONCE_AGE, &NONCE_AGE_RANGE);
     let secret =
         fields.or("nonce_secret_file", None, |node| node.text(notes).map(|path| Some(resolve(folder, path))));

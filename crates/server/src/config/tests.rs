@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::*;
 
-const WHOLE: &str = r#"
+pub(super) const WHOLE: &str = r#"
 listen: { grpc: "unix:run/grpc.sock", public: "0.0.0.0:9192", metrics: "[::1]:9193", plaintext: accepted }
 policies: ./policies
 protected_resources:
@@ -52,7 +52,7 @@ records: { file: ./decisions.jsonl, mode: required }
 deadline: 100ms
 "#;
 
-const SMALL: &str = "\
+pub(super) const SMALL: &str = "\
 policies: p
 protected_resources: [{ resource: https://api.example.com }]
 issuers: [{ name: corp, issuer: https://sts.example.com, jwks: https://sts.example.com/jwks, audiences: [https://api.example.com] }]

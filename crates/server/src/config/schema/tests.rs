@@ -1,0 +1,352 @@
+//! Reader and schema against each other: over examples, and over every example with one thing changed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jsonschema::Validator;
+use serde_json::{Map, Value as Json, json};
+
+use super::super::reader::{Node, Notes, Value};
+use super::super::tests::{SMALL, WHOLE};
+use super::super::{Config, Problems, Source, document, from_text, show};
+use super::schema;
+
+/// A value of a mistaken type, as YAML has them.
+const TYPES: &[&str] = &["null", "true", "7", "1.5", "\"\"", "\"\\u0007 %\"", "[]", "{}", "[[]]", "[{}]"];
+
+fn validator() -> Validator {
+    jsonschema::draft202012::new(&schema()).expect("a schema of draft 2020-12")
+}
+
+fn read(json: &Json) -> Result<Config, Problems> {
+    // Every JSON text is YAML.
+    from_text(Source { path: "/etc/exequatur/config.yaml".into(), text: json.to_string().into() })
+}
+
+fn messages(json: &Json) -> Vec<String> {
+    read(json)
+        .err()
+        .map_or_else(Vec::new, |problems| problems.iter().map(|problem| problem.message.clone()).collect())
+}
+
+fn json(text: &str) -> Json {
+    fn convert(node: &Node) -> Json {
+        match &node.value {
+            Value::Null | Value::Unusable | Value::Float => Json::Null,
+            Value::Bool(value) => json!(value),
+            Value::Integer(value) => json!(value),
+            Value::Text(text) => json!(text),
+            Value::List(items) => items.iter().map(convert).collect(),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|entry| (entry.key.clone(), convert(&entry.value))).collect())
+            }
+        }
+    }
+    convert(&document::parse(text, &Notes::default()).expect("YAML"))
+}
+
+/// A file that uses every key, those included of which only one can be in a place.
+fn every_key() -> Json {
+    let mut whole = json(WHOLE);
+    let mut second = whole["issuers"][0].clone();
+    second["name"] = json!("other");
+    second["issuer"] = json!("https://other.example.com");
+    second["jwks"] = json!("https://other.example.com/jwks");
+    second["leeway"] = json!("5s");
+    second["accept_typ_jwt"] = json!(true);
+    second["cooldown"] = json!("10s");
+    second["max_stale"] = json!("2h");
+    second["tenants"] = json!("any");
+    whole["issuers"][0]["tenants"] = json!(["acme", "globex"]);
+    whole["issuers"].as_array_mut().expect("issuers").push(second);
+    whole["routes"][1]["credentials"] = json!("strip");
+    whole["routes"][1]["access"] = json!("guarded");
+    let dpop = &mut whole["sender_constraint"]["dpop"];
+    dpop["future"] = json!("1s");
+    dpop["algorithms"] = json!(["ES256", "EdDSA"]);
+    whole
+}
+
+/// Every place in a document, as a JSON pointer, outermost first.
+fn pointers(json: &Json) -> Vec<String> {
+    fn walk(json: &Json, at: &str, found: &mut Vec<String>) {
+        found.push(at.to_owned());
+        match json {
+            Json::Object(map) => {
+                for (key, value) in map {
+                    walk(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+                }
+            }
+            Json::Array(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    walk(value, &format!("{at}/{index}"), found);
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(json, "", &mut found);
+    found
+}
+
+/// Every key that the schema knows: `issuers.jwks.file`.
+fn keys_of_schema() -> BTreeSet<String> {
+    fn walk(schema: &Json, at: &str, found: &mut BTreeSet<String>) {
+        for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+            let key = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            walk(value, &key, found);
+            found.insert(key);
+        }
+        let of_items = [&schema["items"], &schema["additionalProperties"]];
+        for inner in of_items.into_iter().chain(schema["oneOf"].as_array().into_iter().flatten()) {
+            if inner.is_object() {
+                walk(inner, at, found);
+            }
+        }
+        if schema["$ref"] == "#/$defs/attribute" {
+            found.extend(["entity", "id"].map(|key| format!("{at}.{key}")));
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(&schema(), "", &mut found);
+    found
+}
+
+/// The keys of a document in the same form. An attribute's own name is no key of the format.
+fn keys_of(json: &Json) -> BTreeSet<String> {
+    let indices = |part: &&str| part.parse::<usize>().is_err();
+    let named = |pointer: String| {
+        let parts: Vec<&str> = pointer.split('/').skip(1).filter(indices).collect();
+        match parts.iter().position(|part| *part == "attributes") {
+            Some(at) => parts.iter().enumerate().filter(|(i, _)| *i != at + 1).map(|(_, p)| *p).collect(),
+            None => parts,
+        }
+        .join(".")
+    };
+    pointers(json).into_iter().map(named).filter(|key| !key.is_empty()).collect()
+}
+
+/// Whatever the reader takes, the schema takes. What the reader says of it.
+fn agree(validator: &Validator, json: &Json, what: &str) -> Vec<String> {
+    let messages = messages(json);
+    if messages.is_empty() {
+        let errors: Vec<_> = validator.iter_errors(json).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{what}: read, and not valid under the schema");
+    }
+    messages
+}
+
+fn changed(json: &Json, pointer: &str, value: Json) -> Json {
+    let mut json = json.clone();
+    *json.pointer_mut(pointer).expect("a place") = value;
+    json
+}
+
+#[test]
+fn the_example_uses_every_key() {
+    let whole = every_key();
+    assert_eq!(messages(&whole), Vec::<String>::new());
+    let (example, known) = (keys_of(&whole), keys_of_schema());
+    assert_eq!(
+        known.difference(&example).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "add a new key to the example of this test"
+    );
+    assert_eq!(example.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn examples_are_valid() {
+    let validator = validator();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut blocks = 0;
+    for page in ["README.md".into(), "policies/README.md".into()].into_iter().chain(pages(&root.join("docs")))
+    {
+        let text = std::fs::read_to_string(root.join(&page)).expect("a page");
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("\n```")) {
+            let json = json(block.0);
+            if json.get("routes").is_some() {
+                blocks += 1;
+                let mistakes = agree(&validator, &json, &page.display().to_string());
+                assert_eq!(mistakes, Vec::<String>::new(), "{}", page.display());
+            }
+        }
+    }
+    assert!(blocks > 0, "README has a configuration");
+    for text in [WHOLE, SMALL] {
+        let shown = show(&read(&json(text)).expect("valid"));
+        for text in [text, &shown] {
+            assert_eq!(agree(&validator, &json(text), text), Vec::<String>::new());
+        }
+    }
+    agree(&validator, &every_key(), "every key");
+}
+
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            pages.extend(self::pages(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "md") {
+            pages.push(entry);
+        }
+    }
+    pages
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_both() {
+    let (validator, whole) = (validator(), every_key());
+    for pointer in pointers(&whole).into_iter().filter(|at| !at.ends_with("/attributes")) {
+        let Some(Json::Object(map)) = whole.pointer(&pointer) else { continue };
+        let mut map: Map<String, Json> = map.clone();
+        map.insert("zzzz".to_owned(), json!(1));
+        let json = changed(&whole, &pointer, Json::Object(map));
+        let refused = messages(&json).iter().any(|message| message == "key `zzzz` is not known here");
+        assert!(refused, "{pointer}: the reader");
+        assert!(!validator.is_valid(&json), "{pointer}: the schema");
+    }
+}
+
+#[test]
+fn both_agree_on_what_may_be_left_out() {
+    let (validator, whole) = (validator(), every_key());
+    for pointer in pointers(&whole).into_iter().skip(1) {
+        let (outer, key) = pointer.rsplit_once('/').expect("a path");
+        let mut json = whole.clone();
+        match json.pointer_mut(outer) {
+            Some(Json::Object(map)) => drop(map.remove(key)),
+            Some(Json::Array(items)) => drop(items.remove(key.parse().expect("an index"))),
+            _ => continue,
+        }
+        let mistakes = agree(&validator, &json, &pointer);
+        let missing = mistakes.iter().any(|m| m.ends_with("` is missing") || m == "at least one is needed");
+        // Beside another issuer tenants must be said; a schema cannot say so.
+        if !pointer.ends_with("/tenants") {
+            assert_eq!(missing, !validator.is_valid(&json), "{pointer}: {mistakes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_type_is_refused_by_both() {
+    let (validator, whole) = (validator(), every_key());
+    for pointer in pointers(&whole) {
+        let mut taken = 0;
+        for value in TYPES {
+            let json = changed(&whole, &pointer, serde_json::from_str(value).expect("JSON"));
+            let mistakes = agree(&validator, &json, &format!("{pointer} = {value}"));
+            if mistakes.iter().any(|message| message.contains(" expected, ")) {
+                assert!(!validator.is_valid(&json), "{pointer} = {value}: {mistakes:?}");
+            }
+            taken += usize::from(mistakes.is_empty());
+        }
+        assert!(taken < TYPES.len(), "{pointer} is in the table and is not read");
+    }
+}
+
+#[test]
+fn words_of_the_schema_are_the_readers() {
+    let (validator, whole) = (validator(), every_key());
+    let schema = schema();
+    let mut words: BTreeSet<String> = ["none", "HS256", "ES512", "Ed448", "ES256K"].map(String::from).into();
+    for pointer in pointers(&schema) {
+        if let Some((_, "enum")) = pointer.rsplit_once('/') {
+            let these = schema.pointer(&pointer).and_then(Json::as_array).expect("words");
+            words.extend(these.iter().filter_map(Json::as_str).map(str::to_owned));
+        }
+    }
+    words.extend(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384", "HS512"].map(String::from));
+    // Where the schema has a list of words, the example has one of them.
+    let is_word =
+        |at: &String| whole.pointer(at).and_then(Json::as_str).is_some_and(|text| words.contains(text));
+    for pointer in pointers(&whole).into_iter().filter(is_word) {
+        for word in &words {
+            let json = changed(&whole, &pointer, json!(word));
+            let mistakes = agree(&validator, &json, &format!("{pointer} = {word}"));
+            let unknown = |m: &String| m.contains("is not known here") || m.ends_with("is not accepted");
+            if mistakes.iter().any(unknown) {
+                assert!(!validator.is_valid(&json), "{pointer} = {word}: {mistakes:?}");
+            }
+        }
+    }
+}
+
+/// A default that the schema names is what the reader takes when the key is left out.
+#[test]
+fn defaults_are_the_readers() {
+    fn walk(schema: &Json, at: &str, found: &mut Vec<(String, String, Json)>) {
+        for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+            if let Some(default) = value.get("default") {
+                found.push((at.to_owned(), key.clone(), default.clone()));
+            }
+            walk(value, &format!("{at}/{key}"), found);
+        }
+        if schema["items"].is_object() {
+            walk(&schema["items"], &format!("{at}/0"), found);
+        }
+    }
+    let mut defaults = Vec::new();
+    walk(&schema(), "", &mut defaults);
+    assert!(defaults.len() > 20, "{defaults:?}");
+    let shown = |json: &Json, what: &str| {
+        let config = read(json).unwrap_or_else(|problems| panic!("{what}: {}", problems.render(false)));
+        show(&config).lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+    };
+    let mut whole = every_key();
+    whole["listen"]["public"] = json!("0.0.0.0:19192");
+    for (at, key, default) in defaults {
+        let mut with = whole.clone();
+        let map = with.pointer_mut(&at).and_then(Json::as_object_mut).expect("a map");
+        let mut without = map.clone();
+        without.remove(&key);
+        map.insert(key.clone(), default);
+        let without = changed(&whole, &at, Json::Object(without));
+        assert_eq!(shown(&with, &key), shown(&without, &key), "{at}/{key}");
+    }
+}
+
+/// The page for operators names every key, and no other.
+#[test]
+fn the_documentation_names_every_key() {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = std::fs::read_to_string(page).expect("docs/configuration.md");
+    let mut rows: Vec<(String, String)> = Vec::new();
+    let mut section = String::new();
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            section = title.trim_matches('`').trim_end_matches("[]").to_owned();
+        } else if let Some((key, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once("` |")) {
+            let key = if section == "Top level" { key.to_owned() } else { format!("{section}.{key}") };
+            rows.push((key, rest.to_owned()));
+        }
+    }
+    let known = keys_of_schema();
+    for (key, _) in &rows {
+        assert!(known.contains(key), "docs/configuration.md names `{key}`, which is no key");
+    }
+    for key in &known {
+        let named = |(row, rest): &(String, String)| {
+            let inside = key.strip_prefix(row.as_str()).and_then(|rest| rest.strip_prefix('.'));
+            row == key
+                || row.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('.'))
+                || inside.and_then(|inside| inside.rsplit('.').next()).is_some_and(|last| rest.contains(last))
+                    && row.contains('.')
+        };
+        assert!(rows.iter().any(named), "docs/configuration.md does not name `{key}`");
+    }
+}
+
+/// The copy that editors use.
+#[test]
+fn the_copy_is_the_schema() {
+    let copy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.schema.json");
+    let copy = std::fs::read_to_string(copy).expect("docs/config.schema.json");
+    let copy: Json = serde_json::from_str(&copy).expect("JSON");
+    assert!(
+        copy == schema(),
+        "docs/config.schema.json is out of date: \
+         cargo run -p exequatur-cli -- config schema > docs/config.schema.json"
+    );
+}
