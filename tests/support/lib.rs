@@ -5,7 +5,10 @@ pub mod agent;
 pub mod binaries;
 pub mod client;
 pub mod configuration;
+pub mod holder;
 pub mod jwt;
+pub mod message;
+pub mod raw;
 pub mod stack;
 pub mod tls;
 pub mod token_service;
@@ -13,5 +16,7 @@ pub mod upstream;
 
 pub use agent::Agent;
 pub use client::{Answer, Call};
+pub use holder::{DOCUMENT, Holder};
+pub use raw::{Raw, RawAnswer, RawCaller, Version};
 pub use stack::{Options, Stack};
 pub use token_service::TokenService;

@@ -12,12 +12,13 @@ use tokio::process::{Child, Command};
 use crate::agent::Agent;
 use crate::client::{Answer, Call, send, send_proven};
 use crate::configuration::{self, IssuerEntry, Ports};
+use crate::raw::{RawCaller, Version};
 use crate::token_service::TokenService;
 use crate::upstream::Upstream;
 use crate::{binaries, jwt, tls};
 
 /// Bound on each wait for a process to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(25);
 
 /// Which stack to start.
@@ -27,6 +28,31 @@ pub struct Options {
     pub hardened: bool,
     /// The issuer to trust; the stack's own token service if none.
     pub issuer: Option<IssuerEntry>,
+    /// Another example of `envoy/` than these two; it has TLS.
+    pub example: Option<&'static str>,
+    /// Keep the time limits of the examples. They are widened otherwise: on a machine that does much at once an
+    /// answer may be late, and 503 would say nothing about what a test asks.
+    pub timely: bool,
+    /// Replacements in Envoy's configuration; each must find its text.
+    pub envoy: Vec<(&'static str, &'static str)>,
+    /// Replacements in Exequatur's configuration; each must find its text.
+    pub exequatur: Vec<(&'static str, &'static str)>,
+}
+
+impl Options {
+    /// The plain example, or the hardened one.
+    #[must_use]
+    pub fn on(hardened: bool) -> Self {
+        Self { hardened, ..Self::default() }
+    }
+
+    fn example(&self) -> &'static str {
+        self.example.unwrap_or(if self.hardened { "hardened.yaml" } else { "plain.yaml" })
+    }
+
+    fn tls(&self) -> bool {
+        self.hardened || self.example.is_some()
+    }
 }
 
 /// A running stack; its processes end and its folder goes when it is dropped.
@@ -143,6 +169,52 @@ impl Stack {
         client(&self.options, &self.folder.0, Speaks::Http2)
     }
 
+    /// A caller that writes its own bytes.
+    #[must_use]
+    pub fn raw(&self, version: Version) -> RawCaller {
+        let tls = self.options.tls().then(|| self.folder.0.clone());
+        RawCaller { version, port: self.ports.envoy, tls, shown: None }
+    }
+
+    /// A nonce for the proofs of `agent`, as long as Exequatur has just started and asks for one.
+    ///
+    /// # Errors
+    /// When there is no HTTP answer.
+    pub async fn nonce(&self, agent: &Agent, token: &str, call: &Call<'_>) -> Result<Option<String>, String> {
+        let proof = agent.proof(call.method, call.url, token, &Value::Null);
+        let answer = self.send(call, Some(&format!("DPoP {token}")), Some(&proof)).await?;
+        Ok(answer.demanded_nonce())
+    }
+
+    /// The record of a decision.
+    ///
+    /// # Errors
+    /// When there is none within a bounded time.
+    pub async fn record(&self, decision: &str) -> Result<Value, String> {
+        let deadline = tokio::time::Instant::now() + READY_WITHIN;
+        loop {
+            let found = self.records()?.into_iter().find(|record| record["decision"] == decision);
+            if let Some(record) = found {
+                return Ok(record);
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("no record of {decision}"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The records that are written so far.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records(&self) -> Result<Vec<Value>, String> {
+        let text = std::fs::read_to_string(self.folder.0.join("decisions.jsonl"));
+        let text = text.map_err(|error| format!("decisions.jsonl: {error}"))?;
+        // The last line may not be whole yet.
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
     /// A client that shows a certificate (hardened stack only), and the certificate's `x5t#S256`.
     ///
     /// # Errors
@@ -234,7 +306,7 @@ impl Processes {
 }
 
 fn scheme(options: &Options) -> &'static str {
-    if options.hardened { "https" } else { "http" }
+    if options.tls() { "https" } else { "http" }
 }
 
 /// A temporary folder with everything that the processes read.
@@ -246,17 +318,32 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         std::fs::write(folder.0.join(name), text).map_err(|error| format!("{name}: {error}"))
     };
     let root = binaries::repository();
-    let name = if options.hardened { "hardened.yaml" } else { "plain.yaml" };
+    let name = options.example();
     let template =
         std::fs::read_to_string(root.join("envoy").join(name)).map_err(|error| format!("{name}: {error}"))?;
-    if options.hardened {
+    if options.tls() {
         tls::write(&folder.0)?;
     }
+    let template = replaced(template, &options.envoy)?;
+    let template = if options.timely { template } else { template.replace("timeout: 0.25s", "timeout: 10s") };
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
     let issuer = options.issuer.clone().unwrap_or_else(|| IssuerEntry::token_service(tokens));
-    let text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &issuer);
-    write("exequatur.yaml", &text)?;
+    let mut text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &issuer);
+    if !options.timely {
+        text.push_str("deadline: 8s\n");
+    }
+    write("exequatur.yaml", &replaced(text, &options.exequatur)?)?;
     Ok(folder)
+}
+
+fn replaced(mut text: String, replacements: &[(&str, &str)]) -> Result<String, String> {
+    for (old, new) in replacements {
+        if !text.contains(old) {
+            return Err(format!("no `{old}` in\n{text}"));
+        }
+        text = text.replace(old, new);
+    }
+    Ok(text)
 }
 
 /// Different free ports of the loopback: all are held until all are known.
@@ -371,15 +458,14 @@ enum Speaks {
 fn client(options: &Options, folder: &Path, speaks: Speaks) -> Result<Client, String> {
     // `localhost` may also be ::1, where nobody listens; the port is that of the URL.
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut builder =
-        Client::builder().no_proxy().timeout(Duration::from_secs(10)).resolve("localhost", loopback);
+    let mut builder = Client::builder().no_proxy().timeout(READY_WITHIN).resolve("localhost", loopback);
     builder = match speaks {
         Speaks::Http1 | Speaks::Http1WithCertificate => builder.http1_only(),
         // Over TLS it is negotiated.
-        Speaks::Http2 if options.hardened => builder,
+        Speaks::Http2 if options.tls() => builder,
         Speaks::Http2 => builder.http2_prior_knowledge(),
     };
-    if options.hardened {
+    if options.tls() {
         builder = builder.tls_certs_only([tls::authority(folder)?]);
     }
     if matches!(speaks, Speaks::Http1WithCertificate) {
