@@ -3,10 +3,14 @@
 mod closed_lists;
 mod configurations;
 mod denied;
+mod fields;
 mod hardened;
+mod hosts;
+mod paths;
 mod permitted;
 mod preflight;
 mod quiet;
+mod readings;
 mod reload;
 mod stock_client;
 mod unavailable;
