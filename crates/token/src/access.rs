@@ -15,8 +15,7 @@ use crate::claims::Claim;
 use crate::issuer::IssuerProfile;
 use crate::json::{Object, Value};
 use crate::jws::{CompactJws, JwsError, JwsLimits};
-use crate::key::SignatureVerified;
-use crate::key_set::{KeySet, key_id};
+use crate::key_set::{KeySet, KeySetRefusal};
 
 pub use self::error::TokenError;
 pub use self::facts::MAX_ISSUED_AHEAD;
@@ -25,7 +24,8 @@ pub use self::verified::{CurrentToken, VerifiedToken};
 /// Longest token in bytes (J12).
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-const LIMITS: JwsLimits = JwsLimits { bytes: MAX_TOKEN_BYTES, header_bytes: 1024, depth: 16, members: 128 };
+pub(crate) const LIMITS: JwsLimits =
+    JwsLimits { bytes: MAX_TOKEN_BYTES, header_bytes: 1024, depth: 16, members: 128 };
 
 /// A well-formed token whose issuer can be looked up. Nothing in it is to be believed.
 #[derive(Debug)]
@@ -63,12 +63,7 @@ impl<'a> UnverifiedToken<'a> {
             | JwsError::KeyId => TokenError::Malformed(error),
         })?;
         let token_type = token_type(jws.header())?;
-        let algorithm = jws
-            .header()
-            .get("alg")
-            .and_then(Value::as_str)
-            .and_then(Algorithm::from_jose)
-            .ok_or(TokenError::AlgNotAllowed)?;
+        let algorithm = jws.envelope().algorithm().ok_or(TokenError::AlgNotAllowed)?;
         let issuer = match jws.payload().get("iss").map(Value::as_str) {
             None => return Err(TokenError::ClaimMissing(Claim::Iss)),
             Some(Some(issuer)) if !issuer.is_empty() => issuer.to_owned(),
@@ -107,20 +102,13 @@ impl<'a> UnverifiedToken<'a> {
         }
         let facts = Facts::from_payload(self.jws.payload(), profile)?;
         facts.check_dates(profile, now)?;
-        let signature = self.verify_signature(keys)?;
+        let signature =
+            keys.verify(self.jws.envelope(), self.algorithm).map_err(|refusal| match refusal {
+                KeySetRefusal::KeyId => TokenError::Malformed(JwsError::KeyId),
+                KeySetRefusal::KeyUnknown => TokenError::KeyUnknown,
+                KeySetRefusal::SignatureInvalid => TokenError::SignatureInvalid,
+            })?;
         Ok(VerifiedToken::assertion(facts, keys.id(), signature))
-    }
-
-    fn verify_signature(&self, keys: &KeySet) -> Result<SignatureVerified, TokenError> {
-        let key_id = key_id(self.jws.header()).or(Err(TokenError::Malformed(JwsError::KeyId)))?;
-        let mut outcome = Err(TokenError::KeyUnknown);
-        for key in keys.candidates(key_id, self.algorithm) {
-            match key.verify(self.jws.signing_input().as_bytes(), self.jws.signature()) {
-                Ok(verified) => return Ok(verified),
-                Err(_) => outcome = Err(TokenError::SignatureInvalid),
-            }
-        }
-        outcome
     }
 }
 

@@ -1,7 +1,7 @@
 //! The compact serialisation of a JWS (RFC 7515 §7.1) whose payload is a JSON object.
 
-use crate::base64url;
 use crate::json::{self, JsonError, Object, Value};
+use crate::{Algorithm, base64url};
 
 /// What a JWS may cost at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,15 @@ pub struct JwsLimits {
 /// A well-formed compact JWS, nothing of which has been verified.
 #[derive(Debug)]
 pub struct CompactJws<'a> {
-    header: Object,
     payload: Object,
+    envelope: Envelope<'a>,
+}
+
+/// What every compact JWS has, whatever its payload means.
+#[derive(Debug)]
+pub(crate) struct Envelope<'a> {
+    header: Object,
+    payload: Vec<u8>,
     signing_input: &'a str,
     signature: &'a str,
 }
@@ -32,27 +39,15 @@ impl<'a> CompactJws<'a> {
     /// [`JwsError`]. `crit` is refused whatever it lists, since no extension is understood (RFC 7515
     /// §4.1.11, J08), and so is `b64`, with which the signed bytes would be others than the parsed ones.
     pub fn parse(raw: &'a str, limits: &JwsLimits) -> Result<Self, JwsError> {
-        if raw.len() > limits.bytes {
-            return Err(JwsError::TooLarge);
-        }
-        let (header, payload, signature) = three_parts(raw)?;
-        if header.len() > base64url::encoded_len(limits.header_bytes) {
-            return Err(JwsError::HeaderTooLarge);
-        }
-        let header = object(header, limits, JwsError::Header)?;
-        if header.contains("crit") || header.contains("b64") {
-            return Err(JwsError::CritUnsupported);
-        }
-        let payload = object(payload, limits, JwsError::Payload)?;
-        base64url::decode(signature).or(Err(JwsError::Base64))?;
-        let (signing_input, _) = raw.rsplit_once('.').ok_or(JwsError::Parts)?;
-        Ok(Self { header, payload, signing_input, signature })
+        let envelope = Envelope::parse(raw, limits)?;
+        let payload = object(&envelope.payload, limits, JwsError::Payload)?;
+        Ok(Self { payload, envelope })
     }
 
     /// The protected header.
     #[must_use]
     pub fn header(&self) -> &Object {
-        &self.header
+        self.envelope.header()
     }
 
     /// The payload.
@@ -64,12 +59,53 @@ impl<'a> CompactJws<'a> {
     /// The signed text: header and payload as sent.
     #[must_use]
     pub fn signing_input(&self) -> &'a str {
-        self.signing_input
+        self.envelope.signing_input
     }
 
     /// The signature as sent, in canonical base64url.
     #[must_use]
     pub fn signature(&self) -> &'a str {
+        self.envelope.signature
+    }
+
+    pub(crate) const fn envelope(&self) -> &Envelope<'a> {
+        &self.envelope
+    }
+}
+
+impl<'a> Envelope<'a> {
+    pub(crate) fn parse(raw: &'a str, limits: &JwsLimits) -> Result<Self, JwsError> {
+        if raw.len() > limits.bytes {
+            return Err(JwsError::TooLarge);
+        }
+        let (header, payload, signature) = three_parts(raw)?;
+        if header.len() > base64url::encoded_len(limits.header_bytes) {
+            return Err(JwsError::HeaderTooLarge);
+        }
+        let header = object(&decoded(header)?, limits, JwsError::Header)?;
+        if header.contains("crit") || header.contains("b64") {
+            return Err(JwsError::CritUnsupported);
+        }
+        let payload = decoded(payload)?;
+        decoded(signature)?;
+        let (signing_input, _) = raw.rsplit_once('.').ok_or(JwsError::Parts)?;
+        Ok(Self { header, payload, signing_input, signature })
+    }
+
+    pub(crate) const fn header(&self) -> &Object {
+        &self.header
+    }
+
+    /// The algorithm that the header names, if it is a known one.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        self.header.get("alg").and_then(Value::as_str).and_then(Algorithm::from_jose)
+    }
+
+    pub(crate) const fn signing_input(&self) -> &'a str {
+        self.signing_input
+    }
+
+    pub(crate) const fn signature(&self) -> &'a str {
         self.signature
     }
 }
@@ -90,10 +126,13 @@ fn three_parts(raw: &str) -> Result<(&str, &str, &str), JwsError> {
     Ok((header, payload, signature))
 }
 
-fn object(part: &str, limits: &JwsLimits, error: fn(JsonError) -> JwsError) -> Result<Object, JwsError> {
-    let bytes = base64url::decode(part).or(Err(JwsError::Base64))?;
+fn decoded(part: &str) -> Result<Vec<u8>, JwsError> {
+    base64url::decode(part).or(Err(JwsError::Base64))
+}
+
+fn object(bytes: &[u8], limits: &JwsLimits, error: fn(JsonError) -> JwsError) -> Result<Object, JwsError> {
     let limits = json::Limits { bytes: limits.bytes, depth: limits.depth, members: limits.members };
-    match json::parse(&bytes, limits).map_err(error)? {
+    match json::parse(bytes, limits).map_err(error)? {
         Value::Object(object) => Ok(object),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Err(JwsError::NotAnObject)

@@ -5,7 +5,8 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::json::{self, JsonError, Object, Value};
-use crate::key::{KeyError, PublicKey};
+use crate::jws::Envelope;
+use crate::key::{KeyError, PublicKey, SignatureVerified};
 use crate::{Algorithm, base64url};
 
 /// Largest key set that is read.
@@ -102,6 +103,37 @@ impl KeySet {
             .filter(move |key| key.algorithm() == algorithm)
             .take(MAX_TRIES)
     }
+
+    /// Verifies a signature with the key that `kid` names, or with each that it may be.
+    ///
+    /// # Errors
+    /// [`KeySetRefusal`]
+    pub(crate) fn verify(
+        &self,
+        jws: &Envelope<'_>,
+        algorithm: Algorithm,
+    ) -> Result<SignatureVerified, KeySetRefusal> {
+        let key_id = key_id(jws.header()).or(Err(KeySetRefusal::KeyId))?;
+        let mut outcome = Err(KeySetRefusal::KeyUnknown);
+        for key in self.candidates(key_id, algorithm) {
+            match key.verify(jws.signing_input().as_bytes(), jws.signature()) {
+                Ok(verified) => return Ok(verified),
+                Err(_) => outcome = Err(KeySetRefusal::SignatureInvalid),
+            }
+        }
+        outcome
+    }
+}
+
+/// Why no key of a set verifies a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeySetRefusal {
+    /// `kid` is malformed.
+    KeyId,
+    /// No key of the set is the one.
+    KeyUnknown,
+    /// The signature is not by any that may be the one.
+    SignatureInvalid,
 }
 
 impl NamedKey {
@@ -113,7 +145,7 @@ impl NamedKey {
 }
 
 /// The `kid` of a key or of a header: absent, or a string of 1 to 256 bytes.
-pub(crate) fn key_id(object: &Object) -> Result<Option<&str>, KeyIdInvalid> {
+fn key_id(object: &Object) -> Result<Option<&str>, KeyIdInvalid> {
     match object.get("kid").map(Value::as_str) {
         None => Ok(None),
         Some(Some(id)) if (1..=MAX_KEY_ID_BYTES).contains(&id.len()) => Ok(Some(id)),
@@ -122,7 +154,7 @@ pub(crate) fn key_id(object: &Object) -> Result<Option<&str>, KeyIdInvalid> {
 }
 
 #[derive(Debug)]
-pub(crate) struct KeyIdInvalid;
+struct KeyIdInvalid;
 
 /// SHA-256 over the usable keys of a set: what a cached token names as the keys it was verified with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

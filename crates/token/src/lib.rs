@@ -30,6 +30,8 @@ mod proof;
 mod scopes;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wycheproof;
 
 pub use access::{
     CurrentToken, MAX_ISSUED_AHEAD, MAX_TOKEN_BYTES, TokenError, UnverifiedToken, VerifiedToken,

@@ -174,6 +174,18 @@ pub(crate) fn replaced(text: &str, position: usize, by: char) -> String {
     text.char_indices().map(|(index, c)| if index == position { by } else { c }).collect()
 }
 
+/// A big-endian number times 65537: the number, and the number two bytes on.
+pub(crate) fn times_65537(number: &[u8]) -> Vec<u8> {
+    let mut product = [number, &[0, 0]].concat();
+    let digits = number.iter().rev().copied().chain([0, 0]);
+    let mut carry = 0;
+    for (place, digit) in product.iter_mut().rev().zip(digits) {
+        let sum = u16::from(*place) + u16::from(digit) + carry;
+        (*place, carry) = (sum.to_be_bytes()[1], sum >> 8);
+    }
+    if carry == 0 { product } else { [&[1], product.as_slice()].concat() }
+}
+
 /// A JWKS of `keys`.
 pub(crate) fn key_set(keys: &[Value]) -> KeySet {
     KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), &Algorithm::DEFAULT).unwrap()

@@ -1,7 +1,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::testing::{TestKey, object, with, without};
+use crate::testing::{TestKey, object, times_65537, with, without};
 
 fn refusal(jwk: &Json) -> KeyError {
     PublicKey::from_jwk(&object(jwk), &Algorithm::DEFAULT).unwrap_err()
@@ -273,17 +273,7 @@ fn a13_exponents() {
 #[test]
 fn a13_moduli_of_a_weak_generator() {
     // 65537^128 has 2049 bits and the mark by construction.
-    let mut number = vec![1_u8];
-    for _ in 0..128 {
-        // Times 65537: the number, and the number two bytes on.
-        let mut product = [&number[..], &[0, 0]].concat();
-        let mut carry = 0;
-        for (place, digit) in product.iter_mut().rev().zip(number.iter().rev().copied().chain([0, 0])) {
-            let sum = u16::from(*place) + u16::from(digit) + carry;
-            (*place, carry) = (sum.to_be_bytes()[1], sum >> 8);
-        }
-        number = product;
-    }
+    let mut number = (0..128).fold(vec![1], |power, _| times_65537(&power));
     let outcome = |n: &[u8]| {
         let jwk = with(&rsa(), "n", json!(base64url::encode(n)));
         PublicKey::from_jwk(&object(&jwk), &[Algorithm::Ps256]).map(|_key| ())
