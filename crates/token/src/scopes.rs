@@ -52,6 +52,8 @@ pub struct ScopesError;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -77,6 +79,21 @@ mod tests {
     fn refuses_what_the_grammar_has_not() {
         for text in [" ", "a  b", " a", "a ", "a\tb", "a\nb", "a\"b", "a\\b", "é", "a\u{7f}"] {
             assert_eq!(Scopes::parse(text), Err(ScopesError), "{text:?}");
+        }
+    }
+
+    proptest! {
+        // J14: exactly the scopes that are in the text, never a part or a joining of them.
+        #[test]
+        fn j14_holds_exactly_what_it_lists(
+            held in prop::collection::vec("[ab:.]{1,4}", 0..6),
+            asked in prop::collection::vec("[ab:. ]{0,5}", 0..12),
+        ) {
+            let scopes = Scopes::parse(&held.join(" ")).unwrap();
+            for scope in held.iter().chain(&asked) {
+                prop_assert_eq!(scopes.contains(scope), held.contains(scope), "{}", scope);
+            }
+            prop_assert_eq!(scopes.iter().collect::<Vec<_>>(), held);
         }
     }
 }

@@ -169,6 +169,27 @@ pub(crate) fn without(object: &Value, name: &str) -> Value {
     changed
 }
 
+/// The characters of base64url.
+pub(crate) const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// ASCII `text` with each of its bits flipped in turn.
+pub(crate) fn flipped_text(text: &str) -> impl Iterator<Item = String> {
+    let bits = text.char_indices().flat_map(|(index, c)| (0..8).map(move |bit| (index, c, bit)));
+    bits.map(|(index, c, bit)| replaced(text, index, char::from(u8::try_from(c).unwrap() ^ (1 << bit))))
+}
+
+/// A compact JWS with each bit of what `parts` of it encode flipped in turn.
+pub(crate) fn flipped_parts(jws: &str, parts: &[usize]) -> Vec<String> {
+    let decoded: Vec<Vec<u8>> = jws.split('.').map(|part| base64url::decode(part).unwrap()).collect();
+    let bits = parts.iter().flat_map(|part| (0..decoded[*part].len() * 8).map(move |bit| (*part, bit)));
+    bits.map(|(part, bit)| {
+        let mut changed = decoded.clone();
+        changed[part][bit / 8] ^= 1 << (bit % 8);
+        changed.iter().map(|part| base64url::encode(part)).collect::<Vec<_>>().join(".")
+    })
+    .collect()
+}
+
 /// ASCII `text` with the character at `position` replaced.
 pub(crate) fn replaced(text: &str, position: usize, by: char) -> String {
     text.char_indices().map(|(index, c)| if index == position { by } else { c }).collect()

@@ -1,7 +1,9 @@
 //! Each refused token differs from the accepted one by one thing.
 
 mod claims;
+mod confusion;
 mod dates;
+mod flips;
 mod keys;
 mod syntax;
 mod usage;

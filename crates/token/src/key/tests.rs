@@ -182,6 +182,20 @@ fn d09_points_are_on_the_curve() {
     for jwk in [origin, swapped, with(&ec(), "x", json!(zero)), with(&ec(), "y", json!(all_ones))] {
         assert_eq!(refusal(&jwk), KeyError::OffCurve, "{jwk}");
     }
+    // The base point of secp256k1, and one of the twist: x = 1 has no y on P-256.
+    let x = "eb5mfvncu6xVoGKVzocLBwKb_NstzijZWfKBWxb4F5g";
+    let y = "SDradyajxGVdpPv8DhEIqP0XtEimhVQZnEfQj_sQ1Lg";
+    let of_secp256k1 = with(&with(&ec(), "x", json!(x)), "y", json!(y));
+    let mut one = [0; 32];
+    one[31] = 1;
+    let of_twist =
+        with(&with(&ec(), "x", json!(base64url::encode(&one))), "y", json!(base64url::encode(&one)));
+    // x as it is, and x + p, which is the same modulo p.
+    let p = base64url::decode("_____wAAAAEAAAAAAAAAAAAAAAD_______________8").unwrap();
+    let unreduced = with(&ec(), "x", json!(base64url::encode(&p)));
+    for jwk in [of_secp256k1, of_twist, unreduced] {
+        assert_eq!(refusal(&jwk), KeyError::OffCurve, "{jwk}");
+    }
     let p384 = TestKey::es384().jwk();
     let zero = base64url::encode(&[0; 48]);
     let all_ones = base64url::encode(&[0xFF; 48]);

@@ -1,6 +1,7 @@
 //! Each refused proof differs from the accepted one by one thing.
 
 mod content;
+mod flips;
 mod form;
 mod window;
 

@@ -28,10 +28,24 @@ fn a16_date_types() {
             assert_eq!(outcome(&[(name, value.clone())]), expected, "{name} {value}");
         }
     }
+    // What is no number at all, or not as JSON writes one, is no JSON.
+    for number in ["NaN", "Infinity", "+1", "01", "1.", ".5", "0x10", "1_000", "1e", "--1", "\u{661}"] {
+        for name in ["exp", "nbf", "iat"] {
+            let mut claims = token_claims();
+            claims.as_object_mut().unwrap().remove(name);
+            let claims = claims.to_string().replacen('{', &format!("{{\"{name}\":{number},"), 1);
+            let raw = issuer_key().sign_raw(&token_header().to_string(), &claims);
+            let error = verify(&raw).unwrap_err();
+            assert!(matches!(error, TokenError::Malformed(JwsError::Payload(_))), "{name} {number}: {error}");
+        }
+    }
     let overflow = token_claims().to_string().replacen('{', "{\"nbf\":1e400,", 1);
     let raw = issuer_key().sign_raw(&token_header().to_string(), &overflow);
     assert_eq!(verify(&raw).unwrap_err(), TokenError::ClaimInvalid(Claim::Nbf));
     assert_eq!(outcome(&[("exp", fractional(1.5))]), Ok(()));
+    assert_eq!(outcome(&[("nbf", fractional(5.5))]), Err(TokenError::NotYetValid));
+    assert_eq!(outcome(&[("exp", fractional(-4.5))]), Ok(()));
+    assert_eq!(outcome(&[("exp", fractional(-5.5))]), Err(TokenError::Expired));
 }
 
 // each boundary, with a leeway of 5 s.

@@ -4,9 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::base64url;
 use crate::json::JsonError;
-use crate::testing::{replaced, with, without};
-
-const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+use crate::testing::{ALPHABET, replaced, with, without};
 
 fn refusal(raw: &str) -> TokenError {
     verify(raw).unwrap_err()
@@ -57,6 +55,42 @@ fn a14_one_text_for_one_token() {
             let changed = replaced(&good, end, c);
             assert!(verify(&changed).is_err(), "{changed}");
         }
+        let (before, after) = good.split_at(end + 1);
+        for junk in
+            ["=", "==", " ", "\t", "\r\n", "\n", "+", "/", ".", "A", "AA", "AAA", "%3D", "\u{feff}", "\0"]
+        {
+            assert!(verify(&format!("{before}{junk}{after}")).is_err(), "{junk:?} at {end}");
+        }
+    }
+}
+
+// J11, A-21: what is signed is text in UTF-8, without half a surrogate pair.
+#[test]
+fn j11_header_and_payload_are_utf8() {
+    let key = issuer_key();
+    let claims = token_claims().to_string();
+    let signed = |payload: &[u8]| {
+        let header = base64url::encode(token_header().to_string().as_bytes());
+        let input = format!("{header}.{}", base64url::encode(payload));
+        format!("{input}.{}", key.sign_text(&input))
+    };
+    assert!(verify(&signed(claims.as_bytes())).is_ok());
+    let replace = |by: &[u8]| {
+        let (before, after) = claims.split_once("alice").unwrap();
+        [before.as_bytes(), by, after.as_bytes()].concat()
+    };
+    for (payload, error) in [
+        (replace(b"\xff"), JsonError::NotUtf8),
+        (replace(b"\xc0\x80"), JsonError::NotUtf8),
+        (replace(b"\xed\xa0\x80"), JsonError::NotUtf8),
+        (replace(b"\\ud83d"), JsonError::Escape),
+        (replace(b"\\ude00"), JsonError::Escape),
+        (replace(b"\0"), JsonError::ControlCharacter),
+        (claims.encode_utf16().flat_map(u16::to_le_bytes).collect(), JsonError::UnexpectedCharacter),
+        (claims.encode_utf16().flat_map(u16::to_be_bytes).collect(), JsonError::UnexpectedCharacter),
+    ] {
+        let expected = TokenError::Malformed(JwsError::Payload(error));
+        assert_eq!(refusal(&signed(&payload)), expected, "{payload:?}");
     }
 }
 
@@ -77,9 +111,17 @@ fn j10_duplicate_names() {
         let raw = key.sign_raw(&twice(&header, member), &claims);
         assert_eq!(refusal(&raw), TokenError::Malformed(error), "{member}");
     }
-    let nested = twice(&claims, r#""act":{"sub":"a","sub":"b"}"#);
-    let error = JwsError::Payload(JsonError::DuplicateName);
-    assert_eq!(refusal(&key.sign_raw(&header, &nested)), TokenError::Malformed(error));
+    for nested in [
+        r#""act":{"sub":"a","sub":"b"}"#,
+        r#""act":{"sub":"a","act":{"sub":"b","su\u0062":"c"}}"#,
+        r#""cnf":{"jkt":"a","jkt":"b"}"#,
+        r#""cnf":{"x5t#S256":"a","\u00785t#S256":"b"}"#,
+        r#""unknown":[{"a":1,"a":1}]"#,
+    ] {
+        let error = JwsError::Payload(JsonError::DuplicateName);
+        let raw = key.sign_raw(&header, &twice(&claims, nested));
+        assert_eq!(refusal(&raw), TokenError::Malformed(error), "{nested}");
+    }
 }
 
 #[test]
