@@ -1,5 +1,6 @@
 //! Through real Envoy, with real processes.
 
+mod algorithms;
 mod closed_lists;
 mod configurations;
 mod denied;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::jwt::{KeyPair, digest, merged, now, random_id};
+use crate::jwt::{Algorithm, KeyPair, digest, merged, now, random_id};
 
 /// An agent that proves possession of its key.
 #[derive(Debug)]
@@ -22,6 +22,12 @@ impl Agent {
     #[must_use]
     pub fn new() -> Self {
         Self { key: KeyPair::generate() }
+    }
+
+    /// An agent with a new key for `algorithm`.
+    #[must_use]
+    pub fn with(algorithm: Algorithm) -> Self {
+        Self { key: KeyPair::of(algorithm) }
     }
 
     /// The confirmation that binds a token to this agent's key.
@@ -46,7 +52,7 @@ impl Agent {
         claims: &Value,
         header: &Value,
     ) -> String {
-        let usual_header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.key.jwk() });
+        let usual_header = json!({ "typ": "dpop+jwt", "alg": self.key.alg(), "jwk": self.key.jwk() });
         let usual_claims =
             json!({ "jti": random_id(), "htm": method, "htu": url, "iat": now(), "ath": digest(token) });
         self.key.sign(&merged(usual_header, header), &merged(usual_claims, claims))

@@ -1,28 +1,41 @@
 //! Signing, and spoiling what was signed.
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::EncodingKey;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 use p256::pkcs8::EncodePrivateKey as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// A P-256 key pair.
+pub use jsonwebtoken::Algorithm;
+
+/// A key pair for one algorithm.
 pub struct KeyPair {
-    private: EncodingKey,
-    x: String,
-    y: String,
+    algorithm: Algorithm,
+    signer: Signer,
+    public: Value,
+}
+
+enum Signer {
+    Jwt(EncodingKey),
+    Rsa(Box<RsaKeyPair>),
 }
 
 impl std::fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyPair").field("x", &self.x).finish_non_exhaustive()
+        f.debug_struct("KeyPair").field("public", &self.public).finish_non_exhaustive()
     }
 }
 
 impl KeyPair {
-    /// A new random pair.
+    /// A new random pair for ES256.
     ///
     /// # Panics
     /// If the machine has no randomness.
@@ -37,27 +50,64 @@ impl KeyPair {
             }
         };
         let der = secret.to_pkcs8_der().expect("a P-256 key has a PKCS #8 form");
-        // 0x04, then the two coordinates.
         let point = secret.public_key().to_sec1_point(false);
-        let point = point.as_bytes();
-        Self {
-            private: EncodingKey::from_ec_der(der.as_bytes()),
-            x: base64url(&point[1..33]),
-            y: base64url(&point[33..65]),
+        Self::ec(Algorithm::ES256, "P-256", der.as_bytes(), point.as_bytes())
+    }
+
+    /// A new random pair.
+    ///
+    /// # Panics
+    /// If Exequatur has no such algorithm, or the machine has no randomness.
+    #[must_use]
+    pub fn of(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::ES256 => Self::generate(),
+            Algorithm::ES384 => {
+                let key = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a P-384 key");
+                let der = key.to_pkcs8v1().expect("a P-384 key has a PKCS #8 form");
+                Self::ec(algorithm, "P-384", der.as_ref(), key.public_key().as_ref())
+            }
+            Algorithm::EdDSA => {
+                let key = Ed25519KeyPair::generate().expect("an Ed25519 key");
+                let der = key.to_pkcs8v1().expect("an Ed25519 key has a PKCS #8 form");
+                let x = base64url(key.public_key().as_ref());
+                let public = json!({ "crv": "Ed25519", "kty": "OKP", "x": x });
+                Self { algorithm, signer: Signer::Jwt(EncodingKey::from_ed_der(der.as_ref())), public }
+            }
+            Algorithm::PS256 | Algorithm::RS256 => {
+                let key = RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key");
+                let n = base64url(key.public_key().modulus().big_endian_without_leading_zero());
+                let e = base64url(key.public_key().exponent().big_endian_without_leading_zero());
+                let public = json!({ "e": e, "kty": "RSA", "n": n });
+                Self { algorithm, signer: Signer::Rsa(Box::new(key)), public }
+            }
+            other => panic!("{other:?} is none of Exequatur's algorithms"),
         }
+    }
+
+    /// `point` is 0x04 and the two coordinates.
+    fn ec(algorithm: Algorithm, curve: &str, der: &[u8], point: &[u8]) -> Self {
+        let (x, y) = point[1..].split_at(point.len() / 2);
+        let public = json!({ "crv": curve, "kty": "EC", "x": base64url(x), "y": base64url(y) });
+        Self { algorithm, signer: Signer::Jwt(EncodingKey::from_ec_der(der)), public }
+    }
+
+    /// The name of its algorithm, as `alg` has it.
+    #[must_use]
+    pub fn alg(&self) -> Value {
+        json!(self.algorithm)
     }
 
     /// The public half, as a JWK without optional members.
     #[must_use]
     pub fn jwk(&self) -> Value {
-        json!({ "crv": "P-256", "kty": "EC", "x": self.x, "y": self.y })
+        self.public.clone()
     }
 
-    /// RFC 7638.
+    /// RFC 7638: the JWK as it is, its members being the required ones in order.
     #[must_use]
     pub fn thumbprint(&self) -> String {
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, self.x, self.y);
-        digest(&canonical)
+        digest(&self.public.to_string())
     }
 
     /// A compact JWS over `payload`.
@@ -71,8 +121,19 @@ impl KeyPair {
             base64url(header.to_string().as_bytes()),
             base64url(payload.to_string().as_bytes())
         );
-        let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &self.private, Algorithm::ES256)
-            .expect("ES256 signature");
+        let signature = match &self.signer {
+            Signer::Jwt(key) => {
+                jsonwebtoken::crypto::sign(input.as_bytes(), key, self.algorithm).expect("a signature")
+            }
+            Signer::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                let padding: &dyn RsaEncoding =
+                    if self.algorithm == Algorithm::PS256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                key.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature)
+                    .expect("an RSA signature");
+                base64url(&signature)
+            }
+        };
         format!("{input}.{signature}")
     }
 }

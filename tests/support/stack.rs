@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use crate::agent::Agent;
 use crate::client::{Answer, Call, send, send_proven};
 use crate::configuration::{self, IssuerEntry, Ports};
+use crate::jwt::Algorithm;
 use crate::raw::{RawCaller, Version};
 use crate::token_service::TokenService;
 use crate::upstream::Upstream;
@@ -28,6 +29,8 @@ pub struct Options {
     pub hardened: bool,
     /// The issuer to trust; the stack's own token service if none.
     pub issuer: Option<IssuerEntry>,
+    /// More algorithms that the stack's own token service signs with.
+    pub signing: Vec<Algorithm>,
     /// Another example of `envoy/` than these two; it has TLS.
     pub example: Option<&'static str>,
     /// Keep the time limits of the examples. They are widened otherwise: on a machine that does much at once an
@@ -82,7 +85,8 @@ impl Stack {
         let mut last = String::new();
         // A port that was free may be taken by the time its process binds it.
         for _attempt in 0..3 {
-            let tokens = TokenService::start().await.map_err(|error| error.to_string())?;
+            let tokens =
+                TokenService::start_with(&options.signing).await.map_err(|error| error.to_string())?;
             match Processes::start(&options, &tokens, upstream.address.port()).await {
                 Ok(Processes { ports, exequatur, envoy, folder }) => {
                     let client = client(&options, &folder.0, Speaks::Http1)?;

@@ -9,12 +9,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::agent::Agent;
-use crate::jwt::{KeyPair, merged, now, random_id};
+use crate::jwt::{Algorithm, KeyPair, merged, now, random_id};
 
 /// The issuer that the configuration calls `corp`; it serves its keys while it lives.
 #[derive(Debug)]
 pub struct TokenService {
     key: KeyPair,
+    others: Vec<KeyPair>,
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
@@ -36,15 +37,24 @@ impl TokenService {
     /// # Errors
     /// When there is no port to listen on.
     pub async fn start() -> std::io::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with another key for each of `algorithms`.
+    ///
+    /// # Errors
+    /// When there is no port to listen on.
+    pub async fn start_with(algorithms: &[Algorithm]) -> std::io::Result<Self> {
         let key = KeyPair::generate();
+        let others: Vec<_> = algorithms.iter().map(|algorithm| KeyPair::of(*algorithm)).collect();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let keys = key_set(&key).to_string();
+        let keys = key_set(&key, &others).to_string();
         let router = Router::new().route("/jwks", get(move || async move { keys }));
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the key set is served");
         });
-        Ok(Self { key, address, serving })
+        Ok(Self { key, others, address, serving })
     }
 
     /// Where its keys are.
@@ -57,25 +67,48 @@ impl TokenService {
     /// its claims, `null` removes one.
     #[must_use]
     pub fn token(&self, agent: &Agent, changes: &Value) -> String {
-        let now = now();
-        let usual = json!({
-            "iss": Self::ISSUER,
-            "sub": "alice",
-            "client_id": "crm-bot",
-            "tenant": "acme",
-            "aud": Self::AUDIENCE,
-            "scope": "documents:read documents:write",
-            "iat": now,
-            "exp": now + 300,
-            "jti": random_id(),
-            "cnf": agent.confirmation(),
-        });
-        let header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": "sts-1" });
-        self.key.sign(&header, &merged(usual, changes))
+        sign(&self.key, "sts-1", agent, changes)
+    }
+
+    /// The same, signed with the other key for `algorithm`.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn token_with(&self, algorithm: Algorithm, agent: &Agent, changes: &Value) -> String {
+        let key = self.others.iter().find(|key| key.alg() == json!(algorithm));
+        let key = key.unwrap_or_else(|| panic!("no key for {algorithm:?}"));
+        sign(key, &kid(key), agent, changes)
     }
 }
 
-fn key_set(key: &KeyPair) -> Value {
-    let key = merged(key.jwk(), &json!({ "kid": "sts-1", "alg": "ES256", "use": "sig" }));
-    json!({ "keys": [key] })
+fn sign(key: &KeyPair, kid: &str, agent: &Agent, changes: &Value) -> String {
+    let now = now();
+    let usual = json!({
+        "iss": TokenService::ISSUER,
+        "sub": "alice",
+        "client_id": "crm-bot",
+        "tenant": "acme",
+        "aud": TokenService::AUDIENCE,
+        "scope": "documents:read documents:write",
+        "iat": now,
+        "exp": now + 300,
+        "jti": random_id(),
+        "cnf": agent.confirmation(),
+    });
+    let header = json!({ "typ": "at+jwt", "alg": key.alg(), "kid": kid });
+    key.sign(&header, &merged(usual, changes))
+}
+
+fn key_set(key: &KeyPair, others: &[KeyPair]) -> Value {
+    let named =
+        |key: &KeyPair, kid: &str| merged(key.jwk(), &json!({ "kid": kid, "alg": key.alg(), "use": "sig" }));
+    let mut keys = vec![named(key, "sts-1")];
+    keys.extend(others.iter().map(|key| named(key, &kid(key))));
+    json!({ "keys": keys })
+}
+
+/// `sts-PS256`
+fn kid(key: &KeyPair) -> String {
+    format!("sts-{}", key.alg().as_str().unwrap_or_default())
 }
