@@ -1,0 +1,37 @@
+//! The rules: one file per family, and the walk through the configuration.
+
+pub(crate) mod body;
+pub(crate) mod bootstrap;
+pub(crate) mod check;
+pub(crate) mod cluster;
+pub(crate) mod connection;
+pub(crate) mod listener;
+pub(crate) mod mutation;
+pub(crate) mod order;
+pub(crate) mod per_route;
+pub(crate) mod route;
+pub(crate) mod tls;
+
+use crate::allowance;
+use crate::rule::Rule;
+
+/// Every rule, by family.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    [
+        bootstrap::RULES,
+        listener::RULES,
+        tls::RULES,
+        connection::RULES,
+        order::RULES,
+        check::RULES,
+        mutation::RULES,
+        body::RULES,
+        per_route::RULES,
+        route::RULES,
+        cluster::RULES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .chain([&allowance::UNUSED, &allowance::INVALID])
+}

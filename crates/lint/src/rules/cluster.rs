@@ -1,0 +1,175 @@
+//! The way to Exequatur: whoever answers in its place permits.
+
+use std::net::IpAddr;
+
+use crate::linter::Linter;
+use crate::rule::{Key, Part, Rule, Severity, elsewhere};
+use crate::tree::Node;
+
+static MISSING: Rule = Rule::new(
+    Severity::Unknown,
+    "check-cluster-unknown",
+    &["B-14"],
+    "who answers the Check is not in this file",
+    "define the cluster in `static_resources.clusters`",
+)
+.allowable();
+static HTTP2: Rule = Rule::new(
+    Severity::Weak,
+    "check-http2",
+    &["N01"],
+    "gRPC needs HTTP/2: without it no Check is ever answered, and everything is refused",
+    "explicit_http_config: { http2_protocol_options: { … } }",
+)
+.key(Key::must(Part::Protocol, "explicit_http_config.http2_protocol_options", elsewhere, &[]));
+static KEEPALIVE: Rule = Rule::new(
+    Severity::Weak,
+    "check-keepalive",
+    &["B-14"],
+    "a connection that died silently is used until the kernel notices: requests are refused for minutes",
+    "connection_keepalive: { interval: 30s, timeout: 5s }",
+)
+.key(Key::must(
+    Part::Protocol,
+    "explicit_http_config.http2_protocol_options.connection_keepalive",
+    |node, _| {
+        let within = |key: &str, most: u64| {
+            node.get(key)
+                .and_then(Node::duration)
+                .is_some_and(|time| !time.is_zero() && time.as_secs() <= most)
+        };
+        within("interval", 300) && within("timeout", 60)
+    },
+    &["{}", "{ interval: 3600s, timeout: 5s }", "{ interval: 30s, timeout: 600s }"],
+));
+static PLAINTEXT: Rule = Rule::new(
+    Severity::Hole,
+    "check-plaintext",
+    &["B-14"],
+    "whoever is on the way reads tokens and proofs, and can answer yes",
+    "reach Exequatur by loopback, by a Unix socket (`pipe`), or by TLS with a `trusted_ca` and its name checked",
+)
+.allowable();
+static UNVERIFIED: Rule = Rule::new(
+    Severity::Hole,
+    "check-unverified",
+    &["B-14"],
+    "any server with any certificate can answer yes",
+    "validation_context with `trusted_ca`, and `match_typed_subject_alt_names` or `auto_sni_san_validation`",
+)
+.allowable();
+static ELSEWHERE: Rule = Rule::new(
+    Severity::Unknown,
+    "check-endpoints",
+    &["B-14"],
+    "where the Check goes is decided while Envoy runs",
+    "type STATIC, STRICT_DNS or LOGICAL_DNS, with TLS; or allow it",
+)
+.allowable();
+
+pub(crate) static RULES: &[&Rule] = &[&MISSING, &HTTP2, &KEEPALIVE, &PLAINTEXT, &UNVERIFIED, &ELSEWHERE];
+
+const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+
+/// Judges the cluster that a Check is sent to. `from` names it.
+pub(crate) fn judge(from: &Node, clusters: &[Node], linter: &mut Linter<'_>) {
+    let name = from.text().unwrap_or_default();
+    let Some(cluster) = clusters.iter().find(|cluster| cluster.text_of("name") == name) else {
+        linter.report(&MISSING, from.place, format!("cluster `{}` is not in this file", from.shown()));
+        return;
+    };
+    linter.within(cluster, |linter| {
+        linter.keys(Part::Cluster, cluster);
+        protocol(cluster, linter);
+        endpoints(cluster, linter);
+    });
+}
+
+fn protocol(cluster: &Node, linter: &mut Linter<'_>) {
+    let options = cluster.get("typed_extension_protocol_options");
+    let options = options.into_iter().flat_map(Node::entries).filter_map(|entry| entry.value.typed());
+    match options.into_iter().find(|(kind, _)| *kind == OPTIONS) {
+        Some((_, options)) => linter.keys(Part::Protocol, options),
+        None => linter.keys(Part::Protocol, cluster),
+    }
+}
+
+fn endpoints(cluster: &Node, linter: &mut Linter<'_>) {
+    let fixed = cluster
+        .get("type")
+        .is_none_or(|kind| kind.is_member(&[("STATIC", 0), ("STRICT_DNS", 1), ("LOGICAL_DNS", 2)]));
+    if !fixed || cluster.get("cluster_type").is_some() {
+        linter.report(&ELSEWHERE, cluster.place, "the endpoints of Exequatur's cluster come from elsewhere");
+    }
+    let mut addresses = Vec::new();
+    for group in cluster.get("load_assignment").map(|load| load.list("endpoints")).unwrap_or_default() {
+        addresses.extend(group.list("lb_endpoints").iter().filter_map(|each| each.at("endpoint.address")));
+    }
+    if fixed && addresses.is_empty() {
+        linter.report(&ELSEWHERE, cluster.place, "Exequatur's cluster has no endpoint in this file");
+    }
+    let local = fixed && !addresses.is_empty() && addresses.iter().all(|address| is_local(address));
+    if local && cluster.get("transport_socket_matches").is_none() {
+        return;
+    }
+    let tls = cluster.at("transport_socket.typed_config").and_then(Node::typed);
+    match tls.filter(|(kind, _)| *kind == TLS) {
+        Some((_, context)) => verified(context, linter),
+        None if local => {}
+        None => {
+            let place =
+                addresses.iter().find(|address| !is_local(address)).map_or(cluster.place, |a| a.place);
+            linter.report(&PLAINTEXT, place, "Exequatur is reached over a network without TLS");
+        }
+    }
+}
+
+fn verified(context: &Node, linter: &mut Linter<'_>) {
+    let validation = ["validation_context", "combined_validation_context.default_validation_context"]
+        .iter()
+        .find_map(|path| context.get("common_tls_context")?.at(path));
+    let Some(validation) = validation else {
+        linter.report(&UNVERIFIED, context.place, "the certificate of Exequatur's server is not verified");
+        return;
+    };
+    let trusted = ["trusted_ca", "ca_certificate_provider_instance", "system_root_certs"]
+        .iter()
+        .any(|key| validation.get(key).is_some());
+    let pinned = ["verify_certificate_spki", "verify_certificate_hash"]
+        .iter()
+        .any(|key| !validation.list(key).is_empty());
+    let accepts = validation
+        .get("trust_chain_verification")
+        .is_some_and(|trust| !trust.is_member(&[("VERIFY_TRUST_CHAIN", 0)]));
+    if !pinned && (!trusted || accepts) {
+        linter.report(&UNVERIFIED, validation.place, "the certificate of Exequatur's server is not verified");
+    }
+    let named = !validation.list("match_typed_subject_alt_names").is_empty()
+        || context.says("auto_sni_san_validation")
+        || pinned;
+    if !named {
+        linter.report(
+            &UNVERIFIED,
+            validation.place,
+            "the name in the certificate of Exequatur's server is not checked",
+        );
+    }
+}
+
+/// Whether an address stays on this machine.
+pub(crate) fn is_local(address: &Node) -> bool {
+    if address.get("pipe").is_some() || address.get("envoy_internal_address").is_some() {
+        return true;
+    }
+    let host = address.at("socket_address.address").and_then(Node::text).unwrap_or_default();
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+pub(crate) fn shown_address(address: &Node) -> String {
+    let host = address.at("socket_address.address");
+    host.map_or_else(
+        || "an address that is not a literal one".to_owned(),
+        |host| format!("`{}`", host.shown()),
+    )
+}
