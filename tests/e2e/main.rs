@@ -4,6 +4,7 @@ mod algorithms;
 mod closed_lists;
 mod configurations;
 mod denied;
+mod envoy_lint;
 mod fields;
 mod hardened;
 mod hosts;

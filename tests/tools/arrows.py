@@ -11,11 +11,12 @@ ALLOWED = {
     "policy": set(),
     "store": set(),
     "audit": set(),
+    "lint": set(),
     "issuers": {"token"},
     "decide": {"token", "policy", "store", "issuers"},
     "server": {"proto", "decide", "issuers", "store", "policy", "token", "audit"},
-    "cli": {"server", "decide", "policy", "token", "store", "audit"},
-    "tests": {"proto", "token", "policy", "store", "audit", "issuers", "decide", "server", "cli"},
+    "cli": {"server", "decide", "policy", "token", "store", "audit", "lint"},
+    "tests": {"proto", "token", "policy", "store", "audit", "lint", "issuers", "decide", "server", "cli"},
 }
 PREFIX = "exequatur-"
 

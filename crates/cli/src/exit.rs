@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// Shown below `--help`.
-pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted; 2 wrong usage; 3 invalid configuration or policies; \
+pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted, or findings; 2 wrong usage; 3 invalid configuration or policies; \
     4 policy tests failed; 5 anything else (files, listeners, network)";
 
 /// Why a command did not end well.
@@ -13,6 +13,8 @@ pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted; 2 wrong usag
 pub(crate) enum Failure {
     /// The request that was checked or called is not permitted; what there is to say has been said.
     NotPermitted,
+    /// A linter found something; what there is to say has been said.
+    Findings,
     /// Arguments that do not fit together.
     Usage(String),
     /// Configuration or policies.
@@ -44,7 +46,7 @@ pub(crate) fn say(text: impl Display) -> Result<(), Failure> {
 pub(crate) fn finish(outcome: Result<(), Failure>) -> ExitCode {
     let (code, text) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::NotPermitted) => (1, None),
+        Err(Failure::NotPermitted | Failure::Findings) => (1, None),
         Err(Failure::Usage(text)) => (2, Some(text)),
         Err(Failure::Invalid(text)) => (3, Some(text)),
         Err(Failure::TestsFailed) => (4, None),

@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod dev;
+mod envoy;
 mod exit;
 mod policy;
 mod serve;
@@ -31,6 +32,9 @@ enum Command {
     Policy(policy::Policy),
     /// Decide one request, as `serve` would, and say why.
     Check(check::Check),
+    /// Look at configurations of Envoy.
+    #[command(subcommand)]
+    Envoy(envoy::Envoy),
     /// For development only: an issuer, tokens, proofs and calls of one's own.
     #[command(subcommand)]
     Dev(dev::Dev),
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
         Command::Check(check) => check.run(),
+        Command::Envoy(envoy) => envoy.run(),
         Command::Dev(dev) => dev.run(),
     };
     exit::finish(outcome)

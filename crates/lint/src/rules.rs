@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod listener;
+pub(crate) mod logs;
 pub(crate) mod mutation;
 pub(crate) mod order;
 pub(crate) mod per_route;
@@ -21,7 +22,9 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         bootstrap::RULES,
         listener::RULES,
         tls::RULES,
+        connection::keys::RULES,
         connection::RULES,
+        logs::RULES,
         order::RULES,
         check::RULES,
         mutation::RULES,

@@ -65,7 +65,9 @@ pub(super) fn at<'n>(tree: &'n mut Node, path: &str) -> &'n mut Node {
                 .unwrap_or_else(|| panic!("{step} of {path}"))
                 .value
         }
-        other => panic!("{step} of {path}: {other:?}"),
+        other @ (Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_)) => {
+            panic!("{step} of {path}: {other:?}")
+        }
     })
 }
 
@@ -80,7 +82,9 @@ pub(super) fn put(tree: &mut Node, path: &str, yaml: &str) {
             entries.retain(|entry| entry.key != last);
             entries.push(Entry { key: last.to_owned(), place: value.place, value });
         }
-        other => panic!("{path}: {other:?}"),
+        other @ (Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_)) => {
+            panic!("{path}: {other:?}")
+        }
     }
 }
 
@@ -89,7 +93,9 @@ pub(super) fn remove(tree: &mut Node, path: &str) {
     match &mut at(tree, parent).value {
         Value::List(items) => drop(items.remove(last.parse().unwrap())),
         Value::Map(entries) => entries.retain(|entry| entry.key != last),
-        other => panic!("{path}: {other:?}"),
+        other @ (Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_)) => {
+            panic!("{path}: {other:?}")
+        }
     }
 }
 

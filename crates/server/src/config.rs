@@ -29,6 +29,7 @@ use exequatur_issuers::IssuerConfig;
 use exequatur_store::ReplayLimits;
 use sha2::{Digest as _, Sha256};
 
+pub use duration::parse as parse_duration;
 pub use listen::{GrpcAddress, Listen};
 pub use problems::{Place, Problem, Problems, Source};
 pub use records::Records;

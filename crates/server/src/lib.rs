@@ -19,3 +19,4 @@ mod wire;
 pub use generations::{GenerationError, build};
 pub use serve::{ServeError, serve};
 pub use trial::{Trial, try_once};
+pub use wire::headers::permit_headers;

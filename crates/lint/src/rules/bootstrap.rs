@@ -121,10 +121,10 @@ fn overlooked(bootstrap: &Node, linter: &mut Linter<'_>) {
     const KINDS: [&str; 3] = [listener::CONNECTION_MANAGER, check::FILTER, check::PER_ROUTE];
     let mut open = vec![bootstrap];
     while let Some(node) = open.pop() {
-        if let Some((kind, message)) = node.typed().filter(|(kind, _)| KINDS.contains(kind)) {
-            if !linter.was_judged(message) {
-                linter.report(&NOT_JUDGED, node.place, format!("a `{kind}` in a place that is not judged"));
-            }
+        if let Some((kind, message)) = node.typed().filter(|(kind, _)| KINDS.contains(kind))
+            && !linter.was_judged(message)
+        {
+            linter.report(&NOT_JUDGED, node.place, format!("a `{kind}` in a place that is not judged"));
         }
         match &node.value {
             Value::List(items) => open.extend(items),

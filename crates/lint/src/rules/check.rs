@@ -1,4 +1,4 @@
-//! The ext_authz filter: without an answer nothing passes, and the Check shows all that was sent.
+//! The `ext_authz` filter: without an answer nothing passes, and the Check shows all that was sent.
 
 use std::time::Duration;
 

@@ -99,7 +99,8 @@ fn endpoints(cluster: &Node, linter: &mut Linter<'_>) {
     let fixed = cluster
         .get("type")
         .is_none_or(|kind| kind.is_member(&[("STATIC", 0), ("STRICT_DNS", 1), ("LOGICAL_DNS", 2)]));
-    if !fixed || cluster.get("cluster_type").is_some() {
+    let fixed = fixed && cluster.get("cluster_type").is_none();
+    if !fixed {
         linter.report(&ELSEWHERE, cluster.place, "the endpoints of Exequatur's cluster come from elsewhere");
     }
     let mut addresses = Vec::new();

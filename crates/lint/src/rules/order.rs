@@ -121,7 +121,7 @@ const HARMLESS: [&str; 20] = [
     "envoy.extensions.filters.http.set_metadata.v3.Config",
 ];
 
-/// An ext_authz filter in its place.
+/// An `ext_authz` filter in its place.
 pub(crate) struct Guard<'n> {
     /// The name that configurations of routes use for it.
     pub(crate) name: &'n str,
@@ -136,7 +136,7 @@ pub(crate) struct Line<'n> {
     pub(crate) strips: Vec<&'n str>,
 }
 
-/// Judges a list of filters. `None`: no ext_authz filter is in it.
+/// Judges a list of filters. `None`: no `ext_authz` filter is in it.
 pub(crate) fn judge<'n>(
     filters: &'n [Node],
     around: Around<'_>,

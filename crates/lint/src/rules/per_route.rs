@@ -150,10 +150,9 @@ impl<'n> Settings<'_, 'n> {
             }
         }
         if let Some(optional) = wrapper.get("is_optional").filter(|optional| optional.truth() != Some(false))
+            && self.of_guard()
         {
-            if self.of_guard() {
-                linter.report(&OPTIONAL, optional.place, "settings for the ext_authz filter are optional");
-            }
+            linter.report(&OPTIONAL, optional.place, "settings for the ext_authz filter are optional");
         }
         if let Some(inner) = wrapper.get("config") {
             self.judge(inner, linter);

@@ -157,10 +157,10 @@ impl Walk<'_, '_> {
                 let message = format!("the virtual host is chosen by header `{}`", header.shown());
                 linter.report(&UPSTREAM_FROM_HEADER, header.place, message);
             }
-            if let Some(ignored) = routes.get("ignore_path_parameters_in_path_matching") {
-                if ignored.truth() != Some(false) {
-                    linter.report(&PATH_PARAMETERS, ignored.place, "routes are chosen without `;…`");
-                }
+            if let Some(ignored) = routes.get("ignore_path_parameters_in_path_matching")
+                && ignored.truth() != Some(false)
+            {
+                linter.report(&PATH_PARAMETERS, ignored.place, "routes are chosen without `;…`");
             }
             for plugin in routes.list("cluster_specifier_plugins") {
                 linter.report(&DYNAMIC, plugin.place, "an extension chooses the upstream");
@@ -231,10 +231,10 @@ impl Walk<'_, '_> {
         if let Some(policy) = action.get("internal_redirect_policy") {
             linter.report(&REDIRECT, policy.place, "Envoy follows redirects of the upstream itself");
         }
-        if let Some(old) = action.get("internal_redirect_action") {
-            if !old.is_member(&[("PASS_THROUGH_INTERNAL_REDIRECT", 0)]) {
-                linter.report(&REDIRECT, old.place, "Envoy follows redirects of the upstream itself");
-            }
+        if let Some(old) = action.get("internal_redirect_action")
+            && !old.is_member(&[("PASS_THROUGH_INTERNAL_REDIRECT", 0)])
+        {
+            linter.report(&REDIRECT, old.place, "Envoy follows redirects of the upstream itself");
         }
         for upgrade in action.list("upgrade_configs") {
             if upgrade.get("enabled").and_then(Node::truth) != Some(false) {

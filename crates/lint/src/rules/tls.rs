@@ -145,6 +145,23 @@ fn judge_context(context: &Node, linter: &mut Linter<'_>) {
             "client certificates are verified by what comes from elsewhere",
         );
     }
+    // What is merged with it cannot take these back.
+    if let Some(default) =
+        common.and_then(|common| common.at("combined_validation_context.default_validation_context"))
+    {
+        let trust = default.get("trust_chain_verification");
+        if let Some(trust) = trust.filter(|trust| !trust.is_member(&[("VERIFY_TRUST_CHAIN", 0)])) {
+            linter.report(
+                &UNTRUSTED,
+                trust.place,
+                format!("`trust_chain_verification` is `{}`", trust.shown()),
+            );
+        }
+        if let Some(expired) = default.get("allow_expired_certificate").filter(|it| it.truth() != Some(false))
+        {
+            linter.report(&EXPIRED, expired.place, "`allow_expired_certificate` is not false");
+        }
+    }
     if let Some(custom) = context.at("common_tls_context.validation_context.custom_validator_config") {
         linter.report(&VALIDATION_UNKNOWN, custom.place, "client certificates are verified by an extension");
     }

@@ -179,7 +179,9 @@ fn the_small_example_is_not_clean() {
         .collect();
     let mut found: Vec<&str> = found.iter().map(String::as_str).collect();
     found.sort_unstable();
-    assert_eq!(found, [
+    assert_eq!(
+        found,
+        [
             "weak B-03 strip",
             "weak B-03 underscores",
             "weak B-05 host-dot",
@@ -203,8 +205,28 @@ fn the_small_example_is_not_clean() {
             "weak N06 validate-mutations",
             "weak N07 stream-time",
             "weak N09 route-cache",
-        ]);
+        ]
+    );
     assert!(report.findings.iter().all(|finding| finding.severity == Severity::Weak));
+}
+
+/// `docs/envoy.md` holds every rule, as it is.
+#[test]
+fn the_page_lists_every_rule() {
+    let page = include_str!("../../../../docs/envoy.md");
+    let mut table = String::new();
+    for rule in rules() {
+        let key =
+            rule.key.map(|key| format!("`{}` of `{}`", key.path, key.part.message())).unwrap_or_default();
+        let marked = if rule.key.is_some_and(|key| key.required) { "yes" } else { "" };
+        let allowed = if rule.allowable { "yes" } else { "" };
+        let requires = rule.requires.join(", ");
+        table.push_str(&format!(
+            "| `{}` | {} | {requires} | {key} | {marked} | {allowed} | {} | {} |\n",
+            rule.id, rule.severity, rule.opens, rule.fix
+        ));
+    }
+    assert!(page.contains(&table), "docs/envoy.md should hold:\n{table}");
 }
 
 /// A rule that cannot be found by its name, or says nothing, helps nobody.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Parses digits and a unit; `None` for anything else.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok())??;
     match text.strip_prefix(digits)? {

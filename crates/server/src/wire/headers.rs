@@ -62,6 +62,11 @@ pub(crate) fn removals(set: &[HeaderValueOption], keep_authorization: bool) -> V
     names
 }
 
+/// Every name that a permit may set or remove: what Envoy's mutation rules have to let through, and no more.
+pub fn permit_headers() -> Vec<String> {
+    removals(&[], false)
+}
+
 /// Percent-encodes all but letters, digits and `-._~:/@+`: no control character, space, comma or quote
 /// reaches a header value, and the encoding can be undone.
 pub(crate) fn encode(value: &str) -> String {

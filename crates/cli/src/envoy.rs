@@ -1,0 +1,170 @@
+//! `exequatur envoy lint`
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use exequatur_lint::{Allowed, Finding, Options, Report, Rule, Severity};
+use exequatur_server::config;
+use serde_json::{Value, json};
+
+use crate::exit::{Failure, say};
+
+/// Look at configurations of Envoy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Envoy {
+    /// Report every setting of a bootstrap that opens a hole, with its line, what it opens, and the fix.
+    ///
+    /// A setting that cannot be judged from the file is reported too. What is allowed by name, with a reason, in
+    /// the file's own metadata is listed and does not fail. Exit codes: 0 clean, 1 findings, 3 unreadable.
+    Lint(Lint),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The bootstrap, in YAML or JSON.
+    #[arg(value_name = "FILE", required_unless_present = "list")]
+    file: Option<PathBuf>,
+    /// Exequatur's `deadline`: Envoy has to wait at least 50 ms longer.
+    #[arg(long, value_name = "DURATION", default_value = "150ms", value_parser = duration)]
+    deadline: Duration,
+    /// Print every rule instead.
+    #[arg(long, conflicts_with = "file")]
+    list: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+impl Envoy {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Lint(lint) => lint.run(),
+        }
+    }
+}
+
+impl Lint {
+    fn run(self) -> Result<(), Failure> {
+        let Some(file) = self.file.filter(|_| !self.list) else { return list(self.output) };
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+        let options = Options { deadline: self.deadline, headers: exequatur_server::permit_headers() };
+        let report = exequatur_lint::lint(&text, &options)
+            .map_err(|error| Failure::Invalid(format!("{}:{error}", file.display())))?;
+        match self.output {
+            Output::Text => print(&file, &report)?,
+            Output::Json => say(document(&file, &report))?,
+        }
+        if report.findings.is_empty() { Ok(()) } else { Err(Failure::Findings) }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text).ok_or_else(|| "write 500ms, 60s or 15m".to_owned())
+}
+
+fn print(file: &Path, report: &Report) -> Result<(), Failure> {
+    for Finding { rule, severity, place, message } in &report.findings {
+        say(format_args!(
+            "{}:{}:{}: {severity} {} {}: {message}\n    opens: {}\n    fix:   {}",
+            file.display(),
+            place.line,
+            place.column,
+            rule.requires.join(","),
+            rule.id,
+            rule.opens,
+            rule.fix,
+        ))?;
+    }
+    for Allowed { rule, place, message, reason } in &report.allowed {
+        say(format_args!(
+            "{}:{}:{}: allowed {}: {message}\n    reason: {reason}",
+            file.display(),
+            place.line,
+            place.column,
+            rule.id,
+        ))?;
+    }
+    let count =
+        |severity: Severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+    say(format_args!(
+        "{}: {} holes, {} weak, {} unknown; {} allowed by name",
+        file.display(),
+        count(Severity::Hole),
+        count(Severity::Weak),
+        count(Severity::Unknown),
+        report.allowed.len(),
+    ))
+}
+
+fn document(file: &Path, report: &Report) -> Value {
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|Finding { rule, severity, place, message }| {
+            json!({
+                "rule": rule.id,
+                "requires": rule.requires,
+                "severity": severity.to_string(),
+                "line": place.line,
+                "column": place.column,
+                "message": message,
+                "opens": rule.opens,
+                "fix": rule.fix,
+            })
+        })
+        .collect();
+    let allowed: Vec<Value> = report
+        .allowed
+        .iter()
+        .map(|Allowed { rule, place, message, reason }| {
+            json!({
+                "rule": rule.id,
+                "line": place.line,
+                "column": place.column,
+                "message": message,
+                "reason": reason,
+            })
+        })
+        .collect();
+    json!({ "file": file.display().to_string(), "findings": findings, "allowed": allowed })
+}
+
+/// Every rule; the table of `docs/envoy.md` holds the same.
+fn list(output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Text => exequatur_lint::rules().try_for_each(|rule| {
+            let Rule { id, requires, severity, opens, fix, allowable, key: _ } = rule;
+            let allowed = if *allowable { ", may be allowed" } else { "" };
+            let requires = requires.join(",");
+            say(format_args!("{id}: {severity} {requires}{allowed}\n    opens: {opens}\n    fix:   {fix}"))
+        }),
+        Output::Json => {
+            let rules: Vec<Value> = exequatur_lint::rules().map(described).collect();
+            say(Value::Array(rules))
+        }
+    }
+}
+
+fn described(rule: &Rule) -> Value {
+    json!({
+        "rule": rule.id,
+        "requires": rule.requires,
+        "severity": rule.severity.to_string(),
+        "opens": rule.opens,
+        "fix": rule.fix,
+        "may_be_allowed": rule.allowable,
+        "key": rule.key.map(|key| json!({
+            "message": key.part.message(),
+            "path": key.path,
+            "required": key.required,
+        })),
+    })
+}

@@ -1,0 +1,80 @@
+//! Access logs: neither credentials nor queries in them.
+
+use crate::linter::Linter;
+use crate::rule::{Rule, Severity};
+use crate::tree::{Node, Value};
+
+static LOGGED_CREDENTIALS: Rule = Rule::new(
+    Severity::Hole,
+    "logged-credentials",
+    &["E04"],
+    "tokens, proofs or queries are written into a log, where others read them",
+    "log `%PATH(NQ)%`, and no `authorization`, `dpop` or `cookie` header",
+)
+.allowable();
+
+pub(crate) static RULES: &[&Rule] = &[&LOGGED_CREDENTIALS];
+
+/// Looks at every text of a log's format; without one, Envoy's default holds the query.
+pub(crate) fn judge(log: &Node, linter: &mut Linter<'_>) {
+    const BY_FORMAT: [&str; 3] = [
+        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        "envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+    ];
+    if let Some((kind, config)) = log.get("typed_config").and_then(Node::typed) {
+        let formats = ["log_format", "format", "json_format", "typed_json_format"];
+        if BY_FORMAT.contains(&kind) && formats.iter().all(|key| config.get(key).is_none()) {
+            linter.report(
+                &LOGGED_CREDENTIALS,
+                log.place,
+                "the access log holds the path with its query, by default",
+            );
+        }
+    }
+    let mut open = vec![log];
+    while let Some(node) = open.pop() {
+        match &node.value {
+            Value::List(items) => open.extend(items),
+            Value::Map(entries) => open.extend(entries.iter().map(|entry| &entry.value)),
+            Value::Text(text) => {
+                if let Some(what) = logs_credentials(text) {
+                    linter.report(&LOGGED_CREDENTIALS, node.place, format!("the access log holds {what}"));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Integer(_) => {}
+        }
+    }
+}
+
+/// What a format, or the name of a header to log, gives away.
+fn logs_credentials(format: &str) -> Option<String> {
+    let upper = format.to_ascii_uppercase();
+    if matches!(upper.as_str(), "AUTHORIZATION" | "DPOP" | "COOKIE") {
+        return Some(format!("header `{}`", upper.to_ascii_lowercase()));
+    }
+    let operators = upper.match_indices('%').filter_map(|(start, _)| {
+        let rest = upper.get(start.saturating_add(1)..)?;
+        rest.split('%').next()
+    });
+    for operator in operators {
+        let (name, arguments) = operator.split_once('(').unwrap_or((operator, ""));
+        let arguments = arguments.split(')').next().unwrap_or_default();
+        let mut headers = arguments.split('?').map(str::trim);
+        let query = match name {
+            "REQ" => headers.clone().any(|header| matches!(header, ":PATH" | "X-ENVOY-ORIGINAL-PATH")),
+            "PATH" => !arguments.starts_with("NQ"),
+            "QUERY_PARAM" | "QUERY_PARAMS" => true,
+            _ => false,
+        };
+        if query {
+            return Some("the path with its query".to_owned());
+        }
+        if let ("REQ", Some(header)) =
+            (name, headers.find(|header| matches!(*header, "AUTHORIZATION" | "DPOP" | "COOKIE")))
+        {
+            return Some(format!("header `{}`", header.to_ascii_lowercase()));
+        }
+    }
+    None
+}

@@ -1,0 +1,64 @@
+//! The bootstrap as a whole.
+
+use super::{any, each};
+
+/// E-02, B-15
+#[test]
+fn the_bootstrap() {
+    each(
+        "",
+        &[
+            ("admin/address/socket_address/address", "0.0.0.0", &["admin-exposed"]),
+            ("admin/address/socket_address/address", "10.0.0.1", &["admin-exposed"]),
+            ("admin/address/socket_address/address", "localhost", &["admin-exposed"]),
+            ("admin/address/socket_address/address", "\"::\"", &["admin-exposed"]),
+            ("admin/address/socket_address/address", "127.0.0.9", &[]),
+            ("admin/address/socket_address/address", "\"::1\"", &[]),
+            ("admin/address", "{ pipe: { path: /run/envoy.sock } }", &[]),
+            ("dynamic_resources", "{ lds_config: { ads: {} } }", &["dynamic-listeners"]),
+            ("dynamic_resources", "{ cds_config: { ads: {} } }", &[]),
+            ("layered_runtime", "{ layers: [ { name: a, admin_layer: {} } ] }", &["runtime-layer"]),
+            ("layered_runtime", "{ layers: [ { name: a, rtds_layer: {} } ] }", &["runtime-layer"]),
+            (
+                "layered_runtime",
+                "{ layers: [ { name: a, static_layer: { envoy: { reloadable_features: { b: false } } } } ] }",
+                &["runtime-layer"],
+            ),
+            (
+                "layered_runtime",
+                "{ layers: [ { name: a, static_layer: { envoy.reloadable_features.b: false } } ] }",
+                &["runtime-layer"],
+            ),
+            ("layered_runtime", "{ layers: [ { name: a, static_layer: { overload: { a: 1 } } } ] }", &[]),
+            ("static_resources/listeners", "[]", &["no-listener"]),
+        ],
+    );
+}
+
+/// What stands where nobody looks is not clean.
+#[test]
+fn nothing_is_overlooked() {
+    each(
+        "",
+        &[
+            (
+                "bootstrap_extensions",
+                concat!(
+                    "[ { name: a, typed_config: { inner: ",
+                    any!("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"),
+                    " } } ]"
+                ),
+                &["not-judged"],
+            ),
+            (
+                "bootstrap_extensions",
+                concat!(
+                    "[ { name: a, typed_config: ",
+                    any!("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+                    " } ]"
+                ),
+                &["not-judged"],
+            ),
+        ],
+    );
+}

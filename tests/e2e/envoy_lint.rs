@@ -1,0 +1,89 @@
+//! `exequatur envoy lint` on the examples as they are shipped.
+
+use std::process::{Command, Output};
+
+use exequatur_tests::binaries;
+use serde_json::Value;
+
+fn lint(arguments: &[&str]) -> Output {
+    Command::new(binaries::exequatur().unwrap())
+        .current_dir(binaries::repository())
+        .args(["envoy", "lint"])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// N01–N09, B-15: clean for the names that this very binary writes, and its only bypass is named with a reason.
+#[test]
+fn hardened_is_clean() {
+    let output = lint(&["--output", "json", "envoy/hardened.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["findings"], Value::Array(Vec::new()));
+    let allowed = report["allowed"].as_array().unwrap();
+    assert_eq!(allowed.len(), 1, "{allowed:?}");
+    assert_eq!(allowed[0]["rule"], "route-bypass");
+}
+
+/// Each finding says where, what it opens, how to mend it, and for which requirement.
+#[test]
+fn plain_is_not_and_says_why() {
+    let output = lint(&["envoy/plain.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    let example = std::fs::read_to_string(binaries::repository().join("envoy/plain.yaml")).unwrap();
+    let check = example.lines().position(|line| line.ends_with("v3.ExtAuthz")).unwrap() + 1;
+    assert!(said.contains(&format!("envoy/plain.yaml:{check}:15: weak N06 mutation-rules: ")), "{said}");
+    assert!(said.contains("opens: whoever answers in Exequatur's place may write any header"), "{said}");
+    assert!(said.contains("fix:   decoder_header_mutation_rules: { disallow_all: true, … }"), "{said}");
+    assert!(said.contains(": 0 holes, "), "{said}");
+}
+
+/// N01: Envoy has to wait longer than Exequatur needs.
+#[test]
+fn the_deadline_is_exequaturs() {
+    assert_eq!(lint(&["--deadline", "200ms", "envoy/hardened.yaml"]).status.code(), Some(0));
+    let output = lint(&["--deadline", "201ms", "envoy/hardened.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("N01 check-timeout"), "{}", text(&output.stdout));
+    assert_eq!(lint(&["--deadline", "soon", "envoy/hardened.yaml"]).status.code(), Some(2));
+}
+
+/// What cannot be read is not clean.
+#[test]
+fn what_cannot_be_read_fails() {
+    let folder = tempfile();
+    let file = folder.join("envoy.yaml");
+    std::fs::write(&file, "admin: {}\nadmin: {}\n").unwrap();
+    let output = lint(&[file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("envoy.yaml:2:1: key `admin` stands here a second time"));
+    std::fs::write(&file, [0xff, 0xfe]).unwrap();
+    assert_eq!(lint(&[file.to_str().unwrap()]).status.code(), Some(5));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(lint(&[file.to_str().unwrap()]).status.code(), Some(5));
+    assert_eq!(lint(&[]).status.code(), Some(2));
+}
+
+/// The rules can be had by a program.
+#[test]
+fn rules_are_listed() {
+    let output = lint(&["--list", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let rules: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rule = rules.as_array().unwrap().iter().find(|rule| rule["rule"] == "failure-mode").unwrap().clone();
+    assert_eq!(rule["requires"], serde_json::json!(["N01"]));
+    assert_eq!(rule["key"]["path"], "failure_mode_allow");
+    assert!(text(&lint(&["--list"]).stdout).contains("failure-mode: hole N01\n"));
+}
+
+fn tempfile() -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("exequatur-{}", exequatur_tests::jwt::random_id()));
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
