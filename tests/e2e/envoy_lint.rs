@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use exequatur_tests::binaries;
+use exequatur_tests::{Call, Options, Stack, binaries};
 use serde_json::Value;
 
 fn lint(arguments: &[&str]) -> Output {
@@ -86,4 +86,24 @@ fn tempfile() -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("exequatur-{}", exequatur_tests::jwt::random_id()));
     std::fs::create_dir(&folder).unwrap();
     folder
+}
+
+/// B-15: the bypass that is allowed by name lets nothing reach an upstream, whatever it carries or is spelt like.
+#[tokio::test]
+async fn the_allowed_bypass_reaches_no_upstream() {
+    let mut stack = Stack::start(Options { hardened: true, ..Options::default() }).await.unwrap();
+    stack.stop_exequatur().await.unwrap();
+    for (path, status) in [
+        ("/envoy/healthz", 200),
+        ("/envoy/healthz?a=b", 200),
+        ("/envoy/healthz/", 503),
+        ("/envoy/healthz/../../tenants/acme/documents/plan", 503),
+        ("/envoy/healthz;a=b", 503),
+        ("/ENVOY/healthz", 503),
+    ] {
+        let url = stack.url(path);
+        let answer = stack.send(&Call::new("GET", &url), None, None).await.unwrap();
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
+    assert!(stack.upstream.received().is_empty());
 }

@@ -94,7 +94,8 @@ records: {{ file: ./decisions.jsonl, mode: best_effort }}
 const DOCUMENT: &str = "/tenants/{tenant}/documents/{id}";
 const SEALED: &str = "/tenants/{tenant}/sealed/{id}";
 
-/// Envoy's configuration with this stack's ports and certificates in it.
+/// Envoy's configuration with this stack's ports and certificates in it. Envoy's own `/healthz` becomes
+/// `/envoy/healthz`: in this stack `/healthz` is a public route of Exequatur's.
 #[must_use]
 pub fn envoy(template: &str, ports: &Ports, folder: &Path) -> String {
     template
@@ -102,5 +103,6 @@ pub fn envoy(template: &str, ports: &Ports, folder: &Path) -> String {
         .replace("port_value: 9191", &format!("port_value: {}", ports.grpc))
         .replace("port_value: 10080", &format!("port_value: {}", ports.upstream))
         .replace("port_value: 10000", &format!("port_value: {}", ports.envoy))
+        .replace("match: { path: /healthz }", "match: { path: /envoy/healthz }")
         .replace("filename: tls/", &format!("filename: {}/tls/", folder.display()))
 }
