@@ -141,7 +141,7 @@ fn document(file: &Path, report: &Report) -> Value {
 fn list(output: Output) -> Result<(), Failure> {
     match output {
         Output::Text => exequatur_lint::rules().try_for_each(|rule| {
-            let Rule { id, requires, severity, opens, fix, allowable, key: _ } = rule;
+            let Rule { id, requires, severity, opens, fix, allowable, .. } = rule;
             let allowed = if *allowable { ", may be allowed" } else { "" };
             let requires = requires.join(",");
             say(format_args!("{id}: {severity} {requires}{allowed}\n    opens: {opens}\n    fix:   {fix}"))

@@ -16,6 +16,8 @@ pub(crate) struct Linter<'o> {
     allowances: Vec<Allowance>,
     /// Those of the messages that the walk is inside of.
     scope: Vec<usize>,
+    /// Where in `scope` those of the innermost message begin.
+    innermost: usize,
     /// Messages that were judged, by identity: an alias repeats places.
     judged: HashSet<*const Node>,
 }
@@ -28,6 +30,7 @@ impl<'o> Linter<'o> {
             allowed: Vec::new(),
             allowances: Vec::new(),
             scope: Vec::new(),
+            innermost: 0,
             judged: HashSet::new(),
         }
     }
@@ -44,7 +47,8 @@ impl<'o> Linter<'o> {
 
     fn report_as(&mut self, rule: &'static Rule, severity: Severity, place: Place, message: String) {
         if rule.allowable {
-            for index in self.scope.iter().rev() {
+            let from = if rule.allowable_here_only { self.innermost } else { 0 };
+            for index in self.scope.iter().skip(from).rev() {
                 let Some(allowance) = self.allowances.get_mut(*index) else { continue };
                 if allowance.rule == rule.id {
                     allowance.used = true;
@@ -59,13 +63,22 @@ impl<'o> Linter<'o> {
 
     /// Judges what is inside of `node`, under the allowances that its metadata name.
     pub(crate) fn within(&mut self, node: &Node, judge: impl FnOnce(&mut Self)) {
-        let before = self.scope.len();
+        let before = (self.scope.len(), self.innermost);
+        self.innermost = self.scope.len();
         for allowance in allowance::of(node, self) {
-            self.scope.push(self.allowances.len());
-            self.allowances.push(allowance);
+            // A message can be come by twice: an upstream that is Exequatur too, an alias.
+            let known = self
+                .allowances
+                .iter()
+                .position(|known| known.place == allowance.place && known.rule == allowance.rule);
+            self.scope.push(known.unwrap_or(self.allowances.len()));
+            if known.is_none() {
+                self.allowances.push(allowance);
+            }
         }
         judge(self);
-        self.scope.truncate(before);
+        self.scope.truncate(before.0);
+        self.innermost = before.1;
     }
 
     /// Holds a message against every rule that is about one of its keys.

@@ -56,12 +56,16 @@ pub(crate) const OURS: [&str; 4] =
 /// Whether a header carries what was judged or what was decided, so that nothing but Exequatur may write it.
 pub(crate) fn reserved(name: &str, options: &Options) -> bool {
     let name = name.to_ascii_lowercase();
-    let ours = name.replace(['_', '.'], "-");
     name.starts_with(':')
         || matches!(name.as_str(), "host" | "x-forwarded-client-cert")
-        || ours.starts_with("x-exequatur")
+        || is_ours(&name)
         || DECIDING.contains(&name.as_str())
         || options.headers.contains(&name)
+}
+
+/// Whether the name is one of ours, in any spelling.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.to_ascii_lowercase().replace(['_', '.'], "-").starts_with("x-exequatur")
 }
 
 /// An expression that must match a whole name, as Envoy applies it. `None`: it cannot be read here.

@@ -41,6 +41,8 @@ pub struct Rule {
     pub fix: &'static str,
     /// Whether an operator may allow it, with a reason, at the place where it is.
     pub allowable: bool,
+    /// Whether only the very message that is in breach may allow it, and none around it.
+    pub(crate) allowable_here_only: bool,
     /// The key that protects, if it is one.
     pub key: Option<Key>,
 }
@@ -110,12 +112,17 @@ impl Rule {
         opens: &'static str,
         fix: &'static str,
     ) -> Self {
-        Self { id, requires, severity, opens, fix, allowable: false, key: None }
+        Self { id, requires, severity, opens, fix, allowable: false, allowable_here_only: false, key: None }
     }
 
     /// May be allowed, with a reason.
     pub(crate) const fn allowable(self) -> Self {
         Self { allowable: true, ..self }
+    }
+
+    /// May be allowed, with a reason, by the message that is in breach, and by none around it.
+    pub(crate) const fn allowable_here(self) -> Self {
+        Self { allowable: true, allowable_here_only: true, ..self }
     }
 
     pub(crate) const fn key(self, key: Key) -> Self {

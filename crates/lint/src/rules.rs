@@ -5,6 +5,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod connection;
+pub(crate) mod fields;
 pub(crate) mod listener;
 pub(crate) mod logs;
 pub(crate) mod mutation;
@@ -19,6 +20,7 @@ use crate::rule::Rule;
 /// Every rule, by family.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
+        fields::RULES,
         bootstrap::RULES,
         listener::RULES,
         tls::RULES,

@@ -102,9 +102,18 @@ impl Node {
         if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
-    /// A truth value; `None` for anything else.
+    /// A truth value; `None` for anything else. In quotes, or in mixed case, it is one too: Envoy's JSON reader
+    /// takes these words as text.
     pub(crate) fn truth(&self) -> Option<bool> {
-        if let Value::Bool(value) = self.value { Some(value) } else { None }
+        match &self.value {
+            Value::Bool(value) => Some(*value),
+            Value::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "true" | "t" | "yes" | "y" | "1" => Some(true),
+                "false" | "f" | "no" | "n" | "0" => Some(false),
+                _ => None,
+            },
+            Value::Null | Value::Integer(_) | Value::List(_) | Value::Map(_) => None,
+        }
     }
 
     /// Whether a field says true.
@@ -124,7 +133,9 @@ impl Node {
     /// A member of an enumeration, by name in any case, or by number.
     pub(crate) fn is_member(&self, members: &[(&str, i64)]) -> bool {
         match &self.value {
-            Value::Text(text) => members.iter().any(|(name, _)| name.eq_ignore_ascii_case(text)),
+            Value::Text(text) => members
+                .iter()
+                .any(|(name, number)| name.eq_ignore_ascii_case(text) || number.to_string() == *text),
             Value::Integer(value) => members.iter().any(|(_, number)| number == value),
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => false,
         }

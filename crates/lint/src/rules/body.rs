@@ -2,6 +2,7 @@
 
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, is_false, is_true};
+use crate::rules::fields;
 use crate::tree::Node;
 
 static PARTIAL: Rule = Rule::new(
@@ -21,9 +22,24 @@ static AS_TEXT: Rule = Rule::new(
 )
 .key(Key::must(Part::Body, "pack_as_bytes", is_true, &["false"]));
 
-pub(crate) static RULES: &[&Rule] = &[&PARTIAL, &AS_TEXT];
+static SIZE: Rule = Rule::new(
+    Severity::Weak,
+    "body-size",
+    &["C-18"],
+    "Envoy holds that much of each request in memory, and Exequatur reads Checks of 1 MiB at most",
+    "with_request_body: { max_request_bytes: 65536, … } (at most 524288)",
+)
+.key(Key::may(
+    Part::Body,
+    "max_request_bytes",
+    |node, _| node.integer().is_some_and(|size| (1..=524_288).contains(&size)),
+    &["0", "1048576", "4294967295"],
+));
+
+pub(crate) static RULES: &[&Rule] = &[&PARTIAL, &AS_TEXT, &SIZE];
 
 /// Judges `BufferSettings`.
 pub(crate) fn judge(settings: &Node, linter: &mut Linter<'_>) {
     linter.keys(Part::Body, settings);
+    fields::judge(&fields::BODY, settings, linter);
 }

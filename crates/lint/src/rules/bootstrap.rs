@@ -1,6 +1,7 @@
 //! The bootstrap as a whole: where it comes from, administration, runtime; and that nothing was overlooked.
 
 use crate::linter::Linter;
+use crate::names;
 use crate::rule::{Key, Part, Rule, Severity, never};
 use crate::rules::{check, cluster, listener};
 use crate::tree::{Node, Value, shortened};
@@ -41,6 +42,21 @@ static HEADER_PREFIX: Rule = Rule::new(
     "leave `header_prefix` out",
 )
 .key(Key::may(Part::Bootstrap, "header_prefix", never, &["x-corp"]));
+static INLINE_HEADERS: Rule = Rule::new(
+    Severity::Hole,
+    "inline-headers",
+    &["N02"],
+    "Envoy joins repeated headers of this name into one, so that a second proof is not seen as such",
+    "leave it out of `inline_headers`",
+);
+static REGEX_ENGINE: Rule = Rule::new(
+    Severity::Unknown,
+    "regex-engine",
+    &["N06"],
+    "expressions mean to another engine what they do not mean here",
+    "leave `default_regex_engine` out",
+)
+.key(Key::may(Part::Bootstrap, "default_regex_engine", never, &["{ name: a }"]));
 static NOT_JUDGED: Rule = Rule::new(
     Severity::Unknown,
     "not-judged",
@@ -49,14 +65,28 @@ static NOT_JUDGED: Rule = Rule::new(
     "put it where Envoy's own filters and routes stand, or remove it",
 );
 
-pub(crate) static RULES: &[&Rule] =
-    &[&ADMIN_EXPOSED, &DYNAMIC_LISTENERS, &NO_LISTENER, &RUNTIME, &HEADER_PREFIX, &NOT_JUDGED];
+pub(crate) static RULES: &[&Rule] = &[
+    &ADMIN_EXPOSED,
+    &DYNAMIC_LISTENERS,
+    &NO_LISTENER,
+    &RUNTIME,
+    &HEADER_PREFIX,
+    &INLINE_HEADERS,
+    &REGEX_ENGINE,
+    &NOT_JUDGED,
+];
 
 /// Walks the whole file.
 pub(crate) fn judge(bootstrap: &Node, linter: &mut Linter<'_>) {
     linter.keys(Part::Bootstrap, bootstrap);
     admin(bootstrap, linter);
     runtime(bootstrap, linter);
+    for header in bootstrap.list("inline_headers") {
+        let name = header.text_of("inline_header_name");
+        if names::reserved(name, linter.options) {
+            linter.report(&INLINE_HEADERS, header.place, format!("`{}` is joined into one", shortened(name)));
+        }
+    }
     let resources = bootstrap.get("static_resources");
     let listeners = resources.map(|resources| resources.list("listeners")).unwrap_or_default();
     let lds = ["dynamic_resources.lds_config", "dynamic_resources.lds_resources_locator"];
@@ -70,6 +100,9 @@ pub(crate) fn judge(bootstrap: &Node, linter: &mut Linter<'_>) {
     let clusters = resources.map(|resources| resources.list("clusters")).unwrap_or_default();
     for listener in listeners {
         listener::judge(listener, clusters, linter);
+    }
+    for cluster in clusters {
+        linter.within(cluster, |linter| cluster::judge_filters(cluster, linter));
     }
     overlooked(bootstrap, linter);
 }

@@ -6,7 +6,7 @@ use crate::linter::Linter;
 use crate::names::{self, DECIDING};
 use crate::rule::{Key, Part, Rule, Severity, is_false, is_true, never};
 use crate::rules::listener::Around;
-use crate::rules::{body, cluster, mutation};
+use crate::rules::{body, cluster, fields, mutation};
 use crate::tree::Node;
 use crate::{MARGIN, Options};
 
@@ -180,6 +180,23 @@ static FILTER_ENABLED_METADATA: Rule = Rule::new(
 )
 .key(Key::may(Part::Check, "filter_enabled_metadata", never, &["{ filter: a, path: [ { key: b } ] }"]));
 
+static SHADOW: Rule = Rule::new(
+    Severity::Hole,
+    "shadow-mode",
+    &["B-15"],
+    "requests pass whatever the decision is: it is only noted",
+    "leave `shadow_mode` out",
+)
+.key(Key::may(Part::Check, "shadow_mode", is_false, &["true", "\"yes\""]));
+static ROUTE_CACHE_HEADERS: Rule = Rule::new(
+    Severity::Hole,
+    "route-cache-headers",
+    &["N09"],
+    "the route is chosen anew after the decision, by headers that the decision has changed",
+    "leave `clear_route_cache_headers` out",
+)
+.key(Key::may(Part::Check, "clear_route_cache_headers", never, &["[ x-exequatur-user ]"]));
+
 pub(crate) static RULES: &[&Rule] = &[
     &FAILURE_MODE,
     &FAILURE_HEADER,
@@ -199,6 +216,8 @@ pub(crate) static RULES: &[&Rule] = &[
     &DENY_AT_DISABLE,
     &FILTER_ENABLED,
     &FILTER_ENABLED_METADATA,
+    &SHADOW,
+    &ROUTE_CACHE_HEADERS,
 ];
 
 fn is_timely(node: &Node, options: &Options) -> bool {
@@ -217,6 +236,7 @@ fn is_whole(node: &Node, _: &Options) -> bool {
 /// Judges an `ExtAuthz`.
 pub(crate) fn judge(check: &Node, around: Around<'_>, linter: &mut Linter<'_>) {
     linter.judged(check);
+    fields::judge(&fields::CHECK, check, linter);
     linter.keys(Part::Check, check);
     mutation::judge(check, linter);
     hidden(check, linter);
@@ -235,6 +255,10 @@ pub(crate) fn judge(check: &Node, around: Around<'_>, linter: &mut Linter<'_>) {
 /// Judges where a Check is sent, by the filter or by a route.
 pub(crate) fn service(grpc: &Node, around: Around<'_>, linter: &mut Linter<'_>) {
     linter.keys(Part::Service, grpc);
+    fields::judge(&fields::SERVICE, grpc, linter);
+    if let Some(envoy) = grpc.get("envoy_grpc") {
+        fields::judge(&fields::ENVOY_GRPC, envoy, linter);
+    }
     match grpc.at("envoy_grpc.cluster_name") {
         Some(name) => cluster::judge(name, around.clusters, linter),
         None => linter.report(&GOOGLE_GRPC, grpc.place, "the Check is not sent by `envoy_grpc`"),

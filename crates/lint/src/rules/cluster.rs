@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, elsewhere};
+use crate::rules::order;
 use crate::tree::Node;
 
 static MISSING: Rule = Rule::new(
@@ -86,13 +87,21 @@ pub(crate) fn judge(from: &Node, clusters: &[Node], linter: &mut Linter<'_>) {
     });
 }
 
-fn protocol(cluster: &Node, linter: &mut Linter<'_>) {
-    let options = cluster.get("typed_extension_protocol_options");
-    let options = options.into_iter().flat_map(Node::entries).filter_map(|entry| entry.value.typed());
-    match options.into_iter().find(|(kind, _)| *kind == OPTIONS) {
-        Some((_, options)) => linter.keys(Part::Protocol, options),
-        None => linter.keys(Part::Protocol, cluster),
+/// Judges filters on the way to any upstream, Exequatur included: they come after the decision.
+pub(crate) fn judge_filters(cluster: &Node, linter: &mut Linter<'_>) {
+    if let Some(options) = protocol_options(cluster) {
+        order::upstream(options.list("http_filters"), linter);
     }
+}
+
+fn protocol_options(cluster: &Node) -> Option<&Node> {
+    let options = cluster.get("typed_extension_protocol_options");
+    let mut options = options.into_iter().flat_map(Node::entries).filter_map(|entry| entry.value.typed());
+    options.find(|(kind, _)| *kind == OPTIONS).map(|(_, options)| options)
+}
+
+fn protocol(cluster: &Node, linter: &mut Linter<'_>) {
+    linter.keys(Part::Protocol, protocol_options(cluster).unwrap_or(cluster));
 }
 
 fn endpoints(cluster: &Node, linter: &mut Linter<'_>) {

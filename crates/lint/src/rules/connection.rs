@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::linter::Linter;
 use crate::rule::{Part, Rule, Severity};
 use crate::rules::listener::{self, Around};
-use crate::rules::{logs, mutation, order, route};
+use crate::rules::{fields, logs, mutation, order, route};
 use crate::tree::Node;
 
 /// Longest life of a stream that is checked only once, at its beginning.
@@ -59,6 +59,7 @@ pub(crate) fn judge(manager: &Node, around: Around<'_>, linter: &mut Linter<'_>)
         return;
     };
     linter.keys(Part::Connection, manager);
+    fields::judge(&fields::CONNECTION, manager, linter);
     upgrades(manager, around, linter);
     for extension in manager.list("original_ip_detection_extensions") {
         let name = extension.get("name").map(Node::shown).unwrap_or_default();
@@ -80,7 +81,7 @@ pub(crate) fn judge(manager: &Node, around: Around<'_>, linter: &mut Linter<'_>)
             );
         }
     }
-    for log in manager.list("access_log") {
+    for log in manager.list("access_log").iter().chain(manager.get("tracing")) {
         logs::judge(log, linter);
     }
     route::judge_manager(manager, &line, around, linter);
@@ -88,6 +89,7 @@ pub(crate) fn judge(manager: &Node, around: Around<'_>, linter: &mut Linter<'_>)
 
 fn upgrades(manager: &Node, around: Around<'_>, linter: &mut Linter<'_>) {
     for upgrade in manager.list("upgrade_configs") {
+        fields::judge(&fields::UPGRADE, upgrade, linter);
         let kind = upgrade.get("upgrade_type").map(Node::shown).unwrap_or_default();
         if upgrade.get("enabled").and_then(Node::truth) != Some(false) {
             linter.report(&UPGRADES, upgrade.place, format!("upgrade `{kind}` is on"));

@@ -2,7 +2,7 @@
 
 use crate::linter::Linter;
 use crate::rule::{Rule, Severity};
-use crate::rules::{cluster, connection, tls};
+use crate::rules::{cluster, connection, fields, logs, tls};
 use crate::tree::{Node, shortened};
 
 pub(crate) const CONNECTION_MANAGER: &str =
@@ -103,7 +103,11 @@ pub(crate) fn judge(listener: &Node, clusters: &[Node], linter: &mut Linter<'_>)
     let name = shortened(listener.text_of("name"));
     let around = Around { clusters, name: &name };
     linter.within(listener, |linter| {
+        fields::judge(&fields::LISTENER, listener, linter);
         listener_filters(listener, linter);
+        for log in listener.list("access_log") {
+            logs::judge(log, linter);
+        }
         // A `filter_chain_matcher` only chooses between the chains below, all of which are judged.
         if let Some(dynamic) = listener.get("fcds_config") {
             let message = format!("filter chains of `{name}` come from elsewhere");
@@ -151,6 +155,10 @@ fn listener_filters(listener: &Node, linter: &mut Linter<'_>) {
 
 fn judge_chain(chain: &Node, exposed: bool, around: Around<'_>, linter: &mut Linter<'_>) {
     let name = around.name;
+    fields::judge(&fields::CHAIN, chain, linter);
+    if let Some(proxy) = chain.get("use_proxy_proto").filter(|proxy| proxy.truth() != Some(false)) {
+        linter.report(&SOURCE_ADDRESS, proxy.place, "the source address is taken from the PROXY protocol");
+    }
     match chain.get("transport_socket") {
         Some(socket) => tls::judge(socket, exposed, linter),
         None if exposed => {
@@ -159,6 +167,7 @@ fn judge_chain(chain: &Node, exposed: bool, around: Around<'_>, linter: &mut Lin
         None => {}
     }
     for filter in chain.list("filters") {
+        fields::judge(&fields::NETWORK_FILTER, filter, linter);
         let typed = filter.get("typed_config").and_then(Node::typed);
         match typed {
             Some((CONNECTION_MANAGER, manager)) => {

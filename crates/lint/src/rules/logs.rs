@@ -38,7 +38,7 @@ pub(crate) fn judge(log: &Node, linter: &mut Linter<'_>) {
             Value::List(items) => open.extend(items),
             Value::Map(entries) => open.extend(entries.iter().map(|entry| &entry.value)),
             Value::Text(text) => {
-                if let Some(what) = logs_credentials(text) {
+                if let Some(what) = given_away(text) {
                     linter.report(&LOGGED_CREDENTIALS, node.place, format!("the access log holds {what}"));
                 }
             }
@@ -48,33 +48,40 @@ pub(crate) fn judge(log: &Node, linter: &mut Linter<'_>) {
 }
 
 /// What a format, or the name of a header to log, gives away.
-fn logs_credentials(format: &str) -> Option<String> {
+fn given_away(format: &str) -> Option<String> {
     let upper = format.to_ascii_uppercase();
     if matches!(upper.as_str(), "AUTHORIZATION" | "DPOP" | "COOKIE") {
         return Some(format!("header `{}`", upper.to_ascii_lowercase()));
     }
-    let operators = upper.match_indices('%').filter_map(|(start, _)| {
-        let rest = upper.get(start.saturating_add(1)..)?;
-        rest.split('%').next()
-    });
-    for operator in operators {
-        let (name, arguments) = operator.split_once('(').unwrap_or((operator, ""));
-        let arguments = arguments.split(')').next().unwrap_or_default();
+    operators(&upper)
+        .find_map(|(name, arguments)| {
+            let mut headers = arguments.split('?').map(str::trim);
+            let query = match name {
+                "REQ" => headers.any(|header| matches!(header, ":PATH" | "X-ENVOY-ORIGINAL-PATH")),
+                "PATH" => !arguments.starts_with("NQ"),
+                "QUERY_PARAM" | "QUERY_PARAMS" => true,
+                _ => false,
+            };
+            query.then(|| "the path with its query".to_owned())
+        })
+        .or_else(|| credentials(format))
+}
+
+/// The credential that a format of Envoy's puts in.
+pub(crate) fn credentials(format: &str) -> Option<String> {
+    let upper = format.to_ascii_uppercase();
+    operators(&upper).filter(|(name, _)| *name == "REQ").find_map(|(_, arguments)| {
         let mut headers = arguments.split('?').map(str::trim);
-        let query = match name {
-            "REQ" => headers.clone().any(|header| matches!(header, ":PATH" | "X-ENVOY-ORIGINAL-PATH")),
-            "PATH" => !arguments.starts_with("NQ"),
-            "QUERY_PARAM" | "QUERY_PARAMS" => true,
-            _ => false,
-        };
-        if query {
-            return Some("the path with its query".to_owned());
-        }
-        if let ("REQ", Some(header)) =
-            (name, headers.find(|header| matches!(*header, "AUTHORIZATION" | "DPOP" | "COOKIE")))
-        {
-            return Some(format!("header `{}`", header.to_ascii_lowercase()));
-        }
-    }
-    None
+        let header = headers.find(|header| matches!(*header, "AUTHORIZATION" | "DPOP" | "COOKIE"))?;
+        Some(format!("header `{}`", header.to_ascii_lowercase()))
+    })
+}
+
+/// The `%NAME(ARGUMENTS)%` in a format; what lies between two of them is taken for one too, which does no harm.
+fn operators(format: &str) -> impl Iterator<Item = (&str, &str)> {
+    format.match_indices('%').filter_map(|(start, _)| {
+        let operator = format.get(start.saturating_add(1)..)?.split('%').next()?;
+        let (name, arguments) = operator.split_once('(').unwrap_or((operator, ""));
+        Some((name, arguments.split(')').next().unwrap_or_default()))
+    })
 }

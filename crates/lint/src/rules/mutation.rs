@@ -4,6 +4,8 @@ use crate::Options;
 use crate::linter::Linter;
 use crate::names::{self, FOREIGN};
 use crate::rule::{Key, Part, Rule, Severity, elsewhere, is_true};
+use crate::rules::fields;
+use crate::rules::logs;
 use crate::tree::{Node, Place, shortened};
 
 static RULES_OPEN: Rule = Rule::new(
@@ -46,6 +48,7 @@ pub(crate) static RULES: &[&Rule] = &[&RULES_OPEN, &RULES_SILENT, &EXPRESSION];
 /// Tries the rules on every name that a permit writes, and on names that it never does.
 pub(crate) fn judge(check: &Node, linter: &mut Linter<'_>) {
     let Some(rules) = check.get("decoder_header_mutation_rules") else { return };
+    fields::judge(&fields::MUTATION_RULES, rules, linter);
     let expression = |key: &str, linter: &mut Linter<'_>| {
         let given = rules.get(key)?;
         let compiled = given.get("regex").and_then(Node::text).and_then(names::whole);
@@ -79,8 +82,10 @@ pub(crate) fn judge(check: &Node, linter: &mut Linter<'_>) {
 }
 
 /// What a `HeaderMutation` filter writes or removes of what decides, or was decided.
-pub(crate) fn of_filter(config: &Node, options: &Options) -> Vec<(String, Place)> {
+pub(crate) fn of_filter(config: &Node, linter: &mut Linter<'_>) -> Vec<(String, Place)> {
     let Some(mutations) = config.get("mutations") else { return Vec::new() };
+    fields::judge(&fields::MUTATIONS, mutations, linter);
+    let options = linter.options;
     let mut found = written(mutations.list("request_mutations"), options);
     let query = mutations.list("query_parameter_mutations").iter();
     found.extend(query.map(|mutation| ("the query".to_owned(), mutation.place)));
@@ -92,13 +97,17 @@ pub(crate) fn written(mutations: &[Node], options: &Options) -> Vec<(String, Pla
     let mut found = Vec::new();
     for mutation in mutations {
         if let Some(name) = mutation.get("remove").and_then(Node::text) {
-            if names::reserved(name, options) && !is_ours(name) {
+            if names::reserved(name, options) && !names::is_ours(name) {
                 found.push((format!("`{}`", shortened(name)), mutation.place));
             }
         } else if let Some(append) = mutation.get("append") {
             let name = append.at("header.key").and_then(Node::text).unwrap_or_default();
             if names::reserved(name, options) {
                 found.push((format!("`{}`", shortened(name)), mutation.place));
+            }
+            let value = append.at("header.value").and_then(Node::text).unwrap_or_default();
+            if let Some(secret) = logs::credentials(value) {
+                found.push((format!("a copy of {secret}, in `{}`,", shortened(name)), mutation.place));
             }
         } else if let Some(matcher) = mutation.at("remove_on_match.key_matcher") {
             let touched = names::DECIDING.iter().chain(&[":path", "host"]);
@@ -117,8 +126,4 @@ pub(crate) fn written(mutations: &[Node], options: &Options) -> Vec<(String, Pla
         }
     }
     found
-}
-
-fn is_ours(name: &str) -> bool {
-    name.to_ascii_lowercase().replace(['_', '.'], "-").starts_with("x-exequatur")
 }

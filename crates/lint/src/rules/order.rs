@@ -6,7 +6,7 @@ use crate::names::OURS;
 use crate::rule::{Key, Part, Rule, Severity, elsewhere};
 use crate::rules::check;
 use crate::rules::listener::Around;
-use crate::rules::mutation;
+use crate::rules::{fields, logs, mutation};
 use crate::tree::{Node, shortened};
 
 static STRIP_MISSING: Rule = Rule::new(
@@ -96,9 +96,11 @@ pub(crate) static RULES: &[&Rule] = &[
 ];
 
 const MUTATION: &str = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
+const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
+const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec";
 const WITH_MATCHER: &str = "envoy.extensions.common.matching.v3.ExtensionWithMatcher";
 /// Filters that refuse, count, delay or look, and change nothing that is judged.
-const HARMLESS: [&str; 20] = [
+const HARMLESS: [&str; 15] = [
     "envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency",
     "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
     "envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit",
@@ -110,14 +112,9 @@ const HARMLESS: [&str; 20] = [
     "envoy.extensions.filters.http.fault.v3.HTTPFault",
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
     "envoy.extensions.filters.http.health_check.v3.HealthCheck",
-    "envoy.extensions.filters.http.kill_request.v3.KillRequest",
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
     "envoy.extensions.filters.http.original_src.v3.OriginalSrc",
-    "envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig",
-    "envoy.extensions.filters.http.ratelimit.v3.RateLimit",
     "envoy.extensions.filters.http.rbac.v3.RBAC",
-    "envoy.extensions.filters.http.router.v3.Router",
-    "envoy.extensions.filters.http.set_filter_state.v3.Config",
     "envoy.extensions.filters.http.set_metadata.v3.Config",
 ];
 
@@ -151,6 +148,7 @@ pub(crate) fn judge<'n>(
     let last = guards.last()?.0;
     let mut strips = Vec::new();
     for (index, filter) in filters.iter().enumerate() {
+        fields::judge(&fields::FILTER, filter, linter);
         if index < last && !guards.iter().any(|(guard, _)| *guard == index) {
             before(filter, linter);
             if index < first && strips_ours(filter) {
@@ -201,11 +199,18 @@ fn guard<'n>(filter: &'n Node, linter: &mut Linter<'_>) -> Option<Guard<'n>> {
 fn before(filter: &Node, linter: &mut Linter<'_>) {
     match filter.get("typed_config").and_then(Node::typed) {
         Some((MUTATION, config)) => {
-            for (name, place) in mutation::of_filter(config, linter.options) {
+            for (name, place) in mutation::of_filter(config, linter) {
                 linter.report(&MUTATION_BEFORE, place, format!("{name} is written before ext_authz"));
             }
         }
         kind => judge_kind(filter, kind, "before", &FILTER_BEFORE, linter),
+    }
+}
+
+/// Judges filters that see a request on its way to the upstream, after the decision.
+pub(crate) fn upstream(filters: &[Node], linter: &mut Linter<'_>) {
+    for filter in filters {
+        after(filter, linter);
     }
 }
 
@@ -215,10 +220,17 @@ fn after(filter: &Node, linter: &mut Linter<'_>) {
             if strips_ours(filter) {
                 linter.report(&STRIP_AFTER, filter.place, "`x-exequatur-…` is removed after ext_authz");
             }
-            for (name, place) in mutation::of_filter(config, linter.options) {
+            for (name, place) in mutation::of_filter(config, linter) {
                 linter.report(&MUTATION_AFTER, place, format!("{name} is written after ext_authz"));
             }
         }
+        Some((ROUTER, config)) => {
+            for log in config.list("upstream_log") {
+                logs::judge(log, linter);
+            }
+            upstream(config.list("upstream_http_filters"), linter);
+        }
+        Some((CODEC, _)) => {}
         kind => judge_kind(filter, kind, "after", &FILTER_AFTER, linter),
     }
 }

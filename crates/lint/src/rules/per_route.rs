@@ -5,7 +5,7 @@ use crate::rule::{Key, Part, Rule, Severity, elsewhere};
 use crate::rules::check;
 use crate::rules::listener::Around;
 use crate::rules::order::Line;
-use crate::rules::{body, mutation};
+use crate::rules::{body, fields, mutation};
 use crate::tree::{Entry, Node, Place, shortened};
 
 static BYPASS: Rule = Rule::new(
@@ -15,7 +15,7 @@ static BYPASS: Rule = Rule::new(
     "requests pass here without a decision, whatever they carry; `deny_at_disable` does not cover it",
     "remove it: a public route is declared in Exequatur's configuration; or allow it with a reason",
 )
-.allowable();
+.allowable_here();
 static BYPASS_WIDE: Rule = Rule::new(
     Severity::Hole,
     "bypass-wide",
@@ -23,7 +23,7 @@ static BYPASS_WIDE: Rule = Rule::new(
     "more than one path passes without a decision: whatever an upstream comes to serve there is open",
     "match one exact `path`, or answer by `direct_response`; or allow it with a reason",
 )
-.allowable();
+.allowable_here();
 static STRIP_BYPASS: Rule = Rule::new(
     Severity::Hole,
     "strip-bypass",
@@ -121,7 +121,7 @@ impl<'n> Settings<'_, 'n> {
             Some((check::PER_ROUTE, settings)) => self.check(settings, linter),
             Some((FILTER_CONFIG, wrapper)) => self.wrapper(wrapper, linter),
             Some((MUTATION_PER_ROUTE, settings)) => {
-                for (name, place) in mutation::of_filter(settings, linter.options) {
+                for (name, place) in mutation::of_filter(settings, linter) {
                     linter.report(&super::route::HEADER, place, format!("{name} is written on this route"));
                 }
             }
@@ -141,6 +141,7 @@ impl<'n> Settings<'_, 'n> {
     }
 
     fn wrapper(&mut self, wrapper: &'n Node, linter: &mut Linter<'_>) {
+        fields::judge(&fields::FILTER_CONFIG, wrapper, linter);
         let off = wrapper.get("disabled").filter(|off| off.truth() != Some(false));
         if let Some(off) = off {
             if self.of_guard() {
@@ -168,10 +169,12 @@ impl<'n> Settings<'_, 'n> {
 
     fn check(&mut self, settings: &'n Node, linter: &mut Linter<'_>) {
         linter.judged(settings);
+        fields::judge(&fields::PER_ROUTE, settings, linter);
         if let Some(off) = settings.get("disabled").filter(|off| off.truth() != Some(false)) {
             self.bypass(off, linter);
         }
         let Some(settings) = settings.get("check_settings") else { return };
+        fields::judge(&fields::SETTINGS, settings, linter);
         if let Some(grpc) = settings.get("grpc_service") {
             check::service(grpc, self.around, linter);
         }

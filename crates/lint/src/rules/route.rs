@@ -9,6 +9,7 @@ use crate::rules::connection::{LONGEST_STREAM, UPGRADES, bounded};
 use crate::rules::listener::Around;
 use crate::rules::order::Line;
 use crate::rules::per_route::{self, Bodies, Level};
+use crate::rules::{fields, logs};
 use crate::tree::{Node, shortened};
 
 static DYNAMIC: Rule = Rule::new(
@@ -150,6 +151,8 @@ pub(crate) fn judge_manager(manager: &Node, line: &Line<'_>, around: Around<'_>,
 impl Walk<'_, '_> {
     fn configuration(self, routes: &Node, linter: &mut Linter<'_>) {
         linter.within(routes, |linter| {
+            fields::judge(&fields::ROUTES, routes, linter);
+            specifiers(routes, linter);
             if let Some(vhds) = routes.get("vhds") {
                 linter.report(&DYNAMIC, vhds.place, "virtual hosts come from elsewhere");
             }
@@ -178,6 +181,8 @@ impl Walk<'_, '_> {
         if let Some(matcher) = host.get("matcher") {
             linter.report(&DYNAMIC, matcher.place, "the routes are chosen by a matcher, which is not judged");
         }
+        fields::judge(&fields::HOST, host, linter);
+        specifiers(host, linter);
         mirrors(host, linter);
         headers(host, linter);
         let bodies = self.level(host, Level { narrow: false, preflight: false }, linter);
@@ -198,7 +203,12 @@ impl Walk<'_, '_> {
         if let Some(connect) = found.and_then(|found| found.get("connect_matcher")) {
             linter.report(&TUNNEL, connect.place, "the route takes CONNECT");
         }
+        fields::judge(&fields::ROUTE, route, linter);
+        specifiers(route, linter);
         headers(route, linter);
+        if let Some(tracing) = route.get("tracing") {
+            logs::judge(tracing, linter);
+        }
         let bodies = [general, &[self.level(route, level, linter)]].concat();
         if let Some(action) = route.get("filter_action") {
             linter.report(&DYNAMIC, action.place, "a filter decides what the route does");
@@ -210,6 +220,7 @@ impl Walk<'_, '_> {
         self.action(action, linter);
         let weighted = action.at("weighted_clusters.clusters").map(Node::items).unwrap_or_default();
         for cluster in weighted {
+            fields::judge(&fields::WEIGHT, cluster, linter);
             headers(cluster, linter);
             rewrites(cluster, linter);
             let own = self.level(cluster, level, linter);
@@ -221,6 +232,7 @@ impl Walk<'_, '_> {
     }
 
     fn action(self, action: &Node, linter: &mut Linter<'_>) {
+        fields::judge(&fields::ACTION, action, linter);
         rewrites(action, linter);
         mirrors(action, linter);
         for key in ["cluster_specifier_plugin", "inline_cluster_specifier_plugin"] {
@@ -301,6 +313,12 @@ fn rewrites(action: &Node, linter: &mut Linter<'_>) {
     }
 }
 
+fn specifiers(owner: &Node, linter: &mut Linter<'_>) {
+    for specifier in owner.list("route_specifiers") {
+        linter.report(&DYNAMIC, specifier.place, "an extension chooses the route");
+    }
+}
+
 fn mirrors(owner: &Node, linter: &mut Linter<'_>) {
     for mirror in owner.list("request_mirror_policies") {
         linter.report(&MIRROR, mirror.place, "requests are copied to another upstream");
@@ -312,6 +330,13 @@ fn headers(owner: &Node, linter: &mut Linter<'_>) {
         let name = header.at("header.key").and_then(Node::text).unwrap_or_default();
         if names::reserved(name, linter.options) {
             linter.report(&HEADER, header.place, format!("`{}` is written by a route", shortened(name)));
+        }
+    }
+    for removed in owner.list("request_headers_to_remove") {
+        let name = removed.text().unwrap_or_default();
+        if names::is_ours(name) {
+            let message = format!("`{}` is removed by a route", shortened(name));
+            linter.report(&HEADER, removed.place, message);
         }
     }
 }

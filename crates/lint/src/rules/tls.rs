@@ -2,7 +2,7 @@
 
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, elsewhere, is_false};
-use crate::rules::listener;
+use crate::rules::{fields, listener};
 use crate::tree::{Node, shortened};
 
 static TRUSTED_CA: Rule = Rule::new(
@@ -131,6 +131,13 @@ pub(crate) fn judge(socket: &Node, exposed: bool, linter: &mut Linter<'_>) {
 
 fn judge_context(context: &Node, linter: &mut Linter<'_>) {
     let common = context.get("common_tls_context");
+    fields::judge(&fields::TLS, context, linter);
+    if let Some(common) = common {
+        fields::judge(&fields::COMMON_TLS, common, linter);
+        if let Some(validation) = common.get("validation_context") {
+            fields::judge(&fields::VALIDATION, validation, linter);
+        }
+    }
     let dynamic = [
         "validation_context_sds_secret_config",
         "combined_validation_context",

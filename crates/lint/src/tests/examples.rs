@@ -2,6 +2,7 @@
 
 use super::{HARDENED, PLAIN, at, hardened, ids, judged, options, put, remove};
 use crate::rule::{Key, Part};
+use crate::rules::fields;
 use crate::tree::{Node, Value};
 use crate::{Rule, Severity, lint, rules};
 
@@ -110,7 +111,10 @@ fn place_of(part: Part) -> String {
         Part::Tls => "static_resources/listeners/0/filter_chains/0/transport_socket/typed_config".to_owned(),
         Part::Check => format!("{MANAGER}/http_filters/1/typed_config"),
         Part::Service => format!("{MANAGER}/http_filters/1/typed_config/grpc_service"),
-        Part::Body | Part::Strip | Part::Cluster | Part::Protocol => panic!("{part:?}"),
+        Part::Body => format!(
+            "{MANAGER}/route_config/virtual_hosts/0/routes/1/typed_per_filter_config/envoy.filters.http.ext_authz/check_settings/with_request_body"
+        ),
+        Part::Strip | Part::Cluster | Part::Protocol => panic!("{part:?}"),
     }
 }
 
@@ -208,6 +212,22 @@ fn the_small_example_is_not_clean() {
         ]
     );
     assert!(report.findings.iter().all(|finding| finding.severity == Severity::Weak));
+}
+
+/// Every field that a rule is about is one of Envoy's, as far as its message is in the lists.
+#[test]
+fn keys_are_fields_of_envoys() {
+    for (rule, key) in rules().filter_map(|rule| Some((rule, rule.key?))) {
+        let message = match key.part {
+            Part::Connection => &fields::CONNECTION,
+            Part::Check => &fields::CHECK,
+            Part::Body => &fields::BODY,
+            Part::Service => &fields::SERVICE,
+            Part::Tls => &fields::TLS,
+            Part::Bootstrap | Part::Strip | Part::Cluster | Part::Protocol => continue,
+        };
+        assert!(message.knows(key.path.split('.').next().unwrap()), "{}", rule.id);
+    }
 }
 
 /// `docs/envoy.md` holds every rule, as it is.

@@ -258,6 +258,24 @@ static CONNECT_HTTP3: Rule = must(
 )
 .allowable();
 
+static INTERNAL_ADDRESSES: Rule = must(
+    Severity::Weak,
+    "internal-addresses",
+    &["B-06"],
+    "Envoy obeys `x-envoy-…` headers of callers whose address counts as internal",
+    "leave `internal_address_config` out; or allow it",
+    Key::may(Part::Connection, "internal_address_config", never, &["{ cidr_ranges: [] }"]),
+)
+.allowable();
+static METADATA: Rule = must(
+    Severity::Weak,
+    "http2-metadata",
+    &["B-11"],
+    "metadata frames pass that nobody judges",
+    "leave `allow_metadata` out",
+    Key::may(Part::Connection, "http2_protocol_options.allow_metadata", is_false, &["true"]),
+);
+
 pub(crate) static RULES: &[&Rule] = &[
     &REMOTE_ADDRESS,
     &TRUSTED_HOPS,
@@ -283,4 +301,6 @@ pub(crate) static RULES: &[&Rule] = &[
     &TRAILERS,
     &CONNECT_HTTP2,
     &CONNECT_HTTP3,
+    &INTERNAL_ADDRESSES,
+    &METADATA,
 ];

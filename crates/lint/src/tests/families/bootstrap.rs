@@ -30,6 +30,17 @@ fn the_bootstrap() {
                 &["runtime-layer"],
             ),
             ("layered_runtime", "{ layers: [ { name: a, static_layer: { overload: { a: 1 } } } ] }", &[]),
+            ("default_regex_engine", "{ name: a }", &["regex-engine"]),
+            (
+                "inline_headers",
+                "[ { inline_header_name: DPoP, inline_header_type: REQUEST_HEADER } ]",
+                &["inline-headers"],
+            ),
+            (
+                "inline_headers",
+                "[ { inline_header_name: x-other, inline_header_type: REQUEST_HEADER } ]",
+                &[],
+            ),
             ("static_resources/listeners", "[]", &["no-listener"]),
         ],
     );

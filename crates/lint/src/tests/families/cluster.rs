@@ -15,6 +15,26 @@ fn the_way_to_exequatur() {
             ("load_assignment", "{}", &["check-endpoints", "check-plaintext"]),
         ],
     );
+    // Filters of a cluster come after the decision, whatever the cluster is.
+    const FILTERS: &str = "{ a: { \"@type\": a/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, http_filters: [ { name: a } ] } }";
+    each("static_resources/clusters/1", &[("typed_extension_protocol_options", FILTERS, &["filter-after"])]);
+    let mut tree = hardened();
+    put(&mut tree, "static_resources/clusters/1/typed_extension_protocol_options", FILTERS);
+    put(
+        &mut tree,
+        "static_resources/clusters/1/metadata",
+        "{ filter_metadata: { exequatur: { allow: { filter-after: why } } } }",
+    );
+    assert_eq!(ids(&judged(&tree).findings), [""; 0]);
+    // Exequatur's own cluster is come by twice: its allowance is one.
+    let mut tree = hardened();
+    put(&mut tree, &format!("{ADDRESS}/socket_address/address"), "10.0.0.1");
+    put(
+        &mut tree,
+        &format!("{CLUSTER}/metadata"),
+        "{ filter_metadata: { exequatur: { allow: { check-plaintext: mesh } } } }",
+    );
+    assert_eq!(ids(&judged(&tree).findings), [""; 0]);
     each(
         ADDRESS,
         &[

@@ -9,7 +9,9 @@ fn connection_managers() {
     each(
         MANAGER,
         &[
-            ("normalize_path", "\"true\"", &["normalize-path"]),
+            ("normalize_path", "\"true\"", &[]),
+            ("normalize_path", "\"truthy\"", &["normalize-path"]),
+            ("normalize_path", "1", &["normalize-path"]),
             ("path_with_escaped_slashes_action", "UNESCAPE_AND_REDIRECT", &[]),
             ("path_with_escaped_slashes_action", "2", &[]),
             ("path_with_escaped_slashes_action", "reject_request", &[]),
@@ -41,6 +43,15 @@ fn connection_managers() {
                 ),
                 &[],
             ),
+            ("not_yet_invented", "true", &["unknown-field"]),
+            ("notYetInvented", "true", &["unknown-field"]),
+            ("serverName", "a", &[]),
+            (
+                "tracing",
+                "{ custom_tags: [ { tag: a, request_header: { name: authorization } } ] }",
+                &["logged-credentials"],
+            ),
+            ("tracing", "{ custom_tags: [ { tag: a, request_header: { name: x-request-id } } ] }", &[]),
             ("upgrade_configs", "[ { upgrade_type: websocket } ]", &["upgrades"]),
             ("upgrade_configs", "[ { upgrade_type: CONNECT, enabled: false } ]", &[]),
             (

@@ -25,6 +25,10 @@ const QUERY: &str = filter!(
     "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
     "mutations: { query_parameter_mutations: [ { remove: a } ] }"
 );
+const COPIES_TOKEN: &str = filter!(
+    "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+    "mutations: { request_mutations: [ { append: { header: { key: x-copy, value: \"a %REQ(Authorization)%\" } } } ] }"
+);
 const WRITES_OTHER: &str = filter!(
     "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
     "mutations: { request_mutations: [ { append: { header: { key: x-other } } }, { remove: x-more } ] }"
@@ -55,6 +59,24 @@ fn the_order_of_filters() {
             ("2", QUERY, &["mutation-after"]),
             ("2", WRITES_OTHER, &[]),
             ("2", STRIP, &["strip-after"]),
+            ("1", COPIES_TOKEN, &["mutation-before"]),
+            (
+                "2/typed_config/upstream_http_filters",
+                "[ { name: a, config_discovery: {} } ]",
+                &["filter-after"],
+            ),
+            (
+                "2/typed_config/upstream_http_filters",
+                concat!("[ ", filter!("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"), " ]"),
+                &[],
+            ),
+            (
+                "2/typed_config/upstream_log",
+                "[ { typed_config: { a: \"%REQ(dpop)%\" } } ]",
+                &["logged-credentials"],
+            ),
+            ("1/new", "a", &["unknown-field"]),
+            ("0/disabled", "\"true\"", &["strip"]),
             (
                 "2",
                 filter!(
@@ -132,6 +154,19 @@ fn the_check() {
         &format!("{MANAGER}/http_filters/1/typed_config"),
         &[
             ("failure_mode_allow", "on", &["failure-mode"]),
+            ("failure_mode_allow", "\"True\"", &["failure-mode"]),
+            ("failure_mode_allow", "tRUE", &["failure-mode"]),
+            ("failure_mode_allow", "\"no\"", &[]),
+            ("shadow_mode", "false", &[]),
+            ("a_later_mode", "true", &["unknown-field"]),
+            ("grpc_service/a", "true", &["unknown-field"]),
+            ("grpc_service/envoy_grpc/a", "true", &["unknown-field"]),
+            ("decoder_header_mutation_rules/a", "true", &["unknown-field"]),
+            (
+                "disallowed_headers",
+                "{ patterns: [ { exact: DPOP, ignore_case: \"true\" } ] }",
+                &["hidden-headers"],
+            ),
             ("status_on_error/code", "503", &[]),
             ("status_on_error/code", "serviceunavailable", &[]),
             ("grpc_service/timeout", "0.2s", &[]),

@@ -9,6 +9,11 @@ fn listeners() {
     each(
         LISTENER,
         &[
+            ("filter_chains/0/use_proxy_proto", "true", &["proxy-protocol"]),
+            ("access_log", "[ { typed_config: { a: \"%REQ(dpop)%\" } } ]", &["logged-credentials"]),
+            ("a", "1", &["unknown-field"]),
+            ("filter_chains/0/a", "1", &["unknown-field"]),
+            ("filter_chains/0/transport_socket/typed_config/a", "1", &["unknown-field"]),
             ("fcds_config", "{ name: a }", &["dynamic-filter-chains"]),
             (
                 "filter_chains/0",

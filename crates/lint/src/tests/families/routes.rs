@@ -93,6 +93,14 @@ fn allowances() {
         &metadata("{ route-bypass: why }"),
     );
     assert_eq!(ids(&judged(&tree).findings), ["allowance-unused", "route-bypass"]);
+    // A bypass is named where it is: what is around it cannot allow those to come.
+    for around in ["virtual_hosts/0", ""] {
+        let mut tree = hardened();
+        remove(&mut tree, &format!("{health}/metadata"));
+        let path = format!("{MANAGER}/route_config/{around}/metadata").replace("//", "/");
+        put(&mut tree, &path, &metadata("{ route-bypass: why }"));
+        assert_eq!(ids(&judged(&tree).findings), ["allowance-unused", "route-bypass"], "{around}");
+    }
     // M06: self-signed certificates, on a listener that says so.
     let mut tree = hardened();
     let trust = format!(
@@ -150,6 +158,13 @@ fn routes() {
         &format!("{MANAGER}/route_config/virtual_hosts/0"),
         &[
             ("matcher", "{}", &["dynamic-routes"]),
+            ("route_specifiers", "[ {} ]", &["dynamic-routes"]),
+            ("routes/2/route_specifiers", "[ {} ]", &["dynamic-routes"]),
+            ("a", "{}", &["unknown-field"]),
+            ("routes/2/a", "{}", &["unknown-field"]),
+            ("routes/2/route/a", "{}", &["unknown-field"]),
+            ("routes/2/request_headers_to_remove", "[ X-Exequatur-User ]", &["route-header"]),
+            ("routes/2/request_headers_to_remove", "[ x-other ]", &[]),
             ("request_mirror_policies", "[ {} ]", &["route-mirror"]),
             ("routes/2/match", "{ connect_matcher: {} }", &["connect-route"]),
             ("routes/3", "{ match: { prefix: / }, filter_action: {} }", &["dynamic-routes"]),
@@ -159,6 +174,8 @@ fn routes() {
         &format!("{MANAGER}/route_config"),
         &[
             ("vhds", "{}", &["dynamic-routes"]),
+            ("route_specifiers", "[ {} ]", &["dynamic-routes"]),
+            ("a", "{}", &["unknown-field"]),
             ("vhost_header", "x-host", &["upstream-from-header"]),
             ("ignore_path_parameters_in_path_matching", "true", &["path-parameters"]),
             ("cluster_specifier_plugins", "[ {} ]", &["dynamic-routes"]),
