@@ -118,7 +118,7 @@ fn current_token(
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<CurrentToken, Refusal> {
-    let unverified = UnverifiedToken::parse(raw).map_err(Denial::Token)?;
+    let unverified = UnverifiedToken::parse_within(raw, decider.token_size()).map_err(Denial::Token)?;
     let issuer =
         decider.issuers().find(unverified.issuer()).ok_or(Denial::Token(TokenError::IssuerUnknown))?;
     let keys = issuer.keys(now).map_err(crate::denial::Fault::Keys)?;

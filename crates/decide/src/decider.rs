@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use exequatur_issuers::Issuers;
 use exequatur_store::ReplayStore;
-use exequatur_token::{Nonces, ProofLimits};
+use exequatur_token::{Nonces, ProofLimits, TokenSize};
 use jiff::SignedDuration;
 
 use crate::cache::TokenCache;
 
 /// What decisions need that lives longer than a generation.
 #[derive(Debug)]
-pub struct Decider(DeciderParts);
+pub struct Decider {
+    parts: DeciderParts,
+    token_size: TokenSize,
+}
 
 /// The parts of a [`Decider`].
 #[derive(Debug)]
@@ -53,34 +56,44 @@ impl Decider {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: DeciderParts) -> Self {
-        Self(parts)
+        Self { parts, token_size: TokenSize::default() }
+    }
+
+    /// Reads tokens up to this size instead of the default.
+    #[must_use]
+    pub fn with_token_size(self, token_size: TokenSize) -> Self {
+        Self { token_size, ..self }
     }
 
     /// The issuers, for readiness and metrics.
     #[must_use]
     pub fn issuers(&self) -> &Arc<Issuers> {
-        &self.0.issuers
+        &self.parts.issuers
     }
 
     /// The proof algorithms and windows.
     #[must_use]
     pub fn proof_limits(&self) -> &ProofLimits {
-        &self.0.sender.proofs
+        &self.parts.sender.proofs
+    }
+
+    pub(crate) const fn token_size(&self) -> TokenSize {
+        self.token_size
     }
 
     pub(crate) fn replay(&self) -> &dyn ReplayStore {
-        self.0.replay.as_ref()
+        self.parts.replay.as_ref()
     }
 
     pub(crate) fn cache(&self) -> &TokenCache {
-        &self.0.cache
+        &self.parts.cache
     }
 
     pub(crate) fn nonces(&self) -> &Nonces {
-        &self.0.nonces
+        &self.parts.nonces
     }
 
     pub(crate) fn nonce_mode(&self) -> NonceMode {
-        self.0.sender.nonces
+        self.parts.sender.nonces
     }
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use exequatur_decide::{ProtectedResources, Route, RouteProblem, SenderRequirement};
 use exequatur_issuers::IssuerConfig;
 use exequatur_store::ReplayLimits;
+use exequatur_token::TokenSize;
 use sha2::{Digest as _, Sha256};
 
 pub use duration::parse as parse_duration;
@@ -38,7 +39,7 @@ pub use schema::schema;
 pub use sender::Sender;
 pub use show::show;
 
-use keys::{Key, duration, list, map, optional, required, text};
+use keys::{Key, duration, list, map, number, optional, required, text};
 use reader::{Fields, Node, Notes};
 
 /// Largest file that is read, in bytes.
@@ -70,6 +71,8 @@ pub struct Config {
     pub records: Option<Records>,
     /// Time for one decision.
     pub deadline: Duration,
+    /// Longest access token that is read.
+    pub token_size: TokenSize,
     /// SHA-256 of the file's text.
     pub digest: [u8; 32],
     /// The file.
@@ -131,6 +134,7 @@ struct Parts {
     routes: Vec<(Route, RoutePlace)>,
     records: Option<Records>,
     deadline: Duration,
+    token_size: TokenSize,
 }
 
 impl Parts {
@@ -150,6 +154,9 @@ impl Parts {
             "Time for one decision, its record included; keep it below Envoy's `timeout`.",
             || duration(&DEADLINE_RANGE).default_duration(DEADLINE),
         ),
+        optional("max_token_bytes", "Longest access token that is read.", || {
+            number(&TokenSize::RANGE).default(TokenSize::default().bytes())
+        }),
     ];
 
     /// Reads all sections before giving up on one of them.
@@ -168,6 +175,9 @@ impl Parts {
         let routes = fields.required("routes").and_then(|node| routes::read(node, least, notes));
         let records = fields.or("records", None, |node| records::read(node, folder, notes).map(Some));
         let deadline = fields.duration("deadline", DEADLINE, &DEADLINE_RANGE);
+        let token_size = fields.or("max_token_bytes", TokenSize::default(), |node| {
+            node.number(&TokenSize::RANGE, notes).and_then(TokenSize::new)
+        });
         if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
             let resources = fields.optional("protected_resources");
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
@@ -182,6 +192,7 @@ impl Parts {
             routes: routes?,
             records: records?,
             deadline: deadline?,
+            token_size: token_size?,
         })
     }
 
@@ -198,6 +209,7 @@ impl Parts {
             places,
             records: self.records,
             deadline: self.deadline,
+            token_size: self.token_size,
             digest: Sha256::digest(source.text.as_bytes()).into(),
             source,
         }

@@ -29,9 +29,9 @@ pub enum GenerationError {
     /// The configuration.
     #[error("{0}")]
     Config(#[from] config::Problems),
-    /// Listeners, issuers, sender limits, store, records or deadline differ from those in use.
+    /// Listeners, issuers, sender limits, store, records, deadline or token size differ from those in use.
     #[error(
-        "listen, policies, issuers, sender_constraint, store, records or deadline changed: restart to apply them"
+        "listen, policies, issuers, sender_constraint, store, records, deadline or max_token_bytes changed: restart to apply them"
     )]
     NeedsRestart,
     /// The policies or their schema.
@@ -124,10 +124,11 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         places: _,
         records,
         deadline,
+        token_size,
         digest: _,
         source: _,
     } = config;
-    let fixed = format!("{:?}", (listen, policies, issuers, sender, store, records, deadline));
+    let fixed = format!("{:?}", (listen, policies, issuers, sender, store, records, deadline, token_size));
     Sha256::digest(fixed.as_bytes()).into()
 }
 

@@ -219,13 +219,14 @@ pub(crate) fn decider(
     issuers: Arc<Issuers>,
     complete_since: Timestamp,
 ) -> Result<Decider, ServeError> {
-    Ok(Decider::new(DeciderParts {
+    let decider = Decider::new(DeciderParts {
         issuers,
         replay: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
         cache: TokenCache::new(CacheConfig::default()),
         nonces: Nonces::new(nonce_secret(config)?, Vec::new()),
         sender: config.sender.policy.clone(),
-    }))
+    });
+    Ok(decider.with_token_size(config.token_size))
 }
 
 fn nonce_secret(config: &Config) -> Result<NonceSecret, ServeError> {

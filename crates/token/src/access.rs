@@ -3,6 +3,7 @@
 
 mod error;
 mod facts;
+mod size;
 #[cfg(test)]
 mod tests;
 mod verified;
@@ -19,13 +20,13 @@ use crate::key_set::{KeySet, KeySetRefusal};
 
 pub use self::error::TokenError;
 pub use self::facts::MAX_ISSUED_AHEAD;
+pub use self::size::TokenSize;
 pub use self::verified::{CurrentToken, VerifiedToken};
 
-/// Longest token in bytes (J12).
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
-pub(crate) const LIMITS: JwsLimits =
-    JwsLimits { bytes: MAX_TOKEN_BYTES, header_bytes: 1024, depth: 16, members: 128 };
+/// What a token may cost at most (J12).
+pub(crate) const fn limits(size: TokenSize) -> JwsLimits {
+    JwsLimits { bytes: size.bytes(), header_bytes: 1024, depth: 16, members: 128 }
+}
 
 /// A well-formed token whose issuer can be looked up. Nothing in it is to be believed.
 #[derive(Debug)]
@@ -44,13 +45,21 @@ enum TokenType {
 }
 
 impl<'a> UnverifiedToken<'a> {
+    /// Reads a token of the usual size as it was sent, without the scheme.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse_within`].
+    pub fn parse(raw: &'a str) -> Result<Self, TokenError> {
+        Self::parse_within(raw, TokenSize::default())
+    }
+
     /// Reads a token as it was sent, without the scheme.
     ///
     /// # Errors
     /// Everything that can be said without knowing the issuer: [`TokenError::TooLarge`], `Malformed`,
     /// `CritUnsupported`, `TypeInvalid`, `AlgNotAllowed`, and `ClaimMissing` or `ClaimInvalid` for `iss`.
-    pub fn parse(raw: &'a str) -> Result<Self, TokenError> {
-        let jws = CompactJws::parse(raw, &LIMITS).map_err(|error| match error {
+    pub fn parse_within(raw: &'a str, size: TokenSize) -> Result<Self, TokenError> {
+        let jws = CompactJws::parse(raw, &limits(size)).map_err(|error| match error {
             JwsError::TooLarge | JwsError::HeaderTooLarge => TokenError::TooLarge,
             JwsError::CritUnsupported => TokenError::CritUnsupported,
             JwsError::Parts

@@ -4,7 +4,7 @@ use exequatur_decide::{Denial, Fault, Malformed, PathRefusal, Refusal, ReplayFac
 use exequatur_issuers::KeysUnavailable;
 use exequatur_policy::PolicyFault;
 use exequatur_store::{Bound, ReplayLimits};
-use exequatur_token::{BindingError, ProofError, TokenError};
+use exequatur_token::{BindingError, ProofError, TokenError, TokenSize};
 use serde_json::json;
 
 use crate::ask::{API, Ask, NOW, Proof, READ, Token, ask_for};
@@ -307,4 +307,20 @@ async fn missing_keys_are_our_fault() {
     let world = World::with(Setting::default()).await;
     let (result, _) = world.check_at(&Ask::valid(), at(3601)).await;
     assert_eq!(result.unwrap_err(), Fault::Keys(KeysUnavailable::TooStale).into());
+}
+
+/// J12: the size is the decider's, and nothing longer is looked into.
+#[tokio::test]
+async fn a_large_token_needs_a_setting() {
+    let large = |bytes: usize| Token::bound().with("x", json!("a".repeat(bytes)));
+    let (usual, world) = (Ask::signed(&large(5000), &Proof::new()), World::new().await);
+    world.check(&usual).await.unwrap();
+    let ask = Ask::signed(&large(9000), &Proof::new());
+    assert_eq!(world.refusal(&ask).await, Denial::Token(TokenError::TooLarge).into());
+
+    let wide = TokenSize::new(16 * 1024).unwrap();
+    let world = World::with(Setting { token_size: wide, ..Setting::default() }).await;
+    world.check(&ask).await.unwrap();
+    let larger = Ask::signed(&large(12_500), &Proof::new());
+    assert_eq!(world.refusal(&larger).await, Denial::Token(TokenError::TooLarge).into());
 }

@@ -13,7 +13,9 @@ use exequatur_decide::{
 use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{EmbeddedReplay, ReplayLimits, ReplayStore as _};
-use exequatur_token::{Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits};
+use exequatur_token::{
+    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -140,11 +142,17 @@ pub(crate) struct Setting {
     /// Since when the replay store knows of every proof.
     pub(crate) complete_since: Timestamp,
     pub(crate) limits: ReplayLimits,
+    pub(crate) token_size: TokenSize,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { nonces: NonceMode::Off, complete_since: at(-3600), limits: ReplayLimits::default() }
+        Self {
+            nonces: NonceMode::Off,
+            complete_since: at(-3600),
+            limits: ReplayLimits::default(),
+            token_size: TokenSize::default(),
+        }
     }
 }
 
@@ -190,6 +198,7 @@ impl World {
             nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
             sender: SenderPolicy { proofs: ProofLimits::default(), nonces: setting.nonces },
         });
+        let decider = decider.with_token_size(setting.token_size);
         let routes = Routes::compile(routes(), protected(), &policies, SenderRequirement::None).unwrap();
         let generation = Generation { number: 1, routes, policies, configuration: [1; 32] };
         Self { decider, generation, store, keys, _stop: stop.drop_guard(), _folder: folder }

@@ -118,6 +118,11 @@ pub(super) fn count() -> Shape {
     Shape::of(json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }))
 }
 
+/// A whole number in a range.
+pub(super) fn number(range: &RangeInclusive<usize>) -> Shape {
+    Shape::of(json!({ "type": "integer", "minimum": range.start(), "maximum": range.end() }))
+}
+
 /// A count and its default.
 pub(super) fn count_or(default: NonZeroU32) -> Shape {
     count().default(default.get())

@@ -155,6 +155,15 @@ impl Node {
         count
     }
 
+    pub(super) fn number(&self, range: &RangeInclusive<usize>, notes: &Notes) -> Option<usize> {
+        let Value::Integer(value) = self.value else { return self.mismatch("a whole number", notes) };
+        let number = usize::try_from(value).ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            notes.add(self.place, format!("must be between {} and {}", range.start(), range.end()));
+        }
+        number
+    }
+
     pub(super) fn duration(&self, range: &RangeInclusive<Duration>, notes: &Notes) -> Option<Duration> {
         let Value::Text(text) = &self.value else {
             return self.mismatch("a duration such as 500ms, 60s or 15m", notes);

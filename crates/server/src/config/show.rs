@@ -58,6 +58,7 @@ impl fmt::Display for Shown<'_> {
             None => writeln!(f, "# records: none are kept")?,
         }
         writeln!(f, "deadline: {}", duration::format(config.deadline))?;
+        writeln!(f, "max_token_bytes: {}", config.token_size.bytes())?;
         writeln!(f, "\n# Routes without authentication:")?;
         let mut any = false;
         for (route, place) in routes() {

@@ -50,6 +50,7 @@ routes:
   - { name: cors, match: { path: "/**", methods: [OPTIONS] }, access: preflight }
 records: { file: ./decisions.jsonl, mode: required }
 deadline: 100ms
+max_token_bytes: 12000
 "#;
 
 pub(super) const SMALL: &str = "\
@@ -121,8 +122,24 @@ fn defaults_are_filled_in() {
     assert_eq!(config.listen, Listen::default());
     assert_eq!(config.sender.least, SenderRequirement::Any);
     assert_eq!(config.deadline, DEADLINE);
+    assert_eq!(config.token_size.bytes(), 8192);
     assert!(config.records.is_none());
     assert_eq!(config.store, ReplayLimits::default());
+}
+
+// J12
+#[test]
+fn j12_token_size() {
+    for bytes in [1024, 16_384] {
+        let text = format!("{SMALL}max_token_bytes: {bytes}\n");
+        assert_eq!(config(&text).unwrap().token_size.bytes(), bytes);
+    }
+    for bytes in ["0", "1023", "16385", "-1"] {
+        let text = format!("{SMALL}max_token_bytes: {bytes}\n");
+        assert_eq!(mistakes(&text), ["5: must be between 1024 and 16384"], "{bytes}");
+    }
+    let text = format!("{SMALL}max_token_bytes: 8KiB\n");
+    assert_eq!(mistakes(&text), ["5: a whole number expected, text found"]);
 }
 
 // D05, J04: RS256 only where it is said, for tokens and for proofs each.

@@ -9,7 +9,7 @@ pub enum TokenError {
     /// Not a compact JWS of strict JSON objects.
     #[error("token malformed: {0}")]
     Malformed(JwsError),
-    /// Longer than [`crate::MAX_TOKEN_BYTES`], or a header longer than 1 KiB.
+    /// Longer than the [`crate::TokenSize`], or a header longer than 1 KiB.
     #[error("token too large")]
     TooLarge,
     /// `typ` is not that of an access token.

@@ -152,9 +152,11 @@ fn j12_sizes() {
     let claims = token_claims();
     let sized = |extra: usize| key.sign(&token_header(), &with(&claims, "x", json!("a".repeat(extra))));
     let overhead = sized(0).len();
-    let fits = (MAX_TOKEN_BYTES - overhead) / 4 * 3;
-    let largest = (fits..fits + 4).rev().map(&sized).find(|raw| raw.len() <= MAX_TOKEN_BYTES).unwrap();
-    assert!(MAX_TOKEN_BYTES - largest.len() < 2);
+    let most = TokenSize::default().bytes();
+    assert_eq!(most, 8192);
+    let fits = (most - overhead) / 4 * 3;
+    let largest = (fits..fits + 4).rev().map(&sized).find(|raw| raw.len() <= most).unwrap();
+    assert!(most - largest.len() < 2);
     assert!(verify(&largest).is_ok());
     assert_eq!(refusal(&sized(fits + 4)), TokenError::TooLarge);
     assert_eq!(refusal(&"a".repeat(1024 * 1024)), TokenError::TooLarge);
@@ -186,6 +188,27 @@ fn j12_sizes() {
     };
     assert!(verify(&deep(15)).is_ok());
     assert_eq!(refusal(&deep(16)), TokenError::Malformed(JwsError::Payload(JsonError::TooDeep)));
+}
+
+// J12: up to 16 KiB where it is configured; the bound is on the text, whatever is in it.
+#[test]
+fn j12_configured_size() {
+    for bytes in [0, 1023, 16 * 1024 + 1, usize::MAX] {
+        assert_eq!(TokenSize::new(bytes), None, "{bytes}");
+    }
+    let outcome = |length: usize, size: usize| {
+        let raw = "a".repeat(length);
+        UnverifiedToken::parse_within(&raw, TokenSize::new(size).unwrap()).unwrap_err()
+    };
+    for size in [1024, 8192, 16 * 1024] {
+        assert_eq!(outcome(size, size), TokenError::Malformed(JwsError::Parts));
+        assert_eq!(outcome(size + 1, size), TokenError::TooLarge);
+    }
+    let large = with(&token_claims(), "x", json!("a".repeat(9000)));
+    let large = issuer_key().sign(&token_header(), &large);
+    assert_eq!(refusal(&large), TokenError::TooLarge);
+    let token = UnverifiedToken::parse_within(&large, TokenSize::new(16 * 1024).unwrap()).unwrap();
+    assert!(token.verify(&profile(), &issuer_keys(), now()).is_ok());
 }
 
 // J01, A-20: other kinds of JWT are not access tokens.
