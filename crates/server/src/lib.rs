@@ -3,6 +3,7 @@
 //! The way of a request: [`service`](self) takes a Check, `wire::extract` says what was presented, the
 //! `decide` crate decides, `record` says what is kept, `wire::respond` answers. `serve` puts it all together.
 
+mod answerer;
 pub mod clock;
 pub mod config;
 mod generations;
@@ -16,6 +17,7 @@ mod signals;
 mod trial;
 mod wire;
 
+pub use answerer::Answerer;
 pub use generations::{GenerationError, build};
 pub use serve::{ServeError, serve};
 pub use trial::{Trial, try_once};

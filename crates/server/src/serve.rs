@@ -189,7 +189,11 @@ async fn serve_grpc(
     Ok(())
 }
 
-fn service_parts(
+/// The parts of the service that answers.
+///
+/// # Errors
+/// The store's or the nonce secret's.
+pub(crate) fn service_parts(
     config: &Config,
     issuers: Arc<Issuers>,
     recorder: Option<Recorder>,
