@@ -1,0 +1,118 @@
+//! Hostile suites against the whole decision: requests that are permitted, changed in every way that is known
+//! (threats A, B, F), and random worlds compared with a model.
+//!
+//! `make test` runs a sample, `make attack` all of it. `ATTACK_SEED` repeats choices, `ATTACK_MUTANTS` and
+//! `ATTACK_WORLDS` say how many.
+
+mod attempt;
+mod certificates;
+mod dice;
+mod jose;
+mod keys;
+mod mutations;
+mod operator;
+mod run;
+mod site;
+mod verdict;
+
+use std::collections::BTreeSet;
+
+use run::{Plan, Tally};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// What a caller can bring about, each of which some change here must.
+const REASONS: [&str; 39] = [
+    "auth_scheme_unsupported",
+    "credentials_missing",
+    "delegation_too_deep",
+    "dpop_alg_not_allowed",
+    "dpop_ath_mismatch",
+    "dpop_bound_token_as_bearer",
+    "dpop_htm_mismatch",
+    "dpop_htu_mismatch",
+    "dpop_iat_out_of_window",
+    "dpop_key_invalid",
+    "dpop_key_mismatch",
+    "dpop_nonce_invalid",
+    "dpop_nonce_required",
+    "dpop_proof_malformed",
+    "dpop_proof_missing",
+    "dpop_proof_multiple",
+    "dpop_replay",
+    "dpop_signature_invalid",
+    "host_unknown",
+    "mtls_cert_mismatch",
+    "mtls_cert_missing",
+    "multiple_credentials",
+    "path_refused",
+    "policy_error",
+    "policy_forbid",
+    "policy_no_permit",
+    "request_malformed",
+    "route_unmatched",
+    "scope_insufficient",
+    "tenant_mismatch",
+    "token_alg_not_allowed",
+    "token_audience_mismatch",
+    "token_binding_required",
+    "token_binding_unsupported",
+    "token_claim_invalid",
+    "token_claim_missing",
+    "token_crit_unsupported",
+    "token_expired",
+    "token_in_query",
+];
+
+fn print(tally: &Tally, plan: Plan) {
+    for (operator, reasons) in &tally.table {
+        let reasons: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        println!("{operator:<60} {}", reasons.join(", "));
+    }
+    println!("\nby reason: {:?}", tally.reasons());
+    println!(
+        "{} mutants by {} operators, {} unchanged requests permitted, 0 findings (seed {})",
+        tally.mutants,
+        tally.table.len(),
+        tally.controls,
+        plan.seed
+    );
+}
+
+/// F, threats A and B: D01–D30, J01–J16, M01–M05, T05, E01–E08. Nothing changed is permitted, unless the change
+/// is on the list of harmless ones, and then for the same identity; everything unchanged is.
+#[test]
+fn nothing_changed_is_permitted_but_what_is_listed_as_harmless() {
+    let mutants = usize::try_from(setting("ATTACK_MUTANTS", 20_000)).expect("a count");
+    let plan = Plan { seed: setting("ATTACK_SEED", 1), mutants };
+    let tally = run::run(plan);
+    print(&tally, plan);
+    if mutants < 10_000 {
+        return;
+    }
+    let applied: BTreeSet<_> = tally.table.keys().map(String::as_str).collect();
+    let unused: Vec<_> = mutations::all()
+        .into_iter()
+        .map(|operator| operator.name)
+        .filter(|name| !applied.contains(name.as_str()))
+        .collect();
+    assert!(unused.is_empty(), "never applied: {unused:?}");
+    let reasons = tally.reasons();
+    let missing: Vec<_> = REASONS.iter().filter(|reason| !reasons.contains_key(*reason)).collect();
+    assert!(missing.is_empty(), "never given: {missing:?}");
+}
+
+/// Each entry of the list is an operator, and no operator stands for two things.
+#[test]
+fn the_list_of_harmless_changes_names_operators() {
+    let mut names = BTreeSet::new();
+    for operator in mutations::all() {
+        assert!(names.insert(operator.name.clone()), "{} twice", operator.name);
+    }
+    for (name, why) in run::harmless() {
+        assert!(names.contains(name), "{name}");
+        assert!(why.len() > 10, "{name}: {why}");
+    }
+}
