@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test lint clean
+.PHONY: help build tools envoy run demo test attack lint clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -27,6 +27,10 @@ test: build tools ## Run every test, those through real Envoy too
 	else \
 		cargo test --locked --workspace --lib --bins --tests; \
 	fi
+
+attack: export ATTACK_MUTANTS ?= 1000000
+attack: ## Change a million permitted requests; none may pass that is not listed as harmless
+	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
 lint: ## Format, clippy, file names and the layering of the crates
 	cargo fmt --all --check

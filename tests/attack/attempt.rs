@@ -148,7 +148,7 @@ impl Attempt {
 
     fn credentials(&mut self, tenant: &str, site: &Site, dice: &mut Dice) {
         let ring = &site.ring;
-        let agent = *dice.pick(&ring.agents);
+        let agent = ring.draw(&ring.agents, dice);
         let with_proof = matches!(self.binding, Dpop | Both);
         let with_certificate = matches!(self.binding, Mtls | Both);
         self.scheme = if with_proof { "DPoP" } else { "Bearer" }.to_owned();
@@ -334,7 +334,7 @@ fn joined(headers: &[(String, Vec<u8>)]) -> HashMap<String, String> {
 fn corp_token(tenant: &str, site: &Site, dice: &mut Dice) -> (Jws, Value) {
     let ring = &site.ring;
     let now = site.seconds();
-    let index = if dice.one_in(8) { ring.nameless } else { *dice.pick(&ring.corp) };
+    let index = if dice.one_in(8) { ring.nameless } else { ring.draw(&ring.corp, dice) };
     let alg = ring.keys[index].alg;
     let typ = dice.text(&["at+jwt", "application/at+jwt"]);
     let mut header = json!({"typ": typ, "alg": alg, "kid": kid(alg)});

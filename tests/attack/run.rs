@@ -114,8 +114,10 @@ fn is_game(operator: &Operator) -> bool {
 }
 
 /// A permitted request.
+#[derive(Clone)]
 struct Base {
     attempt: Attempt,
+    token: Option<String>,
     identity: BTreeMap<String, String>,
 }
 
@@ -138,15 +140,16 @@ impl Base {
             let fresh = nonce(&response).expect("a nonce is handed out");
             attempt.carry_nonce(&fresh);
         }
-        let base = Self { identity: attempt.identity(), attempt };
+        let base = Self { identity: attempt.identity(), token: attempt.sign_token(&site.ring.keys), attempt };
         base.control(site, tally).then_some(base)
     }
 
     /// The request as it is, with the proof that it has now. False if the process was stopped meanwhile.
     fn control(&self, site: &Site, tally: &mut Tally) -> bool {
-        let (token, proof) = signed(site, &self.attempt);
+        let token = &self.token;
+        let proof = self.attempt.sign_proof(&site.ring.keys, token.as_deref().unwrap_or_default());
         let wire = self.attempt.write(token.as_deref(), proof.as_deref());
-        let verdict = read(&site.answer(wire.message()), &secrets(&token, &proof));
+        let verdict = read(&site.answer(wire.message()), &secrets(token, &proof));
         if verdict == Ok(Verdict::Late) {
             return false;
         }
@@ -193,7 +196,7 @@ impl Base {
         }
         if dice.one_in(4) {
             // What was refused before it was admitted has not spent the proof (G10): the very same one is good.
-            let mut again = Self { attempt: self.attempt.clone(), identity: self.identity.clone() };
+            let mut again = self.clone();
             if label == "permitted" || SPENT.contains(&label.as_str()) {
                 *serial += 1;
                 again.attempt.renew(*serial);
@@ -227,7 +230,12 @@ impl Base {
                 }
             }
         }
-        let mut token = attempt.sign_token(&ring.keys);
+        // What was signed before and did not change is not signed again.
+        let mut token = if attempt.token == self.attempt.token {
+            self.token.clone()
+        } else {
+            attempt.sign_token(&ring.keys)
+        };
         for operator in chosen {
             if let Change::Token(change) = &operator.change {
                 token = Some(change(token.as_deref()?, &mut turn)?);

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::dice::Dice;
 use crate::keys::{Key, algorithms};
 
 /// The second at which every world begins.
@@ -56,6 +57,13 @@ pub(crate) fn kid(alg: &str) -> String {
 }
 
 impl Ring {
+    /// One of a row with a key for each algorithm; the expensive ones less often.
+    pub(crate) fn draw(&self, row: &[usize], dice: &mut Dice) -> usize {
+        let index = *dice.pick(row);
+        let dear = matches!(self.keys[index].alg, "PS256" | "RS256" | "ES384");
+        if dear && !dice.one_in(4) { *dice.pick(&row[..2]) } else { index }
+    }
+
     fn generate() -> Self {
         let mut keys = Vec::new();
         let mut add = |alg| {

@@ -97,10 +97,14 @@ fn schemes() -> Vec<Operator> {
             ]);
             format!("{scheme} {token}")
         }),
-        with_authorization("the wrong one of two schemes", |value, _| match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => format!("DPoP {token}"),
-            Some((_, token)) => format!("Bearer {token}"),
-            None => String::new(),
+        // A bound token under the wrong scheme is refused, and so is one that lost its binding; both together make
+        // a bearer token.
+        wire("request: the wrong one of two schemes", Touches::Binding, |wire, _| {
+            let Some(value) = authorization(wire) else { return false };
+            let Some((scheme, token)) = value.split_once(' ') else { return false };
+            let other = if scheme.eq_ignore_ascii_case("bearer") { "DPoP" } else { "Bearer" };
+            *wire.field("authorization").expect("it was there") = format!("{other} {token}").into_bytes();
+            true
         }),
         with_authorization("no scheme", |value, _| {
             value.split_once(' ').map_or("", |(_, token)| token).to_owned()
@@ -126,7 +130,8 @@ fn schemes() -> Vec<Operator> {
             value.push(0xff);
             true
         }),
-        fields("a token in the query", |wire, turn| {
+        // What is in the query, another query takes away.
+        wire("request: a token in the query", Touches::Target, |wire, turn| {
             let spelling = turn.dice.text(&[
                 "access_token",
                 "ACCESS_TOKEN",
@@ -392,9 +397,9 @@ fn certificates_and_bodies() -> Vec<Operator> {
             matches!(attempt.binding, Binding::Mtls | Binding::Both)
         })
     };
-    let preflight = |name: &str, change: fn(&mut Wire)| {
-        wire(format!("preflight: {name}"), Touches::Fields, move |wire, _| {
-            change(wire);
+    let preflight = |name: &str, change: fn(&mut Wire, usize)| {
+        wire(format!("preflight: {name}"), Touches::Fields, move |wire, turn| {
+            change(wire, turn.dice.below(4));
             wire.method == "OPTIONS"
         })
     };
@@ -421,24 +426,24 @@ fn certificates_and_bodies() -> Vec<Operator> {
             attempt.certificate = Some(turn.dice.pick(&broken).clone());
             true
         }),
-        preflight("no origin", |wire| wire.headers.retain(|(name, _)| name != "origin")),
-        preflight("an empty origin", |wire| {
-            wire.headers.retain(|(name, _)| name != "origin");
-            wire.headers.push(("origin".to_owned(), Vec::new()));
+        preflight("not of its shape", |wire, choice| match choice {
+            0 => wire.headers.retain(|(name, _)| name != "origin"),
+            1 => wire.headers.retain(|(name, _)| name != "access-control-request-method"),
+            2 => wire
+                .headers
+                .iter_mut()
+                .filter(|(name, _)| name == "origin")
+                .for_each(|(_, value)| value.clear()),
+            _ => wire.headers.push(("upgrade".to_owned(), b"websocket".to_vec())),
         }),
-        preflight("no requested method", |wire| {
-            wire.headers.retain(|(name, _)| name != "access-control-request-method");
-        }),
-        preflight("a body", |wire| wire.size = 5),
-        preflight("a declared body", |wire| wire.headers.push(("content-length".to_owned(), b"5".to_vec()))),
-        preflight("a chunked body", |wire| {
-            wire.headers.push(("transfer-encoding".to_owned(), b"chunked".to_vec()));
-        }),
-        preflight("an upgrade", |wire| wire.headers.push(("upgrade".to_owned(), b"websocket".to_vec()))),
-        preflight("bodies that are not shown", |wire| wire.extensions = None),
-        preflight("bodies that the caller shows", |wire| {
-            wire.extensions = None;
-            wire.headers.push(("exequatur_body".to_owned(), b"shown".to_vec()));
+        preflight("with a body, or who knows", |wire, choice| match choice {
+            0 => wire.size = 5,
+            1 => wire.headers.push(("content-length".to_owned(), b"5".to_vec())),
+            2 => wire.headers.push(("transfer-encoding".to_owned(), b"chunked".to_vec())),
+            _ => {
+                wire.extensions = None;
+                wire.headers.push(("exequatur_body".to_owned(), b"shown".to_vec()));
+            }
         }),
     ]
 }
