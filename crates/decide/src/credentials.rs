@@ -109,6 +109,10 @@ mod tests {
             assert_eq!(read(&[("authorization", value), ("dpop", "p")], "/"), Ok(dpop.clone()), "{value}");
         }
         assert_eq!(read(&[], "/"), Ok(Credentials::None));
+        // Credentials for a proxy, or under a name that looks alike, are none for us.
+        for name in ["proxy-authorization", "x-authorization", "authorization_", "dpop-token"] {
+            assert_eq!(read(&[(name, "DPoP t"), ("dpop", "p")], "/"), Ok(Credentials::None), "{name}");
+        }
     }
 
     /// D01, D28: exactly one proof.

@@ -196,8 +196,21 @@ async fn a_certificate_binds_as_a_key_does() {
     let ask = Ask::bearer(&token).to(target);
     world.check(&ask.clone().certificate(CERTIFICATE)).await.unwrap();
     assert_eq!(world.refusal(&ask).await, Denial::Binding(BindingError::CertificateMissing).into());
-    let other = ask.certificate(OTHER_CERTIFICATE);
+    let other = ask.clone().certificate(OTHER_CERTIFICATE);
     assert_eq!(world.refusal(&other).await, Denial::Binding(BindingError::CertificateMismatch).into());
+
+    // M03, M04, A-43: a certificate that only a header claims is none, by its hash or as a whole.
+    for claimed in [
+        format!("Hash={}", DER.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        format!("Cert=\"{CERTIFICATE}\""),
+        CERTIFICATE.to_owned(),
+    ] {
+        for name in ["x-forwarded-client-cert", "x-client-cert", "client-cert"] {
+            let claimed = ask.clone().header(name, &claimed);
+            let missing = Denial::Binding(BindingError::CertificateMissing);
+            assert_eq!(world.refusal(&claimed).await, missing.into(), "{name}");
+        }
+    }
 
     // D29: a token that names both needs both.
     let both = json!({"x5t#S256": digest(DER), "jkt": Key::agent().thumbprint});
