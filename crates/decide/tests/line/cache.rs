@@ -94,6 +94,16 @@ async fn a_cached_token_expires() {
     assert_eq!(cached(&world, &use_of(&token, NOW + 35), 35).await, (Some(expired), true));
 }
 
+/// J05: issued up to 60 s ahead, by the clock at hand, which may have been set back since.
+#[tokio::test]
+async fn a_cached_token_is_not_from_the_future() {
+    let token = Token::bound().with("iat", json!(NOW + 60)).sign();
+    let world = warm(&token).await;
+    assert_eq!(cached(&world, &use_of(&token, NOW), 0).await, (None, true));
+    let early: Refusal = Denial::Token(TokenError::NotYetValid).into();
+    assert_eq!(cached(&world, &use_of(&token, NOW - 1), -1).await, (Some(early), true));
+}
+
 #[tokio::test]
 async fn a_cached_token_is_for_its_audience_only() {
     let token = Token::bound().sign();

@@ -92,14 +92,15 @@ impl Facts {
         if lifetime <= SignedDuration::ZERO || lifetime > profile.max_lifetime {
             return Err(TokenError::ClaimInvalid(Claim::Exp));
         }
-        if self.issued_at.duration_since(now) > MAX_ISSUED_AHEAD {
-            return Err(TokenError::NotYetValid);
-        }
         self.check_now(profile, now)
     }
 
-    /// RFC 7519 §4.1.4, §4.1.5: `now` must be before `exp` and not before `nbf`, give or take the leeway.
+    /// RFC 7519 §4.1.4, §4.1.5: `now` must be before `exp` and not before `nbf`, give or take the leeway; nor far
+    /// before `iat`, which a clock that was set back can bring about after the token was verified.
     pub(super) fn check_now(&self, profile: &IssuerProfile, now: Timestamp) -> Result<(), TokenError> {
+        if self.issued_at.duration_since(now) > MAX_ISSUED_AHEAD {
+            return Err(TokenError::NotYetValid);
+        }
         let leeway = profile.effective_leeway();
         if now.duration_since(self.expires_at) >= leeway {
             return Err(TokenError::Expired);
