@@ -1,19 +1,22 @@
 //! Hostile suites against the whole decision: requests that are permitted, changed in every way that is known
-//! (threats A, B, F).
+//! (threats A, B, F), and random worlds compared with a model.
 //!
-//! `make test` runs a sample, `make attack` all of it. `ATTACK_SEED` repeats choices, `ATTACK_MUTANTS`
-//! says how many.
+//! `make test` runs a sample, `make attack` all of it. `ATTACK_SEED` repeats choices, `ATTACK_MUTANTS` and
+//! `ATTACK_WORLDS` say how many.
 
 mod attempt;
 mod certificates;
 mod dice;
+mod facts;
 mod jose;
 mod keys;
+mod model;
 mod mutations;
 mod operator;
 mod run;
 mod site;
 mod verdict;
+mod worlds;
 
 use std::collections::BTreeSet;
 
@@ -123,3 +126,61 @@ fn the_list_of_harmless_changes_names_operators() {
         assert!(why.len() > 10, "{name}: {why}");
     }
 }
+
+/// F: whatever happens (tokens issued, requests sent and sent again, time going by and back, keys rotated, policies
+/// reloaded, the store lost), the real parts and the model decide alike: permit or reason, identity, policies.
+#[test]
+fn random_worlds_agree_with_the_model() {
+    let worlds = usize::try_from(setting("ATTACK_WORLDS", 3_000)).expect("a count");
+    let seed = setting("ATTACK_SEED", 1);
+    let agreement = worlds::run(seed, worlds);
+    println!("by reason: {:?}", agreement.reasons);
+    println!(
+        "{} worlds, {} decisions, {} of them permits, 0 disagreements (seed {seed})",
+        agreement.worlds, agreement.decisions, agreement.permits
+    );
+    if worlds < 3_000 {
+        return;
+    }
+    let missing: Vec<_> =
+        REASONS_OF_WORLDS.iter().filter(|reason| !agreement.reasons.contains_key(**reason)).collect();
+    assert!(missing.is_empty(), "never given: {missing:?}");
+    assert!(agreement.permits * 4 > agreement.decisions, "worlds in which little is permitted show little");
+}
+
+/// What the worlds must bring about between them.
+const REASONS_OF_WORLDS: [&str; 33] = [
+    "permitted",
+    "credentials_missing",
+    "dpop_ath_mismatch",
+    "dpop_bound_token_as_bearer",
+    "dpop_htm_mismatch",
+    "dpop_htu_mismatch",
+    "dpop_iat_out_of_window",
+    "dpop_key_mismatch",
+    "dpop_nonce_invalid",
+    "dpop_nonce_required",
+    "dpop_proof_missing",
+    "dpop_replay",
+    "dpop_signature_invalid",
+    "host_unknown",
+    "issuer_keys_unavailable",
+    "mtls_cert_mismatch",
+    "mtls_cert_missing",
+    "policy_error",
+    "policy_forbid",
+    "policy_no_permit",
+    "rate_limited",
+    "replay_store_unavailable",
+    "route_unmatched",
+    "scope_insufficient",
+    "tenant_mismatch",
+    "token_audience_mismatch",
+    "token_binding_required",
+    "token_claim_invalid",
+    "token_expired",
+    "token_issuer_unknown",
+    "token_key_unknown",
+    "token_not_yet_valid",
+    "token_signature_invalid",
+];
