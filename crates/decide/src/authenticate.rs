@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::Issuer;
+use exequatur_policy::{Identity, Principal, Subject};
 use exequatur_token::{
     Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme,
     TokenDigest, TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
@@ -12,10 +13,10 @@ use exequatur_token::{
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::cache::MadeUnder;
+use crate::cache::{KnownToken, MadeUnder};
 use crate::credentials::Credentials;
 use crate::decider::{Decider, NonceMode};
-use crate::denial::{Denial, FreshNonce, Refusal};
+use crate::denial::{Denial, Fault, FreshNonce, Refusal};
 use crate::generation::Generation;
 use crate::route::GuardedRequest;
 use crate::routes::CredentialHandling;
@@ -26,6 +27,7 @@ use crate::trail::{NonceFact, SenderFact, Trail};
 pub(crate) struct Authenticated {
     pub(crate) request: Box<GuardedRequest>,
     pub(crate) bound: Bound,
+    pub(crate) known: Arc<KnownToken>,
     /// A nonce of ours in the proof, whatever its age.
     pub(crate) nonce: NonceSeen,
     _verified: Verified,
@@ -65,7 +67,9 @@ pub(crate) async fn authenticate(
     };
     trail.facts.dpop_scheme = matches!(scheme, Scheme::Dpop);
     let digest = TokenDigest::of(raw);
-    let token = current_token(&request, decider, generation, raw, digest, now, trail)?;
+    let known = known_token(decider, generation, raw, digest, now, trail)?;
+    note_identity(&known, trail);
+    let token = current_token(&request, &known, now)?;
     let proof = match raw_proof {
         Some(Ok(raw_proof)) => Some(verify_proof(raw_proof, &request, decider, digest, now)?),
         Some(Err(error)) => return Err(Denial::Proof(*error).into()),
@@ -80,7 +84,7 @@ pub(crate) async fn authenticate(
         Some(proof) => judge_nonce(proof, &request, decider, now, trail).await?,
         None => NonceSeen::Absent,
     };
-    Ok(Authenticated { request, bound, nonce, _verified: Verified(()) })
+    Ok(Authenticated { request, bound, known, nonce, _verified: Verified(()) })
 }
 
 /// What the proof's nonce is worth, and a fresh one where it is not worth enough.
@@ -108,39 +112,70 @@ async fn judge_nonce(
     Err(ask_for_nonce(decider, request, proof, &nonce, now).await?.into())
 }
 
-/// The token, verified now or before, and current for the audience of this route.
-fn current_token(
-    request: &GuardedRequest,
+/// The token, verified now, or before under what is in force now. The digest is over every byte of it, so that a
+/// token that was seen before need not be parsed again.
+fn known_token(
     decider: &Decider,
     generation: &Generation,
     raw: &str,
     digest: TokenDigest,
     now: Timestamp,
     trail: &mut Trail<'_>,
-) -> Result<CurrentToken, Refusal> {
+) -> Result<Arc<KnownToken>, Refusal> {
+    if let Some(known) = decider.cache().get(&digest) {
+        let keys = known.issuer.keys(now).map_err(Fault::Keys)?;
+        if known.under == (MadeUnder { key_set: keys.id(), configuration: generation.configuration }) {
+            trail.facts.key_set = Some(keys.id());
+            trail.facts.token_cached = Some(true);
+            return Ok(known);
+        }
+    }
     let unverified = UnverifiedToken::parse_within(raw, decider.token_size()).map_err(Denial::Token)?;
     let issuer =
         decider.issuers().find(unverified.issuer()).ok_or(Denial::Token(TokenError::IssuerUnknown))?;
-    let keys = issuer.keys(now).map_err(crate::denial::Fault::Keys)?;
-    let under = MadeUnder { key_set: keys.id(), configuration: generation.configuration };
-    let cached = decider.cache().get(&digest, under);
+    let keys = issuer.keys(now).map_err(Fault::Keys)?;
     trail.facts.key_set = Some(keys.id());
-    trail.facts.token_cached = Some(cached.is_some());
-    let verified = match cached {
-        Some(token) => token,
-        None => {
-            let token = unverified.verify(issuer.profile(), &keys, now);
-            let token = Arc::new(token.map_err(|error| token_denial(issuer, error, now))?);
-            decider.cache().put(digest, under, Arc::clone(&token));
-            token
-        }
-    };
-    note_identity(&verified, trail);
+    trail.facts.token_cached = Some(false);
+    let token = unverified.verify(issuer.profile(), &keys, now);
+    let token = token.map_err(|error| token_denial(issuer, error, now))?;
+    let known = Arc::new(KnownToken {
+        subject: subject(&token, generation)?,
+        id_digest: id_digest(&token),
+        token: Arc::new(token),
+        issuer: Arc::clone(issuer),
+        under: MadeUnder { key_set: keys.id(), configuration: generation.configuration },
+    });
+    decider.cache().put(digest, Arc::clone(&known));
+    Ok(known)
+}
+
+/// Whether the token may be used now, for the audience of this route.
+fn current_token(
+    request: &GuardedRequest,
+    known: &KnownToken,
+    now: Timestamp,
+) -> Result<CurrentToken, Refusal> {
     let audience = match &request.guard.credentials {
         CredentialHandling::Strip => request.protected.identifier.as_str(),
         CredentialHandling::Forward { audience } => audience.as_str(),
     };
-    Ok(verified.current(now, audience, issuer.profile()).map_err(Denial::Token)?)
+    Ok(known.token.current(now, audience, known.issuer.profile()).map_err(Denial::Token)?)
+}
+
+fn subject(token: &VerifiedToken, generation: &Generation) -> Result<Subject, Fault> {
+    let issuer = token.issuer_name().as_str();
+    let principal = |id| Principal { id, issuer, tenant: token.tenant() };
+    let identity = Identity {
+        agent: principal(token.agent().as_str()),
+        user: token.user().map(|user| principal(user.as_str())),
+        tenant: token.tenant(),
+    };
+    generation.policies.subject(&identity).map_err(Fault::Policy)
+}
+
+fn id_digest(token: &VerifiedToken) -> Option<String> {
+    let digest = Sha256::digest(token.jti().as_bytes());
+    digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half))
 }
 
 /// An unknown key may be a rotation: the issuer's keys are fetched again, later and elsewhere (G16).
@@ -206,18 +241,17 @@ pub(crate) async fn fresh_nonce(
     proof: &VerifiedProof,
     now: Timestamp,
 ) -> Result<FreshNonce, Refusal> {
-    let epoch = decider.replay().epoch(now).await.map_err(crate::denial::Fault::Replay)?;
+    let epoch = decider.replay().epoch(now).await.map_err(Fault::Replay)?;
     let scope = NonceScope { origin: &request.protected.origin, key: proof.key() };
     Ok(FreshNonce::new(decider.nonces().issue(&scope, exequatur_token::Epoch(epoch), now)))
 }
 
-fn note_identity(token: &VerifiedToken, trail: &mut Trail<'_>) {
-    let facts = &mut trail.facts;
+fn note_identity(known: &KnownToken, trail: &mut Trail<'_>) {
+    let (token, facts) = (&known.token, &mut trail.facts);
     facts.issuer = Some(token.issuer_name().to_string());
     facts.agent = Some(token.agent().to_string());
     facts.user = token.user().map(ToString::to_string);
     facts.tenant = token.tenant().map(str::to_owned);
     facts.actors = token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect();
-    let digest = Sha256::digest(token.jti().as_bytes());
-    facts.token_id_digest = digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half));
+    facts.token_id_digest.clone_from(&known.id_digest);
 }

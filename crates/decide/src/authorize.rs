@@ -1,8 +1,6 @@
 //! Sixth stage: what the policies say of this action on this resource.
 
-use exequatur_policy::{
-    Answer, ContextFacts, Permitted, Principal, Question, ResourceFact, SenderConstraint,
-};
+use exequatur_policy::{Answer, ContextFacts, Permitted, Question, ResourceFact, SenderConstraint, Who};
 use jiff::Timestamp;
 
 use crate::admit::Admitted;
@@ -46,15 +44,9 @@ fn ask(admitted: &Admitted, generation: &Generation, now: Timestamp) -> Result<A
     let authenticated = &admitted.required.authenticated;
     let request = &authenticated.request;
     let token = authenticated.bound.token().token();
-    let agent = token.agent().to_string();
-    let user = token.user().map(ToString::to_string);
-    let issuer = token.issuer_name().to_string();
-    let principal = |id| Principal { id, issuer: &issuer, tenant: token.tenant() };
     let scopes: Vec<&str> = token.scopes().iter().collect();
     let question = Question {
-        agent: principal(&agent),
-        user: user.as_deref().map(principal),
-        tenant: token.tenant(),
+        who: Who::Ready(&authenticated.known.subject),
         action: &request.guard.action,
         resource: ResourceFact {
             kind: &request.guard.resource.kind,

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use exequatur_issuers::Issuer;
+use exequatur_policy::Subject;
 use exequatur_token::{KeySetId, TokenDigest, VerifiedToken};
 use quick_cache::sync::Cache;
 
@@ -34,15 +36,21 @@ pub(crate) struct MadeUnder {
     pub(crate) configuration: [u8; 32],
 }
 
+/// A verified token, and what is the same in every request that carries it.
+#[derive(Debug)]
+pub(crate) struct KnownToken {
+    pub(crate) token: Arc<VerifiedToken>,
+    pub(crate) issuer: Arc<Issuer>,
+    /// The token's agent, user and tenant as policies see them.
+    pub(crate) subject: Subject,
+    /// SHA-256 of the token's `jti` (base64url, 16 octets of it).
+    pub(crate) id_digest: Option<String>,
+    pub(crate) under: MadeUnder,
+}
+
 /// Verified tokens by digest, bounded; which entry goes when it is full is the library's choice.
 #[derive(Debug)]
-pub struct TokenCache(Cache<TokenDigest, Entry>);
-
-#[derive(Clone, Debug)]
-struct Entry {
-    token: Arc<VerifiedToken>,
-    under: MadeUnder,
-}
+pub struct TokenCache(Cache<TokenDigest, Arc<KnownToken>>);
 
 impl TokenCache {
     /// An empty cache.
@@ -51,12 +59,12 @@ impl TokenCache {
         Self(Cache::new(config.entries))
     }
 
-    pub(crate) fn get(&self, digest: &TokenDigest, under: MadeUnder) -> Option<Arc<VerifiedToken>> {
-        let entry = self.0.get(digest)?;
-        (entry.under == under).then_some(entry.token)
+    /// The entry, whatever it was made under: that is the caller's to compare.
+    pub(crate) fn get(&self, digest: &TokenDigest) -> Option<Arc<KnownToken>> {
+        self.0.get(digest)
     }
 
-    pub(crate) fn put(&self, digest: TokenDigest, under: MadeUnder, token: Arc<VerifiedToken>) {
-        self.0.insert(digest, Entry { token, under });
+    pub(crate) fn put(&self, digest: TokenDigest, known: Arc<KnownToken>) {
+        self.0.insert(digest, known);
     }
 }

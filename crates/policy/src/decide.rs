@@ -3,8 +3,9 @@ use std::sync::Arc;
 use cedar_policy::{Decision, Request};
 
 use crate::entities::Asked;
-use crate::question::Question;
+use crate::question::{Identity, Question};
 use crate::set::PolicySet;
+use crate::subject::Subject;
 
 /// What the policies say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,14 @@ pub enum QuestionMisfit {
 }
 
 impl PolicySet {
+    /// Makes somebody ready to ask often, under this set or a later one.
+    ///
+    /// # Errors
+    /// If a value cannot be said in Cedar's terms.
+    pub fn subject(&self, identity: &Identity<'_>) -> Result<Subject, PolicyFault> {
+        Subject::new(&self.types, identity)
+    }
+
     /// Decides. Pure: the same set and question always give the same answer.
     ///
     /// # Errors
@@ -101,7 +110,7 @@ impl PolicySet {
     pub fn decide(&self, question: &Question<'_>) -> Result<Answer, PolicyFault> {
         let action = self.slices.action(question.action).ok_or(QuestionMisfit::ActionUnknown)?;
         let slice = action.on(question.resource.kind).ok_or(QuestionMisfit::ResourceUnknown)?;
-        let asked = Asked::new(&self.types, question, action, slice)?;
+        let asked = Asked::new(&self.types, question, action, &slice.resource, &slice.needs)?;
         let request =
             Request::new(asked.principal, action.uid.clone(), asked.resource.clone(), asked.context, None)
                 .map_err(|_error| QuestionMisfit::Value)?;

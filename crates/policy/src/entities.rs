@@ -4,16 +4,18 @@ use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUi
 
 use crate::base;
 use crate::decide::{PolicyFault, QuestionMisfit};
-use crate::question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact};
+use crate::needs::{ContextAttribute, Needs};
+use crate::question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact, Who};
 use crate::shape::{Attribute, AttributeKind, ResourceType};
-use crate::slice::{ActionSlices, Slice};
+use crate::slice::ActionSlices;
+use crate::subject::Subject;
 
 /// The entity types of the base schema, parsed once.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseTypes {
-    agent: EntityTypeName,
-    user: EntityTypeName,
-    tenant: EntityTypeName,
+    pub(crate) agent: EntityTypeName,
+    pub(crate) user: EntityTypeName,
+    pub(crate) tenant: EntityTypeName,
 }
 
 impl BaseTypes {
@@ -26,8 +28,8 @@ impl BaseTypes {
     }
 }
 
-/// A question in Cedar's terms. Conforms to the schema by construction, so that Cedar need not check
-/// it again for each decision.
+/// A question in Cedar's terms, as far as it is read. Conforms to the schema by construction, but for what is left
+/// out, so that Cedar need not check it again for each decision.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) principal: EntityUid,
@@ -43,32 +45,39 @@ impl Asked {
         types: &BaseTypes,
         question: &Question<'_>,
         action: &ActionSlices,
-        slice: &Slice,
+        resource: &ResourceType,
+        needs: &Needs,
     ) -> Result<Self, PolicyFault> {
-        let shape = &slice.resource;
-        let principal = uid(&types.agent, question.agent.id);
-        let user = question.user.map(|user| (uid(&types.user, user.id), user));
-        let resource = resource_uid(shape, &question.resource)?;
+        let made;
+        let subject = match &question.who {
+            Who::Ready(subject) => *subject,
+            Who::Named(identity) => {
+                made = Subject::new(types, identity)?;
+                &made
+            }
+        };
+        let own = resource_uid(resource, &question.resource)?;
         let owner = question.resource.tenant.map(|tenant| uid(&types.tenant, tenant));
-        let attributes = attributes(shape, &question.resource, owner.as_ref())?;
-        let tenant = owner.filter(|_| shape.in_tenant);
+        let attributes = attributes(resource, &question.resource, owner.as_ref())?;
+        let tenant = owner.filter(|_| resource.in_tenant);
 
         let mut all = vec![
-            person(types, principal.clone(), &question.agent)?,
-            entity(resource.clone(), attributes, tenant.clone())?,
-            action.entity.clone(),
+            subject.agent_entity.get(needs.reads_parents()),
+            entity(own.clone(), attributes, tenant.clone().filter(|_| needs.reads_parents()))?,
         ];
-        if let Some((uid, user)) = &user {
-            all.push(person(types, uid.clone(), user)?);
+        if needs.reads_action_groups() {
+            all.push(action.entity.clone());
         }
-        let token_tenant = question.tenant.map(|tenant| uid(&types.tenant, tenant));
-        let context = context(&question.context, user.map(|(uid, _)| uid), token_tenant)?;
+        if let Some((_, user)) = subject.user.as_ref().filter(|_| needs.reads(ContextAttribute::User)) {
+            all.push(user.get(needs.reads_parents()));
+        }
+        let context = context(needs, &question.context, subject)?;
         let entities = Entities::from_entities(all, None).map_err(|_error| QuestionMisfit::EntityTwice)?;
-        Ok(Self { principal, resource, tenant, context, entities })
+        Ok(Self { principal: subject.agent.clone(), resource: own, tenant, context, entities })
     }
 }
 
-fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+pub(crate) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
@@ -79,7 +88,11 @@ fn resource_uid(shape: &ResourceType, resource: &ResourceFact<'_>) -> Result<Ent
     }
 }
 
-fn person(types: &BaseTypes, own: EntityUid, facts: &Principal<'_>) -> Result<Entity, PolicyFault> {
+pub(crate) fn person(
+    types: &BaseTypes,
+    own: EntityUid,
+    facts: &Principal<'_>,
+) -> Result<Entity, PolicyFault> {
     let tenant = facts.tenant.map(|tenant| uid(&types.tenant, tenant));
     let issuer = ("issuer".to_owned(), RestrictedExpression::new_string(facts.issuer.to_owned()));
     let of_tenant =
@@ -149,31 +162,52 @@ fn typed(kind: &AttributeKind, value: &AttributeValue) -> Option<RestrictedExpre
     }
 }
 
-fn context(
+/// Those of the facts that are read.
+fn context(needs: &Needs, facts: &ContextFacts<'_>, subject: &Subject) -> Result<Context, PolicyFault> {
+    let mut pairs = Vec::with_capacity(ContextAttribute::ALL.len());
+    for attribute in needs.context() {
+        if let Some(value) = circumstance(attribute, facts, subject)? {
+            pairs.push((attribute.name().to_owned(), value));
+        }
+    }
+    Context::from_pairs(pairs).map_err(|_error| QuestionMisfit::Value.into())
+}
+
+/// One of them; `None` if it is absent.
+fn circumstance(
+    attribute: ContextAttribute,
     facts: &ContextFacts<'_>,
-    user: Option<EntityUid>,
-    tenant: Option<EntityUid>,
-) -> Result<Context, PolicyFault> {
+    subject: &Subject,
+) -> Result<Option<RestrictedExpression>, PolicyFault> {
     let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
     let long = RestrictedExpression::new_long;
-    let scopes = RestrictedExpression::new_set(facts.scopes.iter().map(|scope| text(scope)));
-    let token = record([("age", long(facts.token_age_s)), ("remaining", long(facts.token_remaining_s))])?;
-    let depth = ("depth", long(facts.delegation_depth));
-    let delegation = record(std::iter::once(depth).chain(facts.actor.map(|actor| ("actor", text(actor)))))?;
-    let now = facts.now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-    let always = [
-        ("now", RestrictedExpression::new_datetime(now)),
-        ("scopes", scopes),
-        ("sender_constraint", text(facts.sender_constraint.as_str())),
-        ("method", text(facts.method)),
-        ("route", text(facts.route)),
-        ("token", token),
-        ("delegation", delegation),
-    ];
-    let user = user.map(|user| ("user", RestrictedExpression::new_entity_uid(user)));
-    let tenant = tenant.map(|tenant| ("tenant", RestrictedExpression::new_entity_uid(tenant)));
-    let pairs = always.into_iter().chain(user).chain(tenant).map(|(name, value)| (name.to_owned(), value));
-    Context::from_pairs(pairs).map_err(|_error| QuestionMisfit::Value.into())
+    Ok(Some(match attribute {
+        ContextAttribute::User => {
+            let Some((user, _)) = &subject.user else { return Ok(None) };
+            RestrictedExpression::new_entity_uid(user.clone())
+        }
+        ContextAttribute::Tenant => {
+            let Some(tenant) = &subject.tenant else { return Ok(None) };
+            RestrictedExpression::new_entity_uid(tenant.clone())
+        }
+        ContextAttribute::Now => {
+            let now = facts.now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+            RestrictedExpression::new_datetime(now)
+        }
+        ContextAttribute::Scopes => {
+            RestrictedExpression::new_set(facts.scopes.iter().map(|scope| text(scope)))
+        }
+        ContextAttribute::SenderConstraint => text(facts.sender_constraint.as_str()),
+        ContextAttribute::Method => text(facts.method),
+        ContextAttribute::Route => text(facts.route),
+        ContextAttribute::Token => {
+            record([("age", long(facts.token_age_s)), ("remaining", long(facts.token_remaining_s))])?
+        }
+        ContextAttribute::Delegation => {
+            let depth = ("depth", long(facts.delegation_depth));
+            record(std::iter::once(depth).chain(facts.actor.map(|actor| ("actor", text(actor)))))?
+        }
+    }))
 }
 
 fn record(

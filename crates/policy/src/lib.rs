@@ -8,6 +8,7 @@ mod base;
 mod check;
 mod decide;
 mod entities;
+mod needs;
 mod parse;
 mod problem;
 mod question;
@@ -16,6 +17,7 @@ mod set;
 mod shape;
 mod slice;
 mod source;
+mod subject;
 mod test_suite;
 #[cfg(test)]
 mod testing;
@@ -24,8 +26,11 @@ pub use base::{BASE_SCHEMA, BASE_SCHEMA_VERSION};
 pub use check::RouteMisfit;
 pub use decide::{Answer, Permitted, PolicyFault, QuestionMisfit};
 pub use problem::{Colour, Problem, Problems};
-pub use question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact, SenderConstraint};
+pub use question::{
+    AttributeValue, ContextFacts, Identity, Principal, Question, ResourceFact, SenderConstraint, Who,
+};
 pub use set::PolicySet;
 pub use shape::{AttributeKind, EntityKind};
 pub use source::{Limits, PolicyFolder, Source};
+pub use subject::Subject;
 pub use test_suite::{CaseResult, Outcome, Verdict, never_determining, run};

@@ -1,15 +1,13 @@
 use jiff::Timestamp;
 
+use crate::subject::Subject;
+
 /// What a policy set is asked: may this agent do this, here and now? Facts only; how they came about
 /// (tokens, headers, routes) is not its business.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Question<'a> {
-    /// Who calls.
-    pub agent: Principal<'a>,
-    /// On whose behalf, if on anybody's.
-    pub user: Option<Principal<'a>>,
-    /// The tenant that the token is for.
-    pub tenant: Option<&'a str>,
+    /// Who asks.
+    pub who: Who<'a>,
     /// The action: its id if it has no namespace (`ReadDocument`), else its full name
     /// (`Files::Action::"Read"`).
     pub action: &'a str,
@@ -17,6 +15,26 @@ pub struct Question<'a> {
     pub resource: ResourceFact<'a>,
     /// The circumstances.
     pub context: ContextFacts<'a>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub enum Who<'a> {
+    /// Somebody who may ask once.
+    Named(Identity<'a>),
+    /// Somebody who was made ready before, by [`crate::PolicySet::subject`].
+    Ready(&'a Subject),
+}
+
+/// Agent, user and tenant of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// Who calls.
+    pub agent: Principal<'a>,
+    /// On whose behalf, if on anybody's.
+    pub user: Option<Principal<'a>>,
+    /// The tenant that the token is for.
+    pub tenant: Option<&'a str>,
 }
 
 /// An agent or a user.

@@ -5,6 +5,7 @@ use cedar_policy::{
     ActionConstraint, Entity, EntityTypeName, EntityUid, Policy, PolicySet as CedarSet, ResourceConstraint,
 };
 
+use crate::needs::Needs;
 use crate::problem::{Problem, Problems};
 use crate::schema::MergedSchema;
 use crate::shape::ResourceType;
@@ -31,6 +32,8 @@ pub(crate) struct ActionSlices {
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) resource: Arc<ResourceType>,
+    /// What its policies read.
+    pub(crate) needs: Needs,
     general: CedarSet,
     /// Policies whose scope says `resource == …` or `resource in …`.
     named: HashMap<EntityUid, CedarSet>,
@@ -109,7 +112,7 @@ impl ActionSlices {
 
 impl Slice {
     fn empty(resource: Arc<ResourceType>) -> Self {
-        Self { resource, general: CedarSet::new(), named: HashMap::new() }
+        Self { resource, needs: Needs::default(), general: CedarSet::new(), named: HashMap::new() }
     }
 
     /// The sets to evaluate for a resource: those that name it, those that name its tenant, the rest.
@@ -136,6 +139,7 @@ impl Slice {
                 return Ok(());
             }
         };
+        self.needs.add(policy);
         let set = match named {
             None => &mut self.general,
             Some(entity) => self.named.entry(entity).or_default(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    AttributeValue, ContextFacts, PolicyFolder, PolicySet, Principal, Problems, Question, ResourceFact,
-    SenderConstraint, Source,
+    AttributeValue, ContextFacts, Identity, PolicyFolder, PolicySet, Principal, Problems, Question,
+    ResourceFact, SenderConstraint, Source, Who,
 };
 
 pub(crate) const SCHEMA: &str = r#"
@@ -55,9 +55,11 @@ pub(crate) fn noon() -> Timestamp {
 pub(crate) fn question() -> Question<'static> {
     let of_acme = |id| Principal { id, issuer: "corp", tenant: Some("acme") };
     Question {
-        agent: of_acme("corp:bot"),
-        user: Some(of_acme("corp:alice")),
-        tenant: Some("acme"),
+        who: Who::Named(Identity {
+            agent: of_acme("corp:bot"),
+            user: Some(of_acme("corp:alice")),
+            tenant: Some("acme"),
+        }),
         action: "Read",
         resource: ResourceFact {
             kind: "File",

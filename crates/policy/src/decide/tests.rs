@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{question, set, shelf, user};
-use crate::{AttributeValue, Principal};
+use crate::{AttributeValue, Identity, Principal, Who};
 
 const OVERFLOW: &str = "context.token.age * 9223372036854775807 > 0";
 
@@ -87,9 +87,8 @@ fn every_fact_reaches_the_policies() {
 #[test]
 fn absent_facts_are_absent() {
     let mut bare = question();
-    bare.user = None;
-    bare.tenant = None;
-    bare.agent = Principal { id: "corp:bot", issuer: "corp", tenant: None };
+    let agent = Principal { id: "corp:bot", issuer: "corp", tenant: None };
+    bare.who = Who::Named(Identity { agent, user: None, tenant: None });
     bare.context.scopes.clear();
     bare.context.actor = Some("planner");
     let text = r#"@id("it") permit (principal, action, resource) when {
@@ -149,5 +148,15 @@ fn a_question_that_does_not_fit_the_schema_is_a_fault() {
     assert_eq!(changed(|it| it.resource.kind = "Fiel"), misfit(QuestionMisfit::ResourceUnknown));
     assert_eq!(changed(|it| it.resource.tenant = None), missing("tenant"));
     assert_eq!(changed(|it| it.resource.attributes.clear()), missing("size"));
-    assert_eq!(changed(|it| it.context.now = jiff::Timestamp::MIN), misfit(QuestionMisfit::Value));
+}
+
+#[test]
+fn a_fact_that_cannot_be_said_is_a_fault_where_it_is_read() {
+    let mut asked = question();
+    asked.context.now = jiff::Timestamp::MIN;
+    let read =
+        r#"@id("it") permit (principal, action, resource) when { context.now < datetime("2026-03-05") };"#;
+    assert_eq!(set(read).decide(&asked), Err(QuestionMisfit::Value.into()));
+    let unread = r#"@id("it") permit (principal, action, resource);"#;
+    assert_eq!(ids(&set(unread).decide(&asked).unwrap()), ["it"]);
 }

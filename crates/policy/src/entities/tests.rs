@@ -1,6 +1,7 @@
 use cedar_policy::Request;
 
 use super::*;
+use crate::question::Identity;
 use crate::schema::MergedSchema;
 use crate::source::Source;
 use crate::testing::{SCHEMA, question, set, shelf};
@@ -21,7 +22,8 @@ fn what_is_asked_conforms_to_the_schema() {
     ]);
     questions.push(full);
     let mut bare = question();
-    (bare.user, bare.tenant, bare.agent.tenant) = (None, None, None);
+    let agent = Principal { id: "corp:bot", issuer: "corp", tenant: None };
+    bare.who = Who::Named(Identity { agent, user: None, tenant: None });
     bare.context.scopes.clear();
     bare.resource.attributes.retain(|(name, _)| name == "size");
     questions.push(bare);
@@ -33,7 +35,7 @@ fn what_is_asked_conforms_to_the_schema() {
     for question in questions {
         let action = set.slices.action(question.action).unwrap();
         let slice = action.on(question.resource.kind).unwrap();
-        let asked = Asked::new(&set.types, &question, action, slice).unwrap();
+        let asked = Asked::new(&set.types, &question, action, &slice.resource, &Needs::all()).unwrap();
         let entities = asked.entities.iter().cloned();
         Entities::from_entities(entities, Some(&schema)).unwrap();
         let request =

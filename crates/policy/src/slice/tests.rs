@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::entities::Asked;
 use crate::testing::{question, set, shelf};
-use crate::{Answer, PolicyFolder, PolicySet, Question};
+use crate::{Answer, PolicyFolder, PolicySet, Question, Who};
 
 const PRINCIPALS: [&str; 3] =
     ["principal", "principal is Exequatur::Agent", "principal in Exequatur::Tenant::\"acme\""];
@@ -26,8 +26,15 @@ const RESOURCES: [&str; 9] = [
     "resource in File::\"a\"",
     "resource is File in Exequatur::Tenant::\"acme\"",
 ];
-const CONDITIONS: [&str; 4] = [
+const CONDITIONS: [&str; 11] = [
     "",
+    "when { context has user && context.user.issuer == \"corp\" }",
+    "when { context has tenant && resource in context.tenant }",
+    "when { action in Action::\"Anything\" }",
+    "when { context.now > datetime(\"2026-03-04T11:59:59Z\") }",
+    "unless { context.delegation has actor || context.method == \"PUT\" }",
+    "when { context.sender_constraint == \"dpop\" && context.route like \"read-*\" }",
+    "when { context.token.remaining > 200 }",
     "when { context.scopes.contains(\"files:read\") }",
     "unless { context has user }",
     "when { context.token.age * 9223372036854775807 > 0 }",
@@ -36,7 +43,7 @@ const CONDITIONS: [&str; 4] = [
 fn policy() -> impl Strategy<Value = String> {
     let part = |parts: &'static [&'static str]| proptest::sample::select(parts);
     // Failing conditions are rare, or no answer would ever be compared.
-    let condition = prop_oneof![30 => part(&CONDITIONS[..3]), 1 => part(&CONDITIONS[3..])];
+    let condition = prop_oneof![30 => part(&CONDITIONS[..10]), 1 => part(&CONDITIONS[10..])];
     (any::<bool>(), part(&PRINCIPALS), part(&ACTIONS), part(&RESOURCES), condition).prop_map(
         |(permit, principal, action, resource, condition)| {
             let effect = if permit { "permit" } else { "forbid" };
@@ -63,7 +70,9 @@ fn asked() -> impl Strategy<Value = Question<'static>> {
                 asked.resource.id = id;
                 asked.resource.tenant = Some(tenant);
             }
-            asked.user = asked.user.filter(|_| with_user);
+            if let Who::Named(identity) = &mut asked.who {
+                identity.user = identity.user.filter(|_| with_user);
+            }
             asked
         })
 }
@@ -77,7 +86,8 @@ fn reference(
     let parsed = crate::parse::parse(&folder.policies).0;
     let all = CedarSet::from_policies(parsed.into_iter().map(|parsed| parsed.policy)).unwrap();
     let action = set.slices.action(question.action).unwrap();
-    let asked = Asked::new(&set.types, question, action, action.on(question.resource.kind).unwrap()).unwrap();
+    let resource = &action.on(question.resource.kind).unwrap().resource;
+    let asked = Asked::new(&set.types, question, action, resource, &Needs::all()).unwrap();
     let request =
         Request::new(asked.principal, action.uid.clone(), asked.resource, asked.context, None).unwrap();
     let response = Authorizer::new().is_authorized(&request, &all, &asked.entities);

@@ -7,7 +7,7 @@ use super::yaml::{File, Node};
 use super::{Outcome, Verdict};
 use crate::check::{RouteMisfit, nearest};
 use crate::problem::Problems;
-use crate::question::{AttributeValue, Principal, Question, ResourceFact};
+use crate::question::{AttributeValue, Identity, Principal, Question, ResourceFact, Who};
 use crate::set::PolicySet;
 use crate::shape::AttributeKind;
 use crate::source::Source;
@@ -118,9 +118,11 @@ impl Case {
 
     pub(super) fn question(&self) -> Question<'_> {
         Question {
-            agent: self.agent.principal(),
-            user: self.user.as_ref().map(Person::principal),
-            tenant: self.tenant.as_deref(),
+            who: Who::Named(Identity {
+                agent: self.agent.principal(),
+                user: self.user.as_ref().map(Person::principal),
+                tenant: self.tenant.as_deref(),
+            }),
             action: &self.action,
             resource: ResourceFact {
                 kind: &self.resource.kind,
