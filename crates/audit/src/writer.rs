@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,6 +16,10 @@ use crate::recorder::Mode;
 
 /// How many records are written, and synced, at once. A record is about 1 KB, and at most some 20.
 const BATCH: usize = 256;
+
+/// How long best-effort records are gathered before they are written. A thread that is woken for each of them costs
+/// more than writing them does.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Who waits for the outcome of a record, if anyone.
 pub(crate) type Waiter = Option<oneshot::Sender<Result<(), AuditError>>>;
@@ -102,7 +107,11 @@ impl Writer {
                     next = orders.try_recv().ok();
                 }
             }
+            let all = waiting.len() < BATCH;
             self.write(&mut waiting);
+            if all && self.mode == Mode::BestEffort {
+                std::thread::park_timeout(GATHER);
+            }
         }
         // Nobody is left to be told.
         drop(self.finish());
