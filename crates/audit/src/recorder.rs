@@ -99,6 +99,11 @@ impl Recorder {
         }
     }
 
+    /// Counts a decision that is left out on purpose, as missing. Never one that permits.
+    pub fn leave_out(&self) {
+        self.gaps.add(1);
+    }
+
     /// How many decisions have no record, since the start.
     #[must_use]
     pub fn gaps(&self) -> u64 {

@@ -12,6 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Decides, for Envoy, whether an AI agent's request goes through.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::HELP)]

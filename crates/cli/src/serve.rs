@@ -39,7 +39,9 @@ impl Serve {
             Format::Text => logs.init(),
             Format::Json => logs.json().init(),
         }
-        let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
+        // For what goes on beside decisions; these have threads of their own.
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
         runtime.block_on(exequatur_server::serve(&self.config)).map_err(|error| match error {
             ServeError::Generation(error) => Failure::invalid(error),
             error @ (ServeError::Issuers(_)
@@ -50,7 +52,7 @@ impl Serve {
             | ServeError::Records(_)
             | ServeError::Listener { .. }
             | ServeError::Metrics(_)
-            | ServeError::Grpc(_)) => Failure::other(error),
+            | ServeError::Worker(_)) => Failure::other(error),
         })
     }
 }

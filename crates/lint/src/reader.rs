@@ -3,7 +3,7 @@
 //! The events of the parser are taken one by one, so that neither nesting nor aliases can exhaust stack or
 //! memory: both are bounded while the tree grows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use thiserror::Error;
@@ -48,9 +48,6 @@ pub enum Cause {
     /// Envoy refuses it.
     #[error("`<<` is not merged by Envoy: write the keys out")]
     MergeKey,
-    /// Line ends and control characters that readers of YAML take in different ways.
-    #[error("character U+{0:04X} is not read by all in the same way: leave it out")]
-    Character(u32),
     /// A map or list as a key.
     #[error("a key is text")]
     KeyNotText,
@@ -75,9 +72,6 @@ pub(crate) fn read(text: &str) -> Result<Node, Unreadable> {
     if text.len() > MAX_BYTES {
         return fail(start, Cause::TooLong);
     }
-    if let Some((place, character)) = strange(text) {
-        return fail(place, Cause::Character(u32::from(character)));
-    }
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     while let Some(next) = parser.next_event() {
@@ -95,25 +89,6 @@ pub(crate) fn read(text: &str) -> Result<Node, Unreadable> {
         Some(Built { node, .. }) => fail(node.place, Cause::NoMap),
         None => fail(start, Cause::NoMap),
     }
-}
-
-/// The first character that is a line end to some readers and not to others, or a control character.
-fn strange(text: &str) -> Option<(Place, char)> {
-    let mut place = Place { line: 1, column: 1 };
-    let mut characters = text.strip_prefix('\u{feff}').unwrap_or(text).chars().peekable();
-    while let Some(character) = characters.next() {
-        let lone_return = character == '\r' && characters.peek() != Some(&'\n');
-        let control = character.is_control() && !matches!(character, '\t' | '\n' | '\r');
-        if lone_return || control || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}') {
-            return Some((place, character));
-        }
-        if character == '\n' {
-            place = Place { line: place.line.saturating_add(1), column: 1 };
-        } else {
-            place.column = place.column.saturating_add(1);
-        }
-    }
-    None
 }
 
 fn place(span: Span) -> Place {
@@ -139,12 +114,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    /// With the keys seen so far, in one spelling.
-    Map {
-        entries: Vec<Entry>,
-        key: Option<Key>,
-        seen: HashSet<String>,
-    },
+    Map { entries: Vec<Entry>, key: Option<Key> },
 }
 
 struct Key {
@@ -188,11 +158,7 @@ impl Builder {
             }
             Event::MappingStart(anchor, tag) => {
                 untagged(tag.as_deref(), place)?;
-                self.begin(
-                    Content::Map { entries: Vec::new(), key: None, seen: HashSet::new() },
-                    anchor,
-                    place,
-                )
+                self.begin(Content::Map { entries: Vec::new(), key: None }, anchor, place)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(place),
         }
@@ -234,11 +200,11 @@ impl Builder {
         place: Place,
     ) -> Result<(), Unreadable> {
         self.count(place)?;
-        if let Some(Open { content: Content::Map { key: key @ None, seen, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open { content: Content::Map { entries, key: key @ None }, .. }) = self.open.last_mut() {
             let ignored = tag.is_some_and(|tag| tag.handle == "!" && tag.suffix == "ignore");
             if !ignored {
                 untagged(tag, place)?;
-                admissible(text, seen, place)?;
+                admissible(text, entries, place)?;
             }
             *key = Some(Key { name: text.to_owned(), place, ignored });
             return Ok(());
@@ -276,7 +242,7 @@ impl Builder {
         open.values = open.values.saturating_add(built.values);
         match &mut open.content {
             Content::List(items) => items.push(built.node),
-            Content::Map { entries, key, .. } => match key.take() {
+            Content::Map { entries, key } => match key.take() {
                 Some(Key { ignored: true, .. }) => {}
                 Some(Key { name, place, ignored: false }) => {
                     entries.push(Entry { key: name, place, value: built.node });
@@ -302,8 +268,9 @@ fn untagged(tag: Option<&Tag>, place: Place) -> Result<(), Unreadable> {
 }
 
 /// A key that stands once: `a_b` and `aB` are one field to Envoy.
-fn admissible(key: &str, seen: &mut HashSet<String>, place: Place) -> Result<(), Unreadable> {
-    if !seen.insert(camel(key)) {
+fn admissible(key: &str, entries: &[Entry], place: Place) -> Result<(), Unreadable> {
+    let spelt = camel(key);
+    if entries.iter().any(|entry| entry.key == key || camel(&entry.key) == spelt) {
         return Err(Unreadable { place, cause: Cause::DuplicateKey(key.to_owned()) });
     }
     if key == "<<" {

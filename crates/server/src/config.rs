@@ -20,6 +20,7 @@ mod spelling;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,13 +40,15 @@ pub use schema::schema;
 pub use sender::Sender;
 pub use show::show;
 
-use keys::{Key, duration, list, map, number, optional, required, text};
+use keys::{Key, count, duration, list, map, number, optional, required, text};
 use reader::{Fields, Node, Notes};
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// Envoy waits 200 ms by default; the answer must be there before.
 const DEADLINE: Duration = Duration::from_millis(150);
+/// Far more than any machine has cores for.
+const MAX_WORKERS: u32 = 256;
 const DEADLINE_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(10);
 
 /// What the file says, defaults filled in.
@@ -73,6 +76,8 @@ pub struct Config {
     pub deadline: Duration,
     /// Longest access token that is read.
     pub token_size: TokenSize,
+    /// Threads that decide.
+    pub workers: NonZeroUsize,
     /// SHA-256 of the file's text.
     pub digest: [u8; 32],
     /// The file.
@@ -118,6 +123,24 @@ pub fn from_text(source: Source) -> Result<Config, Problems> {
     }
 }
 
+/// What the process may use, its container's share included.
+fn one_a_core() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn workers(node: &Node, notes: &Notes) -> Option<NonZeroUsize> {
+    let count = Some(node.count(notes)?).filter(|count| count.get() <= MAX_WORKERS);
+    let within = count.and_then(|count| NonZeroUsize::try_from(count).ok());
+    if within.is_none() {
+        notes.hint(
+            node.place,
+            format!("more than {MAX_WORKERS} workers"),
+            "one for each core is the default",
+        );
+    }
+    within
+}
+
 /// A path in the file is relative to the file's folder.
 fn resolve(folder: &Path, path: &str) -> PathBuf {
     folder.join(path).components().collect()
@@ -135,6 +158,7 @@ struct Parts {
     records: Option<Records>,
     deadline: Duration,
     token_size: TokenSize,
+    workers: NonZeroUsize,
 }
 
 impl Parts {
@@ -157,6 +181,9 @@ impl Parts {
         optional("max_token_bytes", "Longest access token that is read.", || {
             number(&TokenSize::RANGE).default(TokenSize::default().bytes())
         }),
+        optional("workers", "Threads that decide; one for each core by default.", || {
+            count().at_most(MAX_WORKERS)
+        }),
     ];
 
     /// Reads all sections before giving up on one of them.
@@ -178,6 +205,7 @@ impl Parts {
         let token_size = fields.or("max_token_bytes", TokenSize::default(), |node| {
             node.number(&TokenSize::RANGE, notes).and_then(TokenSize::new)
         });
+        let workers = fields.or("workers", one_a_core(), |node| workers(node, notes));
         if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
             let resources = fields.optional("protected_resources");
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
@@ -193,6 +221,7 @@ impl Parts {
             records: records?,
             deadline: deadline?,
             token_size: token_size?,
+            workers: workers?,
         })
     }
 
@@ -210,6 +239,7 @@ impl Parts {
             records: self.records,
             deadline: self.deadline,
             token_size: self.token_size,
+            workers: self.workers,
             digest: Sha256::digest(source.text.as_bytes()).into(),
             source,
         }

@@ -29,9 +29,9 @@ pub enum GenerationError {
     /// The configuration.
     #[error("{0}")]
     Config(#[from] config::Problems),
-    /// Listeners, issuers, sender limits, store, records, deadline or token size differ from those in use.
+    /// Listeners, issuers, sender limits, store, records, deadline, token size or workers differ from those in use.
     #[error(
-        "listen, policies, issuers, sender_constraint, store, records, deadline or max_token_bytes changed: restart to apply them"
+        "listen, policies, issuers, sender_constraint, store, records, deadline, max_token_bytes or workers changed: restart to apply them"
     )]
     NeedsRestart,
     /// The policies or their schema.
@@ -125,10 +125,12 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         records,
         deadline,
         token_size,
+        workers,
         digest: _,
         source: _,
     } = config;
-    let fixed = format!("{:?}", (listen, policies, issuers, sender, store, records, deadline, token_size));
+    let fixed =
+        format!("{:?}", (listen, policies, issuers, sender, store, records, deadline, token_size, workers));
     Sha256::digest(fixed.as_bytes()).into()
 }
 
@@ -178,7 +180,7 @@ impl Reloader {
             before = digest;
             if asked || (settled && digest != self.judged) {
                 self.judged = digest;
-                self.judge(found);
+                self.judge(found).await;
             }
         }
     }
@@ -196,14 +198,25 @@ impl Reloader {
 
     /// Switches to what the files say; a broken state never replaces a good one, and says so. So does a state
     /// that could only be taken in part: what needs a restart is refused whole.
-    fn judge(&self, found: Result<Snapshot, GenerationError>) {
+    async fn judge(&self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
-        let built = found.and_then(|Snapshot { config, folder, .. }| {
-            if fixed_part(&config) != self.fixed {
+        let fixed = self.fixed;
+        // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
+        let compiled = tokio::task::spawn_blocking(move || {
+            let Snapshot { config, folder, .. } = found?;
+            if fixed_part(&config) != fixed {
                 return Err(GenerationError::NeedsRestart);
             }
             compile(&config, &folder, number)
         });
+        let built = match compiled.await {
+            Ok(built) => built,
+            Err(error) => {
+                metrics::reload("refused");
+                tracing::error!(%error, "reload failed; the last good generation stays");
+                return;
+            }
+        };
         match built {
             Ok(generation) => {
                 metrics::reload("accepted");

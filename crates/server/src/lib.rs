@@ -16,9 +16,11 @@ mod service;
 mod signals;
 mod trial;
 mod wire;
+mod workers;
 
 pub use answerer::Answerer;
 pub use generations::{GenerationError, build};
 pub use serve::{ServeError, serve};
 pub use trial::{Trial, try_once};
 pub use wire::headers::permit_headers;
+pub use workers::WorkerError;

@@ -10,6 +10,7 @@ const GENERATION: &str = "exequatur_generation";
 const RELOADS: &str = "exequatur_reloads_total";
 const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
+const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
 const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.2];
@@ -32,6 +33,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
     metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded (best_effort).");
+    metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     Ok(handle)
 }
 
@@ -55,4 +57,8 @@ pub(crate) fn keys_age(issuer: &str, seconds: f64) {
 
 pub(crate) fn record_gaps(total: u64) {
     metrics::counter!(RECORD_GAPS).absolute(total);
+}
+
+pub(crate) fn connection_refused() {
+    metrics::counter!(CONNECTIONS_REFUSED).increment(1);
 }

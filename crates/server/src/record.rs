@@ -68,14 +68,18 @@ pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Reco
 }
 
 /// One line for the operator: a fault is an error, a denial is worth knowing, a permit is not news.
-pub(crate) fn log(record: &Record) {
-    let (decision, reason) = (record.decision.as_str(), record.reason.as_str());
-    let route = record.route.as_ref().map(Text::as_str);
-    let agent = record.agent.as_ref().map(Text::as_str);
-    match record.verdict {
-        Verdict::Permit => tracing::debug!(decision, reason, route, agent, "permitted"),
-        Verdict::Deny => tracing::info!(decision, reason, route, agent, "denied"),
-        Verdict::Fault => tracing::error!(decision, reason, route, agent, "no decision could be made"),
+pub(crate) fn log(refusal: Option<&Refusal>, decided: Decided<'_>) {
+    let (decision, facts) = (decided.id, decided.facts);
+    let (route, agent) = (facts.route.as_deref(), facts.agent.as_deref());
+    match refusal {
+        None => tracing::debug!(decision, reason = "permitted", route, agent, "permitted"),
+        Some(refusal @ Refusal::Denied(_)) => {
+            tracing::info!(decision, reason = refusal.reason().code(), route, agent, "denied");
+        }
+        Some(refusal @ Refusal::Faulted(_)) => {
+            let reason = refusal.reason().code();
+            tracing::error!(decision, reason, route, agent, "no decision could be made");
+        }
     }
 }
 

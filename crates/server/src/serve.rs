@@ -9,19 +9,13 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use exequatur_store::EmbeddedReplay;
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -31,12 +25,9 @@ use crate::generations::{self, GenerationError, Reloader, Snapshot};
 use crate::http;
 use crate::metrics;
 use crate::public::{self, Public, Readiness};
-use crate::service::{Service, ServiceParts};
+use crate::service::{Service, ServiceParts, Shed};
+use crate::workers::{Listener, WorkerError, Workers, accept};
 
-/// Decisions at once; a permit takes well under a millisecond, so a queue of this length is an overload.
-const MAX_IN_FLIGHT: usize = 1024;
-/// Largest Check message: headers up to 60 KiB and a body of 64 KiB, in both encodings, with room.
-const MAX_MESSAGE: usize = 1024 * 1024;
 /// Records that may wait for the file.
 const RECORD_QUEUE: usize = 8192;
 /// How long the load balancer has to notice that this replica stops.
@@ -83,9 +74,9 @@ pub enum ServeError {
     /// The metrics recorder.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// The gRPC transport.
-    #[error("gRPC: {0}")]
-    Grpc(#[from] tonic::transport::Error),
+    /// The threads that decide.
+    #[error("{0}")]
+    Worker(#[from] WorkerError),
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -125,33 +116,26 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     tasks.spawn(reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
-    let observer =
-        Observer { issuers: Arc::clone(&issuers), recorder: recorder.clone(), clock: Arc::clone(&clock) };
+    let service = Service::new(service_parts(
+        &config,
+        Arc::clone(&issuers),
+        recorder.clone(),
+        &generation,
+        Arc::clone(&clock),
+    )?);
+    let observer = Observer { issuers, recorder: recorder.clone(), clock, service: service.clone() };
     tasks.spawn(observer.run(Arc::clone(&readiness), health.clone(), stop.clone()));
-    let service = Service::new(service_parts(&config, issuers, recorder.clone(), &generation, clock)?);
-    let grpc = AuthorizationServer::new(service).max_decoding_message_size(MAX_MESSAGE);
-    let router = Server::builder().add_service(health_service).add_service(grpc);
-    tracing::info!(grpc = %config.listen.grpc, public = %config.listen.public, metrics = %config.listen.metrics, "listening");
-    let drained = drain(readiness, health, stop.clone());
-    let asked = CancellationToken::new();
-    let drained = {
-        let asked = asked.clone();
-        async move {
-            drained.await;
-            asked.cancel();
-        }
-    };
-    let served = serve_grpc(router, &config.listen.grpc, drained);
-    let overdue = async {
-        asked.cancelled().await;
-        tokio::time::sleep(DRAIN_WITHIN).await;
-    };
+    let listener = listen_grpc(&config.listen.grpc).await?;
+    let mut workers = Workers::start(config.workers.get(), &service, &health_service)?;
+    let (intake, closed) = (workers.intake(), CancellationToken::new());
+    tasks.spawn(accept(listener, intake, closed.clone()));
+    tracing::info!(grpc = %config.listen.grpc, public = %config.listen.public, metrics = %config.listen.metrics, workers = config.workers, "listening");
     let outcome = tokio::select! {
-        served = served => served,
-        () = overdue => {
-            tracing::warn!("gRPC connections were still open and are cut");
-            Ok(())
+        () = drain(readiness, health, stop.clone()) => {
+            closed.cancel();
+            workers.finish(DRAIN_WITHIN).await.map_err(ServeError::from)
         }
+        error = workers.broken() => Err(error.into()),
     };
     stop.cancel();
     tasks.close();
@@ -169,24 +153,13 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     outcome
 }
 
-async fn serve_grpc(
-    router: Router,
-    address: &GrpcAddress,
-    drained: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
+async fn listen_grpc(address: &GrpcAddress) -> Result<Listener, ServeError> {
     match address {
-        GrpcAddress::Tcp(address) => {
-            let listener = listen("grpc", *address).await?;
-            // An answer is one small write; held back for the peer's acknowledgement it comes 40 ms late.
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            router.serve_with_incoming_shutdown(incoming, drained).await?;
-        }
+        GrpcAddress::Tcp(address) => Ok(Listener::Tcp(listen("grpc", *address).await?)),
         GrpcAddress::Unix(socket) => {
-            let listener = listen_unix(socket)?;
-            router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), drained).await?;
+            Listener::unix(socket).map_err(|source| ServeError::Listener { listener: "grpc", source })
         }
     }
-    Ok(())
 }
 
 /// The parts of the service that answers.
@@ -208,7 +181,7 @@ pub(crate) fn service_parts(
         recorder,
         clock,
         deadline: config.deadline,
-        in_flight: Semaphore::new(MAX_IN_FLIGHT),
+        shed: Shed::default(),
         algorithms: names.join(" "),
     })
 }
@@ -268,18 +241,6 @@ async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result
     TcpListener::bind(address).await.map_err(|source| ServeError::Listener { listener, source })
 }
 
-/// A socket that a stopped process left behind is replaced; a live one, and anything else, is not touched.
-fn listen_unix(socket: &Path) -> Result<UnixListener, ServeError> {
-    use std::os::unix::fs::FileTypeExt;
-    let failed = |source| ServeError::Listener { listener: "grpc", source };
-    if std::fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket())
-        && std::os::unix::net::UnixStream::connect(socket).is_err()
-    {
-        std::fs::remove_file(socket).map_err(failed)?;
-    }
-    UnixListener::bind(socket).map_err(failed)
-}
-
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
     health.set_service_status("", status).await;
     health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
@@ -299,11 +260,12 @@ struct Observer {
     issuers: Arc<Issuers>,
     recorder: Option<Recorder>,
     clock: Clock,
+    service: Service,
 }
 
 impl Observer {
     async fn run(self, readiness: Arc<Readiness>, health: HealthReporter, stop: CancellationToken) {
-        let mut complete = false;
+        let (mut complete, mut shed) = (false, 0);
         loop {
             let now = (self.clock)();
             if !complete && self.issuers.complete(now) {
@@ -321,6 +283,12 @@ impl Observer {
             }
             if let Some(recorder) = &self.recorder {
                 metrics::record_gaps(recorder.gaps());
+            }
+            // One line for all of them: an overload must not drown the log as well.
+            let refused = self.service.shed().total();
+            if refused > shed {
+                tracing::error!(refused = refused.saturating_sub(shed), "overloaded: requests were refused");
+                shed = refused;
             }
             tokio::select! {
                 () = stop.cancelled() => return,

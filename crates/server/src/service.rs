@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -10,7 +11,6 @@ use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stag
 use exequatur_proto::envoy::service::auth::v3::authorization_server::Authorization;
 use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tonic::{Request, Response, Status};
 
@@ -19,7 +19,27 @@ use crate::metrics;
 use crate::record::{Decided, record_of};
 use crate::wire::challenge::Offer;
 use crate::wire::extract::{Described, extract};
+use crate::wire::patience::patience;
 use crate::wire::respond::{Answer, changes, deny, permit};
+use crate::workers::{Floor, Overload, Place, Queue};
+
+/// How many requests were refused because their turn would have come too late. They have no record each.
+#[derive(Debug, Default)]
+pub(crate) struct Shed(AtomicU64);
+
+impl Shed {
+    /// All, since the start.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What Envoy calls, in one worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    service: Service,
+    floor: Floor,
+}
 
 /// The authorization service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,8 +55,8 @@ pub(crate) struct ServiceParts {
     pub(crate) clock: Clock,
     /// Our own bound on a decision, within the time that Envoy waits.
     pub(crate) deadline: Duration,
-    /// Decisions at once; beyond it the answer is a quick 503.
-    pub(crate) in_flight: Semaphore,
+    /// Requests that were refused unlooked-at, for want of time.
+    pub(crate) shed: Shed,
     /// The proof algorithms, as challenges name them.
     pub(crate) algorithms: String,
 }
@@ -59,22 +79,31 @@ impl Service {
         Self { parts: Arc::new(parts) }
     }
 
-    /// Decides, records, answers. There is no way out of it but through `permit` or `deny`.
-    pub(crate) async fn answer(&self, request: CheckRequest) -> CheckResponse {
+    pub(crate) fn shed(&self) -> &Shed {
+        &self.parts.shed
+    }
+
+    /// Decides when its turn comes, records, answers. There is no way out of it but through `permit` or `deny`.
+    pub(crate) async fn answer(
+        &self,
+        request: CheckRequest,
+        place: Place,
+        by: tokio::time::Instant,
+    ) -> CheckResponse {
         let parts = &self.parts;
+        let started = monotonic();
+        place.turn().await;
         let now = (parts.clock)();
-        let arrived = tokio::time::Instant::now();
-        // Until the answer is made, the record included.
-        let place = parts.in_flight.try_acquire();
         let generation = parts.generation.load_full();
-        let mut timings = Timings { started: monotonic(), stages: Vec::with_capacity(8) };
+        let mut timings = Timings { started, stages: Vec::with_capacity(8) };
         let id = decision_id(now);
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
-        let by = arrived.checked_add(parts.deadline).unwrap_or(arrived);
-        let (peer, result) = match &place {
-            Ok(_place) => self.decide(request, &generation, now, by, &mut trail).await,
-            Err(_none_left) => (None, Err(Fault::Overloaded.into())),
+        // What is late already is not begun: Envoy has given up on it.
+        let (peer, result) = if tokio::time::Instant::now() >= by {
+            (None, Err(Fault::Overloaded.into()))
+        } else {
+            place.spend(self.decide(request, &generation, now, by, &mut trail)).await
         };
         let facts = trail.facts;
         let finished = monotonic();
@@ -88,6 +117,32 @@ impl Service {
             timings: &timings,
         };
         self.finish(result, decided, by).await
+    }
+
+    /// Answers where no worker has anything else to do.
+    pub(crate) async fn answer_alone(&self, request: CheckRequest) -> CheckResponse {
+        let arrived = tokio::time::Instant::now();
+        let by = arrived.checked_add(self.parts.deadline).unwrap_or(arrived);
+        match Queue::new().enter(self.parts.deadline) {
+            Ok(place) => self.answer(request, place, by).await,
+            Err(Overload) => self.turn_away(),
+        }
+    }
+
+    /// The answer to a request that nobody will come to in time. It is counted, not recorded: a record for each
+    /// would cost what the overload lacks.
+    fn turn_away(&self) -> CheckResponse {
+        let now = (self.parts.clock)();
+        let generation = self.parts.generation.load();
+        let refusal = Refusal::Faulted(Fault::Overloaded);
+        let (id, facts) = (decision_id(now), Facts::default());
+        metrics::decision("fault", refusal.reason().code(), Duration::ZERO);
+        self.parts.shed.0.fetch_add(1, Ordering::Relaxed);
+        if let Some(recorder) = &self.parts.recorder {
+            recorder.leave_out();
+        }
+        let answer = Answer { id: &id, generation: generation.number, facts: &facts };
+        deny(&refusal, self.offer(&generation, &facts), answer)
     }
 
     async fn decide(
@@ -133,7 +188,7 @@ impl Service {
         let refusal = match (permitted, recorded) {
             (Ok((settled, changes)), Ok(recorded)) => {
                 metrics::decision("permit", "permitted", decided.elapsed());
-                crate::record::log(&record_of(None, decided));
+                crate::record::log(None, decided);
                 return permit(&settled, changes, &recorded, answer);
             }
             (Ok(_) | Err(_), Err(fault)) => Refusal::Faulted(fault),
@@ -144,7 +199,7 @@ impl Service {
             Refusal::Faulted(_) => "fault",
         };
         metrics::decision(verdict, refusal.reason().code(), decided.elapsed());
-        crate::record::log(&record_of(Some(&refusal), decided));
+        crate::record::log(Some(&refusal), decided);
         deny(&refusal, self.offer(decided.generation, decided.facts), answer)
     }
 
@@ -154,8 +209,8 @@ impl Service {
         decided: Decided<'_>,
         by: tokio::time::Instant,
     ) -> Result<Recorded, Fault> {
-        let record = record_of(refusal, decided);
         let Some(recorder) = &self.parts.recorder else { return Ok(Recorded::not_configured()) };
+        let record = record_of(refusal, decided);
         match timeout_at(by, recorder.record(record)).await {
             Ok(Ok(recorded)) => Ok(recorded),
             Ok(Err(error)) => {
@@ -191,10 +246,26 @@ fn decision_id(now: Timestamp) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
 }
 
+impl Front {
+    pub(crate) fn new(service: Service, floor: Floor) -> Self {
+        Self { service, floor }
+    }
+}
+
 #[tonic::async_trait]
-impl Authorization for Service {
+impl Authorization for Front {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(self.answer(request.into_inner()).await))
+        let parts = &self.service.parts;
+        let budget = patience(request.metadata()).map_or(parts.deadline, |said| said.min(parts.deadline));
+        let arrived = tokio::time::Instant::now();
+        let by = arrived.checked_add(budget).unwrap_or(arrived);
+        let service = self.service.clone();
+        let answer = move |request, place| async move { service.answer(request, place, by).await };
+        // Half of the time for the queue, the rest for the decision and its record.
+        match self.floor.answer(budget / 2, request.into_inner(), answer).await {
+            Ok(answered) => Ok(Response::new(answered?)),
+            Err(Overload) => Ok(Response::new(self.service.turn_away())),
+        }
     }
 }
 

@@ -4,5 +4,6 @@ pub(crate) mod challenge;
 pub(crate) mod extract;
 pub(crate) mod headers;
 pub(crate) mod metadata;
+pub(crate) mod patience;
 pub(crate) mod respond;
 pub(crate) mod shape;

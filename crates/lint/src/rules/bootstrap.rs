@@ -102,7 +102,7 @@ pub(crate) fn judge(bootstrap: &Node, linter: &mut Linter<'_>) {
         listener::judge(listener, clusters, linter);
     }
     for cluster in clusters {
-        linter.within(cluster, |linter| cluster::judge_upstream(cluster, linter));
+        linter.within(cluster, |linter| cluster::judge_filters(cluster, linter));
     }
     overlooked(bootstrap, linter);
 }

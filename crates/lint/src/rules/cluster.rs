@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, elsewhere};
-use crate::rules::{order, route};
+use crate::rules::order;
 use crate::tree::Node;
 
 static MISSING: Rule = Rule::new(
@@ -87,20 +87,8 @@ pub(crate) fn judge(from: &Node, clusters: &[Node], linter: &mut Linter<'_>) {
     });
 }
 
-/// Judges what any cluster makes of a request, after the decision.
-pub(crate) fn judge_upstream(cluster: &Node, linter: &mut Linter<'_>) {
-    if let Some(header) =
-        cluster.at("original_dst_lb_config.use_http_header").filter(|it| it.truth() != Some(false))
-    {
-        route::chosen_by_caller(header, "the address of the upstream is taken from a header", linter);
-    }
-    for policy in cluster.at("load_balancing_policy.policies").map(Node::items).unwrap_or_default() {
-        let kind =
-            policy.at("typed_extension_config.typed_config").and_then(Node::typed).map(|(kind, _)| kind);
-        if kind == Some("envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost") {
-            route::chosen_by_caller(policy, "the address of the upstream may be taken from a header", linter);
-        }
-    }
+/// Judges filters on the way to any upstream, Exequatur included: they come after the decision.
+pub(crate) fn judge_filters(cluster: &Node, linter: &mut Linter<'_>) {
     if let Some(options) = protocol_options(cluster) {
         order::upstream(options.list("http_filters"), linter);
     }
@@ -126,25 +114,12 @@ fn endpoints(cluster: &Node, linter: &mut Linter<'_>) {
     }
     let mut addresses = Vec::new();
     for group in cluster.get("load_assignment").map(|load| load.list("endpoints")).unwrap_or_default() {
-        for key in ["leds_cluster_locality_config", "load_balancer_endpoints"] {
-            if let Some(other) = group.get(key) {
-                linter.report(
-                    &ELSEWHERE,
-                    other.place,
-                    "the endpoints of Exequatur's cluster come from elsewhere",
-                );
-            }
-        }
-        for endpoint in group.list("lb_endpoints").iter().filter_map(|each| each.get("endpoint")) {
-            addresses.extend(endpoint.get("address"));
-            let further = endpoint.list("additional_addresses").iter();
-            addresses.extend(further.filter_map(|each| each.get("address")));
-        }
+        addresses.extend(group.list("lb_endpoints").iter().filter_map(|each| each.at("endpoint.address")));
     }
     if fixed && addresses.is_empty() {
         linter.report(&ELSEWHERE, cluster.place, "Exequatur's cluster has no endpoint in this file");
     }
-    let local = fixed && !addresses.is_empty() && addresses.iter().all(|address| is_here(address));
+    let local = fixed && !addresses.is_empty() && addresses.iter().all(|address| is_local(address));
     if local && cluster.get("transport_socket_matches").is_none() {
         return;
     }
@@ -153,7 +128,8 @@ fn endpoints(cluster: &Node, linter: &mut Linter<'_>) {
         Some((_, context)) => verified(context, linter),
         None if local => {}
         None => {
-            let place = addresses.iter().find(|address| !is_here(address)).map_or(cluster.place, |a| a.place);
+            let place =
+                addresses.iter().find(|address| !is_local(address)).map_or(cluster.place, |a| a.place);
             linter.report(&PLAINTEXT, place, "Exequatur is reached over a network without TLS");
         }
     }
@@ -191,14 +167,9 @@ fn verified(context: &Node, linter: &mut Linter<'_>) {
     }
 }
 
-/// Whether nobody but this machine can connect to an address.
+/// Whether an address stays on this machine.
 pub(crate) fn is_local(address: &Node) -> bool {
-    address.get("envoy_internal_address").is_some() || is_here(address)
-}
-
-/// Whether what goes to an address stays on this machine. An internal listener may send it anywhere.
-fn is_here(address: &Node) -> bool {
-    if address.get("pipe").is_some() {
+    if address.get("pipe").is_some() || address.get("envoy_internal_address").is_some() {
         return true;
     }
     let host = address.at("socket_address.address").and_then(Node::text).unwrap_or_default();

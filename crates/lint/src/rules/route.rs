@@ -275,11 +275,6 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Notes an upstream that the caller can choose.
-pub(crate) fn chosen_by_caller(at: &Node, message: &str, linter: &mut Linter<'_>) {
-    linter.report(&UPSTREAM_FROM_HEADER, at.place, message);
-}
-
 /// Whether a match takes nothing but OPTIONS.
 fn only_options(found: &Node) -> bool {
     found.list("headers").iter().any(|header| {

@@ -57,6 +57,11 @@ impl Shape {
         self.with("default", value.into())
     }
 
+    /// The greatest number that it may be.
+    pub(super) fn at_most(self, most: u32) -> Self {
+        self.with("maximum", most.into())
+    }
+
     /// What it is when it is left out, for a duration.
     pub(super) fn default_duration(self, value: Duration) -> Self {
         self.default(format(value))

@@ -59,6 +59,7 @@ impl fmt::Display for Shown<'_> {
         }
         writeln!(f, "deadline: {}", duration::format(config.deadline))?;
         writeln!(f, "max_token_bytes: {}", config.token_size.bytes())?;
+        writeln!(f, "workers: {}", config.workers)?;
         writeln!(f, "\n# Routes without authentication:")?;
         let mut any = false;
         for (route, place) in routes() {

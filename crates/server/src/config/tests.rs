@@ -51,6 +51,7 @@ routes:
 records: { file: ./decisions.jsonl, mode: required }
 deadline: 100ms
 max_token_bytes: 12000
+workers: 3
 "#;
 
 pub(super) const SMALL: &str = "\
@@ -98,6 +99,7 @@ fn a_whole_file_is_read() {
     assert_eq!(config.sender.policy.nonces, NonceMode::Required { max_age: SignedDuration::from_secs(120) });
     assert_eq!(config.store.max_per_key.get(), 2);
     assert_eq!(config.deadline, Duration::from_millis(100));
+    assert_eq!(config.workers.get(), 3);
     assert_eq!(config.records.as_ref().map(|records| records.mode), Some(exequatur_audit::Mode::Required));
 
     let guards: Vec<_> = config

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::{self, Source};
+use crate::workers::Queue;
 use crate::{clock, generations, serve};
 
 const CONFIG: &str = r#"
@@ -44,14 +45,21 @@ fn service(deadline: Duration) -> Service {
         recorder: None,
         clock,
         deadline,
-        in_flight: Semaphore::new(1),
+        shed: Shed::default(),
         algorithms: "ES256".to_owned(),
     })
 }
 
 fn answer(request: CheckRequest) -> CheckResponse {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { service(Duration::from_secs(5)).answer(request).await })
+    runtime.block_on(answer_within(Duration::from_secs(5), request))
+}
+
+/// As a worker's front would have it answered.
+async fn answer_within(deadline: Duration, request: CheckRequest) -> CheckResponse {
+    let place = Queue::new().enter(Duration::from_secs(1)).unwrap();
+    let by = tokio::time::Instant::now() + deadline;
+    service(deadline).answer(request, place, by).await
 }
 
 fn assert_refused(response: &CheckResponse) {
@@ -174,7 +182,7 @@ async fn a_late_decision_is_no_permit() {
             attributes: Some(AttributeContext { request: Some(asked), ..AttributeContext::default() }),
         }
     };
-    let in_time = service(Duration::from_secs(5)).answer(health()).await;
+    let in_time = answer_within(Duration::from_secs(5), health()).await;
     assert_eq!(in_time.status.as_ref().unwrap().code, 0, "{in_time:?}");
-    assert_refused(&service(Duration::ZERO).answer(health()).await);
+    assert_refused(&answer_within(Duration::ZERO, health()).await);
 }

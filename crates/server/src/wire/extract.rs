@@ -94,9 +94,7 @@ pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
 fn read_headers(joined: HashMap<String, String>, raw: Option<HeaderMap>) -> Option<Vec<(String, Vec<u8>)>> {
     let raw = raw.map(|map| map.headers).unwrap_or_default();
     if raw.is_empty() {
-        return Some(
-            joined.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes())).collect(),
-        );
+        return Some(joined.into_iter().map(|(name, value)| (lower(name), value.into_bytes())).collect());
     }
     if !joined.is_empty() {
         return None;
@@ -111,7 +109,12 @@ fn read_header(header: HeaderValue) -> Option<(String, Vec<u8>)> {
         (false, true) => value.into_bytes(),
         (false, false) => return None,
     };
-    Some((key.to_ascii_lowercase(), value))
+    Some((lower(key), value))
+}
+
+fn lower(mut name: String) -> String {
+    name.make_ascii_lowercase();
+    name
 }
 
 fn read_peer(peer: Peer) -> (Option<IpAddr>, Option<String>) {

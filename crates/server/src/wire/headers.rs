@@ -1,10 +1,25 @@
 //! The closed lists of header names: what a permit sets, and what it removes.
 
+use std::sync::LazyLock;
+
 use exequatur_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use exequatur_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 
 /// The last part of each name that a permit may set: `x-exequatur-<part>`.
 pub(crate) const IDENTITY: [&str; 6] = ["decision", "agent", "user", "tenant", "scopes", "delegation"];
+
+/// Every spelling of every name that a permit may set.
+static OURS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut names = Vec::new();
+    for part in IDENTITY {
+        for first in ['-', '_', '.'] {
+            for second in ['-', '_', '.'] {
+                names.push(format!("x{first}exequatur{second}{part}"));
+            }
+        }
+    }
+    names
+});
 
 /// Removed from every permitted request, whatever its route: a proof is never the upstream's to see, a
 /// method override would change what was judged (B-07), the partial-body mark is between Envoy and us (M5).
@@ -44,17 +59,9 @@ fn option(name: &str, value: String, append: bool, action: HeaderAppendAction) -
 pub(crate) fn removals(set: &[HeaderValueOption], keep_authorization: bool) -> Vec<String> {
     let is_set =
         |name: &str| set.iter().any(|option| option.header.as_ref().is_some_and(|header| header.key == name));
-    let mut names = Vec::new();
-    for part in IDENTITY {
-        for first in ['-', '_', '.'] {
-            for second in ['-', '_', '.'] {
-                let name = format!("x{first}exequatur{second}{part}");
-                if !is_set(&name) {
-                    names.push(name);
-                }
-            }
-        }
-    }
+    let ours = OURS.iter().filter(|name| !is_set(name)).cloned();
+    let mut names = Vec::with_capacity(OURS.len() + ALWAYS_REMOVED.len() + 1);
+    names.extend(ours);
     if !keep_authorization {
         names.push("authorization".to_owned());
     }

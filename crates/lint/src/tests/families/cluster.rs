@@ -15,23 +15,17 @@ fn the_way_to_exequatur() {
             ("load_assignment", "{}", &["check-endpoints", "check-plaintext"]),
         ],
     );
-    each(
-        CLUSTER,
-        &[
-            ("load_assignment/endpoints/0/load_balancer_endpoints", "{}", &["check-endpoints"]),
-            ("load_assignment/endpoints/0/leds_cluster_locality_config", "{}", &["check-endpoints"]),
-            (
-                "load_assignment/endpoints/0/lb_endpoints/0/endpoint/additional_addresses",
-                "[ { address: { socket_address: { address: 10.0.0.1 } } } ]",
-                &["check-plaintext"],
-            ),
-            (
-                "load_assignment/endpoints/0/lb_endpoints/0/endpoint/address",
-                "{ envoy_internal_address: { server_listener_name: a } }",
-                &["check-plaintext"],
-            ),
-        ],
+    // Filters of a cluster come after the decision, whatever the cluster is.
+    const FILTERS: &str = "{ a: { \"@type\": a/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, http_filters: [ { name: a } ] } }";
+    each("static_resources/clusters/1", &[("typed_extension_protocol_options", FILTERS, &["filter-after"])]);
+    let mut tree = hardened();
+    put(&mut tree, "static_resources/clusters/1/typed_extension_protocol_options", FILTERS);
+    put(
+        &mut tree,
+        "static_resources/clusters/1/metadata",
+        "{ filter_metadata: { exequatur: { allow: { filter-after: why } } } }",
     );
+    assert_eq!(ids(&judged(&tree).findings), [""; 0]);
     // Exequatur's own cluster is come by twice: its allowance is one.
     let mut tree = hardened();
     put(&mut tree, &format!("{ADDRESS}/socket_address/address"), "10.0.0.1");
@@ -52,11 +46,6 @@ fn the_way_to_exequatur() {
     let mut tree = hardened();
     put(&mut tree, ADDRESS, "{ pipe: { path: /run/exequatur.sock } }");
     assert_eq!(ids(&judged(&tree).findings), [""; 0]);
-}
-
-/// B-14: TLS helps only if it is verified whose certificate it is.
-#[test]
-fn tls_to_exequatur() {
     for (context, clean) in [
         ("", false),
         (", common_tls_context: { validation_context: {} }", false),
@@ -87,32 +76,4 @@ fn tls_to_exequatur() {
         let expected: &[&str] = if clean { &[] } else { &["check-unverified"] };
         assert_eq!(ids(&judged(&tree).findings), expected, "{context}");
     }
-}
-
-/// N09, B-06: what a cluster makes of a request that was judged.
-#[test]
-fn upstreams() {
-    // Filters of a cluster come after the decision, whatever the cluster is.
-    const FILTERS: &str = "{ a: { \"@type\": a/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, http_filters: [ { name: a } ] } }";
-    each("static_resources/clusters/1", &[("typed_extension_protocol_options", FILTERS, &["filter-after"])]);
-    each(
-        "static_resources/clusters/1",
-        &[
-            ("original_dst_lb_config", "{ use_http_header: true }", &["upstream-from-header"]),
-            ("original_dst_lb_config", "{ use_http_header: false }", &[]),
-            (
-                "load_balancing_policy",
-                "{ policies: [ { typed_extension_config: { typed_config: { \"@type\": a/envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost } } } ] }",
-                &["upstream-from-header"],
-            ),
-        ],
-    );
-    let mut tree = hardened();
-    put(&mut tree, "static_resources/clusters/1/typed_extension_protocol_options", FILTERS);
-    put(
-        &mut tree,
-        "static_resources/clusters/1/metadata",
-        "{ filter_metadata: { exequatur: { allow: { filter-after: why } } } }",
-    );
-    assert_eq!(ids(&judged(&tree).findings), [""; 0]);
 }

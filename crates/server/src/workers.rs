@@ -1,0 +1,313 @@
+//! The threads that decide. Each has a runtime of its own, connections of its own and a queue of its own: a
+//! decision never moves between threads unless its worker has more to do than another.
+
+mod acceptor;
+mod connection;
+mod queue;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tonic::Status;
+use tonic::transport::Server;
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+pub(crate) use acceptor::{Listener, accept};
+pub(crate) use queue::{Overload, Place, Queue};
+
+use connection::{Accepted, Connection, Open};
+
+use crate::metrics;
+use crate::service::{Front, Service};
+
+/// Connections at once, of all workers. Envoy has one or a few for each of its own workers.
+const MAX_CONNECTIONS: usize = 1024;
+/// Requests at once on one connection; a client that has more waits with them, or opens another connection.
+const MAX_STREAMS: u32 = 512;
+/// What a client may send ahead of being read, for one request and for one connection: with all connections it
+/// bounds what a crowd of them can make the server hold.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// Largest header list of a Check itself; the caller's headers are inside the message.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// Requests that a client opened and gave up before they were looked at, before its connection is closed.
+const MAX_RESET: usize = 64;
+/// Largest Check message: headers up to 60 KiB and a body of 64 KiB, in both encodings, with room.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// How long a connection may be silent before it is asked, and how long it has to answer.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
+/// Time for a whole Check, its message included: one that is sent drop by drop ends here. Longer than any
+/// decision's deadline.
+const CHECK_WITHIN: Duration = Duration::from_secs(12);
+/// By how many decisions another worker's queue must be shorter for a decision to go there: fewer, and threads
+/// would wake each other for nothing.
+const SHORTER_BY: usize = 3;
+
+/// Why a worker does not start, or ended.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    /// No runtime, or no thread.
+    #[error("a worker cannot be started: {0}")]
+    Start(#[from] std::io::Error),
+    /// The gRPC transport.
+    #[error("gRPC: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// A worker's thread ended without saying why.
+    #[error("a worker ended unexpectedly")]
+    Gone,
+}
+
+/// Where decisions are made: the queues of all workers, as one of them sees them.
+#[derive(Debug, Clone)]
+pub(crate) struct Floor {
+    desks: Arc<[Desk]>,
+    own: usize,
+}
+
+/// A worker, for those who have a decision for it.
+#[derive(Debug)]
+struct Desk {
+    queue: Arc<Queue>,
+    runtime: tokio::runtime::Handle,
+    tasks: TaskTracker,
+}
+
+impl Floor {
+    /// Answers in the shorter queue.
+    ///
+    /// # Errors
+    /// [`Overload`] if no queue will come to it within `patience`.
+    pub(crate) async fn answer<F, A>(
+        &self,
+        patience: Duration,
+        request: CheckRequest,
+        answer: F,
+    ) -> Result<Result<CheckResponse, Status>, Overload>
+    where
+        F: FnOnce(CheckRequest, Place) -> A,
+        A: Future<Output = CheckResponse> + Send + 'static,
+    {
+        let Some((index, desk)) = self.choose() else { return Err(Overload) };
+        let place = desk.queue.enter(patience)?;
+        let answer = answer(request, place);
+        if index == self.own {
+            return Ok(Ok(answer.await));
+        }
+        let elsewhere = AbortOnDropHandle::new(desk.tasks.spawn_on(answer, &desk.runtime));
+        // Not a decision: Envoy takes it for an error, and denies.
+        Ok(elsewhere.await.or(Err(Status::internal("the decision was cut off"))))
+    }
+
+    /// The own desk, unless another has clearly less to do.
+    fn choose(&self) -> Option<(usize, &Desk)> {
+        let own = self.desks.get(self.own)?;
+        let others = self.desks.iter().enumerate().filter(|(index, _)| *index != self.own);
+        let shortest = others.map(|(index, desk)| (desk.queue.length(), index, desk)).min_by_key(|it| it.0);
+        match shortest {
+            Some((length, index, desk)) if length.saturating_add(SHORTER_BY) <= own.queue.length() => {
+                Some((index, desk))
+            }
+            Some(_) | None => Some((self.own, own)),
+        }
+    }
+}
+
+/// Where new connections go.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake(Arc<[Slot]>);
+
+#[derive(Debug)]
+struct Slot {
+    connections: mpsc::Sender<(Accepted, Open)>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Intake {
+    /// Gives the connection to the worker that has the fewest.
+    fn place(&self, connection: Accepted) {
+        let open = |slot: &Slot| slot.open.load(Ordering::Relaxed);
+        let all = self.0.iter().map(open).fold(0, usize::saturating_add);
+        let emptiest = self.0.iter().min_by_key(|slot| open(slot));
+        let Some(slot) = emptiest.filter(|_| all < MAX_CONNECTIONS) else {
+            metrics::connection_refused();
+            return;
+        };
+        // A worker that is gone, or does not keep up with accepting, takes no more; the client sees it closed.
+        if slot.connections.try_send((connection, Open::count(&slot.open))).is_err() {
+            metrics::connection_refused();
+        }
+    }
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    intake: Intake,
+    /// Take nothing new, finish what you have.
+    drain: CancellationToken,
+    /// End, whatever is open.
+    end: CancellationToken,
+    /// How each worker's transport ended; closed once all have said so.
+    served: mpsc::Receiver<Result<(), tonic::transport::Error>>,
+    gone: Vec<oneshot::Receiver<Infallible>>,
+}
+
+impl Workers {
+    /// Starts `count` threads, at least one.
+    ///
+    /// # Errors
+    /// If the system has no thread or no descriptors for one.
+    pub(crate) fn start<H: Health>(
+        count: usize,
+        service: &Service,
+        health: &HealthServer<H>,
+    ) -> Result<Self, WorkerError> {
+        let runtimes =
+            (0..count.max(1)).map(|_| tokio::runtime::Builder::new_current_thread().enable_all().build());
+        let runtimes = runtimes.collect::<Result<Vec<Runtime>, _>>()?;
+        let desks: Arc<[Desk]> = runtimes
+            .iter()
+            .map(|runtime| Desk {
+                queue: Queue::new(),
+                runtime: runtime.handle().clone(),
+                tasks: TaskTracker::new(),
+            })
+            .collect();
+        let (drain, end) = (CancellationToken::new(), CancellationToken::new());
+        let (tell_served, served) = mpsc::channel(desks.len());
+        let (mut slots, mut gone) = (Vec::new(), Vec::new());
+        for (own, runtime) in runtimes.into_iter().enumerate() {
+            let (connections, incoming) = mpsc::channel(MAX_CONNECTIONS);
+            slots.push(Slot { connections, open: Arc::default() });
+            let (tell_gone, went) = oneshot::channel();
+            gone.push(went);
+            let floor = Floor { desks: Arc::clone(&desks), own };
+            let worker = Worker {
+                front: Front::new(service.clone(), floor.clone()),
+                floor,
+                health: health.clone(),
+                incoming,
+                drain: drain.clone(),
+                end: end.clone(),
+                served: tell_served.clone(),
+            };
+            std::thread::Builder::new().name(format!("exequatur-{own}")).spawn(move || {
+                runtime.block_on(worker.run());
+                drop(runtime);
+                // That it is dropped is the message.
+                drop(tell_gone);
+            })?;
+        }
+        Ok(Self { intake: Intake(slots.into()), drain, end, served, gone })
+    }
+
+    pub(crate) fn intake(&self) -> Intake {
+        self.intake.clone()
+    }
+
+    /// Lets the workers finish what they have, for at most `within`, and ends them.
+    ///
+    /// # Errors
+    /// If the transport failed in one of them, before or now.
+    pub(crate) async fn finish(self, within: Duration) -> Result<(), WorkerError> {
+        let Self { intake, drain, end, mut served, gone } = self;
+        drop(intake);
+        drain.cancel();
+        let finished = async {
+            let mut outcome = Ok(());
+            while let Some(one) = served.recv().await {
+                outcome = outcome.and_then(|()| one.map_err(WorkerError::from));
+            }
+            outcome
+        };
+        let outcome = match tokio::time::timeout(within, finished).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => {
+                tracing::warn!("gRPC connections were still open and are cut");
+                Ok(())
+            }
+        };
+        end.cancel();
+        for gone in gone {
+            if let Ok(never) = gone.await {
+                match never {}
+            }
+        }
+        outcome
+    }
+
+    /// Resolves when a worker has ended though nobody asked it to.
+    pub(crate) async fn broken(&mut self) -> WorkerError {
+        match self.served.recv().await {
+            Some(Err(error)) => WorkerError::Transport(error),
+            Some(Ok(())) | None => WorkerError::Gone,
+        }
+    }
+}
+
+/// What runs in a worker's thread.
+struct Worker<H: Health> {
+    front: Front,
+    floor: Floor,
+    health: HealthServer<H>,
+    incoming: mpsc::Receiver<(Accepted, Open)>,
+    drain: CancellationToken,
+    end: CancellationToken,
+    served: mpsc::Sender<Result<(), tonic::transport::Error>>,
+}
+
+impl<H: Health> Worker<H> {
+    /// Serves until drained, then does what others hand over until told to end.
+    async fn run(self) {
+        let Self { front, floor, health, incoming, drain, end, served } = self;
+        let Some(desk) = floor.desks.get(floor.own) else { return };
+        let work = async {
+            let incoming =
+                ReceiverStream::new(incoming).filter_map(|(accepted, open)| {
+                    match Connection::new(accepted, open) {
+                        Ok(connection) => Some(Ok::<_, std::io::Error>(connection)),
+                        Err(error) => {
+                            tracing::warn!(%error, "a gRPC connection could not be taken over");
+                            None
+                        }
+                    }
+                });
+            let grpc = AuthorizationServer::new(front).max_decoding_message_size(MAX_MESSAGE);
+            let router = server().add_service(health).add_service(grpc);
+            let outcome = router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await;
+            // There is room for every worker's outcome.
+            drop(served.try_send(outcome));
+            drop(served);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = desk.queue.grant_turns() => {}
+            () = end.cancelled() => {}
+        }
+    }
+}
+
+fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_max_header_list_size(MAX_HEADER_LIST)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET))
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
+        .timeout(CHECK_WITHIN)
+}
