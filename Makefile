@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test attack lint clean
+.PHONY: help build tools envoy run demo test attack lint bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -39,6 +39,10 @@ lint: ## Format, clippy, file names and the layering of the crates
 	python3 tests/tools/arrows.py
 	python3 tests/tools/reasons.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 12 minutes
+	cargo build --locked --release -p exequatur-cli -p exequatur-tests --bins
+	target/release/bench
 
 clean: ## Remove what was built and installed here
 	rm -rf target .tools tests/authorization-server/node_modules

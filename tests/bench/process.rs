@@ -1,0 +1,78 @@
+//! Servers as processes of their own, each pinned to a core, and what the system says of them.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running server. Ends with the value.
+#[derive(Debug)]
+pub(crate) struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Server {
+    /// Starts `command` on `cores` (as `taskset -c` takes them), its output in `log`.
+    pub(crate) fn start(cores: &str, command: &Command, log: &Path) -> Result<Self, String> {
+        let mut pinned = Command::new("taskset");
+        pinned.args(["-c", cores]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                pinned.env(name, value);
+            }
+        }
+        if let Some(folder) = command.get_current_dir() {
+            pinned.current_dir(folder);
+        }
+        let log = std::fs::File::create(log).map_err(|error| error.to_string())?;
+        let error_log = log.try_clone().map_err(|error| error.to_string())?;
+        pinned.stdin(Stdio::null()).stdout(log).stderr(error_log);
+        pinned.spawn().map(Self).map_err(|error| format!("{command:?}: {error}"))
+    }
+
+    /// The time that all its threads have run so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id()));
+        let nanoseconds = tasks.into_iter().flatten().flatten().filter_map(|task| {
+            let line = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            line.split_ascii_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn resident(&self) -> Result<f64, String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))
+            .map_err(|error| error.to_string())?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kilobytes: f64 =
+            line.trim().trim_end_matches("kB").trim().parse().map_err(|_no_number| "no number".to_owned())?;
+        Ok(kilobytes * 1024.0)
+    }
+}
+
+/// Waits until something listens on `port` of the loopback.
+pub(crate) async fn listening(port: u16) -> Result<(), String> {
+    for _ in 0..1000 {
+        if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(format!("nothing listens on port {port}"))
+}
+
+/// Ports that were free a moment ago.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], String> {
+    let listeners: Result<Vec<_>, _> =
+        (0..N).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0))).collect();
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(listeners.map_err(|error| error.to_string())?) {
+        *port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    }
+    Ok(ports)
+}

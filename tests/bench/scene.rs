@@ -1,0 +1,290 @@
+//! What is asked of the subject: issuers, agents, tokens, policies, and the requests that come of them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use exequatur_proto::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use exequatur_tests::binaries;
+use exequatur_tests::jwt::{KeyPair, digest, merged, now, random_id};
+use serde_json::{Value, json};
+
+use crate::process::{Server, free_ports, listening};
+
+const AUDIENCE: &str = "https://api.example.com";
+/// Policies for each action; those of the action that is asked for are the ones evaluated.
+const POLICIES_AN_ACTION: usize = 5;
+
+/// How big the scene is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) policies: usize,
+    pub(crate) tenants: usize,
+    pub(crate) issuers: usize,
+    pub(crate) tokens: usize,
+    /// Whether tokens are bound to the agents' key.
+    pub(crate) bound: bool,
+    /// Whether decisions are recorded.
+    pub(crate) records: bool,
+    /// The threads that decide.
+    pub(crate) workers: usize,
+    /// Time for a decision. Costs are measured with more of it than anybody waits, so that a machine that stalls does
+    /// not end the run.
+    pub(crate) deadline: &'static str,
+}
+
+impl Size {
+    /// The middle-sized scene that figures are measured in unless they vary something.
+    pub(crate) const USUAL: Self = Self {
+        policies: 100,
+        tenants: 10,
+        issuers: 1,
+        tokens: 64,
+        bound: true,
+        records: true,
+        workers: 1,
+        deadline: "10s",
+    };
+}
+
+/// A scene: the files of the subject, and what signs requests for it.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) folder: PathBuf,
+    size: Size,
+    agent: KeyPair,
+    tokens: Vec<Token>,
+}
+
+#[derive(Debug)]
+struct Token {
+    compact: String,
+    path: String,
+}
+
+/// A subject that answers.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) server: Server,
+    pub(crate) grpc: u16,
+}
+
+impl Scene {
+    pub(crate) fn new(folder: &Path, size: Size) -> Result<Self, String> {
+        std::fs::create_dir_all(folder.join("policies")).map_err(|error| error.to_string())?;
+        let keys: Vec<KeyPair> = (0..size.issuers).map(|_| KeyPair::generate()).collect();
+        for (number, key) in keys.iter().enumerate() {
+            let key = merged(key.jwk(), &json!({ "kid": "k", "alg": "ES256", "use": "sig" }));
+            write(&folder.join(format!("jwks-{number}.json")), &json!({ "keys": [key] }).to_string())?;
+        }
+        let (schema, policies) = policies(size.policies);
+        write(&folder.join("policies/bench.cedarschema"), &schema)?;
+        write(&folder.join("policies/bench.cedar"), &policies)?;
+        let agent = KeyPair::generate();
+        let tokens = (0..size.tokens).map(|number| token(number, &size, &keys, &agent)).collect();
+        Ok(Self { folder: folder.to_owned(), size, agent, tokens })
+    }
+
+    /// Starts the binary as it is shipped, on `cores`.
+    pub(crate) async fn start(&self, cores: &str) -> Result<Subject, String> {
+        let [grpc, public, metrics] = free_ports()?;
+        write(&self.folder.join("exequatur.yaml"), &self.configuration(grpc, public, metrics))?;
+        let mut command = Command::new(binaries::exequatur()?);
+        command.args(["serve", "--config", "exequatur.yaml", "--log", "warn"]).current_dir(&self.folder);
+        let server = Server::start(cores, &command, &self.folder.join("exequatur.log"))?;
+        listening(grpc).await?;
+        let ready = format!("http://127.0.0.1:{public}/readyz");
+        for _ in 0..500 {
+            if reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()) {
+                // Proofs from before the start are in doubt: those of this second, and of the future that is let pass.
+                tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+                return Ok(Subject { server, grpc });
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Err(format!("not ready; see {}", self.folder.join("exequatur.log").display()))
+    }
+
+    fn configuration(&self, grpc: u16, public: u16, metrics: u16) -> String {
+        let mut text = format!(
+            r#"listen: {{ grpc: "127.0.0.1:{grpc}", public: "127.0.0.1:{public}", metrics: "127.0.0.1:{metrics}" }}
+policies: ./policies
+workers: {}
+deadline: {}
+protected_resources: [ {{ resource: {AUDIENCE} }} ]
+sender_constraint: {{ require: none, dpop: {{ max_age: 300s, skew: 0s, future: 1s }} }}
+store: {{ embedded: {{ max_proofs: 4000000, max_per_tenant: 4000000, max_per_key: 4000000 }} }}
+issuers:
+"#,
+            self.size.workers, self.size.deadline
+        );
+        for number in 0..self.size.issuers {
+            let tenants = if self.size.issuers > 1 {
+                let all: Vec<_> = (0..self.size.tenants).map(|tenant| format!("t{tenant}")).collect();
+                format!(", tenants: [{}]", all.join(", "))
+            } else {
+                String::new()
+            };
+            writeln!(
+                text,
+                "  - {{ name: i{number}, issuer: \"{}\", jwks: {{ file: jwks-{number}.json }}, audiences: [{AUDIENCE}], claims: {{ agent: client_id, tenant: tenant }}{tenants} }}",
+                issuer(number)
+            )
+            .expect("text grows");
+        }
+        text.push_str("routes:\n");
+        for action in 0..actions(self.size.policies) {
+            writeln!(
+                text,
+                "  - {{ name: r{action}, match: {{ host: api.example.com, path: \"/r{action}/tenants/{{tenant}}/documents/{{id}}\", methods: [GET] }}, action: A{action}, resource: {{ type: Document, id: \"{{id}}\", tenant: \"{{tenant}}\" }}, scopes: [\"documents:read\"] }}"
+            )
+            .expect("text grows");
+        }
+        if self.size.records {
+            text.push_str("records: { file: ./decisions.jsonl, mode: best_effort }\n");
+        }
+        text
+    }
+
+    /// The agents' key as the ceiling takes it.
+    pub(crate) fn agent_point(&self) -> String {
+        let jwk = self.agent.jwk();
+        let mut point = vec![4];
+        for coordinate in ["x", "y"] {
+            let coordinate = jwk[coordinate].as_str().expect("an EC key has coordinates");
+            point.extend(URL_SAFE_NO_PAD.decode(coordinate).expect("base64url"));
+        }
+        URL_SAFE_NO_PAD.encode(point)
+    }
+
+    /// `count` requests over all tokens in turn, each with a proof of its own where tokens are bound.
+    pub(crate) fn requests(&self, count: usize) -> Vec<CheckRequest> {
+        self.requests_from(0, count)
+    }
+
+    /// The same, beginning at another token.
+    pub(crate) fn requests_from(&self, first: usize, count: usize) -> Vec<CheckRequest> {
+        (first..first + count).map(|number| self.request(&self.tokens[number % self.tokens.len()])).collect()
+    }
+
+    fn request(&self, token: &Token) -> CheckRequest {
+        let scheme = if self.size.bound { "DPoP" } else { "Bearer" };
+        let mut headers = vec![
+            (":authority", "api.example.com".to_owned()),
+            (":method", "GET".to_owned()),
+            (":path", token.path.clone()),
+            (":scheme", "https".to_owned()),
+            ("user-agent", "bench/1".to_owned()),
+            ("accept", "*/*".to_owned()),
+            ("x-forwarded-proto", "https".to_owned()),
+            ("x-request-id", "2c9b8b0e-8f5e-4f6e-9a57-7c1c9e1f1d2a".to_owned()),
+            ("authorization", format!("{scheme} {}", token.compact)),
+        ];
+        if self.size.bound {
+            headers.push(("dpop", self.proof(token)));
+        }
+        let headers = headers.into_iter().map(|(key, value)| HeaderValue {
+            key: key.to_owned(),
+            value: String::new(),
+            raw_value: value.into_bytes(),
+        });
+        let http = HttpRequest {
+            id: "1".to_owned(),
+            method: "GET".to_owned(),
+            path: token.path.clone(),
+            host: "api.example.com".to_owned(),
+            scheme: "https".to_owned(),
+            protocol: "HTTP/2".to_owned(),
+            header_map: Some(HeaderMap { headers: headers.collect() }),
+            ..HttpRequest::default()
+        };
+        let request = Some(Request { http: Some(http) });
+        CheckRequest { attributes: Some(AttributeContext { request, ..AttributeContext::default() }) }
+    }
+
+    fn proof(&self, token: &Token) -> String {
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.agent.jwk() });
+        let claims = json!({
+            "jti": random_id(),
+            "htm": "GET",
+            "htu": format!("{AUDIENCE}{}", token.path),
+            "iat": now(),
+            "ath": digest(&token.compact),
+        });
+        self.agent.sign(&header, &claims)
+    }
+
+    /// The headers of one request over HTTP, for those who send it through Envoy.
+    pub(crate) fn headers(&self, number: usize) -> (String, String, Option<String>) {
+        let token = &self.tokens[number % self.tokens.len()];
+        let scheme = if self.size.bound { "DPoP" } else { "Bearer" };
+        let proof = self.size.bound.then(|| self.proof(token));
+        (token.path.clone(), format!("{scheme} {}", token.compact), proof)
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn issuer(number: usize) -> String {
+    format!("https://sts-{number}.example.com")
+}
+
+fn token(number: usize, size: &Size, keys: &[KeyPair], agent: &KeyPair) -> Token {
+    let tenant = number % size.tenants;
+    let now = now();
+    let mut claims = json!({
+        "iss": issuer(number % size.issuers),
+        "sub": format!("user-{number}"),
+        "client_id": format!("agent-{number}"),
+        "tenant": format!("t{tenant}"),
+        "aud": AUDIENCE,
+        "scope": "documents:read documents:write",
+        "iat": now,
+        "exp": now + 3600,
+        "jti": random_id(),
+    });
+    if size.bound {
+        claims["cnf"] = json!({ "jkt": agent.thumbprint() });
+    }
+    let header: Value = json!({ "typ": "at+jwt", "alg": "ES256", "kid": "k" });
+    let compact = keys[number % size.issuers].sign(&header, &claims);
+    let action = number % actions(size.policies).min(16);
+    Token { compact, path: format!("/r{action}/tenants/t{tenant}/documents/d{number}") }
+}
+
+fn actions(policies: usize) -> usize {
+    policies.div_ceil(POLICIES_AN_ACTION)
+}
+
+/// For each action four policies that do not hold, and one that does.
+fn policies(count: usize) -> (String, String) {
+    let mut schema = "entity Document in [Exequatur::Tenant] { tenant: Exequatur::Tenant };\n".to_owned();
+    let mut text = String::new();
+    for action in 0..actions(count) {
+        writeln!(
+            schema,
+            "action A{action} appliesTo {{ principal: [Exequatur::Agent], resource: [Document], context: Exequatur::Context }};"
+        )
+        .expect("text grows");
+        for number in 0..POLICIES_AN_ACTION {
+            let condition = match number {
+                0 => "principal has tenant && principal.tenant == resource.tenant && context.scopes.contains(\"documents:read\")".to_owned(),
+                1 => "context.delegation.depth > 3".to_owned(),
+                _ => format!("context.route == \"another-{number}\""),
+            };
+            let effect = if number == 1 { "forbid" } else { "permit" };
+            writeln!(
+                text,
+                "@id(\"p{action}-{number}\")\n{effect} (principal, action == Action::\"A{action}\", resource) when {{ {condition} }};"
+            )
+            .expect("text grows");
+        }
+    }
+    (schema, text)
+}
