@@ -16,8 +16,12 @@ use serde_json::{Value, json};
 use crate::process::{Server, free_ports, listening};
 
 const AUDIENCE: &str = "https://api.example.com";
-/// Policies for each action; those of the action that is asked for are the ones evaluated.
-const POLICIES_AN_ACTION: usize = 5;
+/// Policies for each document; those of the document that is asked for are the ones evaluated.
+const POLICIES_A_DOCUMENT: usize = 5;
+/// Actions, each with a route; documents are spread over them.
+const ACTIONS: usize = 4;
+/// Documents that are asked for.
+const ASKED: usize = 16;
 
 /// How big the scene is.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +141,7 @@ issuers:
             .expect("text grows");
         }
         text.push_str("routes:\n");
-        for action in 0..actions(self.size.policies) {
+        for action in 0..ACTIONS {
             writeln!(
                 text,
                 "  - {{ name: r{action}, match: {{ host: api.example.com, path: \"/r{action}/tenants/{{tenant}}/documents/{{id}}\", methods: [GET] }}, action: A{action}, resource: {{ type: Document, id: \"{{id}}\", tenant: \"{{tenant}}\" }}, scopes: [\"documents:read\"] }}"
@@ -254,25 +258,29 @@ fn token(number: usize, size: &Size, keys: &[KeyPair], agent: &KeyPair) -> Token
     }
     let header: Value = json!({ "typ": "at+jwt", "alg": "ES256", "kid": "k" });
     let compact = keys[number % size.issuers].sign(&header, &claims);
-    let action = number % actions(size.policies).min(16);
-    Token { compact, path: format!("/r{action}/tenants/t{tenant}/documents/d{number}") }
+    let document = number % documents(size.policies).min(ASKED);
+    let action = document % ACTIONS;
+    Token { compact, path: format!("/r{action}/tenants/t{tenant}/documents/d{document}") }
 }
 
-fn actions(policies: usize) -> usize {
-    policies.div_ceil(POLICIES_AN_ACTION)
+fn documents(policies: usize) -> usize {
+    policies.div_ceil(POLICIES_A_DOCUMENT)
 }
 
-/// For each action four policies that do not hold, and one that does.
+/// For each document four policies that do not hold, and one that does.
 fn policies(count: usize) -> (String, String) {
     let mut schema = "entity Document in [Exequatur::Tenant] { tenant: Exequatur::Tenant };\n".to_owned();
     let mut text = String::new();
-    for action in 0..actions(count) {
+    for action in 0..ACTIONS {
         writeln!(
             schema,
             "action A{action} appliesTo {{ principal: [Exequatur::Agent], resource: [Document], context: Exequatur::Context }};"
         )
         .expect("text grows");
-        for number in 0..POLICIES_AN_ACTION {
+    }
+    for document in 0..documents(count) {
+        let action = document % ACTIONS;
+        for number in 0..POLICIES_A_DOCUMENT {
             let condition = match number {
                 0 => "principal has tenant && principal.tenant == resource.tenant && context.scopes.contains(\"documents:read\")".to_owned(),
                 1 => "context.delegation.depth > 3".to_owned(),
@@ -281,7 +289,7 @@ fn policies(count: usize) -> (String, String) {
             let effect = if number == 1 { "forbid" } else { "permit" };
             writeln!(
                 text,
-                "@id(\"p{action}-{number}\")\n{effect} (principal, action == Action::\"A{action}\", resource) when {{ {condition} }};"
+                "@id(\"p{document}-{number}\")\n{effect} (principal, action == Action::\"A{action}\", resource == Document::\"d{document}\") when {{ {condition} }};"
             )
             .expect("text grows");
         }

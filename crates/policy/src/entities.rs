@@ -8,7 +8,7 @@ use crate::needs::{ContextAttribute, Needs};
 use crate::question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact, Who};
 use crate::shape::{Attribute, AttributeKind, ResourceType};
 use crate::slice::ActionSlices;
-use crate::subject::Subject;
+use crate::subject::{Placed, Subject};
 
 /// The entity types of the base schema, parsed once.
 #[derive(Debug, Clone)]
@@ -62,14 +62,14 @@ impl Asked {
         let tenant = owner.filter(|_| resource.in_tenant);
 
         let mut all = vec![
-            subject.agent_entity.get(needs.reads_parents()),
+            subject.agent_entity.get(needs.reads_parents())?,
             entity(own.clone(), attributes, tenant.clone().filter(|_| needs.reads_parents()))?,
         ];
         if needs.reads_action_groups() {
             all.push(action.entity.clone());
         }
         if let Some((_, user)) = subject.user.as_ref().filter(|_| needs.reads(ContextAttribute::User)) {
-            all.push(user.get(needs.reads_parents()));
+            all.push(user.get(needs.reads_parents())?);
         }
         let context = context(needs, &question.context, subject)?;
         let entities = Entities::from_entities(all, None).map_err(|_error| QuestionMisfit::EntityTwice)?;
@@ -92,12 +92,13 @@ pub(crate) fn person(
     types: &BaseTypes,
     own: EntityUid,
     facts: &Principal<'_>,
-) -> Result<Entity, PolicyFault> {
+) -> Result<Placed, PolicyFault> {
     let tenant = facts.tenant.map(|tenant| uid(&types.tenant, tenant));
     let issuer = ("issuer".to_owned(), RestrictedExpression::new_string(facts.issuer.to_owned()));
     let of_tenant =
         tenant.clone().map(|tenant| ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant)));
-    entity(own, std::iter::once(issuer).chain(of_tenant).collect(), tenant)
+    let attributes = std::iter::once(issuer).chain(of_tenant).collect();
+    Ok(Placed::new(entity(own, attributes, None)?, tenant))
 }
 
 fn entity(

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use cedar_policy::{Entity, EntityUid};
 
-use crate::decide::PolicyFault;
+use crate::decide::{PolicyFault, QuestionMisfit};
 use crate::entities::{BaseTypes, person, uid};
 use crate::question::Identity;
 
@@ -22,12 +22,12 @@ impl Subject {
         let user = match &identity.user {
             Some(user) => {
                 let own = uid(&types.user, user.id);
-                Some((own.clone(), Placed::new(person(types, own, user)?)))
+                Some((own.clone(), person(types, own, user)?))
             }
             None => None,
         };
         Ok(Self {
-            agent_entity: Placed::new(person(types, agent.clone(), &identity.agent)?),
+            agent_entity: person(types, agent.clone(), &identity.agent)?,
             agent,
             user,
             tenant: identity.tenant.map(|tenant| uid(&types.tenant, tenant)),
@@ -35,22 +35,24 @@ impl Subject {
     }
 }
 
-/// An entity with its parents, and without: where no policy asks for them, Cedar need not work them out.
+/// An entity, and the parent that it gets where a policy asks for parents: elsewhere Cedar need not work them out.
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
-    with_parents: Entity,
     alone: Entity,
+    parent: Option<EntityUid>,
 }
 
 impl Placed {
-    fn new(entity: Entity) -> Self {
-        let (uid, attributes, _parents) = entity.clone().into_inner();
-        // What had these attributes once can have them again.
-        let alone = Entity::new(uid, attributes, HashSet::new()).unwrap_or_else(|_error| entity.clone());
-        Self { with_parents: entity, alone }
+    pub(crate) fn new(alone: Entity, parent: Option<EntityUid>) -> Self {
+        Self { alone, parent }
     }
 
-    pub(crate) fn get(&self, with_parents: bool) -> Entity {
-        if with_parents { self.with_parents.clone() } else { self.alone.clone() }
+    pub(crate) fn get(&self, with_parent: bool) -> Result<Entity, PolicyFault> {
+        let Some(parent) = self.parent.as_ref().filter(|_| with_parent) else {
+            return Ok(self.alone.clone());
+        };
+        let (uid, attributes, _none) = self.alone.clone().into_inner();
+        Entity::new(uid, attributes, HashSet::from([parent.clone()]))
+            .map_err(|_error| QuestionMisfit::Value.into())
     }
 }
