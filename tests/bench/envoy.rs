@@ -26,10 +26,10 @@ pub(crate) async fn added(folder: &Path, effort: Effort) -> Result<Figure, Strin
     let text = configuration(
         admin,
         &[
-            Listener { port: through_yes, guard: ext_authz("yes") },
+            Listener { port: through_yes, guard: ext_authz("constant") },
             Listener { port: through_subject, guard: ext_authz("exequatur") },
         ],
-        &[("yes", yes.grpc), ("exequatur", subject.grpc)],
+        &[("constant", yes.grpc), ("exequatur", subject.grpc)],
     );
     let _envoy = start(folder, &text, through_subject).await?;
     let (mut to_yes, mut to_subject) =
