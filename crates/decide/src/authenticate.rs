@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use exequatur_issuers::Issuer;
+use exequatur_issuers::{Issuer, SoughtKey};
 use exequatur_policy::{Identity, Principal, Subject};
 use exequatur_token::{
     Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme,
@@ -136,8 +136,12 @@ fn known_token(
     let keys = issuer.keys(now).map_err(Fault::Keys)?;
     trail.facts.key_set = Some(keys.id());
     trail.facts.token_cached = Some(false);
+    let named = NamedKey {
+        key: issuer.sought_key(unverified.key_id(), unverified.algorithm()),
+        by_id: unverified.key_id().is_some(),
+    };
     let token = unverified.verify(issuer.profile(), &keys, now);
-    let token = token.map_err(|error| token_denial(issuer, error, now))?;
+    let token = token.map_err(|error| token_denial(issuer, &named, error, now))?;
     let known = Arc::new(KnownToken {
         subject: subject(&token, generation)?,
         id_digest: id_digest(&token),
@@ -178,10 +182,18 @@ fn id_digest(token: &VerifiedToken) -> Option<String> {
     digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half))
 }
 
-/// An unknown key may be a rotation: the issuer's keys are fetched again, later and elsewhere (G16).
-fn token_denial(issuer: &Issuer, error: TokenError, now: Timestamp) -> Denial {
-    if error == TokenError::KeyUnknown {
-        issuer.unknown_key_seen(now);
+/// The key that a token names.
+struct NamedKey {
+    key: SoughtKey,
+    /// Whether by an id; else by its algorithm alone, and every key of that was tried.
+    by_id: bool,
+}
+
+/// An unknown key may be a rotation: the issuer's keys are fetched again, later and elsewhere (G16). Without an id
+/// a new key shows only in signatures that no known key made.
+fn token_denial(issuer: &Issuer, named: &NamedKey, error: TokenError, now: Timestamp) -> Denial {
+    if error == TokenError::KeyUnknown || (error == TokenError::SignatureInvalid && !named.by_id) {
+        issuer.unknown_key_seen(named.key, now);
     }
     Denial::Token(error)
 }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
-use exequatur_token::{IssuerName, IssuerProfile, KeySet, KeySetId};
+use exequatur_token::{Algorithm, IssuerName, IssuerProfile, KeySet, KeySetId};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::fetch::FetchError;
+use crate::unknown_keys::{SoughtKey, UnknownKeys};
+
+/// Most requests that one load makes: metadata and keys.
+pub(crate) const MOST_REQUESTS: u8 = 2;
 
 /// An issuer whose keys a background task keeps.
 #[derive(Debug)]
@@ -17,8 +21,9 @@ pub struct Issuer {
     cooldown: SignedDuration,
     max_stale: SignedDuration,
     known: ArcSwap<Known>,
-    /// When the last load began, or was asked for; milliseconds since 1970.
-    last_load: AtomicI64,
+    unknown: UnknownKeys,
+    /// From when on another load may be asked for; milliseconds since 1970.
+    not_before: AtomicI64,
     /// How often a load was asked for. The background task follows it.
     asked: watch::Sender<u64>,
 }
@@ -91,7 +96,8 @@ impl Issuer {
             cooldown,
             max_stale,
             known: ArcSwap::default(),
-            last_load: AtomicI64::new(i64::MIN),
+            unknown: UnknownKeys::new(cooldown),
+            not_before: AtomicI64::new(i64::MIN),
             asked: watch::Sender::new(0),
         }
     }
@@ -115,24 +121,44 @@ impl Issuer {
         Ok(Arc::clone(&loaded.keys))
     }
 
-    /// A token names a key that is not in the set: there may have been a rotation. Asks for a load unless one began
-    /// or was asked for within the cooldown (G16). Does not wait; the token at hand is refused either way.
-    pub fn unknown_key_seen(&self, now: Timestamp) {
-        if self.known.load().loaded.is_none() {
-            // The first load is under way, at its own pace.
-            return;
+    /// A key as a token names it, for [`Self::unknown_key_seen`].
+    #[must_use]
+    pub fn sought_key(&self, key_id: Option<&str>, algorithm: Algorithm) -> SoughtKey {
+        self.unknown.key(key_id, algorithm)
+    }
+
+    /// A token names a key that is not in the set: there may have been a rotation. Asks for a load, unless the last
+    /// one has looked for that very key, or began or was asked for within the cooldown (G16). Does not wait; the
+    /// token at hand is refused either way.
+    pub fn unknown_key_seen(&self, key: SoughtKey, now: Timestamp) {
+        // Without keys the first load is under way, at its own pace.
+        let Some(last_load) = self.known.load().loaded.as_ref().map(|loaded| loaded.at) else { return };
+        if !self.unknown.looked_for(key, last_load, now) {
+            self.ask(now);
         }
-        let last = self.last_load.load(Ordering::Relaxed);
+    }
+
+    /// Asks for a load if the cooldown is over. It is claimed before the load, so that of any number of requests one
+    /// asks.
+    fn ask(&self, now: Timestamp) {
+        let not_before = self.not_before.load(Ordering::Relaxed);
         let now = now.as_millisecond();
-        let cooldown = u64::try_from(self.cooldown.as_millis()).unwrap_or(u64::MAX);
-        // Further ahead than a cooldown can only be a clock that was set back since.
-        if now.abs_diff(last) < cooldown {
+        // A wait that is longer than any can only be that of a clock that was set back since.
+        let longest = self.cooldown_times(MOST_REQUESTS.saturating_add(1));
+        let wait = not_before.saturating_sub(now);
+        if (1..longest).contains(&wait) {
             return;
         }
-        // Claimed before the load, so that of any number of requests one asks.
-        if self.last_load.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let claim = now.saturating_add(self.cooldown_times(1));
+        if self.not_before.compare_exchange(not_before, claim, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.asked.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// Milliseconds.
+    fn cooldown_times(&self, requests: u8) -> i64 {
+        let span = self.cooldown.saturating_mul(i32::from(requests));
+        i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The keys and how their loads went.
@@ -157,9 +183,10 @@ impl Issuer {
         self.asked.subscribe()
     }
 
-    /// A load begins, for whatever reason: the cooldown starts anew.
-    pub(crate) fn load_begins(&self, at: Timestamp) {
-        self.last_load.store(at.as_millisecond(), Ordering::Relaxed);
+    /// A load begins, for whatever reason: the cooldown starts anew, once for each request that the load may make.
+    pub(crate) fn load_begins(&self, at: Timestamp, requests: u8) {
+        let end = at.as_millisecond().saturating_add(self.cooldown_times(requests));
+        self.not_before.store(end, Ordering::Relaxed);
     }
 
     /// Takes in how a load ended that began at `at`. A failure leaves the keys as they are.
@@ -168,6 +195,9 @@ impl Issuer {
         let learned = match outcome {
             Ok(keys) => {
                 let same = known.loaded.as_ref().is_some_and(|loaded| loaded.keys.id() == keys.id());
+                if !same {
+                    self.unknown.clear();
+                }
                 known.loaded = Some(Loaded { keys: Arc::new(keys), at });
                 known.succeeded = known.succeeded.saturating_add(1);
                 match known.last_error.take() {

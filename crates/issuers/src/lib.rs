@@ -10,8 +10,10 @@ mod issuers;
 mod refresh;
 #[cfg(test)]
 mod testing;
+mod unknown_keys;
 
 pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
 pub use fetch::FetchError;
 pub use issuer::{Issuer, IssuerStatus, KeysUnavailable};
 pub use issuers::{Clock, Issuers, IssuersError};
+pub use unknown_keys::SoughtKey;

@@ -35,7 +35,7 @@ impl Refresher {
         let (mut ever_loaded, mut first_retry) = (false, FIRST_RETRY);
         loop {
             let began = clock();
-            self.issuer.load_begins(began);
+            self.issuer.load_begins(began, 1);
             // Whoever asked before this load began is served by it.
             requests.mark_unchanged();
             let outcome = tokio::select! {

@@ -87,6 +87,18 @@ impl<'a> UnverifiedToken<'a> {
         &self.issuer
     }
 
+    /// The id of the key that the header names, if it names one. A word to look a key up by, nothing more.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        key_id(self.jws.header()).ok().flatten()
+    }
+
+    /// The algorithm that the header names.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// Verifies that the issuer of `profile` made this token with one of `keys`, and reads its claims.
     ///
     /// Keys named or carried by the header (`jku`, `x5u`, `jwk`, `x5c`) are never used (J09). The audience

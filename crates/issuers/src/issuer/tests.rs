@@ -1,4 +1,5 @@
 use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::testing::{at, key_set, profile};
@@ -14,9 +15,16 @@ fn issuer() -> Issuer {
 /// Loaded once, by a load that began at 0.
 fn loaded() -> Issuer {
     let issuer = issuer();
-    issuer.load_begins(at(0));
+    issuer.load_begins(at(0), 1);
     assert_eq!(issuer.load_ended(Ok(key_set("a")), at(0)), Learned::NewKeys);
     issuer
+}
+
+/// A token names some key that nobody has named before.
+fn seen(issuer: &Issuer, now: Timestamp) {
+    static NAMED: AtomicUsize = AtomicUsize::new(0);
+    let id = NAMED.fetch_add(1, Ordering::Relaxed).to_string();
+    issuer.unknown_key_seen(issuer.sought_key(Some(&id), Algorithm::EdDsa), now);
 }
 
 fn asked(issuer: &Issuer) -> u64 {
@@ -53,7 +61,7 @@ fn a_load_replaces_all_keys() {
     assert_eq!(issuer.load_ended(Ok(key_set("b")), at(300)), Learned::NewKeys);
     let keys = issuer.keys(at(300)).unwrap();
     assert_ne!(keys.id(), before);
-    assert_eq!(keys.candidates(Some("a"), exequatur_token::Algorithm::EdDsa).count(), 0);
+    assert_eq!(keys.candidates(Some("a"), Algorithm::EdDsa).count(), 0);
 }
 
 /// C-13, G16: of a hundred thousand unknown key ids in one cooldown, from many threads, one asks for a load.
@@ -70,7 +78,7 @@ fn a_flood_of_unknown_keys_asks_once_per_cooldown() {
                     for n in 0..12_500 {
                         // Nobody reads the clock in order.
                         let spread = SignedDuration::from_micros((n * 8 + thread) * 7 % 900_000);
-                        issuer.unknown_key_seen(at(second) + spread);
+                        seen(issuer, at(second) + spread);
                     }
                 });
             }
@@ -82,22 +90,63 @@ fn a_flood_of_unknown_keys_asks_once_per_cooldown() {
 #[test]
 fn the_cooldown_begins_with_any_load() {
     let issuer = loaded();
-    issuer.unknown_key_seen(at(COOLDOWN) - SignedDuration::from_millis(1));
+    seen(&issuer, at(COOLDOWN) - SignedDuration::from_millis(1));
     assert_eq!(asked(&issuer), 0, "the first load was just now");
-    issuer.load_begins(at(20));
-    issuer.unknown_key_seen(at(COOLDOWN));
-    issuer.unknown_key_seen(at(20 + COOLDOWN) - SignedDuration::from_millis(1));
+    issuer.load_begins(at(20), 1);
+    seen(&issuer, at(COOLDOWN));
+    seen(&issuer, at(20 + COOLDOWN) - SignedDuration::from_millis(1));
     assert_eq!(asked(&issuer), 0, "the second was later");
-    issuer.unknown_key_seen(at(20 + COOLDOWN));
+    seen(&issuer, at(20 + COOLDOWN));
     assert_eq!(asked(&issuer), 1);
+}
+
+/// C-13: a load of two requests takes two cooldowns, so that there are two requests a minute at most.
+#[test]
+fn the_cooldown_counts_requests() {
+    let issuer = loaded();
+    issuer.load_begins(at(100), 2);
+    seen(&issuer, at(100));
+    seen(&issuer, at(100 + 2 * COOLDOWN) - SignedDuration::from_millis(1));
+    assert_eq!(asked(&issuer), 0);
+    seen(&issuer, at(100 + 2 * COOLDOWN));
+    assert_eq!(asked(&issuer), 1);
+}
+
+/// G16, G17: a key that comes again and again is looked for once in two cooldowns; another one is not held up by
+/// it, and after a rotation neither is the same one.
+#[test]
+fn a_key_that_stays_unknown_asks_less() {
+    let issuer = loaded();
+    let constant = issuer.sought_key(Some("constant"), Algorithm::EdDsa);
+    let mut loads = Vec::new();
+    for second in COOLDOWN..COOLDOWN * 10 {
+        let before = asked(&issuer);
+        issuer.unknown_key_seen(constant, at(second));
+        if asked(&issuer) > before {
+            issuer.load_begins(at(second), 1);
+            issuer.load_ended(Ok(key_set("a")), at(second));
+            loads.push(second / COOLDOWN);
+        }
+    }
+    assert_eq!(loads, [1, 3, 5, 7, 9]);
+
+    let second = COOLDOWN * 10;
+    issuer.unknown_key_seen(constant, at(second));
+    assert_eq!(asked(&issuer), 5, "looked for at 9");
+    seen(&issuer, at(second));
+    assert_eq!(asked(&issuer), 6, "another key");
+    issuer.load_begins(at(second), 1);
+    issuer.load_ended(Ok(key_set("b")), at(second));
+    issuer.unknown_key_seen(constant, at(second + COOLDOWN));
+    assert_eq!(asked(&issuer), 7, "there are other keys than at the last look");
 }
 
 #[test]
 fn before_the_first_keys_nobody_can_ask() {
     let issuer = issuer();
-    issuer.unknown_key_seen(at(0));
+    seen(&issuer, at(0));
     issuer.load_ended(Err(FetchError::Connect), at(0));
-    issuer.unknown_key_seen(at(COOLDOWN));
+    seen(&issuer, at(COOLDOWN));
     assert_eq!(asked(&issuer), 0);
 }
 
@@ -105,9 +154,9 @@ fn before_the_first_keys_nobody_can_ask() {
 #[test]
 fn a_clock_set_back_ends_the_cooldown() {
     let issuer = loaded();
-    issuer.unknown_key_seen(at(-COOLDOWN) + SignedDuration::from_millis(1));
+    seen(&issuer, at(-2 * COOLDOWN) + SignedDuration::from_millis(1));
     assert_eq!(asked(&issuer), 0, "a small step back is disorder");
-    issuer.unknown_key_seen(at(-COOLDOWN));
+    seen(&issuer, at(-2 * COOLDOWN));
     assert_eq!(asked(&issuer), 1);
 }
 

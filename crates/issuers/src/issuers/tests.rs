@@ -58,8 +58,9 @@ async fn a_flood_of_unknown_keys_is_one_request_per_cooldown() {
     let issuer = issuers.find("https://corp.example").unwrap();
     for (loads, second) in (2..).zip([60, 120, 180]) {
         // The task stamps its load with its own clock, which stands at 0: only the flood's clock moves.
-        for _ in 0..100_000 {
-            issuer.unknown_key_seen(at(second));
+        for n in 0..100_000 {
+            let key = issuer.sought_key(Some(&format!("{second}-{n}")), exequatur_token::Algorithm::EdDsa);
+            issuer.unknown_key_seen(key, at(second));
         }
         until(|| issuers.status(at(0)).iter().all(|status| status.loads_succeeded == loads)).await;
         assert_eq!(server.requests(), usize::try_from(loads).unwrap());

@@ -97,7 +97,8 @@ async fn a_flood_of_unknown_keys_loads_once_per_cooldown() {
     running.until(|status| status.keys == 1).await;
     let mut rotated = None;
     for tenth in 0..3000_u32 {
-        running.issuer.unknown_key_seen((running.clock)());
+        let key = running.issuer.sought_key(Some(&tenth.to_string()), exequatur_token::Algorithm::EdDsa);
+        running.issuer.unknown_key_seen(key, (running.clock)());
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(running.loads() <= u64::from(tenth) / 300 + 2, "{} after {tenth}", running.loads());
         if tenth == 1010 {
