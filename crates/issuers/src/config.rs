@@ -1,11 +1,14 @@
 //! Where keys come from, and how old they may get.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use exequatur_token::{IssuerProfile, ProfileProblem};
 use reqwest::Url;
+
+use crate::address::{self, AddressProblem};
+use crate::discovery::Discovery;
+use crate::transport::Transport;
 
 /// One issuer: what its tokens must be like, and how its keys are kept.
 #[derive(Debug, Clone)]
@@ -14,9 +17,11 @@ pub struct IssuerConfig {
     pub profile: IssuerProfile,
     /// Where its keys are.
     pub source: KeySource,
+    /// How it is reached, by whatever is loaded from a URL.
+    pub transport: Transport,
     /// How often they are loaded, give or take a tenth. By default 5 minutes: a removed key stops working then.
     pub refresh: Duration,
-    /// The least time between two loads from a URL, whatever key ids tokens name. By default 30 seconds.
+    /// The least time between two requests for them, whatever key ids tokens name. By default 30 seconds.
     pub cooldown: Duration,
     /// How old the last good set may get. By default 1 hour.
     pub max_stale: Duration,
@@ -29,6 +34,7 @@ impl IssuerConfig {
         Self {
             profile,
             source,
+            transport: Transport { authorities: None, proxy: None },
             refresh: Duration::from_secs(300),
             cooldown: Duration::from_secs(30),
             max_stale: Duration::from_secs(3600),
@@ -39,16 +45,31 @@ impl IssuerConfig {
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigProblem> {
         let mut problems: Vec<_> = self.profile.problems().into_iter().map(ConfigProblem::Profile).collect();
-        if let KeySource::Url { url } = &self.source {
-            problems.extend(parse(url).err());
-        }
+        let address = self.address();
+        let plain =
+            address.as_ref().is_some_and(|address| address.as_ref().is_ok_and(|url| url.scheme() == "http"));
         let checks = [
+            (address.is_none() && !self.transport.is_usual(), ConfigProblem::TransportUnused),
+            (plain && self.transport.authorities.is_some(), ConfigProblem::AuthoritiesUnused),
+            (plain && self.transport.proxy.is_some(), ConfigProblem::ProxyWithoutTls),
             (self.refresh.is_zero(), ConfigProblem::NoRefresh),
             (self.cooldown.is_zero(), ConfigProblem::NoCooldown),
             (self.max_stale < self.refresh.saturating_mul(2), ConfigProblem::StaleBeforeRefresh),
         ];
+        problems.extend(address.and_then(Result::err));
         problems.extend(checks.into_iter().filter_map(|(wrong, problem)| wrong.then_some(problem)));
         problems
+    }
+
+    /// What is asked first; nothing for a file.
+    fn address(&self) -> Option<Result<Url, ConfigProblem>> {
+        match &self.source {
+            KeySource::Url { url } => Some(address::parse(url).map_err(ConfigProblem::Url)),
+            KeySource::Discovered { by } => {
+                Some(by.metadata_url(&self.profile.issuer).map_err(ConfigProblem::Issuer))
+            }
+            KeySource::File { .. } => None,
+        }
     }
 }
 
@@ -60,6 +81,11 @@ pub enum KeySource {
         /// The document's address.
         url: String,
     },
+    /// Where the issuer's metadata says. The issuer is then a URL, over https or of this machine, without query.
+    Discovered {
+        /// By which metadata.
+        by: Discovery,
+    },
     /// A JWKS file, looked at every 2 seconds.
     File {
         /// The file's path.
@@ -67,7 +93,7 @@ pub enum KeySource {
     },
 }
 
-/// The bounds of one load.
+/// The bounds of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpConfig {
     /// For the whole of it.
@@ -89,12 +115,21 @@ pub enum ConfigProblem {
     /// In what is expected of tokens.
     #[error("{0}")]
     Profile(ProfileProblem),
-    /// Not an absolute URL, or one with user name, password or fragment.
-    #[error("the key set's URL is malformed")]
-    UrlMalformed,
-    /// Neither https nor http to a loopback host.
-    #[error("the key set's URL is neither https nor http to a loopback host")]
-    UrlInsecure,
+    /// In the key set's address.
+    #[error("the key set's URL is {0}")]
+    Url(AddressProblem),
+    /// In the address that metadata is looked for by.
+    #[error("keys are discovered, and the issuer as a URL is {0}")]
+    Issuer(AddressProblem),
+    /// Authorities or proxy, and keys from a file.
+    #[error("keys from a file need neither authorities nor a proxy")]
+    TransportUnused,
+    /// Authorities, and keys without TLS.
+    #[error("authorities are for https, and keys come over http")]
+    AuthoritiesUnused,
+    /// A proxy, and keys without TLS: it would be asked for something of its own machine, and could change it.
+    #[error("a proxy is for https, and keys come over http")]
+    ProxyWithoutTls,
     /// Keys would be loaded without a pause.
     #[error("the refresh period is zero")]
     NoRefresh,
@@ -104,24 +139,6 @@ pub enum ConfigProblem {
     /// Keys could be refused between two loads that succeed, or after a single one that fails.
     #[error("the longest age of keys is less than two refresh periods")]
     StaleBeforeRefresh,
-}
-
-pub(crate) fn parse(url: &str) -> Result<Url, ConfigProblem> {
-    let url = Url::parse(url).or(Err(ConfigProblem::UrlMalformed))?;
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(ConfigProblem::UrlMalformed);
-    }
-    let host = url.host_str().ok_or(ConfigProblem::UrlInsecure)?;
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(host) => Ok(url),
-        _ => Err(ConfigProblem::UrlInsecure),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]

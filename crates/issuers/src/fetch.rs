@@ -1,37 +1,27 @@
-//! One load of a key set, bounded in time and size.
+//! One load of a key set, wherever it comes from.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use exequatur_token::{Algorithm, KeySet, KeySetError};
-use reqwest::header::{ACCEPT, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
-use tokio::io::AsyncReadExt;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Client, Url};
+use tokio::io::AsyncReadExt as _;
 
 use crate::config::HttpConfig;
+use crate::discovery::{KeysPlace, MetadataError, keys_place};
+use crate::download::{DownloadError, download};
+use crate::transport::Reach;
 
 /// Why keys were not loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// No answer, or not all of it, in time.
-    #[error("no whole answer in time")]
-    Timeout,
-    /// No connection, or no trust in the other end.
-    #[error("cannot connect")]
-    Connect,
-    /// The connection broke, or did not speak HTTP.
-    #[error("the answer broke off or is no HTTP")]
-    Transfer,
-    /// Another place was named. It is not followed: keys come from where the operator said.
-    #[error("redirected with status {0}, which is not followed")]
-    Redirected(u16),
-    /// Another status than 200.
-    #[error("answered with status {0}")]
-    Status(u16),
-    /// Longer than allowed.
-    #[error("the key set is too large")]
-    TooLarge,
+    /// The issuer's metadata did not lead to keys.
+    #[error("metadata: {0}")]
+    Metadata(#[from] MetadataError),
+    /// The key set did not come.
+    #[error("{0}")]
+    Download(#[from] DownloadError),
     /// The file could not be read.
     #[error("cannot read the file: {0}")]
     File(ErrorKind),
@@ -50,7 +40,25 @@ pub(crate) struct Source {
 #[derive(Debug)]
 enum Place {
     Url(Client, Url),
+    Discovered(Discovered),
     File(PathBuf),
+}
+
+/// Keys whose place the issuer's metadata says.
+#[derive(Debug)]
+pub(crate) struct Discovered {
+    /// The `issuer` that the metadata must name.
+    pub(crate) issuer: String,
+    /// Where the metadata is.
+    pub(crate) metadata: Url,
+    /// How long what the metadata said is gone by.
+    pub(crate) keep: SignedDuration,
+    /// For the metadata, and for keys on the issuer's own host.
+    pub(crate) anywhere: Client,
+    /// For keys elsewhere.
+    pub(crate) public_only: Client,
+    /// What the metadata said, and when; nothing after a load that failed.
+    pub(crate) said: Option<(KeysPlace, Timestamp)>,
 }
 
 impl Source {
@@ -58,65 +66,68 @@ impl Source {
         Self { place: Place::Url(client, url), bounds }
     }
 
+    pub(crate) const fn discovered(discovered: Discovered, bounds: HttpConfig) -> Self {
+        Self { place: Place::Discovered(discovered), bounds }
+    }
+
     pub(crate) const fn file(path: PathBuf, bounds: HttpConfig) -> Self {
         Self { place: Place::File(path), bounds }
     }
 
-    /// Keys for tokens signed with one of `algorithms`.
-    pub(crate) async fn load(&self, algorithms: &[Algorithm]) -> Result<KeySet, FetchError> {
-        let document = async {
-            match &self.place {
-                Place::Url(client, url) => download(client, url, self.bounds.max_bytes).await,
-                Place::File(path) => read(path, self.bounds.max_bytes).await,
+    /// How many requests a load that begins at `now` makes at most.
+    pub(crate) fn requests(&self, now: Timestamp) -> u8 {
+        match &self.place {
+            Place::Discovered(discovered) if discovered.known(now).is_none() => 2,
+            Place::Url(..) | Place::Discovered(_) | Place::File(_) => 1,
+        }
+    }
+
+    /// Loads keys for tokens signed with one of `algorithms`; `now` is when it begins.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub(crate) async fn load(
+        &mut self,
+        now: Timestamp,
+        algorithms: &[Algorithm],
+    ) -> Result<KeySet, FetchError> {
+        let document = match &mut self.place {
+            Place::Url(client, url) => download(client, url, self.bounds).await?,
+            Place::Discovered(discovered) => return discovered.load(now, algorithms, self.bounds).await,
+            Place::File(path) => {
+                let read = tokio::time::timeout(self.bounds.timeout, read(path, self.bounds.max_bytes));
+                read.await.or(Err(DownloadError::Timeout))??
             }
         };
-        let document =
-            tokio::time::timeout(self.bounds.timeout, document).await.or(Err(FetchError::Timeout))??;
         Ok(KeySet::parse(&document, algorithms)?)
     }
 }
 
-/// A client that goes where it is told and nowhere else: no redirect, no proxy from the environment.
-pub(crate) fn client(timeout: Duration) -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .user_agent(concat!("exequatur/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timeout)
-        .timeout(timeout)
-        // A refresh comes every few minutes; by then the other end has closed, and each end thinks otherwise.
-        .pool_max_idle_per_host(0)
-        .build()
-}
+impl Discovered {
+    fn known(&self, now: Timestamp) -> Option<&KeysPlace> {
+        let (place, at) = self.said.as_ref()?;
+        (SignedDuration::ZERO..self.keep).contains(&now.duration_since(*at)).then_some(place)
+    }
 
-async fn download(client: &Client, url: &Url, max_bytes: usize) -> Result<Vec<u8>, FetchError> {
-    let accepted = HeaderValue::from_static("application/jwk-set+json, application/json");
-    let request = client.get(url.clone()).header(ACCEPT, accepted);
-    let mut response = request.send().await.map_err(|error| cause(&error))?;
-    let status = response.status();
-    if status.is_redirection() {
-        return Err(FetchError::Redirected(status.as_u16()));
-    }
-    if status != StatusCode::OK {
-        return Err(FetchError::Status(status.as_u16()));
-    }
-    let mut document = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
-        if chunk.len() > max_bytes.saturating_sub(document.len()) {
-            return Err(FetchError::TooLarge);
-        }
-        document.extend_from_slice(&chunk);
-    }
-    Ok(document)
-}
-
-fn cause(error: &reqwest::Error) -> FetchError {
-    if error.is_timeout() {
-        FetchError::Timeout
-    } else if error.is_connect() {
-        FetchError::Connect
-    } else {
-        FetchError::Transfer
+    async fn load(&mut self, now: Timestamp, algorithms: &[Algorithm], bounds: HttpConfig) -> Result<KeySet, FetchError> {
+        let known = self.known(now).cloned();
+        let at = self.said.take().map_or(now, |(_, at)| at);
+        let (place, at) = match known {
+            Some(place) => (place, at),
+            None => {
+                let document = download(&self.anywhere, &self.metadata, bounds).await;
+                let document = document.map_err(MetadataError::Download)?;
+                (keys_place(&document, &self.issuer, &self.metadata)?, now)
+            }
+        };
+        let client = match place.reach {
+            Reach::Anywhere => &self.anywhere,
+            Reach::PublicOnly => &self.public_only,
+        };
+        let keys = KeySet::parse(&download(client, &place.url, bounds).await?, algorithms)?;
+        // Only now: keys that have moved are looked for anew.
+        self.said = Some((place, at));
+        Ok(keys)
     }
 }
 
@@ -126,7 +137,7 @@ async fn read(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FetchError> {
     let mut document = Vec::new();
     let bound = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
     file.take(bound).read_to_end(&mut document).await.map_err(failed)?;
-    if document.len() > max_bytes { Err(FetchError::TooLarge) } else { Ok(document) }
+    if document.len() > max_bytes { Err(DownloadError::TooLarge.into()) } else { Ok(document) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::fetch::FetchError;
+use crate::outcome::{LoadCounts, LoadOutcome};
 use crate::unknown_keys::{SoughtKey, UnknownKeys};
 
 /// Most requests that one load makes: metadata and keys.
@@ -33,8 +34,7 @@ pub struct Issuer {
 struct Known {
     loaded: Option<Loaded>,
     last_error: Option<FetchError>,
-    succeeded: u64,
-    failed: u64,
+    loads: LoadCounts,
 }
 
 #[derive(Debug, Clone)]
@@ -70,10 +70,8 @@ pub struct IssuerStatus {
     pub keys_age: Option<SignedDuration>,
     /// Why the last load failed, if it did.
     pub last_error: Option<FetchError>,
-    /// Loads that succeeded, since the start.
-    pub loads_succeeded: u64,
-    /// Loads that failed, since the start.
-    pub loads_failed: u64,
+    /// How many loads ended in which way, since the start.
+    pub loads: LoadCounts,
 }
 
 /// What a load meant for what was known.
@@ -173,13 +171,12 @@ impl Issuer {
             skipped_keys: loaded.map_or(0, |loaded| loaded.keys.skipped().len()),
             keys_age: loaded.map(|loaded| now.duration_since(loaded.at).max(SignedDuration::ZERO)),
             last_error: known.last_error,
-            loads_succeeded: known.succeeded,
-            loads_failed: known.failed,
+            loads: known.loads,
         }
     }
 
     /// Follows the requests for a load.
-    pub(crate) fn requests(&self) -> watch::Receiver<u64> {
+    pub(crate) fn asked(&self) -> watch::Receiver<u64> {
         self.asked.subscribe()
     }
 
@@ -192,6 +189,7 @@ impl Issuer {
     /// Takes in how a load ended that began at `at`. A failure leaves the keys as they are.
     pub(crate) fn load_ended(&self, outcome: Result<KeySet, FetchError>, at: Timestamp) -> Learned {
         let mut known = Known::clone(&self.known.load());
+        known.loads.count(LoadOutcome::of(&outcome));
         let learned = match outcome {
             Ok(keys) => {
                 let same = known.loaded.as_ref().is_some_and(|loaded| loaded.keys.id() == keys.id());
@@ -199,7 +197,6 @@ impl Issuer {
                     self.unknown.clear();
                 }
                 known.loaded = Some(Loaded { keys: Arc::new(keys), at });
-                known.succeeded = known.succeeded.saturating_add(1);
                 match known.last_error.take() {
                     _ if !same => Learned::NewKeys,
                     Some(_) => Learned::Recovered,
@@ -207,7 +204,6 @@ impl Issuer {
                 }
             }
             Err(error) => {
-                known.failed = known.failed.saturating_add(1);
                 if known.last_error.replace(error) == Some(error) {
                     Learned::Nothing
                 } else {

@@ -10,10 +10,12 @@ use reqwest::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, ConfigProblem, HttpConfig, IssuerConfig, KeySource};
-use crate::fetch::{self, Source};
+use crate::address;
+use crate::config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
+use crate::fetch::{Discovered, Source};
 use crate::issuer::{Issuer, IssuerStatus};
 use crate::refresh::Refresher;
+use crate::transport::{Reach, Transport};
 
 /// Wall time, as the process that serves reads it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -67,10 +69,10 @@ impl Issuers {
         }
         let mut by_issuer = HashMap::new();
         let mut refreshers: Vec<Refresher> = Vec::new();
-        let mut client = None;
+        let mut clients = Clients::default();
         for config in configs {
             let name = config.profile.name.clone();
-            let refresher = refresher(config, http, &mut client)?;
+            let refresher = refresher(config, http, &mut clients)?;
             let issuer = Arc::clone(&refresher.issuer);
             let same_name = refreshers.iter().any(|other| other.issuer.profile().name == name);
             if same_name || by_issuer.insert(issuer.profile().issuer.clone(), issuer).is_some() {
@@ -105,36 +107,67 @@ impl Issuers {
     }
 }
 
-/// The client is made for the first URL and shared: each holds all of the system's trusted certificates.
+/// The clients, each made when it is first needed and shared by all who need the same: one holds all of its trusted
+/// certificates.
+#[derive(Default)]
+struct Clients(Vec<(Transport, Reach, Client)>);
+
+impl Clients {
+    fn get(&mut self, transport: &Transport, reach: Reach, http: HttpConfig) -> Result<Client, IssuersError> {
+        let same = self.0.iter().find(|(other, other_reach, _)| other == transport && *other_reach == reach);
+        if let Some((_, _, client)) = same {
+            return Ok(client.clone());
+        }
+        let client =
+            transport.client(http.timeout, reach).map_err(|error| IssuersError::Client(error.into()))?;
+        self.0.push((transport.clone(), reach, client.clone()));
+        Ok(client)
+    }
+}
+
 fn refresher(
     config: IssuerConfig,
     http: HttpConfig,
-    shared: &mut Option<Client>,
+    clients: &mut Clients,
 ) -> Result<Refresher, IssuersError> {
-    let name = &config.profile.name;
+    let name = config.profile.name.clone();
+    let unusable = |problem| IssuersError::Config { name: name.clone(), problem };
     if let Some(problem) = config.problems().into_iter().next() {
-        return Err(IssuersError::Config { name: name.clone(), problem });
+        return Err(unusable(problem));
     }
+    // Sooner than the next refresh, and no sooner than an unknown key id would.
+    let retry = config.cooldown.min(config.refresh);
     let (source, every, retry) = match config.source {
         KeySource::Url { url } => {
-            let url = config::parse(&url)
-                .map_err(|problem| IssuersError::Config { name: name.clone(), problem })?;
-            let client = match shared {
-                Some(client) => client,
-                None => shared
-                    .insert(fetch::client(http.timeout).map_err(|error| IssuersError::Client(error.into()))?),
+            let url = address::parse(&url).map_err(ConfigProblem::Url).map_err(unusable)?;
+            let client = clients.get(&config.transport, Reach::Anywhere, http)?;
+            (Source::url(client, url, http), config.refresh, retry)
+        }
+        KeySource::Discovered { by } => {
+            let issuer = config.profile.issuer.clone();
+            let metadata = by.metadata_url(&issuer).map_err(ConfigProblem::Issuer).map_err(unusable)?;
+            let discovered = Discovered {
+                issuer,
+                metadata,
+                // A refresh that comes a tenth early reads it anew.
+                keep: signed(config.refresh.mul_f64(0.9)),
+                anywhere: clients.get(&config.transport, Reach::Anywhere, http)?,
+                public_only: clients.get(&config.transport, Reach::PublicOnly, http)?,
+                said: None,
             };
-            // Sooner than the next refresh, and no sooner than an unknown key id would.
-            (Source::url(client.clone(), url, http), config.refresh, config.cooldown.min(config.refresh))
+            (Source::discovered(discovered, http), config.refresh, retry)
         }
         KeySource::File { path } => {
             let every = config.refresh.min(FILE_REFRESH);
             (Source::file(path, http), every, every)
         }
     };
-    let signed = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     let issuer = Arc::new(Issuer::new(config.profile, signed(config.cooldown), signed(config.max_stale)));
     Ok(Refresher { issuer, source, every, retry })
+}
+
+fn signed(span: Duration) -> SignedDuration {
+    SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)
 }
 
 #[cfg(test)]

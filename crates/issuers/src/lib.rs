@@ -3,17 +3,27 @@
 //! Each issuer has a background task that loads its keys, so that a decision never waits for the network: it takes
 //! the last good set or fails. An unknown key id can hasten the next load, at most once per cooldown.
 
+mod address;
 mod config;
+mod discovery;
+mod download;
 mod fetch;
 mod issuer;
 mod issuers;
+mod outcome;
 mod refresh;
 #[cfg(test)]
 mod testing;
+mod transport;
 mod unknown_keys;
 
+pub use address::AddressProblem;
 pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
+pub use discovery::{Discovery, MetadataError};
+pub use download::DownloadError;
 pub use fetch::FetchError;
 pub use issuer::{Issuer, IssuerStatus, KeysUnavailable};
 pub use issuers::{Clock, Issuers, IssuersError};
+pub use outcome::{LoadCounts, LoadOutcome};
+pub use transport::{Authorities, AuthoritiesProblem, Proxy, ProxyCredentials, ProxyProblem, Transport};
 pub use unknown_keys::SoughtKey;

@@ -25,22 +25,23 @@ pub(crate) struct Refresher {
     pub(crate) source: Source,
     /// Between loads that succeed.
     pub(crate) every: Duration,
-    /// After a load that failed, once one has succeeded.
+    /// After a load that failed, once one has succeeded, for each request that it may have made.
     pub(crate) retry: Duration,
 }
 
 impl Refresher {
-    pub(crate) async fn run(self, clock: Clock, cancel: CancellationToken) {
-        let mut requests = self.issuer.requests();
+    pub(crate) async fn run(mut self, clock: Clock, cancel: CancellationToken) {
+        let mut asked = self.issuer.asked();
         let (mut ever_loaded, mut first_retry) = (false, FIRST_RETRY);
         loop {
             let began = clock();
-            self.issuer.load_begins(began, 1);
+            let requests = self.source.requests(began);
+            self.issuer.load_begins(began, requests);
             // Whoever asked before this load began is served by it.
-            requests.mark_unchanged();
+            asked.mark_unchanged();
             let outcome = tokio::select! {
                 () = cancel.cancelled() => return,
-                outcome = self.source.load(&self.issuer.profile().algorithms) => outcome,
+                outcome = self.source.load(began, &self.issuer.profile().algorithms) => outcome,
             };
             let succeeded = outcome.is_ok();
             ever_loaded |= succeeded;
@@ -50,7 +51,8 @@ impl Refresher {
                 // Give or take a tenth, so that replicas and issuers do not load in step.
                 self.every.mul_f64(0.9 + 0.2 * random_fraction())
             } else if ever_loaded {
-                self.retry.mul_f64(1.0 + 0.1 * random_fraction())
+                let pause = self.retry.saturating_mul(u32::from(requests)).min(self.every);
+                pause.mul_f64(1.0 + 0.1 * random_fraction())
             } else {
                 let pause = first_retry.mul_f64(0.5 + 0.5 * random_fraction());
                 first_retry = first_retry.saturating_mul(2).min(LONGEST_RETRY);
@@ -60,7 +62,7 @@ impl Refresher {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
                 // Fails only without the issuer, which we hold.
-                Ok(()) = requests.changed() => {}
+                Ok(()) = asked.changed() => {}
             }
         }
     }

@@ -2,6 +2,7 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
+use crate::download::DownloadError;
 use crate::testing::{at, key_set, profile};
 
 const COOLDOWN: i64 = 30;
@@ -35,7 +36,7 @@ fn asked(issuer: &Issuer) -> u64 {
 fn without_a_load_there_are_no_keys() {
     let issuer = issuer();
     assert_eq!(issuer.keys(at(0)).err(), Some(KeysUnavailable::NeverLoaded));
-    issuer.load_ended(Err(FetchError::Timeout), at(0));
+    issuer.load_ended(Err(DownloadError::Timeout.into()), at(0));
     assert_eq!(issuer.keys(at(0)).err(), Some(KeysUnavailable::NeverLoaded));
 }
 
@@ -44,7 +45,7 @@ fn without_a_load_there_are_no_keys() {
 fn a_failure_keeps_the_last_good_set_until_it_is_too_old() {
     let issuer = loaded();
     for seconds in [300, 600, MAX_STALE] {
-        issuer.load_ended(Err(FetchError::Status(500)), at(seconds));
+        issuer.load_ended(Err(DownloadError::Status(500).into()), at(seconds));
         assert_eq!(issuer.keys(at(seconds)).unwrap().id(), key_set("a").id());
     }
     let over = at(MAX_STALE) + SignedDuration::from_nanos(1);
@@ -145,7 +146,7 @@ fn a_key_that_stays_unknown_asks_less() {
 fn before_the_first_keys_nobody_can_ask() {
     let issuer = issuer();
     seen(&issuer, at(0));
-    issuer.load_ended(Err(FetchError::Connect), at(0));
+    issuer.load_ended(Err(DownloadError::Connect.into()), at(0));
     seen(&issuer, at(COOLDOWN));
     assert_eq!(asked(&issuer), 0);
 }
@@ -167,7 +168,7 @@ fn the_status_says_what_is_known() {
     assert_eq!((nothing.key_set, nothing.keys, nothing.keys_age), (None, 0, None));
 
     let issuer = loaded();
-    issuer.load_ended(Err(FetchError::TooLarge), at(300));
+    issuer.load_ended(Err(DownloadError::TooLarge.into()), at(300));
     let status = issuer.status(at(310));
     let expected = IssuerStatus {
         name: "corp".parse().unwrap(),
@@ -175,11 +176,13 @@ fn the_status_says_what_is_known() {
         keys: 1,
         skipped_keys: 0,
         keys_age: Some(SignedDuration::from_secs(310)),
-        last_error: Some(FetchError::TooLarge),
-        loads_succeeded: 1,
-        loads_failed: 1,
+        last_error: Some(DownloadError::TooLarge.into()),
+        loads: status.loads,
     };
     assert_eq!(status, expected);
+    let counts: Vec<_> = status.loads.iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counts, [(LoadOutcome::Loaded, 1), (LoadOutcome::Unacceptable, 1)]);
+    assert_eq!((status.loads.succeeded(), status.loads.failed()), (1, 1));
     assert_eq!(issuer.status(at(-5)).keys_age, Some(SignedDuration::ZERO));
 }
 
@@ -188,9 +191,9 @@ fn what_a_load_means_is_told_once() {
     let issuer = loaded();
     let ended = |outcome| issuer.load_ended(outcome, at(0));
     assert_eq!(ended(Ok(key_set("a"))), Learned::Nothing);
-    assert_eq!(ended(Err(FetchError::Timeout)), Learned::NewFailure);
-    assert_eq!(ended(Err(FetchError::Timeout)), Learned::Nothing);
-    assert_eq!(ended(Err(FetchError::Connect)), Learned::NewFailure);
+    assert_eq!(ended(Err(DownloadError::Timeout.into())), Learned::NewFailure);
+    assert_eq!(ended(Err(DownloadError::Timeout.into())), Learned::Nothing);
+    assert_eq!(ended(Err(DownloadError::Connect.into())), Learned::NewFailure);
     assert_eq!(ended(Ok(key_set("a"))), Learned::Recovered);
     assert_eq!(ended(Ok(key_set("b"))), Learned::NewKeys);
     assert_eq!(issuer.status(at(0)).last_error, None);

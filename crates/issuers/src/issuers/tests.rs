@@ -62,7 +62,7 @@ async fn a_flood_of_unknown_keys_is_one_request_per_cooldown() {
             let key = issuer.sought_key(Some(&format!("{second}-{n}")), exequatur_token::Algorithm::EdDsa);
             issuer.unknown_key_seen(key, at(second));
         }
-        until(|| issuers.status(at(0)).iter().all(|status| status.loads_succeeded == loads)).await;
+        until(|| issuers.status(at(0)).iter().all(|status| status.loads.succeeded() == loads)).await;
         assert_eq!(server.requests(), usize::try_from(loads).unwrap());
     }
 }

@@ -44,7 +44,7 @@ impl Running {
 
     fn loads(&self) -> u64 {
         let status = self.status();
-        status.loads_succeeded + status.loads_failed
+        status.loads.succeeded() + status.loads.failed()
     }
 
     /// How much time passes until then.

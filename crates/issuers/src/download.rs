@@ -1,0 +1,104 @@
+//! One document over HTTP, bounded in time and size.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, HeaderValue};
+use reqwest::{Client, StatusCode, Url};
+
+use crate::address::NotPublic;
+use crate::config::HttpConfig;
+
+/// Why a document was not loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
+    /// No answer, or not all of it, in time.
+    #[error("no whole answer in time")]
+    Timeout,
+    /// No connection, or no trust in the other end.
+    #[error("cannot connect, or the other end's certificate is not trusted")]
+    Connect,
+    /// The connection broke, or did not speak HTTP.
+    #[error("the answer broke off or is no HTTP")]
+    Transfer,
+    /// Another place was named. It is not followed: documents come from where the operator said.
+    #[error("redirected with status {0}, which is not followed")]
+    Redirected(u16),
+    /// Another status than 200.
+    #[error("answered with status {0}")]
+    Status(u16),
+    /// The answer is compressed, which was not asked for.
+    #[error("the answer is compressed, which was not asked for")]
+    Encoded,
+    /// Longer than allowed.
+    #[error("the document is too large")]
+    TooLarge,
+    /// The name has an address that is not public, and the operator did not name it (G23).
+    #[error("not a public address")]
+    NotPublic,
+}
+
+/// Loads the document at `url` with status 200. What it says about its content type is not looked at: issuers say all
+/// sorts of things, and what is no key set does not parse.
+pub(crate) async fn download(
+    client: &Client,
+    url: &Url,
+    bounds: HttpConfig,
+) -> Result<Vec<u8>, DownloadError> {
+    within(bounds.timeout, transfer(client, url, bounds.max_bytes)).await
+}
+
+async fn within<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, DownloadError>>,
+) -> Result<T, DownloadError> {
+    tokio::time::timeout(time, work).await.or(Err(DownloadError::Timeout))?
+}
+
+async fn transfer(client: &Client, url: &Url, max_bytes: usize) -> Result<Vec<u8>, DownloadError> {
+    let accepted = HeaderValue::from_static("application/jwk-set+json, application/json");
+    let request = client.get(url.clone()).header(ACCEPT, accepted);
+    let mut response = request.send().await.map_err(|error| cause(&error))?;
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(DownloadError::Redirected(status.as_u16()));
+    }
+    if status != StatusCode::OK {
+        return Err(DownloadError::Status(status.as_u16()));
+    }
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(DownloadError::Encoded);
+    }
+    let mut document = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
+        if chunk.len() > max_bytes.saturating_sub(document.len()) {
+            return Err(DownloadError::TooLarge);
+        }
+        document.extend_from_slice(&chunk);
+    }
+    Ok(document)
+}
+
+fn cause(error: &reqwest::Error) -> DownloadError {
+    if error.is_timeout() {
+        DownloadError::Timeout
+    } else if is_not_public(error) {
+        DownloadError::NotPublic
+    } else if error.is_connect() {
+        DownloadError::Connect
+    } else {
+        DownloadError::Transfer
+    }
+}
+
+fn is_not_public(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<NotPublic>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
