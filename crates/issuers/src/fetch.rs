@@ -109,7 +109,12 @@ impl Discovered {
         (SignedDuration::ZERO..self.keep).contains(&now.duration_since(*at)).then_some(place)
     }
 
-    async fn load(&mut self, now: Timestamp, algorithms: &[Algorithm], bounds: HttpConfig) -> Result<KeySet, FetchError> {
+    async fn load(
+        &mut self,
+        now: Timestamp,
+        algorithms: &[Algorithm],
+        bounds: HttpConfig,
+    ) -> Result<KeySet, FetchError> {
         let known = self.known(now).cloned();
         let at = self.said.take().map_or(now, |(_, at)| at);
         let (place, at) = match known {

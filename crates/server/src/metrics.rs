@@ -9,6 +9,7 @@ const DURATION: &str = "exequatur_decision_duration_seconds";
 const GENERATION: &str = "exequatur_generation";
 const RELOADS: &str = "exequatur_reloads_total";
 const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
+const FETCHES: &str = "exequatur_issuer_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 
@@ -32,6 +33,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_gauge!(GENERATION, "Number of the generation of routes and policies in use.");
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
     metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");
+    metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded (best_effort).");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     Ok(handle)
@@ -53,6 +55,11 @@ pub(crate) fn reload(outcome: &'static str) {
 
 pub(crate) fn keys_age(issuer: &str, seconds: f64) {
     metrics::gauge!(KEYS_AGE, "issuer" => issuer.to_owned()).set(seconds);
+}
+
+/// Loads so far, by outcome: a word of a closed set.
+pub(crate) fn issuer_fetches(issuer: &str, outcome: &'static str, total: u64) {
+    metrics::counter!(FETCHES, "issuer" => issuer.to_owned(), "outcome" => outcome).absolute(total);
 }
 
 pub(crate) fn record_gaps(total: u64) {

@@ -280,6 +280,9 @@ impl Observer {
                 if let Some(age) = status.keys_age {
                     metrics::keys_age(status.name.as_str(), age.as_secs_f64());
                 }
+                for (outcome, total) in status.loads.iter() {
+                    metrics::issuer_fetches(status.name.as_str(), outcome.as_str(), total);
+                }
             }
             if let Some(recorder) = &self.recorder {
                 metrics::record_gaps(recorder.gaps());

@@ -130,7 +130,10 @@ async fn a_file_is_read_within_its_bound() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jwks.json");
     let mut source = Source::file(path.clone(), BOUNDS);
-    assert_eq!(source.load(at(0), &Algorithm::DEFAULT).await.err(), Some(FetchError::File(ErrorKind::NotFound)));
+    assert_eq!(
+        source.load(at(0), &Algorithm::DEFAULT).await.err(),
+        Some(FetchError::File(ErrorKind::NotFound))
+    );
     std::fs::write(&path, jwks("a")).unwrap();
     assert_eq!(source.load(at(0), &Algorithm::DEFAULT).await.unwrap().id(), key_set("a").id());
     std::fs::write(&path, format!("{:10001}", jwks("a"))).unwrap();

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use exequatur_issuers::{ConfigProblem, IssuerConfig, KeySource};
+use exequatur_issuers::{
+    Authorities, ConfigProblem, Discovery, IssuerConfig, KeySource, Proxy, ProxyCredentials, Transport,
+};
 use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile, TenantScope};
 use jiff::SignedDuration;
 
@@ -30,9 +32,18 @@ pub(super) const KEYS: &[Key] = &[
         pattern("^[a-z0-9-]{1,32}$")
     }),
     required("issuer", "Compared with `iss` byte by byte; unique.", text),
-    required("jwks", "Its keys: an https URL, http for a loopback host, or a file.", || {
-        either([url(), map(JWKS_KEYS)])
-    }),
+    required(
+        "jwks",
+        "Its keys: an https URL, http for a loopback host, where its metadata says, or a file.",
+        || either([url(), map(&[JWKS_FILE]), map(&[JWKS_DISCOVER])]),
+    ),
+    optional(
+        "ca_file",
+        "A PEM file with the only authorities whose certificates are trusted for this issuer.",
+        text,
+    ),
+    optional("proxy", "An HTTP proxy that connections to this issuer are tunnelled through.", url),
+    optional("proxy_credentials_file", "A file with one line `user:password` for the proxy.", text),
     required("audiences", "Audiences that its tokens may be for.", texts),
     optional("algorithms", "Signatures that are accepted.", || {
         algorithms_shape().default(jose_names(&Algorithm::DEFAULT))
@@ -47,7 +58,7 @@ pub(super) const KEYS: &[Key] = &[
     optional("refresh", "How often keys are loaded from a URL, give or take a tenth.", || {
         duration(&ONE_SECOND_TO_ONE_DAY).default_duration(REFRESH)
     }),
-    optional("cooldown", "Least time between two loads, whatever key ids tokens name.", || {
+    optional("cooldown", "Least time between two requests for keys, whatever key ids tokens name.", || {
         duration(&ONE_SECOND_TO_ONE_DAY).default_duration(COOLDOWN)
     }),
     optional("max_stale", "How old the last good keys may get; at least twice `refresh`.", || {
@@ -62,7 +73,17 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-const JWKS_KEYS: &[Key] = &[required("file", "A JWKS file, looked at every 2 s.", text)];
+/// One of them, where `jwks` is a map.
+const JWKS_KEYS: &[Key] = &[JWKS_FILE, JWKS_DISCOVER];
+const JWKS_FILE: Key = required("file", "A JWKS file, looked at every 2 s.", text);
+const JWKS_DISCOVER: Key =
+    required("discover", "Which metadata of the issuer says where its keys are.", || words(DISCOVERIES));
+
+/// Which metadata leads to the keys.
+pub(super) const DISCOVERIES: &[(&str, Discovery)] =
+    &[("oauth", Discovery::OAuth), ("openid", Discovery::OpenId)];
+
+const KEY_SOURCES: &str = "a URL, `{ file: … }` or `{ discover: oauth }`";
 
 const CLAIM_KEYS: &[Key] = &[
     optional("agent", "The claim that says who the agent is.", || text().default(no_claims().agent)),
@@ -103,7 +124,14 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
             let issuer = node.text(notes)?;
             once(issuer, &mut issuers, node.place, notes).then(|| issuer.to_owned())
         });
-        let source = fields.required("jwks").and_then(|node| key_source(node, folder, notes));
+        let source = match fields.optional("jwks") {
+            Some(node) => key_source(node, folder, notes),
+            None => {
+                notes.hint(item.place, "key `jwks` is missing", KEY_SOURCES);
+                None
+            }
+        };
+        let transport = transport(&fields, folder, notes);
         let audiences = fields.required("audiences").and_then(|node| node.texts(notes));
         let algorithms = fields.or("algorithms", Algorithm::DEFAULT.to_vec(), |node| algorithms(node, notes));
         let max_lifetime = fields.duration("max_lifetime", MAX_LIFETIME, &ONE_SECOND_TO_ONE_DAY);
@@ -134,23 +162,28 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
             tenants: tenants?,
         };
         let (refresh, cooldown, max_stale) = (refresh?, cooldown?, max_stale?);
-        let issuer = IssuerConfig { profile, source: source?, refresh, cooldown, max_stale };
+        let (source, transport) = (source?, transport?);
+        let issuer = IssuerConfig { profile, source, transport, refresh, cooldown, max_stale };
         for problem in issuer.problems() {
-            let entry = fields.entry(key_of(problem));
+            let entry = keys_of(problem).iter().find_map(|key| fields.entry(key));
             notes.add(entry.map_or(item.place, |entry| entry.key_place), problem.to_string());
         }
         Some(issuer)
     })
 }
 
-/// The key that a mistake is about, where it is one.
-fn key_of(problem: ConfigProblem) -> &'static str {
+/// The keys that a mistake is about, where it is one; marked is the first of them that is there.
+const fn keys_of(problem: ConfigProblem) -> &'static [&'static str] {
     match problem {
-        ConfigProblem::Profile(_) => "",
-        ConfigProblem::UrlMalformed | ConfigProblem::UrlInsecure => "jwks",
-        ConfigProblem::NoRefresh => "refresh",
-        ConfigProblem::NoCooldown => "cooldown",
-        ConfigProblem::StaleBeforeRefresh => "max_stale",
+        ConfigProblem::Profile(_) => &[],
+        ConfigProblem::Url(_) => &["jwks"],
+        ConfigProblem::Issuer(_) => &["issuer"],
+        ConfigProblem::TransportUnused => &["ca_file", "proxy"],
+        ConfigProblem::AuthoritiesUnused => &["ca_file"],
+        ConfigProblem::ProxyWithoutTls => &["proxy"],
+        ConfigProblem::NoRefresh => &["refresh"],
+        ConfigProblem::NoCooldown => &["cooldown"],
+        ConfigProblem::StaleBeforeRefresh => &["max_stale"],
     }
 }
 
@@ -159,15 +192,21 @@ pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-/// A URL, or `{ file: path }`.
+/// A URL, `{ file: path }` or `{ discover: which }`.
 fn key_source(node: &Node, folder: &Path, notes: &Notes) -> Option<KeySource> {
     if let Value::Map(_) = node.value {
         let fields = Fields::open(node, JWKS_KEYS, notes)?;
-        let path = fields.required("file")?.text(notes)?;
-        return Some(KeySource::File { path: resolve(folder, path) });
+        return match (fields.optional("file"), fields.optional("discover")) {
+            (Some(file), None) => Some(KeySource::File { path: resolve(folder, file.text(notes)?) }),
+            (None, Some(which)) => Some(KeySource::Discovered { by: which.word(DISCOVERIES, notes)? }),
+            (Some(_), Some(_)) | (None, None) => {
+                notes.hint(node.place, "keys have one source", KEY_SOURCES);
+                None
+            }
+        };
     }
     if !matches!(node.value, Value::Text(_)) {
-        return node.mismatch("a URL or `{ file: … }`", notes);
+        return node.mismatch(KEY_SOURCES, notes);
     }
     let url = node.text(notes)?;
     if is_safe_url(url) {
@@ -219,3 +258,27 @@ fn tenants(node: &Node, notes: &Notes) -> Option<TenantScope> {
     }
     node.texts(notes).map(TenantScope::Only)
 }
+
+/// How the issuer is reached. The files are read here, so that what is wrong with them is told with its line.
+fn transport(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Option<Transport> {
+    let path = |path: &str| resolve(folder, path);
+    let authorities = fields
+        .or("ca_file", None, |node| node.parsed(notes, |file| Authorities::read(&path(file)).map(Some)));
+    let credentials = fields.or("proxy_credentials_file", None, |node| {
+        node.parsed(notes, |file| ProxyCredentials::read(&path(file)).map(Some))
+    });
+    let proxy = match fields.optional("proxy") {
+        Some(node) => node.parsed(notes, |url| Proxy::new(url, credentials.clone().flatten())).map(Some),
+        None => {
+            if let Some(entry) = fields.entry("proxy_credentials_file") {
+                notes.add(entry.key_place, "credentials for a proxy, and no `proxy`");
+            }
+            Some(None)
+        }
+    };
+    credentials?;
+    Some(Transport { authorities: authorities?, proxy: proxy? })
+}
+
+#[cfg(test)]
+mod tests;

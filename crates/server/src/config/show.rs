@@ -8,6 +8,7 @@ use exequatur_issuers::{IssuerConfig, KeySource};
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
+use super::issuers::DISCOVERIES;
 use super::records::word;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::REQUIREMENTS;
@@ -94,7 +95,20 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
     writeln!(f, "  - name: {}\n    issuer: {:?}", profile.name, profile.issuer)?;
     match &issuer.source {
         KeySource::Url { url } => writeln!(f, "    jwks: {url:?}")?,
+        KeySource::Discovered { by } => {
+            let word = DISCOVERIES.iter().find(|(_, known)| known == by).map_or("", |(word, _)| word);
+            writeln!(f, "    jwks: {{ discover: {word} }}")?;
+        }
         KeySource::File { path } => writeln!(f, "    jwks: {{ file: {path:?} }}")?,
+    }
+    if let Some(authorities) = &issuer.transport.authorities {
+        writeln!(f, "    ca_file: {:?}", authorities.file())?;
+    }
+    if let Some(proxy) = &issuer.transport.proxy {
+        writeln!(f, "    proxy: {:?}", proxy.url())?;
+        if let Some(credentials) = proxy.credentials() {
+            writeln!(f, "    proxy_credentials_file: {:?}", credentials.file())?;
+        }
     }
     writeln!(f, "    audiences: {:?}", profile.audiences)?;
     writeln!(f, "    algorithms: [{}]", names(&profile.algorithms))?;

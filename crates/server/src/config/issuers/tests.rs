@@ -1,0 +1,155 @@
+use exequatur_issuers::{Discovery, KeySource};
+
+use crate::config::{Config, Problems, Source, from_text, show};
+
+/// A folder for the configuration's files.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        let authority = rcgen::generate_simple_self_signed(["authority".to_owned()]).unwrap();
+        folder.write("ca.pem", &authority.cert.pem());
+        folder.write("key.pem", &authority.signing_key.serialize_pem());
+        folder.write("credentials", "me:secret word\n");
+        folder
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    /// One issuer with these further keys, from line 7 on.
+    fn config(&self, issuer: &str, keys: &[&str]) -> Result<Config, Problems> {
+        let keys: String = keys.iter().map(|key| format!("\n    {key}")).collect();
+        let text = format!(
+            "policies: p
+protected_resources: [{{ resource: https://api.example.com }}]
+issuers:
+  - name: corp
+    issuer: \"{issuer}\"
+    audiences: [https://api.example.com]{keys}
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+"
+        );
+        from_text(Source { path: self.0.path().join("exequatur.yaml"), text: text.into() })
+    }
+
+    fn mistakes(&self, keys: &[&str]) -> Vec<String> {
+        let problems = self.config("https://sts.example.com", keys).expect_err("a mistake");
+        let line = |place: Option<crate::config::Place>| place.map_or(0, |place| place.line);
+        problems.iter().map(|problem| format!("{}: {}", line(problem.place), problem.message)).collect()
+    }
+}
+
+const JWKS: &str = "jwks: https://sts.example.com/jwks";
+
+#[test]
+fn keys_are_discovered_by_either_metadata() {
+    let folder = Folder::new();
+    for (word, by) in [("oauth", Discovery::OAuth), ("openid", Discovery::OpenId)] {
+        let key = format!("jwks: {{ discover: {word} }}");
+        let config = folder.config("https://sts.example.com/realms/a", &[&key]).unwrap();
+        assert_eq!(config.issuers[0].source, KeySource::Discovered { by });
+        assert!(show(&config).contains(&format!("\n    {key}\n")), "{}", show(&config));
+    }
+    for (key, expected) in [
+        ("jwks: { discover: oidc }", "7: `oidc` is not known here"),
+        ("jwks: { discover: oauth, file: jwks.json }", "7: keys have one source"),
+        ("jwks: {}", "7: keys have one source"),
+        ("jwks: { uri: x }", "7: key `uri` is not known here"),
+        ("jwks: true", "7: a URL, `{ file: … }` or `{ discover: oauth }` expected, a truth value found"),
+        ("leeway: 0s", "4: key `jwks` is missing"),
+    ] {
+        assert!(
+            folder.mistakes(&[key]).contains(&expected.to_owned()),
+            "{key}: {:?}",
+            folder.mistakes(&[key])
+        );
+    }
+}
+
+/// RFC 8414 §2: what is no https URL cannot be discovered.
+#[test]
+fn an_issuer_without_address_is_not_discovered() {
+    let folder = Folder::new();
+    for (issuer, why) in
+        [("corp", "malformed"), ("http://sts.example.com", "neither https nor http to a loopback host")]
+    {
+        let problems = folder.config(issuer, &["jwks: { discover: openid }"]).expect_err("a mistake");
+        let problem = problems.iter().next().unwrap();
+        assert_eq!(problem.message, format!("keys are discovered, and the issuer as a URL is {why}"));
+        assert_eq!(problem.place.unwrap().line, 5);
+        folder.config(issuer, &[JWKS]).unwrap();
+    }
+}
+
+#[test]
+fn authorities_and_proxy_are_read_and_shown() {
+    let folder = Folder::new();
+    let keys = [JWKS, "ca_file: ca.pem", "proxy: http://proxy:3128", "proxy_credentials_file: credentials"];
+    let config = folder.config("https://sts.example.com", &keys).unwrap();
+    let transport = &config.issuers[0].transport;
+    assert_eq!(transport.authorities.as_ref().unwrap().file(), folder.0.path().join("ca.pem"));
+    let proxy = transport.proxy.as_ref().unwrap();
+    assert_eq!(proxy.url(), "http://proxy:3128");
+    assert_eq!(proxy.credentials().unwrap().file(), folder.0.path().join("credentials"));
+
+    let shown = show(&config);
+    for key in ["ca_file", "proxy", "proxy_credentials_file"] {
+        assert!(shown.contains(&format!("\n    {key}: ")), "{shown}");
+    }
+    let again = from_text(Source { path: config.source.path.clone(), text: shown.clone().into() }).unwrap();
+    assert_eq!(again.issuers[0].transport, *transport);
+    assert!(!shown.contains("secret word") && !format!("{config:?}").contains("secret word"));
+
+    let plain = folder.config("https://sts.example.com", &[JWKS]).unwrap();
+    assert!(plain.issuers[0].transport.is_usual());
+}
+
+/// Each file is read with the configuration, and each mistake has its line.
+#[test]
+fn mistakes_of_authorities_and_proxy_have_their_line() {
+    let folder = Folder::new();
+    folder.write("empty.pem", "");
+    folder.write("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let cases: &[(&[&str], &str)] = &[
+        (&[JWKS, "ca_file: none.pem"], "8: the file of authorities cannot be read: entity not found"),
+        (&[JWKS, "ca_file: empty.pem"], "8: the file of authorities holds no PEM certificate"),
+        (
+            &[JWKS, "ca_file: broken.pem"],
+            "8: the file of authorities holds a certificate that cannot be read",
+        ),
+        (&[JWKS, "ca_file: key.pem"], "8: the file of authorities holds a private key"),
+        (&[JWKS, "proxy: https://proxy:3128"], "8: a proxy is http://host:port"),
+        (&[JWKS, "proxy: \"http://me:secret@proxy\""], "8: a proxy's credentials are in a file of their own"),
+        (
+            &[JWKS, "proxy: http://proxy", "proxy_credentials_file: none"],
+            "9: the proxy's credentials cannot be read: entity not found",
+        ),
+        (
+            &[JWKS, "proxy: http://proxy", "proxy_credentials_file: ca.pem"],
+            "9: the proxy's credentials are not one line `user:password`",
+        ),
+        (&[JWKS, "proxy_credentials_file: credentials"], "8: credentials for a proxy, and no `proxy`"),
+        (
+            &["jwks: http://127.0.0.1/jwks", "proxy: http://proxy"],
+            "8: a proxy is for https, and keys come over http",
+        ),
+        (
+            &["jwks: http://127.0.0.1/jwks", "ca_file: ca.pem"],
+            "8: authorities are for https, and keys come over http",
+        ),
+        (
+            &["jwks: { file: jwks.json }", "ca_file: ca.pem"],
+            "8: keys from a file need neither authorities nor a proxy",
+        ),
+        (
+            &["jwks: { file: jwks.json }", "proxy: http://proxy"],
+            "8: keys from a file need neither authorities nor a proxy",
+        ),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(folder.mistakes(keys), [*expected], "{keys:?}");
+    }
+}
