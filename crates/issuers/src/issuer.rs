@@ -106,6 +106,11 @@ impl Issuer {
         &self.profile
     }
 
+    /// The least time between two requests for keys.
+    pub(crate) const fn cooldown(&self) -> SignedDuration {
+        self.cooldown
+    }
+
     /// The last good key set.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::fetch::Source;
@@ -51,23 +52,42 @@ impl Refresher {
                 // Give or take a tenth, so that replicas and issuers do not load in step.
                 self.every.mul_f64(0.9 + 0.2 * random_fraction())
             } else if ever_loaded {
-                let pause = self.retry.saturating_mul(u32::from(requests)).min(self.every);
-                pause.mul_f64(1.0 + 0.1 * random_fraction())
+                let pause = self.retry.saturating_mul(u32::from(self.dearest(requests, clock())));
+                pause.min(self.every).mul_f64(1.0 + 0.1 * random_fraction())
             } else {
                 let pause = first_retry.mul_f64(0.5 + 0.5 * random_fraction());
                 first_retry = first_retry.saturating_mul(2).min(LONGEST_RETRY);
                 pause
             };
+            let hastened = async {
+                // Fails only without the issuer, which we hold.
+                if asked.changed().await.is_ok() {
+                    tokio::time::sleep(self.owed(began, requests, clock())).await;
+                }
+            };
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                // Fails only without the issuer, which we hold.
-                Ok(()) = asked.changed() => {}
+                () = hastened => {}
             }
         }
     }
 
-    fn report(&self, learned: Learned, began: jiff::Timestamp) {
+    /// What the last load or the next one makes of requests, whichever is more.
+    fn dearest(&self, last: u8, now: Timestamp) -> u8 {
+        last.max(self.source.requests(now))
+    }
+
+    /// How long a load that was asked for still has to wait. The cooldown of the last one is over; if the next one
+    /// makes more requests, it counts for each of them, so that over time there are no more than one per cooldown.
+    fn owed(&self, began: Timestamp, last: u8, now: Timestamp) -> Duration {
+        let cooldown = self.issuer.cooldown();
+        let whole = cooldown.saturating_mul(i32::from(self.dearest(last, now)));
+        let passed = now.duration_since(began).max(SignedDuration::ZERO);
+        Duration::try_from(whole.saturating_sub(passed)).unwrap_or(Duration::ZERO)
+    }
+
+    fn report(&self, learned: Learned, began: Timestamp) {
         let status = self.issuer.status(began);
         let issuer = status.name.as_str();
         match (learned, status.last_error) {
@@ -89,7 +109,7 @@ impl Refresher {
     }
 
     /// A key that is skipped may be the one that tokens are signed with.
-    fn report_skipped(&self, issuer: &str, now: jiff::Timestamp) {
+    fn report_skipped(&self, issuer: &str, now: Timestamp) {
         let Ok(keys) = self.issuer.keys(now) else { return };
         for skipped in keys.skipped().iter().take(REPORTED_SKIPPED) {
             tracing::info!(issuer, index = skipped.index, reason = %skipped.reason, "issuer key skipped");

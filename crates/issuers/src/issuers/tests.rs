@@ -49,24 +49,6 @@ async fn issuers_do_not_wait_for_each_other() {
     tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await.unwrap();
 }
 
-/// C-13, over the network: however many unknown key ids, one request per cooldown.
-#[tokio::test]
-async fn a_flood_of_unknown_keys_is_one_request_per_cooldown() {
-    let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
-    let Started { issuers, .. } = start(vec![config("corp", &server.url)]).unwrap();
-    until(|| issuers.complete(at(0))).await;
-    let issuer = issuers.find("https://corp.example").unwrap();
-    for (loads, second) in (2..).zip([60, 120, 180]) {
-        // The task stamps its load with its own clock, which stands at 0: only the flood's clock moves.
-        for n in 0..100_000 {
-            let key = issuer.sought_key(Some(&format!("{second}-{n}")), exequatur_token::Algorithm::EdDsa);
-            issuer.unknown_key_seen(key, at(second));
-        }
-        until(|| issuers.status(at(0)).iter().all(|status| status.loads.succeeded() == loads)).await;
-        assert_eq!(server.requests(), usize::try_from(loads).unwrap());
-    }
-}
-
 #[tokio::test]
 async fn an_issuer_is_found_by_its_exact_name_only() {
     let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
