@@ -199,8 +199,12 @@ fn key_source(node: &Node, folder: &Path, notes: &Notes) -> Option<KeySource> {
         return match (fields.optional("file"), fields.optional("discover")) {
             (Some(file), None) => Some(KeySource::File { path: resolve(folder, file.text(notes)?) }),
             (None, Some(which)) => Some(KeySource::Discovered { by: which.word(DISCOVERIES, notes)? }),
-            (Some(_), Some(_)) | (None, None) => {
+            (Some(_), Some(_)) => {
                 notes.hint(node.place, "keys have one source", KEY_SOURCES);
+                None
+            }
+            (None, None) => {
+                notes.hint(node.place, "key `file` or `discover` is missing", KEY_SOURCES);
                 None
             }
         };

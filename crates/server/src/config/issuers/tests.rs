@@ -56,7 +56,7 @@ fn keys_are_discovered_by_either_metadata() {
     for (key, expected) in [
         ("jwks: { discover: oidc }", "7: `oidc` is not known here"),
         ("jwks: { discover: oauth, file: jwks.json }", "7: keys have one source"),
-        ("jwks: {}", "7: keys have one source"),
+        ("jwks: {}", "7: key `file` or `discover` is missing"),
         ("jwks: { uri: x }", "7: key `uri` is not known here"),
         ("jwks: true", "7: a URL, `{ file: … }` or `{ discover: oauth }` expected, a truth value found"),
         ("leeway: 0s", "4: key `jwks` is missing"),

@@ -57,8 +57,16 @@ fn every_key() -> Json {
     second["cooldown"] = json!("10s");
     second["max_stale"] = json!("2h");
     second["tenants"] = json!("any");
+    let mut third = second.clone();
+    third["name"] = json!("third");
+    third["issuer"] = json!("https://third.example.com");
+    third["jwks"] = json!({ "discover": "openid" });
+    let beside = |name: &str| format!("{}/src/config/schema/{name}", env!("CARGO_MANIFEST_DIR"));
+    third["ca_file"] = json!(beside("authority.pem"));
+    third["proxy"] = json!("http://proxy.example.com:3128");
+    third["proxy_credentials_file"] = json!(beside("proxy-credentials"));
     whole["issuers"][0]["tenants"] = json!(["acme", "globex"]);
-    whole["issuers"].as_array_mut().expect("issuers").push(second);
+    whole["issuers"].as_array_mut().expect("issuers").extend([second, third]);
     whole["routes"][1]["credentials"] = json!("strip");
     whole["routes"][1]["access"] = json!("guarded");
     let dpop = &mut whole["sender_constraint"]["dpop"];
