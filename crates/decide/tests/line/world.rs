@@ -10,7 +10,7 @@ use exequatur_decide::{
     Refusal, ResourceTemplate, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement, Settled, Template,
     TokenCache, Trail,
 };
-use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
+use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{EmbeddedReplay, ReplayLimits, ReplayStore as _};
 use exequatur_token::{
@@ -185,8 +185,24 @@ impl World {
         let keys = folder.path().join("jwks.json");
         let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
         config.refresh = Duration::from_millis(10);
+        Self::of(setting, config, Arc::new(|| at(0)), keys, folder)
+    }
+
+    /// The issuer's keys are at `url`, loaded with the usual periods by `clock`; there are none yet.
+    pub(crate) fn at_url(url: &str, clock: Clock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = IssuerConfig::new(profile(), KeySource::Url { url: url.to_owned() });
+        Self::of(Setting::default(), config, clock, PathBuf::new(), folder)
+    }
+
+    fn of(
+        setting: Setting,
+        config: IssuerConfig,
+        clock: Clock,
+        keys: PathBuf,
+        folder: tempfile::TempDir,
+    ) -> Self {
         let stop = CancellationToken::new();
-        let clock = Arc::new(|| at(0));
         let tasks = TaskTracker::new();
         let issuers = Issuers::start(vec![config], HttpConfig::default(), clock, &tasks, &stop).unwrap();
         let store = Arc::new(EmbeddedReplay::new(setting.limits, setting.complete_since).unwrap());
@@ -216,6 +232,11 @@ impl World {
         let before = issuer.keys(at(0)).unwrap().id();
         self.write_keys(keys);
         eventually(|| issuer.keys(at(0)).unwrap().id() != before).await;
+    }
+
+    /// Whether there are keys at `now`.
+    pub(crate) fn has_keys(&self, now: Timestamp) -> bool {
+        self.decider.issuers().complete(now)
     }
 
     pub(crate) async fn live_proofs(&self) -> u64 {

@@ -25,7 +25,7 @@ impl Running {
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        let (cooldown, max_stale) = (Duration::from_secs(30), jiff::SignedDuration::from_hours(1));
+        let (cooldown, max_stale) = (Duration::from_secs(30), SignedDuration::from_hours(1));
         let issuer = Arc::new(Issuer::new(profile("corp"), cooldown.try_into().unwrap(), max_stale));
         let refresher = Refresher {
             issuer: Arc::clone(&issuer),

@@ -28,7 +28,7 @@ impl Authority {
 
     /// A server that shows a certificate of this authority for `name`.
     pub(crate) fn server(&self, name: &str) -> TlsAcceptor {
-        self.acceptor(CertificateParams::new([name.to_owned()]).unwrap())
+        self.acceptor(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
     /// The same, with a certificate that has expired long ago.
@@ -36,10 +36,10 @@ impl Authority {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2020, 1, 2);
-        self.acceptor(params)
+        self.acceptor(&params)
     }
 
-    fn acceptor(&self, params: CertificateParams) -> TlsAcceptor {
+    fn acceptor(&self, params: &CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
