@@ -68,7 +68,9 @@ impl Asked {
         if needs.reads_action_groups() {
             all.push(action.entity.clone());
         }
-        if let Some((_, user)) = subject.user.as_ref().filter(|_| needs.reads(ContextAttribute::User)) {
+        if let Some((_, user)) =
+            subject.user.as_ref().filter(|(user, _)| needs.reads(ContextAttribute::User) || *user == own)
+        {
             all.push(user.get(needs.reads_parents())?);
         }
         let context = context(needs, &question.context, subject)?;

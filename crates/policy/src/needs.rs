@@ -105,10 +105,11 @@ impl Needs {
                     *self = Self::all();
                     return;
                 }
-                self.action_groups |= is_variable(expression, "action");
                 for (operator, operand) in members {
-                    // `in`, and `is … in`, which has an operand of that name.
+                    // `in`, and `is … in`, which has an operand of that name. What is on its left may be the action
+                    // of the request by its name, not only by the variable.
                     self.parents |= operator == "in";
+                    self.action_groups |= operator == "in";
                     let attribute = match operator.as_str() {
                         "." | "has" => attribute_of_context(operand),
                         _ => None,

@@ -84,6 +84,17 @@ fn every_fact_reaches_the_policies() {
     }
 }
 
+/// What is left out because nothing reads it must not be missed by a name that Cedar takes for the action asked.
+#[test]
+fn the_groups_of_an_action_are_known_by_its_name_too() {
+    let text = r#"
+        @id("all") permit (principal, action, resource);
+        @id("stop") forbid (principal, action == Action::"Read", resource)
+        when { Action::"Read" in Action::"Anything" };
+    "#;
+    assert_eq!(set(text).decide(&question()), Ok(Answer::Forbid { policies: vec!["stop".into()] }));
+}
+
 #[test]
 fn absent_facts_are_absent() {
     let mut bare = question();

@@ -55,6 +55,9 @@ fn groups_of_the_action_are_needed_where_they_are_asked_for() {
     assert!(of(r#"permit (principal, action in Action::"Anything", resource);"#));
     assert!(of(r#"permit (principal, action in [Action::"Read"], resource);"#));
     assert!(of(r#"permit (principal, action, resource) when { action in Action::"Anything" };"#));
+    // By its name, which Cedar takes where it is the action of the request.
+    let named = r#"permit (principal, action == Action::"Read", resource) when { Action::"Read" in Action::"Anything" };"#;
+    assert!(of(named));
 }
 
 #[test]
