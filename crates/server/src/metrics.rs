@@ -34,7 +34,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
     metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");
     metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
-    metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded (best_effort).");
+    metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     Ok(handle)
 }
@@ -42,6 +42,11 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
 pub(crate) fn decision(verdict: &'static str, reason: &'static str, elapsed: Duration) {
     metrics::counter!(DECISIONS, "verdict" => verdict, "reason" => reason).increment(1);
     metrics::histogram!(DURATION, "verdict" => verdict).record(elapsed.as_secs_f64());
+}
+
+/// A request that was answered without being looked at: counted, and no part of how long decisions take.
+pub(crate) fn turned_away(reason: &'static str) {
+    metrics::counter!(DECISIONS, "verdict" => "fault", "reason" => reason).increment(1);
 }
 
 pub(crate) fn generation(number: u64) {

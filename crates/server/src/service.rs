@@ -93,18 +93,17 @@ impl Service {
         let parts = &self.parts;
         let started = monotonic();
         place.turn().await;
+        // What is late already is not begun: Envoy has given up on it.
+        if tokio::time::Instant::now() >= by {
+            return self.turn_away();
+        }
         let now = (parts.clock)();
         let generation = parts.generation.load_full();
         let mut timings = Timings { started, stages: Vec::with_capacity(8) };
         let id = decision_id(now);
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
-        // What is late already is not begun: Envoy has given up on it.
-        let (peer, result) = if tokio::time::Instant::now() >= by {
-            (None, Err(Fault::Overloaded.into()))
-        } else {
-            place.spend(self.decide(request, &generation, now, by, &mut trail)).await
-        };
+        let (peer, result) = place.spend(self.decide(request, &generation, now, by, &mut trail)).await;
         let facts = trail.facts;
         let finished = monotonic();
         let decided = Decided {
@@ -136,7 +135,7 @@ impl Service {
         let generation = self.parts.generation.load();
         let refusal = Refusal::Faulted(Fault::Overloaded);
         let (id, facts) = (decision_id(now), Facts::default());
-        metrics::decision("fault", refusal.reason().code(), Duration::ZERO);
+        metrics::turned_away(refusal.reason().code());
         self.parts.shed.0.fetch_add(1, Ordering::Relaxed);
         if let Some(recorder) = &self.parts.recorder {
             recorder.leave_out();
@@ -184,13 +183,15 @@ impl Service {
             let changes = changes(&settled, decided.id)?;
             Ok((settled, changes))
         });
-        let recorded = self.record(permitted.as_ref().err(), decided, by).await;
+        let recorded = self.record(permitted.as_ref().err(), decided, by, late).await;
         let refusal = match (permitted, recorded) {
             (Ok((settled, changes)), Ok(recorded)) => {
                 metrics::decision("permit", "permitted", decided.elapsed());
                 crate::record::log(None, decided);
                 return permit(&settled, changes, &recorded, answer);
             }
+            // Its record was handed in; only the time to wait for it was gone, and that is its reason already.
+            (Err(refusal), Err(_not_waited_for)) if late => refusal,
             (Ok(_) | Err(_), Err(fault)) => Refusal::Faulted(fault),
             (Err(refusal), Ok(_recorded)) => refusal,
         };
@@ -208,6 +209,7 @@ impl Service {
         refusal: Option<&Refusal>,
         decided: Decided<'_>,
         by: tokio::time::Instant,
+        late: bool,
     ) -> Result<Recorded, Fault> {
         let Some(recorder) = &self.parts.recorder else { return Ok(Recorded::not_configured()) };
         let record = record_of(refusal, decided);
@@ -218,7 +220,9 @@ impl Service {
                 Err(Fault::Record)
             }
             Err(_elapsed) => {
-                tracing::error!(decision = decided.id, "the decision could not be recorded in time");
+                if !late {
+                    tracing::error!(decision = decided.id, "the decision could not be recorded in time");
+                }
                 Err(Fault::Record)
             }
         }

@@ -33,18 +33,18 @@ use crate::service::{Front, Service};
 
 /// Connections at once, of all workers. Envoy has one or a few for each of its own workers.
 const MAX_CONNECTIONS: usize = 1024;
-/// Requests at once on one connection; a client that has more waits with them, or opens another connection.
-const MAX_STREAMS: u32 = 512;
-/// What a client may send ahead of being read, for one request and for one connection: with all connections it
-/// bounds what a crowd of them can make the server hold.
+/// Requests at once on one connection; a client that has more waits with them, or opens another connection. With
+/// [`MAX_MESSAGE`] it bounds what one connection can make the server hold, at 64 MiB.
+const MAX_STREAMS: u32 = 256;
+/// What a client may send ahead of being read, for one request and for one connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Largest header list of a Check itself; the caller's headers are inside the message.
 const MAX_HEADER_LIST: u32 = 16 * 1024;
 /// Requests that a client opened and gave up before they were looked at, before its connection is closed.
 const MAX_RESET: usize = 64;
-/// Largest Check message: headers up to 60 KiB and a body of 64 KiB, in both encodings, with room.
-const MAX_MESSAGE: usize = 1024 * 1024;
+/// Largest Check message: headers of 60 KiB and a body of 64 KiB in both its fields, with room.
+const MAX_MESSAGE: usize = 256 * 1024;
 /// How long a connection may be silent before it is asked, and how long it has to answer.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -160,7 +160,7 @@ pub(crate) struct Workers {
     /// End, whatever is open.
     end: CancellationToken,
     /// How each worker's transport ended; closed once all have said so.
-    served: mpsc::Receiver<Result<(), tonic::transport::Error>>,
+    served: mpsc::Receiver<Result<(), WorkerError>>,
     gone: Vec<oneshot::Receiver<Infallible>>,
 }
 
@@ -201,7 +201,7 @@ impl Workers {
                 incoming,
                 drain: drain.clone(),
                 end: end.clone(),
-                served: tell_served.clone(),
+                served: Outcome { tell: tell_served.clone(), told: false },
             };
             std::thread::Builder::new().name(format!("exequatur-{own}")).spawn(move || {
                 runtime.block_on(worker.run());
@@ -228,7 +228,7 @@ impl Workers {
         let finished = async {
             let mut outcome = Ok(());
             while let Some(one) = served.recv().await {
-                outcome = outcome.and_then(|()| one.map_err(WorkerError::from));
+                outcome = outcome.and(one);
             }
             outcome
         };
@@ -240,10 +240,15 @@ impl Workers {
             }
         };
         end.cancel();
-        for gone in gone {
-            if let Ok(never) = gone.await {
-                match never {}
+        let all_gone = async {
+            for gone in gone {
+                if let Ok(never) = gone.await {
+                    match never {}
+                }
             }
+        };
+        if tokio::time::timeout(within, all_gone).await.is_err() {
+            tracing::error!("a worker did not end in time");
         }
         outcome
     }
@@ -251,7 +256,7 @@ impl Workers {
     /// Resolves when a worker has ended though nobody asked it to.
     pub(crate) async fn broken(&mut self) -> WorkerError {
         match self.served.recv().await {
-            Some(Err(error)) => WorkerError::Transport(error),
+            Some(Err(error)) => error,
             Some(Ok(())) | None => WorkerError::Gone,
         }
     }
@@ -265,7 +270,29 @@ struct Worker<H: Health> {
     incoming: mpsc::Receiver<(Accepted, Open)>,
     drain: CancellationToken,
     end: CancellationToken,
-    served: mpsc::Sender<Result<(), tonic::transport::Error>>,
+    served: Outcome,
+}
+
+/// Tells how a worker's transport ended, a panic included.
+struct Outcome {
+    tell: mpsc::Sender<Result<(), WorkerError>>,
+    told: bool,
+}
+
+impl Outcome {
+    fn tell(mut self, outcome: Result<(), tonic::transport::Error>) {
+        self.told = true;
+        // There is room for every worker's outcome.
+        drop(self.tell.try_send(outcome.map_err(WorkerError::from)));
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        if !self.told {
+            drop(self.tell.try_send(Err(WorkerError::Gone)));
+        }
+    }
 }
 
 impl<H: Health> Worker<H> {
@@ -287,9 +314,7 @@ impl<H: Health> Worker<H> {
             let grpc = AuthorizationServer::new(front).max_decoding_message_size(MAX_MESSAGE);
             let router = server().add_service(health).add_service(grpc);
             let outcome = router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await;
-            // There is room for every worker's outcome.
-            drop(served.try_send(outcome));
-            drop(served);
+            served.tell(outcome);
             std::future::pending::<()>().await;
         };
         tokio::select! {

@@ -40,7 +40,9 @@ impl Listener {
             Self::Tcp(listener) => {
                 let (stream, _peer) = listener.accept().await?;
                 // An answer is one small write; held back for the peer's acknowledgement it comes 40 ms late.
-                stream.set_nodelay(true)?;
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "answers may be held back");
+                }
                 Ok(Accepted::Tcp(stream.into_std()?))
             }
             Self::Unix(listener) => {

@@ -21,6 +21,8 @@ const MAX_WAITING: usize = 4096;
 const FIRST_PACE: Duration = Duration::from_micros(100);
 /// The weight of what was measured before against the newest measurement.
 const MEMORY: u64 = 15;
+/// How many times dearer than the average one decision may count.
+const MOST_AT_ONCE: u64 = 8;
 
 /// The decisions of one worker, those that wait and those under way.
 #[derive(Debug)]
@@ -69,7 +71,8 @@ impl Queue {
         let length = self.length();
         let pace = self.pace.load(Ordering::Relaxed);
         let wait = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(pace);
-        if length >= MAX_WAITING || wait > nanoseconds(patience) {
+        let too_late = length >= ROUND && wait > nanoseconds(patience);
+        if length >= MAX_WAITING || too_late {
             return Err(Overload);
         }
         self.length.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +91,9 @@ impl Queue {
 
     fn measure(&self, work: Duration) {
         let before = self.pace.load(Ordering::Relaxed);
-        let sum = before.saturating_mul(MEMORY).saturating_add(nanoseconds(work));
+        // A thread that was not let run for a while has not found decisions to be dearer.
+        let work = nanoseconds(work).min(before.saturating_mul(MOST_AT_ONCE));
+        let sum = before.saturating_mul(MEMORY).saturating_add(work);
         self.pace.store(sum / (MEMORY + 1), Ordering::Relaxed);
     }
 }
@@ -152,6 +157,17 @@ mod tests {
         queue.pace.store(0, Ordering::Relaxed);
         let places: Vec<_> = std::iter::from_fn(|| queue.enter(Duration::from_secs(3600)).ok()).collect();
         assert_eq!(places.len(), MAX_WAITING);
+    }
+
+    /// A pause of the machine does not make the queue refuse what it can serve.
+    #[test]
+    fn a_pause_is_not_taken_for_work() {
+        let queue = Queue::new();
+        queue.measure(Duration::from_secs(3));
+        assert!(queue.pace.load(Ordering::Relaxed) < 200_000);
+        queue.pace.store(u64::MAX, Ordering::Relaxed);
+        let places: Vec<_> = std::iter::from_fn(|| queue.enter(PATIENCE).ok()).collect();
+        assert_eq!(places.len(), ROUND);
     }
 
     #[test]
