@@ -33,12 +33,13 @@ attack: export ATTACK_WORLDS ?= 100000
 attack: ## Change a million permitted requests; compare a hundred thousand random worlds with a model
 	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
-lint: ## Format, clippy, file names and the layering of the crates
+lint: ## Format, clippy, file names, the layering of the crates, and what the documents list
 	cargo fmt --all --check
 	tests/tools/names.sh
 	python3 tests/tools/arrows.py
 	python3 tests/tools/reasons.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	python3 tests/tools/requirements.py
 
 bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 12 minutes
 	cargo build --locked --release -p exequatur-cli -p exequatur-tests --bins

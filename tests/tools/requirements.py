@@ -14,25 +14,48 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "requirements.md"
-RANGES = {"D": (1, 30), "T": (1, 5), "M": (1, 6), "J": (1, 19), "E": (1, 8), "N": (1, 9), "G": (1, 33)}
-SINGLE = ["P01", "P02", "P03", "P05", "S06"]
-TEST = re.compile(r"`(exequatur-[a-z]+(?:::[\w-]+)? [\w:]+)`")
+# Both ends included; where there are several, what is between them is no requirement.
+REQUIREMENTS = {
+    "D": [(1, 30)],
+    "T": [(1, 5)],
+    "M": [(1, 6)],
+    "J": [(1, 19)],
+    "E": [(1, 8)],
+    "P": [(1, 3), (5, 5)],
+    "S": [(6, 6)],
+    "N": [(1, 9)],
+    "G": [(1, 33)],
+    "A-": [(1, 14), (16, 22), (30, 35), (38, 43)],
+    "B-": [(1, 3), (5, 11), (13, 18)],
+    "C-": [(11, 20), (22, 22), (24, 24), (26, 26)],
+}
+TEST = re.compile(r"`(exequatur-[a-z]+(?:::(?:bin/)?[\w-]+)? \w+(?:::\w+)*)`")
 
 
 def wanted() -> list[str]:
-    ids = [f"{letter}{n:02}" for letter, (first, last) in RANGES.items() for n in range(first, last + 1)]
-    return ids + SINGLE
+    return [
+        f"{letter}{n:02}"
+        for letter, ranges in REQUIREMENTS.items()
+        for first, last in ranges
+        for n in range(first, last + 1)
+    ]
 
 
 def rows() -> dict[str, tuple[str, str]]:
     """What each requirement means here, and what shows it."""
+    known = set(wanted())
     found: dict[str, tuple[str, str]] = {}
     for line in TABLE.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|") or re.match(r"\| (ID|---) \|", line):
+            continue
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) == 3 and re.fullmatch(r"[A-Z]-?\d\d", cells[0]):
-            if cells[0] in found:
-                sys.exit(f"requirements.py: {cells[0]} has two lines")
-            found[cells[0]] = (cells[1], cells[2])
+        if len(cells) != 3:
+            sys.exit(f"requirements.py: three cells expected: {line}")
+        if cells[0] not in known:
+            sys.exit(f"requirements.py: {cells[0]} is no requirement")
+        if cells[0] in found:
+            sys.exit(f"requirements.py: {cells[0]} has two lines")
+        found[cells[0]] = (cells[1], cells[2])
     return found
 
 
