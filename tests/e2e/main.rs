@@ -14,5 +14,6 @@ mod preflight;
 mod quiet;
 mod readings;
 mod reload;
+mod rotation;
 mod stock_client;
 mod unavailable;

@@ -1,6 +1,7 @@
 //! An issuer of access tokens, as far as Exequatur sees one: a key set over HTTP, and what it signs.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::get;
@@ -16,9 +17,16 @@ use crate::jwt::{Algorithm, KeyPair, merged, now, random_id};
 pub struct TokenService {
     key: KeyPair,
     others: Vec<KeyPair>,
+    /// Not published before [`Self::publish_next_key`].
+    next: KeyPair,
+    /// What is served.
+    published: Arc<Mutex<String>>,
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
+
+const FIRST: &str = "sts-1";
+const NEXT: &str = "sts-2";
 
 impl Drop for TokenService {
     fn drop(&mut self) {
@@ -49,12 +57,16 @@ impl TokenService {
         let others: Vec<_> = algorithms.iter().map(|algorithm| KeyPair::of(*algorithm)).collect();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let keys = key_set(&key, &others).to_string();
-        let router = Router::new().route("/jwks", get(move || async move { keys }));
+        let published = Arc::new(Mutex::new(key_set(&key, &others).to_string()));
+        let serve = {
+            let published = Arc::clone(&published);
+            move || async move { published.lock().expect("nobody panics with it").clone() }
+        };
+        let router = Router::new().route("/jwks", get(serve));
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the key set is served");
         });
-        Ok(Self { key, others, address, serving })
+        Ok(Self { key, others, next: KeyPair::generate(), published, address, serving })
     }
 
     /// Where its keys are.
@@ -67,7 +79,28 @@ impl TokenService {
     /// its claims, `null` removes one.
     #[must_use]
     pub fn token(&self, agent: &Agent, changes: &Value) -> String {
-        sign(&self.key, "sts-1", agent, changes)
+        sign(&self.key, FIRST, agent, changes)
+    }
+
+    /// A token of the same kind, signed with the key that is published next.
+    #[must_use]
+    pub fn token_of_next_key(&self, agent: &Agent, changes: &Value) -> String {
+        sign(&self.next, NEXT, agent, changes)
+    }
+
+    /// A rotation begins: the next key is published beside the others.
+    pub fn publish_next_key(&self) {
+        self.publish(&[(&self.key, FIRST), (&self.next, NEXT)]);
+    }
+
+    /// The rotation ends: the first key is published no more.
+    pub fn withdraw_first_key(&self) {
+        self.publish(&[(&self.next, NEXT)]);
+    }
+
+    fn publish(&self, keys: &[(&KeyPair, &str)]) {
+        let keys: Vec<_> = keys.iter().map(|(key, kid)| named(key, kid)).collect();
+        *self.published.lock().expect("nobody panics with it") = json!({ "keys": keys }).to_string();
     }
 
     /// The same, signed with the other key for `algorithm`.
@@ -101,11 +134,13 @@ fn sign(key: &KeyPair, kid: &str, agent: &Agent, changes: &Value) -> String {
 }
 
 fn key_set(key: &KeyPair, others: &[KeyPair]) -> Value {
-    let named =
-        |key: &KeyPair, kid: &str| merged(key.jwk(), &json!({ "kid": kid, "alg": key.alg(), "use": "sig" }));
-    let mut keys = vec![named(key, "sts-1")];
+    let mut keys = vec![named(key, FIRST)];
     keys.extend(others.iter().map(|key| named(key, &kid(key))));
     json!({ "keys": keys })
+}
+
+fn named(key: &KeyPair, kid: &str) -> Value {
+    merged(key.jwk(), &json!({ "kid": kid, "alg": key.alg(), "use": "sig" }))
 }
 
 /// `sts-PS256`
