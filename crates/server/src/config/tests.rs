@@ -42,6 +42,7 @@ routes:
     sender_constraint: dpop
     credentials: { forward: { audience: https://up.example.com } }
     hide: true
+    upgrades: [websocket]
   - name: list
     match: { path: /documents, methods: [GET] }
     action: ListDocuments

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use exequatur_decide::OVERRIDES;
 use exequatur_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use exequatur_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 
@@ -21,16 +22,10 @@ static OURS: LazyLock<Vec<String>> = LazyLock::new(|| {
     names
 });
 
-/// Removed from every permitted request, whatever its route: a proof is never the upstream's to see, a
-/// method override would change what was judged (B-07), the partial-body mark is between Envoy and us (M5).
-const ALWAYS_REMOVED: [&str; 6] = [
-    "dpop",
-    "x-envoy-auth-partial-body",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-method",
-];
+/// Removed from every permitted request, whatever its route, as [`OVERRIDES`] are, which would change what was
+/// judged (B-06, B-07): a proof is never the upstream's to see, and the partial-body mark is between Envoy and us
+/// (M5).
+const ALWAYS_REMOVED: [&str; 2] = ["dpop", "x-envoy-auth-partial-body"];
 
 /// A field that replaces every other of its name.
 ///
@@ -65,7 +60,7 @@ pub(crate) fn removals(set: &[HeaderValueOption], keep_authorization: bool) -> V
     if !keep_authorization {
         names.push("authorization".to_owned());
     }
-    names.extend(ALWAYS_REMOVED.map(str::to_owned));
+    names.extend(ALWAYS_REMOVED.into_iter().chain(OVERRIDES).map(str::to_owned));
     names
 }
 
@@ -107,7 +102,7 @@ mod tests {
             for option in set {
                 assert!(!removed.contains(&option.header.as_ref().unwrap().key));
             }
-            assert_eq!(removed.len(), 6 * 9 - count + 1 + ALWAYS_REMOVED.len());
+            assert_eq!(removed.len(), 6 * 9 - count + 1 + ALWAYS_REMOVED.len() + OVERRIDES.len());
         }
         assert!(!removals(&[], true).contains(&"authorization".to_owned()));
     }
