@@ -126,17 +126,26 @@ impl Stack {
         self.exequatur.kill().await.map_err(|error| error.to_string())
     }
 
+    /// Sends Exequatur a signal, by its name without `SIG`.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn signal_exequatur(&self, signal: &str) -> Result<(), String> {
+        let id = self.exequatur.id().ok_or("Exequatur has ended already")?.to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status().await;
+        let sent = sent.map_err(|error| error.to_string())?;
+        if sent.success() { Ok(()) } else { Err(format!("SIG{signal} was not sent")) }
+    }
+
     /// Asks Exequatur to stop (SIGTERM) and waits until it has.
     ///
     /// # Errors
     /// When it does not end well within the time that a drain may take.
     pub async fn terminate_exequatur(&mut self) -> Result<(), String> {
-        let id = self.exequatur.id().ok_or("Exequatur has ended already")?;
-        let sent =
-            Command::new("kill").arg(id.to_string()).status().await.map_err(|error| error.to_string())?;
+        self.signal_exequatur("TERM").await?;
         let ended = tokio::time::timeout(READY_WITHIN, self.exequatur.wait()).await;
         let status = ended.map_err(|_elapsed| "it did not end")?.map_err(|error| error.to_string())?;
-        if sent.success() && status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
+        if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
     }
 
     /// Waits until the metrics hold `line`.
@@ -178,16 +187,6 @@ impl Stack {
     pub fn raw(&self, version: Version) -> RawCaller {
         let tls = self.options.tls().then(|| self.folder.0.clone());
         RawCaller { version, port: self.ports.envoy, tls, shown: None }
-    }
-
-    /// A nonce for the proofs of `agent`, as long as Exequatur has just started and asks for one.
-    ///
-    /// # Errors
-    /// When there is no HTTP answer.
-    pub async fn nonce(&self, agent: &Agent, token: &str, call: &Call<'_>) -> Result<Option<String>, String> {
-        let proof = agent.proof(call.method, call.url, token, &Value::Null);
-        let answer = self.send(call, Some(&format!("DPoP {token}")), Some(&proof)).await?;
-        Ok(answer.demanded_nonce())
     }
 
     /// The record of a decision.
