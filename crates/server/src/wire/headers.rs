@@ -32,19 +32,10 @@ const ALWAYS_REMOVED: [&str; 2] = ["dpop", "x-envoy-auth-partial-body"];
 /// Both `append: false` and `OVERWRITE_IF_EXISTS_OR_ADD`: only the pair means overwriting on every Envoy
 /// version, since older ones look at the one and newer ones at the other (N06, G21).
 pub(crate) fn overwrite(name: &str, value: String) -> HeaderValueOption {
-    option(name, value, false, HeaderAppendAction::OverwriteIfExistsOrAdd)
-}
-
-/// A further field of a name that was set before (E08).
-pub(crate) fn append(name: &str, value: String) -> HeaderValueOption {
-    option(name, value, true, HeaderAppendAction::AppendIfExistsOrAdd)
-}
-
-fn option(name: &str, value: String, append: bool, action: HeaderAppendAction) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(HeaderValue { key: name.to_owned(), value, raw_value: Vec::new() }),
-        append: Some(append),
-        append_action: action.into(),
+        append: Some(false),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
         keep_empty_value: false,
     }
 }
