@@ -144,28 +144,34 @@ async fn tunnels_are_refused(changes: fn(bool) -> Vec<(&'static str, &'static st
         let connect = |target: &str| Raw::new("CONNECT", target).authority("localhost");
         for path in [DOCUMENT, OPEN] {
             let before = stack.upstream.received().len();
-            for signed in [false, true] {
-                let sign = |request: Raw| if signed { holder.sign(request) } else { request };
-                for (version, request) in [
-                    (Version::Http1, upgrade(path, "websocket")),
-                    (Version::Http1, upgrade(path, "WebSocket")),
-                    (Version::Http1, upgrade(path, "other, websocket")),
-                    (Version::Http1, upgrade(path, "other")),
-                    (Version::Http1, upgrade(path, "unknown")),
-                    (Version::Http1, connect("localhost:443")),
-                    (Version::Http1, connect(path)),
-                    (Version::Http2, connect("")),
-                    (Version::Http2, connect(path)),
-                    (Version::Http2, connect(path).protocol("websocket").with("sec-websocket-version", "13")),
-                    (Version::Http2, connect(path).protocol("other")),
-                    (Version::Http2, Raw::new("GET", path).protocol("websocket")),
-                ] {
-                    let shown =
-                        format!("hardened {hardened} {version:?} {} {path}: {request:?}", request.method());
-                    let answer = stack.raw(version).send(&sign(request)).await.unwrap();
-                    assert!([0, 400, 401, 403, 404, 503].contains(&answer.status), "{shown}: {answer:?}");
-                    assert_eq!(stack.upstream.received().len(), before, "{shown}: {answer:?}");
+            for version in [Version::Http1, Version::Http2] {
+                let requests = match version {
+                    Version::Http1 => vec![
+                        upgrade(path, "websocket"),
+                        upgrade(path, "WebSocket"),
+                        upgrade(path, "other, websocket"),
+                        upgrade(path, "other"),
+                        upgrade(path, "unknown"),
+                        connect("localhost:443"),
+                        connect(path),
+                    ],
+                    Version::Http2 => vec![
+                        connect(""),
+                        connect(path),
+                        connect(path).protocol("websocket").with("sec-websocket-version", "13"),
+                        connect(path).protocol("other"),
+                        Raw::new("GET", path).protocol("websocket"),
+                    ],
+                };
+                // With credentials and without.
+                let signed = requests.iter().map(|request| holder.sign(request.clone()));
+                let requests = signed.chain(requests.clone()).collect();
+                let answers = stack.raw(version).send_all(requests).await.unwrap();
+                for (number, answer) in answers.iter().enumerate() {
+                    let shown = format!("hardened {hardened} {version:?} {path} {number}: {answer:?}");
+                    assert!([0, 400, 401, 403, 404, 503].contains(&answer.status), "{shown}");
                 }
+                assert_eq!(stack.upstream.received().len(), before, "hardened {hardened} {version:?} {path}");
             }
             // Envoy takes the request for cleartext HTTP/2 away, and goes on without it.
             let cleartext = upgrade(path, "h2c").with("http2-settings", "AAMAAABkAAQAAP__");

@@ -13,7 +13,7 @@ use crate::agent::Agent;
 use crate::client::{Answer, Call, send, send_proven};
 use crate::configuration::{self, IssuerEntry, Ports};
 use crate::jwt::Algorithm;
-use crate::raw::{RawCaller, Version};
+use crate::raw::{Raw, RawCaller, Version};
 use crate::token_service::TokenService;
 use crate::upstream::Upstream;
 use crate::{binaries, jwt, tls};
@@ -115,7 +115,7 @@ impl Stack {
         self.exequatur.kill().await.map_err(|error| error.to_string())?;
         self.exequatur = start_exequatur(&self.folder.0)?;
         wait_for_exequatur(&self.folder.0, &self.ports, &mut self.exequatur).await?;
-        wait_for_cluster(&self.ports).await
+        wait_for_cluster(&self.raw(Version::Http1)).await
     }
 
     /// Stops Exequatur for good.
@@ -400,20 +400,13 @@ async fn wait_for_exequatur(folder: &Path, ports: &Ports, process: &mut Child) -
 }
 
 /// Envoy backs off after a failed connection: a Check may fail for a while after Exequatur is ready again.
-async fn wait_for_cluster(ports: &Ports) -> Result<(), String> {
-    let client = plain_client()?;
+async fn wait_for_cluster(caller: &RawCaller) -> Result<(), String> {
     // No route has this path: it is denied, and leaves no trace in the upstream's record.
-    let url = format!("http://127.0.0.1:{}/waiting-for-exequatur", ports.envoy);
+    let request = Raw::new("GET", "/waiting-for-exequatur");
     let deadline = tokio::time::Instant::now() + READY_WITHIN;
     loop {
         // Any answer but "could not ask" will do.
-        if client
-            .get(&url)
-            .header("host", "localhost")
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status() != 503)
-        {
+        if caller.send(&request).await.is_ok_and(|answer| answer.status != 503) {
             return Ok(());
         }
         if tokio::time::Instant::now() > deadline {
