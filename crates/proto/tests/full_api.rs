@@ -55,7 +55,7 @@ fn request(pool: &mut Pool, pipe: bool) -> full::CheckRequest {
         filter_metadata: [(pool.word(), full_google::Struct { fields: HashMap::new() })].into(),
         typed_filter_metadata: [(
             pool.word(),
-            full_google::Any { type_url: pool.word(), value: pool.blob(), ..full_google::Any::default() },
+            full_google::Any { type_url: pool.word(), value: pool.blob() },
         )]
         .into(),
     };
