@@ -46,7 +46,7 @@ pub(crate) fn removals(set: &[HeaderValueOption], keep_authorization: bool) -> V
     let is_set =
         |name: &str| set.iter().any(|option| option.header.as_ref().is_some_and(|header| header.key == name));
     let ours = OURS.iter().filter(|name| !is_set(name)).cloned();
-    let mut names = Vec::with_capacity(OURS.len() + ALWAYS_REMOVED.len() + 1);
+    let mut names = Vec::with_capacity(OURS.len() + ALWAYS_REMOVED.len() + OVERRIDES.len() + 1);
     names.extend(ours);
     if !keep_authorization {
         names.push("authorization".to_owned());
