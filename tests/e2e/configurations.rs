@@ -36,3 +36,8 @@ fn plain_is_valid() {
 fn hardened_is_valid() {
     validate("hardened.yaml");
 }
+
+#[test]
+fn self_signed_is_valid() {
+    validate("self-signed.yaml");
+}

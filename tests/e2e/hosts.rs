@@ -1,6 +1,6 @@
 //! The host that is judged is the host that Envoy goes by and the upstream sees (B-05, G33, M2).
 
-use exequatur_tests::{DOCUMENT, Options, Raw, Stack, Version};
+use exequatur_tests::{DOCUMENT, OPEN, Options, Raw, Stack, Version};
 use serde_json::Value;
 
 /// Hosts that are `localhost` in every reading, and hosts that are not.
@@ -39,7 +39,7 @@ const OTHER: &[&str] = &[
 ];
 
 fn requests(authority: Option<&str>) -> [Raw; 2] {
-    ["/healthz", DOCUMENT].map(|path| Raw::new("GET", path).authority(authority))
+    [OPEN, DOCUMENT].map(|path| Raw::new("GET", path).authority(authority))
 }
 
 /// What the upstream was told, if it was told anything, is one host, and that is ours.

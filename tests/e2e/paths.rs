@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use exequatur_tests::upstream::Received;
-use exequatur_tests::{Agent, Call, Options, Raw, RawAnswer, Stack, Version};
-use serde_json::{Value, json};
+use exequatur_tests::{Options, Raw, RawAnswer, Stack, Version};
+use serde_json::Value;
 
 use crate::readings::{decoded, readings, without_dots};
 
@@ -222,11 +222,7 @@ async fn nobody_reaches_what_is_guarded(listener: Listener) {
 /// the upstream is the document that is on record.
 async fn a_caller_reaches_what_was_judged(listener: Listener) {
     let stack = Stack::start(listener.options()).await.unwrap();
-    let agent = Agent::new();
-    let token = stack.tokens.token(&agent, &Value::Null);
-    let plain = stack.url("/tenants/acme/documents/plan");
-    let nonce = stack.nonce(&agent, &token, &Call::new("GET", &plain)).await.unwrap();
-    let nonce = nonce.map_or(Value::Null, |nonce| json!({ "nonce": nonce }));
+    let holder = stack.holder(&Value::Null).await.unwrap();
     let mut spellings =
         vec![b"/tenants/acme/documents/plan".to_vec(), b"/tenants/acme/documents/a%20b?x=..%2f".to_vec()];
     for (base, target) in [
@@ -244,8 +240,8 @@ async fn a_caller_reaches_what_was_judged(listener: Listener) {
                 String::from_utf8_lossy(target.split(|byte| *byte == b'?').next().unwrap()).into_owned();
             let normal = without_dots(&decoded(&spelled).replace('\\', "/").replace("//", "/"));
             for htu in BTreeSet::from([spelled, normal]) {
-                let proof = agent.proof("GET", &stack.url(&htu), &token, &nonce);
-                requests.push(Raw::new("GET", target).proven(&token, &proof));
+                let proof = holder.proof("GET", &htu);
+                requests.push(Raw::new("GET", target).proven(&holder.token, &proof));
             }
         }
         let targets: Vec<_> = requests.iter().map(Raw::target).collect();

@@ -85,6 +85,7 @@ sender_constraint:
   dpop: {{ max_age: 60s, skew: 5s, nonce: "off" }}
 routes:{read}{write}{secret}
   - {{ name: preflight, match: {{ path: "/**", methods: [OPTIONS] }}, access: preflight }}
+  - {{ name: open, match: {{ path: /open, methods: [GET] }}, access: public }}
   - {{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}
 records: {{ file: ./decisions.jsonl, mode: best_effort }}
 "#

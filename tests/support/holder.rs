@@ -3,12 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::client::Call;
-use crate::raw::Raw;
+use crate::raw::{Raw, Version};
 use crate::stack::Stack;
+use crate::tls::Shown;
 
 /// The path of a document that every holder of [`Stack::holder`] may read and write.
 pub const DOCUMENT: &str = "/tenants/acme/documents/plan";
+
+/// A policy forbids this one, once everything else is in order: it never reaches the upstream.
+const SEALED: &str = "/tenants/acme/sealed/plan";
+/// The path of a public route; Envoy itself may answer `/healthz`.
+pub const OPEN: &str = "/open";
 
 /// A caller with everything that a permit takes.
 #[derive(Debug)]
@@ -27,14 +32,28 @@ impl Stack {
     /// # Errors
     /// When Envoy does not answer.
     pub async fn holder(&self, changes: &Value) -> Result<Holder, String> {
+        self.holder_showing(changes, None).await
+    }
+
+    /// The same, where a listener demands a client certificate.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn holder_showing(&self, changes: &Value, shown: Option<&Shown>) -> Result<Holder, String> {
         let agent = Agent::new();
-        let token = self.tokens.token(&agent, changes);
-        let url = self.url(DOCUMENT);
         // A usual token of the same key: what is wrong with the changed one may come before the nonce.
         let usual = self.tokens.token(&agent, &Value::Null);
-        let nonce = self.nonce(&agent, &usual, &Call::new("GET", &url)).await?;
-        let nonce = nonce.map_or(Value::Null, |nonce| json!({ "nonce": nonce }));
-        Ok(Holder { agent, token, nonce, origin: self.url("") })
+        let mut holder = Holder { agent, token: usual, nonce: Value::Null, origin: self.url("") };
+        let mut caller = self.raw(Version::Http1);
+        if let Some(shown) = shown {
+            caller = caller.showing(shown.clone());
+        }
+        let answer = caller.send(&holder.sign(Raw::new("GET", SEALED))).await?;
+        if let Some(nonce) = answer.values("dpop-nonce").first() {
+            holder.nonce = json!({ "nonce": nonce });
+        }
+        holder.token = self.tokens.token(&holder.agent, changes);
+        Ok(holder)
     }
 }
 
@@ -49,6 +68,12 @@ impl Holder {
     #[must_use]
     pub fn proof_for(&self, method: &str, url: &str) -> String {
         self.agent.proof(method, url, &self.token, &self.nonce)
+    }
+
+    /// A fresh proof with another token of the same key.
+    #[must_use]
+    pub fn proof_of(&self, token: &str, method: &str, path: &str) -> String {
+        self.agent.proof(method, &format!("{}{path}", self.origin), token, &self.nonce)
     }
 
     /// The request with this caller's token and a fresh proof for its method and path, under the scheme `DPoP`.

@@ -16,7 +16,7 @@ pub mod upstream;
 
 pub use agent::Agent;
 pub use client::{Answer, Call};
-pub use holder::{DOCUMENT, Holder};
+pub use holder::{DOCUMENT, Holder, OPEN};
 pub use raw::{Raw, RawAnswer, RawCaller, Version};
 pub use stack::{Options, Stack};
 pub use token_service::TokenService;

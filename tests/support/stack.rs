@@ -13,7 +13,7 @@ use crate::agent::Agent;
 use crate::client::{Answer, Call, send, send_proven};
 use crate::configuration::{self, IssuerEntry, Ports};
 use crate::jwt::Algorithm;
-use crate::raw::{RawCaller, Version};
+use crate::raw::{Raw, RawCaller, Version};
 use crate::token_service::TokenService;
 use crate::upstream::Upstream;
 use crate::{binaries, jwt, tls};
@@ -115,7 +115,7 @@ impl Stack {
         self.exequatur.kill().await.map_err(|error| error.to_string())?;
         self.exequatur = start_exequatur(&self.folder.0)?;
         wait_for_exequatur(&self.folder.0, &self.ports, &mut self.exequatur).await?;
-        wait_for_cluster(&self.ports).await
+        wait_for_cluster(&self.raw(Version::Http1)).await
     }
 
     /// Stops Exequatur for good.
@@ -126,17 +126,26 @@ impl Stack {
         self.exequatur.kill().await.map_err(|error| error.to_string())
     }
 
+    /// Sends Exequatur a signal, by its name without `SIG`.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn signal_exequatur(&self, signal: &str) -> Result<(), String> {
+        let id = self.exequatur.id().ok_or("Exequatur has ended already")?.to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status().await;
+        let sent = sent.map_err(|error| error.to_string())?;
+        if sent.success() { Ok(()) } else { Err(format!("SIG{signal} was not sent")) }
+    }
+
     /// Asks Exequatur to stop (SIGTERM) and waits until it has.
     ///
     /// # Errors
     /// When it does not end well within the time that a drain may take.
     pub async fn terminate_exequatur(&mut self) -> Result<(), String> {
-        let id = self.exequatur.id().ok_or("Exequatur has ended already")?;
-        let sent =
-            Command::new("kill").arg(id.to_string()).status().await.map_err(|error| error.to_string())?;
+        self.signal_exequatur("TERM").await?;
         let ended = tokio::time::timeout(READY_WITHIN, self.exequatur.wait()).await;
         let status = ended.map_err(|_elapsed| "it did not end")?.map_err(|error| error.to_string())?;
-        if sent.success() && status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
+        if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
     }
 
     /// Waits until the metrics hold `line`.
@@ -178,16 +187,6 @@ impl Stack {
     pub fn raw(&self, version: Version) -> RawCaller {
         let tls = self.options.tls().then(|| self.folder.0.clone());
         RawCaller { version, port: self.ports.envoy, tls, shown: None }
-    }
-
-    /// A nonce for the proofs of `agent`, as long as Exequatur has just started and asks for one.
-    ///
-    /// # Errors
-    /// When there is no HTTP answer.
-    pub async fn nonce(&self, agent: &Agent, token: &str, call: &Call<'_>) -> Result<Option<String>, String> {
-        let proof = agent.proof(call.method, call.url, token, &Value::Null);
-        let answer = self.send(call, Some(&format!("DPoP {token}")), Some(&proof)).await?;
-        Ok(answer.demanded_nonce())
     }
 
     /// The record of a decision.
@@ -401,20 +400,13 @@ async fn wait_for_exequatur(folder: &Path, ports: &Ports, process: &mut Child) -
 }
 
 /// Envoy backs off after a failed connection: a Check may fail for a while after Exequatur is ready again.
-async fn wait_for_cluster(ports: &Ports) -> Result<(), String> {
-    let client = plain_client()?;
+async fn wait_for_cluster(caller: &RawCaller) -> Result<(), String> {
     // No route has this path: it is denied, and leaves no trace in the upstream's record.
-    let url = format!("http://127.0.0.1:{}/waiting-for-exequatur", ports.envoy);
+    let request = Raw::new("GET", "/waiting-for-exequatur");
     let deadline = tokio::time::Instant::now() + READY_WITHIN;
     loop {
         // Any answer but "could not ask" will do.
-        if client
-            .get(&url)
-            .header("host", "localhost")
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status() != 503)
-        {
+        if caller.send(&request).await.is_ok_and(|answer| answer.status != 503) {
             return Ok(());
         }
         if tokio::time::Instant::now() > deadline {

@@ -81,6 +81,8 @@ pub enum Malformed {
     Host,
     /// More header fields than are looked at.
     TooManyHeaders,
+    /// A field that an upstream might take for an override of method or path.
+    Override,
     /// `Authorization` is not `scheme token68`.
     Authorization,
     /// `Authorization` is longer than any token may be.
@@ -166,6 +168,7 @@ impl Denial {
                 | Malformed::Method
                 | Malformed::Host
                 | Malformed::TooManyHeaders
+                | Malformed::Override
                 | Malformed::Authorization
                 | Malformed::Certificate,
             ) => Reason::RequestMalformed,

@@ -7,6 +7,7 @@ use exequatur_token::ClientCertificate;
 use crate::credentials::{self, Credentials};
 use crate::denial::{Denial, Malformed, Refusal};
 use crate::host::Host;
+use crate::overrides::is_twin;
 use crate::path::RequestPath;
 use crate::trail::Trail;
 
@@ -56,6 +57,9 @@ pub(crate) struct Presented {
     pub(crate) certificate: Option<ClientCertificate>,
     /// A CORS preflight by its shape: `Origin` and `Access-Control-Request-Method`, no body.
     pub(crate) preflight: bool,
+    /// The protocol that the connection is to be switched to, in lower case (RFC 9110 §7.8). Several of them stay one
+    /// text, which is the name of none.
+    pub(crate) upgrade: Option<String>,
     _checked: Checked,
 }
 
@@ -75,6 +79,9 @@ pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result
     if request.headers.len() > MAX_HEADERS {
         return Err(Denial::Malformed(Malformed::TooManyHeaders).into());
     }
+    if request.headers.iter().any(|(name, _)| is_twin(name)) {
+        return Err(Denial::Malformed(Malformed::Override).into());
+    }
     let path = RequestPath::parse(request.target).map_err(Denial::PathRefused)?;
     let certificate = request
         .certificate
@@ -84,8 +91,13 @@ pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result
     let preflight = request.body == BodySeen::Absent
         && has_header(request, "origin")
         && has_header(request, "access-control-request-method");
+    let upgrades: Vec<_> = request.headers.iter().filter(|(name, _)| *name == "upgrade").collect();
+    let upgrade = (!upgrades.is_empty()).then(|| {
+        let values = upgrades.iter().map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
+        values.collect::<Vec<_>>().join(",")
+    });
     let credentials = credentials::parse(request.headers, &path);
-    Ok(Presented { method, host, path, credentials, certificate, preflight, _checked: Checked(()) })
+    Ok(Presented { method, host, path, credentials, certificate, preflight, upgrade, _checked: Checked(()) })
 }
 
 /// A token of RFC 9110 §5.6.2, case kept: methods are case-sensitive (§9.1).

@@ -63,6 +63,10 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
     let (entry, parameters) = routes
         .find(&presented.host, &presented.method, presented.path.segments(), presented.preflight)
         .ok_or(Denial::RouteUnmatched)?;
+    // What is asked for is another protocol; that the method and the path fit says nothing of it (B-11).
+    if presented.upgrade.as_deref().is_some_and(|protocol| !entry.access.upgrades_to(protocol)) {
+        return Err(Denial::RouteUnmatched.into());
+    }
     trail.facts.route = Some(entry.name.clone());
     let guard = match &entry.access {
         Access::Public | Access::Preflight => {

@@ -64,6 +64,8 @@ pub struct Guard {
     pub credentials: CredentialHandling,
     /// Answer 404 where the answer would be 403 (E06).
     pub hide: bool,
+    /// Protocols, in lower case, that a connection may be switched to; what is said over it then is not judged.
+    pub upgrades: Vec<String>,
 }
 
 /// The resource that a guarded route names.
@@ -241,6 +243,16 @@ impl Routes {
             }
         }
         best
+    }
+}
+
+impl Access {
+    /// Whether a connection may be switched to `protocol`.
+    pub(crate) fn upgrades_to(&self, protocol: &str) -> bool {
+        match self {
+            Self::Public | Self::Preflight => false,
+            Self::Guarded(guard) => guard.upgrades.iter().any(|known| known == protocol),
+        }
     }
 }
 

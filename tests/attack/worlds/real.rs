@@ -388,6 +388,7 @@ fn route(route: &Route) -> RealRoute {
             CredentialHandling::Forward { audience: audience.to_owned() }
         }),
         hide: false,
+        upgrades: Vec::new(),
     };
     RealRoute {
         name: route.name.to_owned(),

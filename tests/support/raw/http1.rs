@@ -53,7 +53,8 @@ pub(super) async fn exchange(mut connection: Connection, request: &[u8]) -> Resu
         }
         answer.status = status;
         answer.fields = head.fields;
-        if status != 101 {
+        // An answer to HEAD has the length of a body, and none (RFC 9110 §9.3.2).
+        if status != 101 && !request.starts_with(b"HEAD ") {
             let body = reader.body(&answer.fields, Unframed::UntilEnd).await;
             let (body, _trailers) = body.map_err(|error| error.to_string())?;
             answer.body = String::from_utf8_lossy(&body).into_owned();

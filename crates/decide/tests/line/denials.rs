@@ -49,6 +49,9 @@ async fn what_is_asked_is_read_in_one_way() {
         ("method", Ask::valid().method("GE T"), broken(Malformed::Method)),
         ("host", Ask::valid().at("api.example.com,files.example.com"), broken(Malformed::Host)),
         ("certificate", Ask::valid().certificate("%zz"), broken(Malformed::Certificate)),
+        // B-07: what would be removed under its own name
+        ("override", Ask::valid().header("x_http_method_override", "PUT"), broken(Malformed::Override)),
+        ("upgrade", Ask::valid().header("upgrade", "websocket"), Denial::RouteUnmatched.into()),
         (
             "path",
             Ask::valid().to("/tenants/acme/../acme"),
@@ -336,4 +339,23 @@ async fn a_large_token_needs_a_setting() {
     world.check(&ask).await.unwrap();
     let larger = Ask::signed(&large(12_500), &Proof::new());
     assert_eq!(world.refusal(&larger).await, Denial::Token(TokenError::TooLarge).into());
+}
+
+/// B-11, N07: a connection is switched to a protocol that the route names, and to no other.
+#[tokio::test]
+async fn a_route_names_the_protocols_it_takes() {
+    let world = World::new().await;
+    let live = || ask_for("/tenants/acme/live/internal/1");
+    world.check(&live()).await.unwrap();
+    for protocol in ["websocket", "WebSocket"] {
+        world.check(&live().header("upgrade", protocol)).await.unwrap();
+    }
+    let unmatched = Denial::RouteUnmatched.into();
+    for protocol in ["", "h2c", "websocket, h2c", "websocketx", "web socket"] {
+        assert_eq!(world.refusal(&live().header("upgrade", protocol)).await, unmatched, "{protocol}");
+    }
+    let twice = live().header("upgrade", "websocket").header("upgrade", "websocket");
+    assert_eq!(world.refusal(&twice).await, unmatched);
+    let public = Ask::anonymous().to("/healthz").header("upgrade", "websocket");
+    assert_eq!(world.refusal(&public).await, unmatched);
 }

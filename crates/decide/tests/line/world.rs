@@ -81,6 +81,7 @@ pub(crate) fn guard() -> Guard {
         sender: SenderRequirement::Dpop,
         credentials: CredentialHandling::Strip,
         hide: false,
+        upgrades: Vec::new(),
     }
 }
 
@@ -105,6 +106,7 @@ fn routes() -> Vec<Route> {
     vec![
         documents,
         guarded("hidden", |guard| guard.hide = true),
+        guarded("live", |guard| guard.upgrades = vec!["websocket".to_owned()]),
         guarded("lax", |guard| guard.sender = SenderRequirement::None),
         guarded("either", |guard| guard.sender = SenderRequirement::Any),
         guarded("certified", |guard| guard.sender = SenderRequirement::Mtls),

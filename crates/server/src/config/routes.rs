@@ -13,7 +13,8 @@ use super::problems::Place;
 use super::reader::{Entry, Fields, Node, Notes, Value, once};
 use super::sender::REQUIREMENTS;
 
-const GUARDED_KEYS: &[&str] = &["action", "resource", "scopes", "sender_constraint", "credentials", "hide"];
+const GUARDED_KEYS: &[&str] =
+    &["action", "resource", "scopes", "sender_constraint", "credentials", "hide", "upgrades"];
 const KEYS: &[Key] = &[
     required("name", "In records, metadata and the policies' context; unique.", || {
         pattern(&format!("^[A-Za-z0-9._-]{{1,{MAX_NAME}}}$"))
@@ -43,6 +44,12 @@ const KEYS: &[Key] = &[
         || either([words(STRIP), map(CREDENTIAL_KEYS)]).default("strip"),
     ),
     optional("hide", "Answer 404 instead of 403.", || boolean().default(false)),
+    optional(
+        "upgrades",
+        "Protocols that a connection may be switched to, such as `websocket`. What is said over it then is not \
+         judged.",
+        || list(pattern("^[a-z0-9-]+$")).default(Vec::<String>::new()),
+    ),
 ];
 const MATCH_KEYS: &[Key] = &[
     optional("host", "A host name without scheme and port. If absent, that of any protected resource.", text),
@@ -255,6 +262,17 @@ fn guard(
     let sender = fields.or("sender_constraint", least, |node| node.word(REQUIREMENTS, notes));
     let credentials = fields.or("credentials", CredentialHandling::Strip, |node| credentials(node, notes));
     let hide = fields.or("hide", false, |node| node.boolean(notes));
+    let upgrades = fields.or("upgrades", Vec::new(), |node| {
+        node.each(notes, |item| {
+            let protocol = item.text(notes)?;
+            let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            if protocol.is_empty() || !protocol.bytes().all(valid) {
+                notes.add(item.place, "a protocol is named in lower-case letters, digits and `-`");
+                return None;
+            }
+            Some(protocol.to_owned())
+        })
+    });
     Some(Guard {
         action: action?.to_owned(),
         resource: resource?,
@@ -262,6 +280,7 @@ fn guard(
         sender: sender?,
         credentials: credentials?,
         hide: hide?,
+        upgrades: upgrades?,
     })
 }
 

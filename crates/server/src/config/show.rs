@@ -182,7 +182,8 @@ fn show_guard(guard: &Guard, texts: &RouteTexts, f: &mut fmt::Formatter<'_>) -> 
             writeln!(f, "    credentials: {{ forward: {{ audience: {audience:?} }} }}")?;
         }
     }
-    writeln!(f, "    hide: {}", guard.hide)
+    writeln!(f, "    hide: {}", guard.hide)?;
+    writeln!(f, "    upgrades: {:?}", guard.upgrades)
 }
 
 fn requirement(requirement: SenderRequirement) -> &'static str {

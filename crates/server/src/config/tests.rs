@@ -42,6 +42,7 @@ routes:
     sender_constraint: dpop
     credentials: { forward: { audience: https://up.example.com } }
     hide: true
+    upgrades: [websocket]
   - name: list
     match: { path: /documents, methods: [GET] }
     action: ListDocuments
@@ -180,8 +181,8 @@ fn shown_settings_can_be_read_again() {
         assert_eq!(settings(&shown), settings(&again));
     }
     let shown = show(&config(WHOLE).unwrap());
-    assert!(shown.contains("#   public GET */healthz  (health, line 39)"), "{shown}");
-    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 40)"), "{shown}");
+    assert!(shown.contains("#   public GET */healthz  (health, line 40)"), "{shown}");
+    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 41)"), "{shown}");
 }
 
 #[test]
@@ -363,7 +364,7 @@ fn route_problems_are_placed() {
         problem(1, "scopes", RouteMisfit::ParameterUnknown("x".into())),
     ]);
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place).map(|place| place.line).collect();
-    assert_eq!(lines, [32, 35, 35, 39]);
+    assert_eq!(lines, [32, 36, 36, 40]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use exequatur_decide::OVERRIDES;
 use exequatur_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use exequatur_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 
@@ -21,35 +22,20 @@ static OURS: LazyLock<Vec<String>> = LazyLock::new(|| {
     names
 });
 
-/// Removed from every permitted request, whatever its route: a proof is never the upstream's to see, a
-/// method override would change what was judged (B-07), the partial-body mark is between Envoy and us (M5).
-const ALWAYS_REMOVED: [&str; 6] = [
-    "dpop",
-    "x-envoy-auth-partial-body",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-method",
-];
+/// Removed from every permitted request, whatever its route, as [`OVERRIDES`] are, which would change what was
+/// judged (B-06, B-07): a proof is never the upstream's to see, and the partial-body mark is between Envoy and us
+/// (M5).
+const ALWAYS_REMOVED: [&str; 2] = ["dpop", "x-envoy-auth-partial-body"];
 
 /// A field that replaces every other of its name.
 ///
 /// Both `append: false` and `OVERWRITE_IF_EXISTS_OR_ADD`: only the pair means overwriting on every Envoy
 /// version, since older ones look at the one and newer ones at the other (N06, G21).
 pub(crate) fn overwrite(name: &str, value: String) -> HeaderValueOption {
-    option(name, value, false, HeaderAppendAction::OverwriteIfExistsOrAdd)
-}
-
-/// A further field of a name that was set before (E08).
-pub(crate) fn append(name: &str, value: String) -> HeaderValueOption {
-    option(name, value, true, HeaderAppendAction::AppendIfExistsOrAdd)
-}
-
-fn option(name: &str, value: String, append: bool, action: HeaderAppendAction) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(HeaderValue { key: name.to_owned(), value, raw_value: Vec::new() }),
-        append: Some(append),
-        append_action: action.into(),
+        append: Some(false),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
         keep_empty_value: false,
     }
 }
@@ -60,12 +46,12 @@ pub(crate) fn removals(set: &[HeaderValueOption], keep_authorization: bool) -> V
     let is_set =
         |name: &str| set.iter().any(|option| option.header.as_ref().is_some_and(|header| header.key == name));
     let ours = OURS.iter().filter(|name| !is_set(name)).cloned();
-    let mut names = Vec::with_capacity(OURS.len() + ALWAYS_REMOVED.len() + 1);
+    let mut names = Vec::with_capacity(OURS.len() + ALWAYS_REMOVED.len() + OVERRIDES.len() + 1);
     names.extend(ours);
     if !keep_authorization {
         names.push("authorization".to_owned());
     }
-    names.extend(ALWAYS_REMOVED.map(str::to_owned));
+    names.extend(ALWAYS_REMOVED.into_iter().chain(OVERRIDES).map(str::to_owned));
     names
 }
 
@@ -107,7 +93,7 @@ mod tests {
             for option in set {
                 assert!(!removed.contains(&option.header.as_ref().unwrap().key));
             }
-            assert_eq!(removed.len(), 6 * 9 - count + 1 + ALWAYS_REMOVED.len());
+            assert_eq!(removed.len(), 6 * 9 - count + 1 + ALWAYS_REMOVED.len() + OVERRIDES.len());
         }
         assert!(!removals(&[], true).contains(&"authorization".to_owned()));
     }

@@ -13,7 +13,7 @@ use exequatur_proto::google::rpc::Status;
 use serde_json::json;
 
 use super::challenge::{Offer, challenges};
-use super::headers::{append, encode, overwrite, removals};
+use super::headers::{encode, overwrite, removals};
 use super::metadata::metadata;
 use super::shape::{shape, status};
 
@@ -114,12 +114,11 @@ pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> C
         overwrite("cache-control", "no-store".to_owned()),
     ];
     if !hidden {
-        let mut first = true;
-        for challenge in challenges(shape, offer) {
-            let field = if first { overwrite } else { append };
-            headers.push(field("www-authenticate", challenge));
-            first = false;
-        }
+        // Each is a field of its own (E08). Envoy removes a denial's names from its own answer first and then adds
+        // field by field; one that says `append` is left out by 1.40.
+        headers.extend(
+            challenges(shape, offer).into_iter().map(|challenge| overwrite("www-authenticate", challenge)),
+        );
     }
     if let Some(nonce) = nonce_of(refusal) {
         headers.push(overwrite("dpop-nonce", nonce));
@@ -222,6 +221,16 @@ mod tests {
                 denied.headers.iter().filter_map(|h| h.header.as_ref()).find(|h| h.key == "cache-control");
             assert_eq!(cache.unwrap().value, "no-store");
         }
+    }
+
+    /// E08: Envoy 1.40 leaves out a field of a denial that says `append`.
+    #[test]
+    fn each_challenge_is_a_field_that_envoy_takes() {
+        let (_, denied) = denied(&Refusal::Denied(Denial::CredentialsMissing), &Facts::default());
+        let named = |h: &&HeaderValueOption| h.header.as_ref().unwrap().key == "www-authenticate";
+        let fields: Vec<_> = denied.headers.iter().filter(named).collect();
+        assert_eq!(fields.len(), 2, "{fields:?}");
+        assert!(fields.iter().all(|field| field.append == Some(false)), "{fields:?}");
     }
 
     /// E06: a hidden route answers 404, and neither challenge nor reason tells why.
