@@ -7,6 +7,7 @@ mod error;
 mod journal;
 mod record;
 mod recorder;
+mod search;
 mod text;
 mod writer;
 
@@ -16,4 +17,5 @@ pub use record::{
     Timings, TokenCheck, Verdict,
 };
 pub use recorder::{Mode, Recorded, Recorder};
+pub use search::{DecisionId, Found, NotADecisionId, Search, search};
 pub use text::Text;

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use exequatur_lint::{Allowed, Finding, Options, Report, Rule, Severity};
 use exequatur_server::config;
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, say};
+use crate::output::Output;
 
 /// Look at configurations of Envoy.
 #[derive(Debug, Subcommand)]
@@ -34,12 +35,6 @@ pub(crate) struct Lint {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 impl Envoy {

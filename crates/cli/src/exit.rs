@@ -1,12 +1,13 @@
 //! How a command ends: exit codes are part of the interface.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Shown below `--help`.
-pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted, or findings; 2 wrong usage; 3 invalid configuration or policies; \
-    4 policy tests failed; 5 anything else (files, listeners, network)";
+pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted, findings, or not found; 2 wrong usage; \
+    3 invalid configuration or policies; 4 policy tests failed, or policies not laid out; 5 anything \
+    else (files, listeners, network)";
 
 /// Why a command did not end well.
 #[derive(Debug)]
@@ -15,12 +16,16 @@ pub(crate) enum Failure {
     NotPermitted,
     /// A linter found something; what there is to say has been said.
     Findings,
+    /// What was asked for is not there; what there is to say has been said.
+    NotFound,
     /// Arguments that do not fit together.
     Usage(String),
     /// Configuration or policies.
     Invalid(String),
-    /// Policy tests; what there is to say has been said.
+    /// Policy tests, or the layout of policies; what there is to say has been said.
     TestsFailed,
+    /// Whoever read the output has stopped reading: there is nobody to tell.
+    ReaderGone,
     /// Anything else.
     Other(String),
 }
@@ -31,6 +36,11 @@ impl Failure {
         Self::Other(error.to_string())
     }
 
+    /// Standard output takes no more.
+    pub(crate) fn unsaid(error: std::io::Error) -> Self {
+        if error.kind() == ErrorKind::BrokenPipe { Self::ReaderGone } else { Self::other(error) }
+    }
+
     /// A mistake in configuration or policies.
     pub(crate) fn invalid(error: impl Display) -> Self {
         Self::Invalid(error.to_string())
@@ -39,22 +49,29 @@ impl Failure {
 
 /// Prints to standard output; a closed pipe ends the command quietly.
 pub(crate) fn say(text: impl Display) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(Failure::other)
+    writeln!(std::io::stdout(), "{text}").map_err(Failure::unsaid)
+}
+
+/// Prints to standard error.
+pub(crate) fn warn(text: impl Display) {
+    // Nobody is left to tell if this fails too.
+    drop(writeln!(std::io::stderr(), "exequatur: {text}"));
 }
 
 /// The process's exit code.
 pub(crate) fn finish(outcome: Result<(), Failure>) -> ExitCode {
     let (code, text) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::NotPermitted | Failure::Findings) => (1, None),
+        Err(Failure::NotPermitted | Failure::Findings | Failure::NotFound) => (1, None),
         Err(Failure::Usage(text)) => (2, Some(text)),
         Err(Failure::Invalid(text)) => (3, Some(text)),
         Err(Failure::TestsFailed) => (4, None),
+        // Not 0: for some commands that would be a permit.
+        Err(Failure::ReaderGone) => (5, None),
         Err(Failure::Other(text)) => (5, Some(text)),
     };
     if let Some(text) = text {
-        // Nobody is left to tell if this fails too.
-        drop(writeln!(std::io::stderr(), "exequatur: {text}"));
+        warn(text);
     }
     ExitCode::from(code)
 }

@@ -1,23 +1,27 @@
 //! The `exequatur` command: one file per command.
 
+mod audit;
 mod check;
 mod config;
 mod dev;
 mod envoy;
 mod exit;
+mod output;
+mod pages;
 mod policy;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Decides, for Envoy, whether an AI agent's request goes through.
 #[derive(Debug, Parser)]
-#[command(version, after_help = exit::HELP)]
+#[command(name = "exequatur", version, after_help = exit::HELP, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -38,9 +42,19 @@ enum Command {
     /// Look at configurations of Envoy.
     #[command(subcommand)]
     Envoy(envoy::Envoy),
+    /// Look at tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Look at decision records.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// For development only: an issuer, tokens, proofs and calls of one's own.
     #[command(subcommand)]
     Dev(dev::Dev),
+    Completions(pages::Completions),
+    Man(pages::Man),
+    #[command(hide = true)]
+    Reference(pages::Reference),
 }
 
 fn main() -> ExitCode {
@@ -51,7 +65,12 @@ fn main() -> ExitCode {
         Command::Policy(policy) => policy.run(),
         Command::Check(check) => check.run(),
         Command::Envoy(envoy) => envoy.run(),
+        Command::Token(token) => token.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Dev(dev) => dev.run(),
+        Command::Completions(completions) => completions.run(Arguments::command()),
+        Command::Man(man) => man.run(Arguments::command()),
+        Command::Reference(reference) => reference.run(Arguments::command()),
     };
     exit::finish(outcome)
 }

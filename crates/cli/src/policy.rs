@@ -1,4 +1,6 @@
-//! `exequatur policy check|test`
+//! `exequatur policy check|test|schema|fmt`
+
+mod fmt;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,9 @@ pub(crate) enum Policy {
     Check(Folder),
     /// Run the tests beside the policies.
     Test(Folder),
+    /// Print the merged schema: the base schema and that of the folder, in Cedar's schema syntax.
+    Schema(Folder),
+    Fmt(fmt::Fmt),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +46,8 @@ impl Policy {
                 ))
             }
             Self::Test(Folder { folder }) => test(&folder),
+            Self::Schema(Folder { folder }) => schema(&folder),
+            Self::Fmt(fmt) => fmt.run(),
         }
     }
 }
@@ -49,6 +56,13 @@ fn load(folder: &Path) -> Result<(PolicyFolder, Arc<PolicySet>), Failure> {
     let files = PolicyFolder::read(folder, Limits::default()).map_err(Failure::invalid)?;
     let set = PolicySet::load(&files).map_err(Failure::invalid)?;
     Ok((files, set))
+}
+
+/// Broken policies do not keep anyone from the schema that they are to be mended with.
+fn schema(folder: &Path) -> Result<(), Failure> {
+    let files = PolicyFolder::read(folder, Limits::default()).map_err(Failure::invalid)?;
+    let text = exequatur_policy::merged_schema(&files.schema).map_err(Failure::invalid)?;
+    say(text.trim_end())
 }
 
 fn test(folder: &Path) -> Result<(), Failure> {

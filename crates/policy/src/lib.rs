@@ -8,6 +8,7 @@ mod base;
 mod check;
 mod decide;
 mod entities;
+mod format;
 mod needs;
 mod parse;
 mod problem;
@@ -25,10 +26,12 @@ mod testing;
 pub use base::{BASE_SCHEMA, BASE_SCHEMA_VERSION};
 pub use check::RouteMisfit;
 pub use decide::{Answer, Permitted, PolicyFault, QuestionMisfit};
+pub use format::format;
 pub use problem::{Colour, Problem, Problems};
 pub use question::{
     AttributeValue, ContextFacts, Identity, Principal, Question, ResourceFact, SenderConstraint, Who,
 };
+pub use schema::merged_schema;
 pub use set::PolicySet;
 pub use shape::{AttributeKind, EntityKind};
 pub use source::{Limits, PolicyFolder, Source};

@@ -58,7 +58,7 @@ pub(crate) fn parse<'a>(sources: &'a [Source]) -> (Vec<Parsed<'a>>, Vec<Problem>
 }
 
 /// The file's policies in the order of its lines.
-fn file(source: &Source, problems: &mut Vec<Problem>) -> Vec<Policy> {
+pub(crate) fn file(source: &Source, problems: &mut Vec<Problem>) -> Vec<Policy> {
     let set: CedarSet = match source.text.parse() {
         Ok(set) => set,
         Err(errors) => {

@@ -44,6 +44,14 @@ impl MergedSchema {
     }
 }
 
+/// The base schema and the files of a folder as one text in Cedar's schema syntax. Policies are not looked at.
+///
+/// # Errors
+/// Every problem of the schema.
+pub fn merged_schema(sources: &[Source]) -> Result<String, Problems> {
+    MergedSchema::load(sources).map(|schema| schema.text)
+}
+
 /// Parses each file on its own, so that every place is in its file.
 fn fragments(all: &[&Source]) -> Result<Vec<SchemaFragment>, Problems> {
     let mut fragments = Vec::new();

@@ -21,6 +21,6 @@ mod workers;
 pub use answerer::Answerer;
 pub use generations::{GenerationError, build};
 pub use serve::{ServeError, serve};
-pub use trial::{Trial, try_once};
+pub use trial::{Trial, issuer_keys, try_once};
 pub use wire::headers::permit_headers;
 pub use workers::WorkerError;

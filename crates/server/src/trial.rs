@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
-use exequatur_issuers::{HttpConfig, Issuers};
+use exequatur_issuers::{HttpConfig, Issuers, KeysUnavailable};
+use exequatur_token::{IssuerProfile, KeySet};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +57,29 @@ pub async fn try_once(
     tasks.close();
     tasks.wait().await;
     Ok(Trial { stages, facts, result })
+}
+
+/// The issuer with this `iss` and its keys now, loaded for this question only.
+///
+/// # Errors
+/// If the issuer cannot be started. Keys that cannot be loaded are the inner error.
+pub async fn issuer_keys(
+    config: &Config,
+    issuer: &str,
+) -> Result<Option<(IssuerProfile, Result<Arc<KeySet>, KeysUnavailable>)>, ServeError> {
+    let Some(found) = config.issuers.iter().find(|each| each.profile.issuer == issuer) else {
+        return Ok(None);
+    };
+    let clock = clock::system();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let issuers =
+        Issuers::start(vec![found.clone()], HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    wait_for_keys(&issuers, &clock).await;
+    let keys = issuers.find(issuer).map(|issuer| (issuer.profile().clone(), issuer.keys(clock())));
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(keys)
 }
 
 async fn wait_for_keys(issuers: &Arc<Issuers>, clock: &Clock) {
