@@ -17,7 +17,8 @@ pub(crate) enum Envoy {
     /// Report every setting of a bootstrap that opens a hole, with its line, what it opens, and the fix.
     ///
     /// A setting that cannot be judged from the file is reported too. What is allowed by name, with a reason, in
-    /// the file's own metadata is listed and does not fail. Exit codes: 0 clean, 1 findings, 3 unreadable.
+    /// the file's own metadata is listed and does not fail. Exit codes: 0 clean, 1 findings, 3 no such
+    /// configuration, 5 missing or not to be opened.
     Lint(Lint),
 }
 

@@ -3,7 +3,7 @@
 use crate::linter::Linter;
 use crate::names;
 use crate::rule::{Key, Part, Rule, Severity, never};
-use crate::rules::{check, cluster, listener};
+use crate::rules::{check, cluster, fields, listener};
 use crate::tree::{Node, Value, shortened};
 
 static ADMIN_EXPOSED: Rule = Rule::new(
@@ -79,6 +79,10 @@ pub(crate) static RULES: &[&Rule] = &[
 /// Walks the whole file.
 pub(crate) fn judge(bootstrap: &Node, linter: &mut Linter<'_>) {
     linter.keys(Part::Bootstrap, bootstrap);
+    // A bootstrap has no metadata of its own; that of its node is the nearest.
+    linter.within(bootstrap.get("node").unwrap_or(bootstrap), |linter| {
+        fields::judge(&fields::BOOTSTRAP, bootstrap, linter);
+    });
     admin(bootstrap, linter);
     runtime(bootstrap, linter);
     for header in bootstrap.list("inline_headers") {
@@ -102,7 +106,7 @@ pub(crate) fn judge(bootstrap: &Node, linter: &mut Linter<'_>) {
         listener::judge(listener, clusters, linter);
     }
     for cluster in clusters {
-        linter.within(cluster, |linter| cluster::judge_filters(cluster, linter));
+        linter.within(cluster, |linter| cluster::judge_upstream(cluster, linter));
     }
     overlooked(bootstrap, linter);
 }

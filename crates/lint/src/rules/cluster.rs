@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, elsewhere};
-use crate::rules::order;
-use crate::tree::Node;
+use crate::rules::route::UPSTREAM_FROM_HEADER;
+use crate::rules::{fields, order};
+use crate::tree::{Node, Place, shortened};
 
 static MISSING: Rule = Rule::new(
     Severity::Unknown,
@@ -68,10 +69,24 @@ static ELSEWHERE: Rule = Rule::new(
 )
 .allowable();
 
-pub(crate) static RULES: &[&Rule] = &[&MISSING, &HTTP2, &KEEPALIVE, &PLAINTEXT, &UNVERIFIED, &ELSEWHERE];
+static TRANSPORT: Rule = Rule::new(
+    Severity::Unknown,
+    "check-transport",
+    &["B-14"],
+    "what this transport does with the Check is not known here: it may go by way of a proxy, or be copied",
+    "no `transport_socket`, `raw_buffer` or TLS; or allow it",
+)
+.allowable();
 
+pub(crate) static RULES: &[&Rule] =
+    &[&MISSING, &HTTP2, &KEEPALIVE, &PLAINTEXT, &UNVERIFIED, &ELSEWHERE, &TRANSPORT];
+
+/// Kinds of clusters that have no endpoints of their own.
+const BY_REQUEST: [&str; 2] =
+    ["envoy.extensions.clusters.dynamic_forward_proxy.", "envoy.extensions.clusters.reverse_connection."];
 const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+const RAW: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 
 /// Judges the cluster that a Check is sent to. `from` names it.
 pub(crate) fn judge(from: &Node, clusters: &[Node], linter: &mut Linter<'_>) {
@@ -82,15 +97,42 @@ pub(crate) fn judge(from: &Node, clusters: &[Node], linter: &mut Linter<'_>) {
     };
     linter.within(cluster, |linter| {
         linter.keys(Part::Cluster, cluster);
+        fields::judge(&fields::CLUSTER, cluster, linter);
         protocol(cluster, linter);
         endpoints(cluster, linter);
     });
 }
 
-/// Judges filters on the way to any upstream, Exequatur included: they come after the decision.
-pub(crate) fn judge_filters(cluster: &Node, linter: &mut Linter<'_>) {
+/// Judges the way to any upstream, Exequatur included: who chooses the endpoint, and filters, which come after
+/// the decision.
+pub(crate) fn judge_upstream(cluster: &Node, linter: &mut Linter<'_>) {
+    chosen(cluster, linter);
     if let Some(options) = protocol_options(cluster) {
         order::upstream(options.list("http_filters"), linter);
+    }
+}
+
+fn chosen(cluster: &Node, linter: &mut Linter<'_>) {
+    let original = cluster.get("original_dst_lb_config");
+    let asks = original.and_then(|original| original.get("use_http_header"));
+    let asks = asks.filter(|asks| asks.truth() != Some(false));
+    let named = original.and_then(|original| original.get("http_header_name"));
+    if let Some(header) = named.or(asks) {
+        linter.report(&UPSTREAM_FROM_HEADER, header.place, "the endpoint is taken from a header");
+    }
+    let mut open = Vec::from_iter(cluster.get("load_balancing_policy"));
+    while let Some(node) = open.pop() {
+        for header in node.list("override_host_sources").iter().filter_map(|source| source.get("header")) {
+            let message = format!("the endpoint is taken from header `{}`", header.shown());
+            linter.report(&UPSTREAM_FROM_HEADER, header.place, message);
+        }
+        open.extend(node.items());
+        open.extend(node.entries().iter().map(|entry| &entry.value));
+    }
+    let kind = cluster.at("cluster_type.typed_config").and_then(Node::typed);
+    if let Some((kind, config)) = kind.filter(|(kind, _)| BY_REQUEST.iter().any(|by| kind.starts_with(by))) {
+        let message = format!("a `{}` finds its endpoint by the request", shortened(kind));
+        linter.unknown(&UPSTREAM_FROM_HEADER, config.place, message);
     }
 }
 
@@ -112,27 +154,51 @@ fn endpoints(cluster: &Node, linter: &mut Linter<'_>) {
     if !fixed {
         linter.report(&ELSEWHERE, cluster.place, "the endpoints of Exequatur's cluster come from elsewhere");
     }
-    let mut addresses = Vec::new();
-    for group in cluster.get("load_assignment").map(|load| load.list("endpoints")).unwrap_or_default() {
-        addresses.extend(group.list("lb_endpoints").iter().filter_map(|each| each.at("endpoint.address")));
-    }
+    let addresses = cluster.get("load_assignment").map(addresses).unwrap_or_default();
     if fixed && addresses.is_empty() {
         linter.report(&ELSEWHERE, cluster.place, "Exequatur's cluster has no endpoint in this file");
     }
-    let local = fixed && !addresses.is_empty() && addresses.iter().all(|address| is_local(address));
-    if local && cluster.get("transport_socket_matches").is_none() {
-        return;
+    let remote = addresses.iter().find(|address| !is_local(address));
+    let local = fixed && !addresses.is_empty() && remote.is_none();
+    let place = remote.map_or(cluster.place, |address| address.place);
+    let matches = cluster.list("transport_socket_matches").iter().map(|each| each.get("transport_socket"));
+    for socket in matches.chain([cluster.get("transport_socket")]) {
+        transport(socket, local, place, linter);
     }
-    let tls = cluster.at("transport_socket.typed_config").and_then(Node::typed);
-    match tls.filter(|(kind, _)| *kind == TLS) {
-        Some((_, context)) => verified(context, linter),
-        None if local => {}
-        None => {
-            let place =
-                addresses.iter().find(|address| !is_local(address)).map_or(cluster.place, |a| a.place);
+}
+
+/// Judges one way of speaking to the endpoints; `place` is that of an endpoint that is not on this machine.
+fn transport(socket: Option<&Node>, local: bool, place: Place, linter: &mut Linter<'_>) {
+    let typed = socket.map(|socket| (socket, socket.get("typed_config").and_then(Node::typed)));
+    match typed {
+        Some((_, Some((TLS, context)))) if !local => verified(context, linter),
+        Some((_, Some((TLS | RAW, _)))) | None if local => {}
+        Some((_, Some((RAW, _)))) | None => {
             linter.report(&PLAINTEXT, place, "Exequatur is reached over a network without TLS");
         }
+        Some((socket, typed)) => {
+            let kind = shortened(typed.map_or("without a `typed_config`", |(kind, _)| kind));
+            linter.report(&TRANSPORT, socket.place, format!("Exequatur is reached by way of `{kind}`"));
+        }
     }
+}
+
+/// Every address in an assignment, wherever it stands: of an endpoint, a further one, one given by name, or
+/// that of a health check.
+fn addresses(load: &Node) -> Vec<&Node> {
+    let mut found = Vec::new();
+    let mut open = vec![load];
+    while let Some(node) = open.pop() {
+        open.extend(node.items());
+        for entry in node.entries() {
+            if entry.key == "address" {
+                found.push(&entry.value);
+            } else {
+                open.push(&entry.value);
+            }
+        }
+    }
+    found
 }
 
 fn verified(context: &Node, linter: &mut Linter<'_>) {

@@ -57,7 +57,12 @@ fn given_away(format: &str) -> Option<String> {
         .find_map(|(name, arguments)| {
             let mut headers = arguments.split('?').map(str::trim);
             let query = match name {
-                "REQ" => headers.any(|header| matches!(header, ":PATH" | "X-ENVOY-ORIGINAL-PATH")),
+                "CEL" => ["REQUEST.PATH", "REQUEST.QUERY", ":PATH", "X-ENVOY-ORIGINAL-PATH"]
+                    .iter()
+                    .any(|part| upper.contains(part)),
+                name if name == "REQ" || name.contains("HEADER") => {
+                    headers.any(|header| matches!(header, ":PATH" | "X-ENVOY-ORIGINAL-PATH"))
+                }
                 "PATH" => !arguments.starts_with("NQ"),
                 "QUERY_PARAM" | "QUERY_PARAMS" => true,
                 _ => false,
@@ -67,12 +72,19 @@ fn given_away(format: &str) -> Option<String> {
         .or_else(|| credentials(format))
 }
 
-/// The credential that a format of Envoy's puts in.
+/// The credential that a format of Envoy's puts in. Of an expression, which may hold brackets and `%` itself, the
+/// whole text is looked at.
 pub(crate) fn credentials(format: &str) -> Option<String> {
+    const HEADERS: [&str; 3] = ["AUTHORIZATION", "DPOP", "COOKIE"];
     let upper = format.to_ascii_uppercase();
-    operators(&upper).filter(|(name, _)| *name == "REQ").find_map(|(_, arguments)| {
-        let mut headers = arguments.split('?').map(str::trim);
-        let header = headers.find(|header| matches!(*header, "AUTHORIZATION" | "DPOP" | "COOKIE"))?;
+    operators(&upper).find_map(|(name, arguments)| {
+        let header = if name == "CEL" {
+            HEADERS.into_iter().find(|header| upper.contains(header))?
+        } else if name.starts_with("REQ") || name.contains("HEADER") {
+            arguments.split('?').map(str::trim).find(|header| HEADERS.contains(header))?
+        } else {
+            return None;
+        };
         Some(format!("header `{}`", header.to_ascii_lowercase()))
     })
 }

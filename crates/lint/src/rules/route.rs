@@ -35,7 +35,7 @@ static HOST_FROM_HEADER: Rule = Rule::new(
     "the caller chooses the host that the upstream sees, whatever was judged",
     "host_rewrite_literal, or nothing",
 );
-static UPSTREAM_FROM_HEADER: Rule = Rule::new(
+pub(crate) static UPSTREAM_FROM_HEADER: Rule = Rule::new(
     Severity::Hole,
     "upstream-from-header",
     &["B-06"],

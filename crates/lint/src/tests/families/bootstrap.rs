@@ -1,6 +1,7 @@
 //! The bootstrap as a whole.
 
 use super::{any, each};
+use crate::tests::{hardened, ids, judged, put};
 
 /// E-02, B-15
 #[test]
@@ -59,7 +60,7 @@ fn nothing_is_overlooked() {
                     any!("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"),
                     " } } ]"
                 ),
-                &["not-judged"],
+                &["not-judged", "unknown-field"],
             ),
             (
                 "bootstrap_extensions",
@@ -68,8 +69,31 @@ fn nothing_is_overlooked() {
                     any!("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
                     " } ]"
                 ),
-                &["not-judged"],
+                &["not-judged", "unknown-field"],
             ),
         ],
     );
+}
+
+/// N01, B-15: what loads an extension, or is that of a newer Envoy, is not clean.
+#[test]
+fn fields_of_the_bootstrap() {
+    each(
+        "",
+        &[
+            ("a", "1", &["unknown-field"]),
+            ("bootstrap_extensions", "[ { name: a } ]", &["unknown-field"]),
+            ("hds_config", "{ api_type: GRPC }", &["unknown-field"]),
+            ("stats_sinks", "[ { name: a } ]", &["unknown-field"]),
+            ("overloadManager", "{}", &[]),
+        ],
+    );
+    let mut tree = hardened();
+    put(&mut tree, "stats_sinks", "[ { name: a } ]");
+    put(
+        &mut tree,
+        "node",
+        "{ metadata: { filter_metadata: { exequatur: { allow: { unknown-field: why } } } } }",
+    );
+    assert_eq!(ids(&judged(&tree).findings), [""; 0]);
 }

@@ -98,6 +98,17 @@ fn access_logs() {
         ("a %% %REQ(authorization)%", false),
         ("%REQ(x-a?dpop)%", false),
         ("%QUERY_PARAM(token)%", false),
+        ("%REQUEST_HEADER(x-request-id)%", true),
+        ("%REQUEST_HEADER(authorization)%", false),
+        ("%REQUEST_HEADER(x-a?DPoP)%", false),
+        ("%REQUEST_HEADER(:path)%", false),
+        ("%REQ_WITHOUT_QUERY(:path)%", true),
+        ("%REQ_WITHOUT_QUERY(cookie)%", false),
+        ("%CEL(request.headers['x-request-id'])%", true),
+        ("%CEL(request.headers['authorization'])%", false),
+        ("%CEL((1 % 2) == 1 ? request.headers['dpop'] : '')%", false),
+        ("%CEL(request.path)%", false),
+        ("%CEL(request.url_path)%", true),
     ] {
         let mut tree = hardened();
         put(&mut tree, &path, &format!("\"{format}\""));
