@@ -178,7 +178,9 @@ impl<'a> Real<'a> {
         for _ in 0..1_000_000 {
             // Each at another instant, so that no cooldown stands in the way.
             let instant = self.bench.asked.fetch_add(1, Ordering::Relaxed);
-            issuer.unknown_key_seen(at(START + 10 + instant % 2));
+            let another =
+                issuer.sought_key(Some(&format!("another-{instant}")), exequatur_token::Algorithm::Es256);
+            issuer.unknown_key_seen(another, at(START + 10 + instant % 2));
             for _ in 0..100 {
                 if changed() {
                     return;
