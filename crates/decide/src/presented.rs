@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use exequatur_token::ClientCertificate;
 
-use crate::credentials::{self, Credentials};
+use crate::credentials::Credentials;
 use crate::denial::{Denial, Malformed, Refusal};
 use crate::host::Host;
 use crate::path::RequestPath;
@@ -84,7 +84,7 @@ pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result
     let preflight = request.body == BodySeen::Absent
         && has_header(request, "origin")
         && has_header(request, "access-control-request-method");
-    let credentials = credentials::parse(request.headers, &path);
+    let credentials = Credentials::parse(request.headers, &path);
     Ok(Presented { method, host, path, credentials, certificate, preflight, _checked: Checked(()) })
 }
 
