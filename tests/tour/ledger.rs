@@ -215,7 +215,7 @@ impl Ledger {
 
     fn upstream_complaints(&self, row: &Row, seen: &[Received]) -> Vec<String> {
         let mut complaints = Vec::new();
-        let wanted = usize::from(row.expected.is_permit());
+        let wanted = usize::from(row.status == 200);
         if seen.len() != wanted {
             complaints.push(format!("{} requests, not {wanted}", seen.len()));
         }
