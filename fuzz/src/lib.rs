@@ -10,6 +10,7 @@ pub mod client_certificate;
 pub mod config_yaml;
 pub mod credentials;
 pub mod dpop_proof;
+pub mod envoy_lint;
 pub mod gate;
 pub mod host;
 pub mod htu;
@@ -34,6 +35,7 @@ pub const TARGETS: &[(&str, Law)] = &[
     ("config_yaml", config_yaml::run),
     ("credentials", credentials::run),
     ("dpop_proof", dpop_proof::run),
+    ("envoy_lint", envoy_lint::run),
     ("host", host::run),
     ("htu", htu::run),
     ("jws_compact", jws_compact::run),

@@ -134,12 +134,15 @@ routes:
 records: { file: ./decisions.jsonl, mode: best_effort }
 deadline: 150ms
 "#;
-    let policies = exequatur_tests::binaries::repository().join("policies/tests/exporting.yaml");
+    let repository = exequatur_tests::binaries::repository();
+    let read = |path: &str| std::fs::read(repository.join(path)).expect("a file of the repository");
     vec![
         ("config_yaml", "whole", text(config)),
         ("config_yaml", "twice", text("policies: a\npolicies: b\nroutes: [*x, &y 1, !z 2]\n")),
-        ("policy_tests", "exporting", std::fs::read(policies).expect("a file")),
+        ("policy_tests", "exporting", read("policies/tests/exporting.yaml")),
         ("policy_tests", "small", text("cases:\n  - { name: a, expect: no_permit }\n")),
+        ("envoy_lint", "plain", read("envoy/plain.yaml")),
+        ("envoy_lint", "hardened", read("envoy/hardened.yaml")),
         ("route_pattern", "parameters", text("/tenants/{tenant}/documents/{id}/**")),
         ("route_pattern", "template", text("doc:{id}")),
         ("audit_line", "torn", text("\u{5}{\"v\":GET")),

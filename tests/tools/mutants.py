@@ -24,8 +24,10 @@ import shutil
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-WORK = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
+import scratch
+
+ROOT = scratch.ROOT
+WORK = scratch.TARGET / "mutants"
 TREE, RESULTS = WORK / "tree", WORK / "results"
 SURVIVORS = ROOT / "tests/mutants/survivors.txt"
 
@@ -103,31 +105,6 @@ def files() -> dict[str, bool]:
     return {file: file in complete for file in sorted(complete | sampled) if not EXCEPT.search(file)}
 
 
-def synchronise() -> None:
-    """Makes TREE a copy of the tree, touching only what differs, so that little is compiled again."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-    ).stdout
-    wanted = {name.decode() for name in listed.split(b"\0") if name}
-    for name in wanted:
-        source, copy = ROOT / name, TREE / name
-        if not source.is_file():
-            continue
-        contents = source.read_bytes()
-        if copy.is_file() and copy.read_bytes() == contents:
-            continue
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(contents)
-        shutil.copymode(source, copy)
-    for copy in sorted(TREE.rglob("*"), reverse=True):
-        name = str(copy.relative_to(TREE))
-        if copy.is_file() and name not in wanted and not name.startswith("mutants.out"):
-            copy.unlink()
-
-
 def cargo_mutants(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["cargo", "mutants", "--no-config", "-d", str(TREE), *arguments],
@@ -192,9 +169,9 @@ def try_file(file: str, complete: bool, digest: str) -> dict:
     return {"file": file, "digest": digest, "complete": complete, "outcomes": outcomes}
 
 
-def digest_of(file: str, complete: bool) -> str:
+def digest_of(file: str, complete: bool, tree: pathlib.Path = ROOT) -> str:
     plan = f"{complete} {EVERY} {OWN[crate(file)]} {ABOVE[crate(file)]}"
-    return hashlib.sha256((ROOT / file).read_bytes() + plan.encode()).hexdigest()
+    return hashlib.sha256((tree / file).read_bytes() + plan.encode()).hexdigest()
 
 
 def kept(file: str, complete: bool) -> dict | None:
@@ -243,7 +220,7 @@ def main() -> int:
         print("mutants.py: cargo-mutants is missing: cargo install cargo-mutants --locked", file=sys.stderr)
         return 2
     TREE.mkdir(parents=True, exist_ok=True)
-    synchronise()
+    scratch.synchronise(TREE)
     print(f"{'file':<44}{'':<9}{'mutants':>8}{'killed':>8}{'survived':>9}{'listed':>8}{'not compiled':>13}")
     totals = {True: [0] * 4, False: [0] * 4}
     wrong, surviving, judged = [], set(), set()
@@ -257,7 +234,7 @@ def main() -> int:
             if arguments or survived - known.keys():
                 result = None
         if result is None:
-            result = try_file(file, complete, digest_of(file, complete))
+            result = try_file(file, complete, digest_of(file, complete, TREE))
             keep(result)
         count = {outcome: 0 for outcome in (KILLED, SURVIVED, NOT_COMPILED)}
         listed = 0
