@@ -134,13 +134,26 @@ def mutants_of(file: str, complete: bool) -> list[Mutant]:
 
 def test(mutants: list[Mutant], packages: list[str], arguments: list[str]) -> dict[str, str]:
     """What became of each, by name."""
+    # cargo-mutants' own baseline would give these arguments to other packages.
+    selected = [argument for package in packages for argument in ("-p", package)]
+    baseline = subprocess.run(
+        ["cargo", "test", "-q", *selected, *arguments],
+        cwd=TREE,
+        env={**os.environ, **ENVIRONMENT},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if baseline.returncode != 0:
+        raise SystemExit(f"mutants.py: the tests fail without any mutant:\n{baseline.stdout}")
     output = WORK / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     chosen = [argument for mutant in mutants for argument in ("-F", f"^{re.escape(mutant.name)}$")]
     ran = cargo_mutants(
         *("--in-place", "--no-shuffle", "--colors", "never"),
-        *("--timeout", "300", "--build-timeout", "1800", "-o", str(output)),
+        *("--baseline", "skip", "--timeout", "300", "--build-timeout", "1800", "-o", str(output)),
         *("-f", mutants[0].file, *chosen),
         *("--test-package", ",".join(packages)),
         *("--", *arguments),
