@@ -38,6 +38,16 @@ thread_local! {
     static GATE: RefCell<Gate> = RefCell::new(Gate::open());
 }
 
+/// The answer of a store that has just begun, and cannot know whether a proof was used before.
+pub fn answer_in_doubt(request: &CheckRequest) -> CheckResponse {
+    GATE.with_borrow(|gate| {
+        let generation = build(&gate.config, 1).expect("a generation");
+        let answerer = Answerer::new(&gate.config, Arc::clone(&gate.issuers), generation, Arc::new(now));
+        let answerer = answerer.expect("an answerer");
+        gate.runtime.block_on(answerer.answer(request.clone()))
+    })
+}
+
 /// Answers the message and checks the answer. True for a permit.
 pub fn pass(request: &CheckRequest) -> bool {
     GATE.with_borrow_mut(|gate| {
@@ -128,7 +138,8 @@ fn assert_sound(request: &CheckRequest, response: &CheckResponse) -> bool {
             let http = request.attributes.as_ref().and_then(|a| a.request.as_ref()?.http.as_ref());
             let http = http.expect("a permit for something");
             assert_may_pass(http);
-            http.path != PUBLIC
+            assert_identity(permit, http.path.split('?').next() == Some(PUBLIC));
+            http.path.split('?').next() != Some(PUBLIC)
         }
         HttpResponse::DeniedResponse(denied) => {
             assert_ne!(code, 0, "a denial that Envoy takes for a permit");
@@ -200,6 +211,25 @@ fn assert_permit(permit: &OkHttpResponse) {
     for name in ["authorization", "dpop"] {
         assert!(permit.headers_to_remove.iter().any(|removed| removed == name), "{name} stays");
     }
+}
+
+/// What the upstream is told of the caller: all of it, and on the public route nothing.
+fn assert_identity(permit: &OkHttpResponse, public: bool) {
+    let caller: &[(&str, &str)] = if public {
+        &[]
+    } else {
+        &[
+            ("x-exequatur-agent", "corp:crm-bot"),
+            ("x-exequatur-user", "corp:alice"),
+            ("x-exequatur-tenant", "acme"),
+            ("x-exequatur-scopes", "documents:read,documents:write"),
+        ]
+    };
+    let set = permit.headers.iter().filter_map(|option| option.header.as_ref());
+    let mut set: Vec<_> = set.map(|header| (header.key.as_str(), header.value.as_str())).collect();
+    let (decision, id) = set.remove(0);
+    assert!(decision == "x-exequatur-decision" && id.len() == 36, "{decision} {id}");
+    assert_eq!(set, caller);
 }
 
 fn assert_denial(denied: &DeniedHttpResponse) {

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use exequatur_proto::envoy::service::auth::v3::CheckRequest;
+use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
 use laws::TARGETS;
 
 fn corpus() -> PathBuf {
@@ -74,4 +75,21 @@ fn the_valid_request_passes_once_per_store() {
     assert!(laws::gate::pass(&valid));
     assert!(laws::gate::pass(&seeds::valid_message(false)));
     assert!(laws::check_request_structured::passes(seeds::STRUCTURED_VALID));
+}
+
+/// D13, D25: a store in doubt lets the valid proof pass only with a nonce, and the denial brings one.
+#[test]
+fn a_store_in_doubt_hands_out_a_nonce() {
+    let answer = laws::gate::answer_in_doubt(&seeds::valid_message(true));
+    let Some(HttpResponse::DeniedResponse(denied)) = answer.http_response else { panic!("{answer:?}") };
+    let field = |name: &str| {
+        let fields = denied.headers.iter().filter_map(|option| option.header.as_ref());
+        fields.filter(|header| header.key == name).map(|header| header.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(answer.status.map(|status| status.code), Some(16));
+    assert!(field("www-authenticate")[0].starts_with("DPoP error=\"use_dpop_nonce\""), "{denied:?}");
+    let [nonce] = &field("dpop-nonce")[..] else { panic!("{denied:?}") };
+    assert!(
+        nonce.len() == 76 && nonce.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    );
 }
