@@ -117,7 +117,8 @@ fn a_401_has_every_challenge() {
 /// answered is asked to come back.
 #[test]
 fn other_denials_have_what_their_status_asks_for() {
-    let cases: [(Refusal, i32, i32, &[(&str, &str)]); 3] = [
+    type Case<'a> = (Refusal, i32, i32, &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 3] = [
         (Refusal::Denied(Denial::TenantMismatch), 403, PERMISSION_DENIED, &[]),
         (
             Refusal::Denied(Denial::ReplayBound(StoreBound::Key)),
