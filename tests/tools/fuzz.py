@@ -59,14 +59,17 @@ def fuzz(name: str, binaries: pathlib.Path, runs: pathlib.Path, seconds: int) ->
         f"-max_total_time={seconds}",
         f"-artifact_prefix={findings}/",
         "-print_final_stats=1",
-        "-timeout=10",
+        # Seconds by the clock: the first input starts a service, on a machine that may do much else.
+        "-timeout=120",
         "-rss_limit_mb=2048",
         "-max_len=8192",
         "-use_value_profile=1",
     ]
     began = time.monotonic()
     with log.open("w", encoding="utf-8") as out:
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = code = os.waitstatus_to_exitcode(status)
     text = log.read_text(encoding="utf-8", errors="replace")
     executions = re.search(r"stat::number_of_executed_units:\s+(\d+)", text)
     coverage = re.findall(r"cov: (\d+)", text)
@@ -74,6 +77,8 @@ def fuzz(name: str, binaries: pathlib.Path, runs: pathlib.Path, seconds: int) ->
         "target": name,
         "executions": int(executions[1]) if executions else 0,
         "seconds": round(time.monotonic() - began),
+        # What a loaded machine left of them.
+        "cpu": round(usage.ru_utime + usage.ru_stime),
         "coverage": int(coverage[-1]) if coverage else 0,
         "findings": sorted(finding.name for finding in findings.iterdir()),
         # libFuzzer ends with 0 unless it found something; without a statistic it never ran.
@@ -118,7 +123,7 @@ def main() -> int:
     if not os.environ.get("FUZZ_RESUME"):
         done = {name: result for name, result in done.items() if name not in targets}
     binaries = build(os.environ.get("FUZZ_SANITIZER", "none"))
-    head = f"{'target':<26}{'executions':>13}{'seconds':>9}{'coverage':>10}  findings"
+    head = f"{'target':<26}{'executions':>13}{'seconds':>9}{'of CPU':>8}{'coverage':>10}  findings"
     print(head, flush=True)
 
     def left(name: str) -> bool:
@@ -139,7 +144,8 @@ def main() -> int:
             keep(name, binaries, runs)
     wrong = [name for name in targets if not done[name]["whole"]]
     executions = sum(done[name]["executions"] for name in targets)
-    print(f"{len(targets)} targets, {executions} executions, {len(wrong)} with findings or broken", flush=True)
+    cpu = sum(done[name]["cpu"] for name in targets)
+    print(f"{len(targets)} targets, {executions} executions, {cpu} s of CPU, {len(wrong)} with findings or broken", flush=True)
     for name in wrong:
         print(f"fuzz.py: {name}: see {runs / 'findings' / name} and {runs / name}.log", file=sys.stderr)
     return 1 if wrong else 0
@@ -148,7 +154,7 @@ def main() -> int:
 def print_row(result: dict) -> None:
     findings = ", ".join(result["findings"]) or ("none" if result["whole"] else "did not run to its end")
     print(
-        f"{result['target']:<26}{result['executions']:>13}{result['seconds']:>9}{result['coverage']:>10}  {findings}",
+        f"{result['target']:<26}{result['executions']:>13}{result['seconds']:>9}{result['cpu']:>8}{result['coverage']:>10}  {findings}",
         flush=True,
     )
 
