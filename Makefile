@@ -1,7 +1,7 @@
-.PHONY: help build tools envoy run demo test attack lint bench clean
+.PHONY: help build tools envoy run demo test attack lint bench mutants demo-mutants fuzz audit clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 build: ## Build the exequatur binary
 	cargo build --locked -p exequatur-cli
@@ -33,17 +33,31 @@ attack: export ATTACK_WORLDS ?= 100000
 attack: ## Change a million permitted requests; compare a hundred thousand random worlds with a model
 	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
-lint: ## Format, clippy, file names, the layering of the crates, and what the documents list
+lint: ## Format, clippy, names, layering, docs/requirements.md, stale patches
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	tests/tools/names.sh
 	python3 tests/tools/arrows.py
 	python3 tests/tools/reasons.py
+	tests/tools/demo_mutants.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
 
 bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 12 minutes
 	cargo build --locked --release -p exequatur-cli -p exequatur-tests --bins
 	target/release/bench
+
+mutants: ## Change the decision path in small ways and see that a test notices (hours; goes on where it was)
+	tests/tools/mutants.py
+
+demo-mutants: envoy ## Take out one check after the other and see exactly its row of the tour change (half an hour)
+	tests/tools/demo_mutants.py
+
+fuzz: ## Fuzz each parser and the whole decision for FUZZ_SECONDS (600), FUZZ_JOBS (1) at once; needs nightly
+	tests/tools/fuzz.py
+
+audit: ## Licences, banned crates and versions, sources and advisories of all dependencies (cargo-deny)
+	tests/tools/audit.sh
 
 clean: ## Remove what was built and installed here
 	rm -rf target .tools tests/authorization-server/node_modules

@@ -84,6 +84,10 @@ sender_constraint:
   require: any
   dpop: {{ max_age: 60s, skew: 5s, nonce: "off" }}
 routes:{read}{write}{secret}
+  - name: share-document
+    match: {{ host: localhost, path: "/tenants/{{tenant}}/documents/{{id}}/share", methods: [POST] }}
+    action: ShareDocument
+    resource: {{ type: Document, id: "{{id}}", tenant: "{{tenant}}", attributes: {{ sensitivity: internal, owner: {{ entity: "Exequatur::User", id: "corp:alice" }} }} }}
   - {{ name: preflight, match: {{ path: "/**", methods: [OPTIONS] }}, access: preflight }}
   - {{ name: open, match: {{ path: /open, methods: [GET] }}, access: public }}
   - {{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}

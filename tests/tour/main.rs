@@ -1,7 +1,7 @@
 //! The tour: permitted and hostile requests through real Envoy, what should become of each, and what did.
 //!
 //! Ends with 0 only if every row came out as expected and the upstream's own record agrees. With `--stay`
-//! everything keeps running and requests to try by hand are printed.
+//! everything keeps running and requests to try by hand are printed. With `--json` each row is an object of JSON.
 
 mod attacks;
 mod ledger;
@@ -11,20 +11,21 @@ use std::process::ExitCode;
 
 use exequatur_tests::{Options, Stack};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Output};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let stay = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => false,
-        ["--stay"] => true,
+    let (stay, output) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (false, Output::Table),
+        ["--stay"] => (true, Output::Table),
+        ["--json"] => (false, Output::Json),
         _ => {
-            eprintln!("usage: tour [--stay]");
+            eprintln!("usage: tour [--stay | --json]");
             return ExitCode::from(2);
         }
     };
-    match run(stay).await {
+    match run(stay, output).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -34,10 +35,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(stay: bool) -> Result<bool, String> {
+async fn run(stay: bool, output: Output) -> Result<bool, String> {
     let stack = Stack::start(Options::default()).await?;
-    println!("Envoy on {}, Exequatur and an upstream behind it.\n", stack.url(""));
-    let mut ledger = Ledger::new(stack);
+    let mut ledger = Ledger::new(stack, output);
     ledger.print_head();
     attacks::all(&mut ledger).await?;
     let as_expected = ledger.print_end();

@@ -1,5 +1,7 @@
 //! The `Authorization` and `DPoP` fields.
 
+use std::fmt;
+
 use exequatur_token::{JwsError, MalformedProof, ProofError};
 
 use crate::denial::{Denial, Malformed};
@@ -9,45 +11,66 @@ use crate::path::RequestPath;
 const MAX_AUTHORIZATION: usize = 17 * 1024;
 
 /// What the caller showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Credentials {
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
     /// No `Authorization` at all.
     None,
     /// `Authorization: Bearer <token>`
-    Bearer { token: String },
+    Bearer {
+        /// As sent.
+        token: String,
+    },
     /// `Authorization: DPoP <token>`, and the proof beside it; a missing or repeated one is judged after the token,
     /// since `invalid_token` goes before `invalid_dpop_proof`.
-    Dpop { token: String, proof: Result<String, ProofError> },
+    Dpop {
+        /// As sent.
+        token: String,
+        /// As sent.
+        proof: Result<String, ProofError>,
+    },
 }
 
-/// Reads the credentials.
-///
-/// A repeated `Authorization` reaches us as one value joined by a comma, so a comma is a second
-/// credential (D23, A-22). A `DPoP` field that stands beside a bearer token is not looked at: the token's
-/// `cnf` decides whether it may come without one (D22).
-///
-/// # Errors
-/// [`Denial::Malformed`], [`Denial::MultipleCredentials`], [`Denial::TokenInQuery`],
-/// [`Denial::SchemeUnsupported`].
-pub(crate) fn parse(headers: &[(&str, &[u8])], path: &RequestPath) -> Result<Credentials, Denial> {
-    let mut authorization =
-        headers.iter().filter(|(name, _)| *name == "authorization").map(|(_, value)| *value);
-    let first = authorization.next();
-    if authorization.next().is_some() {
-        return Err(Denial::MultipleCredentials);
+/// The kind only: neither token nor proof is for a log.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Bearer { .. } => "Bearer(redacted)",
+            Self::Dpop { .. } => "Dpop(redacted)",
+        })
     }
-    if path.query_names("access_token") {
-        return Err(if first.is_some() { Denial::MultipleCredentials } else { Denial::TokenInQuery });
+}
+
+impl Credentials {
+    /// Reads the credentials.
+    ///
+    /// A repeated `Authorization` reaches us as one value joined by a comma, so a comma is a second
+    /// credential (D23, A-22). A `DPoP` field that stands beside a bearer token is not looked at: the token's
+    /// `cnf` decides whether it may come without one (D22).
+    ///
+    /// # Errors
+    /// [`Denial::Malformed`], [`Denial::MultipleCredentials`], [`Denial::TokenInQuery`],
+    /// [`Denial::SchemeUnsupported`].
+    pub fn parse(headers: &[(&str, &[u8])], path: &RequestPath) -> Result<Self, Denial> {
+        let mut authorization =
+            headers.iter().filter(|(name, _)| *name == "authorization").map(|(_, value)| *value);
+        let first = authorization.next();
+        if authorization.next().is_some() {
+            return Err(Denial::MultipleCredentials);
+        }
+        if path.query_names("access_token") {
+            return Err(if first.is_some() { Denial::MultipleCredentials } else { Denial::TokenInQuery });
+        }
+        let Some(value) = first else { return Ok(Self::None) };
+        let (scheme, token) = split_authorization(value)?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Ok(Self::Bearer { token: token.to_owned() });
+        }
+        if scheme.eq_ignore_ascii_case("dpop") {
+            return Ok(Self::Dpop { token: token.to_owned(), proof: only_proof(headers) });
+        }
+        Err(Denial::SchemeUnsupported)
     }
-    let Some(value) = first else { return Ok(Credentials::None) };
-    let (scheme, token) = split_authorization(value)?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(Credentials::Bearer { token: token.to_owned() });
-    }
-    if scheme.eq_ignore_ascii_case("dpop") {
-        return Ok(Credentials::Dpop { token: token.to_owned(), proof: only_proof(headers) });
-    }
-    Err(Denial::SchemeUnsupported)
 }
 
 /// `scheme 1*SP token68` (RFC 9110 §11.4, D27).
@@ -91,7 +114,7 @@ mod tests {
 
     fn read(headers: &[(&str, &str)], target: &str) -> Result<Credentials, Denial> {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        parse(&headers, &RequestPath::parse(target).unwrap())
+        Credentials::parse(&headers, &RequestPath::parse(target).unwrap())
     }
 
     /// D27: the scheme is case-insensitive, one or more spaces follow it.
@@ -153,6 +176,6 @@ mod tests {
             assert_eq!(read(headers, target), Err(denial.clone()), "{headers:?} {target}");
         }
         let non_utf8: [(&str, &[u8]); 1] = [("authorization", b"Bearer caf\xe9")];
-        assert_eq!(parse(&non_utf8, &RequestPath::parse("/").unwrap()), Err(broken));
+        assert_eq!(Credentials::parse(&non_utf8, &RequestPath::parse("/").unwrap()), Err(broken));
     }
 }

@@ -32,6 +32,7 @@ mod template;
 mod trail;
 
 pub use cache::{CacheConfig, TokenCache};
+pub use credentials::Credentials;
 pub use decider::{Decider, DeciderParts, NonceMode, SenderPolicy};
 pub use denial::{Denial, Fault, FreshNonce, Malformed, Refusal};
 pub use generation::Generation;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use exequatur_token::ClientCertificate;
 
-use crate::credentials::{self, Credentials};
+use crate::credentials::Credentials;
 use crate::denial::{Denial, Malformed, Refusal};
 use crate::host::Host;
 use crate::overrides::is_twin;
@@ -96,7 +96,7 @@ pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result
         let values = upgrades.iter().map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase());
         values.collect::<Vec<_>>().join(",")
     });
-    let credentials = credentials::parse(request.headers, &path);
+    let credentials = Credentials::parse(request.headers, &path);
     Ok(Presented { method, host, path, credentials, certificate, preflight, upgrade, _checked: Checked(()) })
 }
 

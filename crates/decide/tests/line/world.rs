@@ -280,5 +280,6 @@ async fn eventually(reached: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reached).await.unwrap();
+    // A machine that does much else must not fail a test, nor kill a mutant.
+    tokio::time::timeout(Duration::from_secs(300), reached).await.unwrap();
 }

@@ -167,21 +167,40 @@ fn incomplete_messages_are_refused() {
     }
 }
 
+/// The one request of [`CONFIG`] that needs no token.
+fn health() -> CheckRequest {
+    let http = HttpRequest {
+        method: "GET".to_owned(),
+        host: "api.example.com".to_owned(),
+        path: "/healthz".to_owned(),
+        ..HttpRequest::default()
+    };
+    let asked = Asked { http: Some(http) };
+    CheckRequest {
+        attributes: Some(AttributeContext { request: Some(asked), ..AttributeContext::default() }),
+    }
+}
+
+/// G01, B-06: a public route's permit names nobody, and takes away whatever the caller claims to be.
+#[test]
+fn a_public_permit_names_nobody() {
+    use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
+    let response = answer(health());
+    assert_eq!(response.status.as_ref().unwrap().code, 0);
+    let Some(HttpResponse::OkResponse(permit)) = &response.http_response else { panic!("{response:?}") };
+    let set: Vec<_> =
+        permit.headers.iter().map(|option| option.header.as_ref().unwrap().key.as_str()).collect();
+    assert_eq!(set, ["x-exequatur-decision"]);
+    assert!(permit.response_headers_to_add.is_empty());
+    for name in ["authorization", "dpop", "x-exequatur-agent", "x_exequatur_user", "x-exequatur-delegation"] {
+        assert!(permit.headers_to_remove.iter().any(|removed| removed == name), "{name}");
+    }
+    assert!(response.dynamic_metadata.unwrap().fields.contains_key("decision"));
+}
+
 /// A decision that never waits, and is late all the same, is a fault: Envoy has answered by then.
 #[tokio::test]
 async fn a_late_decision_is_no_permit() {
-    let health = || {
-        let http = HttpRequest {
-            method: "GET".to_owned(),
-            host: "api.example.com".to_owned(),
-            path: "/healthz".to_owned(),
-            ..HttpRequest::default()
-        };
-        let asked = Asked { http: Some(http) };
-        CheckRequest {
-            attributes: Some(AttributeContext { request: Some(asked), ..AttributeContext::default() }),
-        }
-    };
     let in_time = answer_within(Duration::from_secs(5), health()).await;
     assert_eq!(in_time.status.as_ref().unwrap().code, 0, "{in_time:?}");
     assert_refused(&answer_within(Duration::ZERO, health()).await);
