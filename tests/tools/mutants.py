@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Changes the code in many small ways and sees whether a unit or property test notices (cargo-mutants).
 
-    mutants.py            whatever has no result yet
-    mutants.py FILE …     these files, again
+    mutants.py            whatever has no result yet, survivors that are not listed, and time-outs
+    mutants.py FILE …     these files, again and whole
     mutants.py --list     what would be tried, and which results are there
 
 Files of COMPLETE are tried with every mutant, those below SAMPLED with every fifth. A mutant is first shown to the tests
@@ -14,6 +14,7 @@ on where it was. The work is done in a copy of the tree, target/mutants/tree. A 
 seconds, so that a loaded machine kills nothing.
 """
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -73,11 +74,11 @@ ENVIRONMENT = {
     "PROPTEST_FAILURE_PERSISTENCE": "off",
     "RUST_BACKTRACE": "0",
 }
-KILLED, SURVIVED, NOT_COMPILED = "killed", "survived", "not compiled"
+KILLED, TIMED_OUT, SURVIVED, NOT_COMPILED = "killed", "timed out", "survived", "not compiled"
 SUMMARIES = {
     "CaughtMutant": KILLED,
-    # The test that does not end is a test that fails.
-    "Timeout": KILLED,
+    # A test that does not end is a test that fails, and is told apart: a machine that stood still looks the same.
+    "Timeout": TIMED_OUT,
     "MissedMutant": SURVIVED,
     "Unviable": NOT_COMPILED,
 }
@@ -172,13 +173,20 @@ def test(mutants: list[Mutant], packages: list[str], arguments: list[str]) -> di
     return found
 
 
-def try_file(file: str, complete: bool, digest: str) -> dict:
+def try_file(file: str, complete: bool, digest: str, known: dict[str, str]) -> dict:
+    """Tries the file's mutants, except those whose outcome is known by name."""
     mutants = mutants_of(file, complete)
-    found = test(mutants, *OWN[crate(file)]) if mutants else {}
-    left = [mutant for mutant in mutants if found[mutant.name] == SURVIVED]
+    found = dict(known)
+    untried = [mutant for mutant in mutants if mutant.name not in found]
+    if untried:
+        found.update(test(untried, *OWN[crate(file)]))
+    left = [mutant for mutant in untried if found[mutant.name] == SURVIVED]
     if left:
         found.update(test(left, *ABOVE[crate(file)]))
-    outcomes = [{"key": mutant.key, "line": mutant.line, "outcome": found[mutant.name]} for mutant in mutants]
+    outcomes = [
+        {"name": mutant.name, "key": mutant.key, "line": mutant.line, "outcome": found[mutant.name]}
+        for mutant in mutants
+    ]
     return {"file": file, "digest": digest, "complete": complete, "outcomes": outcomes}
 
 
@@ -234,25 +242,31 @@ def main() -> int:
         return 2
     TREE.mkdir(parents=True, exist_ok=True)
     scratch.synchronise(TREE)
-    print(f"{'file':<44}{'':<9}{'mutants':>8}{'killed':>8}{'survived':>9}{'listed':>8}{'not compiled':>13}")
-    totals = {True: [0] * 4, False: [0] * 4}
+    print(
+        f"{'file':<44}{'':<9}{'mutants':>8}{'killed':>8}{'timed out':>10}"
+        f"{'survived':>9}{'listed':>8}{'not compiled':>13}"
+    )
+    totals = {True: collections.Counter(), False: collections.Counter()}
     wrong, surviving, judged = [], set(), set()
     for file, complete in plan.items():
         if arguments and file not in arguments:
             continue
         result = kept(file, complete)
-        if result is not None:
-            survived = {(file, each["key"]) for each in result["outcomes"] if each["outcome"] == SURVIVED}
-            # A survivor that is not listed may have met its test by now.
-            if arguments or survived - known.keys():
-                result = None
-        if result is None:
-            result = try_file(file, complete, digest_of(file, complete, TREE))
+        settled = {}
+        if result is not None and not arguments:
+            # A survivor that is not listed may have met its test by now; a time-out may have been the machine's.
+            settled = {
+                each["name"]: each["outcome"]
+                for each in result["outcomes"]
+                if each["outcome"] in (KILLED, NOT_COMPILED)
+                or (each["outcome"] == SURVIVED and (file, each["key"]) in known)
+            }
+        if result is None or len(settled) < len(result["outcomes"]):
+            result = try_file(file, complete, digest_of(file, complete, TREE), settled)
             keep(result)
-        count = {outcome: 0 for outcome in (KILLED, SURVIVED, NOT_COMPILED)}
+        count = collections.Counter(each["outcome"] for each in result["outcomes"])
         listed = 0
         for each in result["outcomes"]:
-            count[each["outcome"]] += 1
             judged.add((file, each["key"]))
             if each["outcome"] == SURVIVED:
                 surviving.add((file, each["key"]))
@@ -260,15 +274,18 @@ def main() -> int:
                     listed += 1
                 else:
                     wrong.append(f"{file}:{each['line']}: {each['key']}")
-        row = [len(result["outcomes"]), count[KILLED], count[SURVIVED], listed, count[NOT_COMPILED]]
         print(
-            f"{file:<44}{'' if complete else 'sampled':<9}{row[0]:>8}{row[1]:>8}{row[2]:>9}{row[3]:>8}{row[4]:>13}",
+            f"{file:<44}{'' if complete else 'sampled':<9}{count.total():>8}{count[KILLED]:>8}{count[TIMED_OUT]:>10}"
+            f"{count[SURVIVED]:>9}{listed:>8}{count[NOT_COMPILED]:>13}",
             flush=True,
         )
-        totals[complete] = [a + b for a, b in zip(totals[complete], [row[0], row[1], row[2], row[4]])]
-    for complete, (mutants, killed, survived, broken) in totals.items():
+        totals[complete].update(count)
+    for complete, count in totals.items():
         word = "complete" if complete else "sampled"
-        print(f"{word}: {mutants} mutants, {killed} killed, {survived} survived, {broken} did not compile")
+        print(
+            f"{word}: {count.total()} mutants, {count[KILLED]} killed, {count[TIMED_OUT]} timed out, "
+            f"{count[SURVIVED]} survived, {count[NOT_COMPILED]} did not compile"
+        )
     for file, key in sorted((known.keys() & judged) - surviving):
         print(f"no longer survives, take it from {SURVIVORS.name}: {file}: {key}")
     for line in wrong:
