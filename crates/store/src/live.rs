@@ -18,6 +18,9 @@ const SHARD: u32 = 200;
 /// By how much a shard grows or shrinks: little, since there are thousands of them.
 const SHARD_STEP: usize = 16;
 
+/// How much room a shard keeps that it does not need.
+const MOST_SPARE: usize = 32;
+
 /// How many of the entries that are over one claim forgets. More than one, so that they never pile up; not all,
 /// since those of a busy second take milliseconds.
 const SWEEP: usize = 64;
@@ -95,9 +98,7 @@ impl LiveProofs {
     pub(crate) fn insert(&mut self, key: &ReplayKey, live_until: Timestamp) -> bool {
         let Some(shard) = self.shard(&key.proof) else { return false };
         let Err(place) = shard.binary_search(&key.proof) else { return false };
-        if shard.len() == shard.capacity() {
-            shard.reserve_exact(SHARD_STEP);
-        }
+        make_room(shard);
         shard.insert(place, key.proof);
         let entry = Entry { proof: key.proof, holder: account(&key.holder), tenant: account(&key.tenant) };
         push(self.buckets.entry(whole_second(live_until)).or_default(), entry);
@@ -112,25 +113,20 @@ impl LiveProofs {
     pub(crate) fn drop_before(&mut self, now: Timestamp) {
         // A bucket's second b is over iff b < now, which for a whole b is b < now rounded up.
         let first_live = whole_second(now);
-        if self.buckets.first_key_value().is_some_and(|(second, _)| *second < first_live) {
-            let live = self.buckets.split_off(&first_live);
-            let over = std::mem::replace(&mut self.buckets, live);
-            self.over.extend(over.into_values().flatten());
+        while let Some(first) = self.buckets.first_entry()
+            && *first.key() < first_live
+        {
+            self.over.extend(first.remove());
         }
         self.forget_over(SWEEP);
     }
 
-    fn forget_over(&mut self, mut at_most: usize) {
-        while at_most > 0
-            && let Some(mut chunk) = self.over.pop()
-        {
-            let kept = chunk.len().saturating_sub(at_most);
-            at_most = at_most.saturating_sub(chunk.len());
-            for entry in chunk.drain(kept..) {
-                self.forget(&entry);
-            }
-            if !chunk.is_empty() {
-                self.over.push(chunk);
+    fn forget_over(&mut self, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(chunk) = self.over.last_mut() else { return };
+            match chunk.pop() {
+                Some(entry) => self.forget(&entry),
+                None => drop(self.over.pop()),
             }
         }
     }
@@ -140,9 +136,7 @@ impl LiveProofs {
             && let Ok(place) = shard.binary_search(&entry.proof)
         {
             shard.remove(place);
-            if shard.capacity().saturating_sub(shard.len()) > 2 * SHARD_STEP {
-                shard.shrink_to(shard.len().saturating_add(SHARD_STEP));
-            }
+            give_back(shard);
         }
         decrement(&mut self.holders, entry.holder);
         decrement(&mut self.tenants, entry.tenant);
@@ -187,6 +181,21 @@ fn account(digest: &[u8; 16]) -> Account {
 fn whole_second(instant: Timestamp) -> i64 {
     // `as_second` cuts towards zero, which before 1970 is up already.
     if instant.subsec_nanosecond() > 0 { instant.as_second().saturating_add(1) } else { instant.as_second() }
+}
+
+/// Room for one more. Doubling, as a vector does, would waste half a shard.
+fn make_room(shard: &mut Vec<[u8; 16]>) {
+    if shard.len() == shard.capacity() {
+        shard.reserve_exact(SHARD_STEP);
+    }
+}
+
+/// Leaves some room, so that a shard which grows and shrinks by a few is not moved each time.
+fn give_back(shard: &mut Vec<[u8; 16]>) {
+    let spare = shard.capacity().saturating_sub(shard.len());
+    if spare > MOST_SPARE {
+        shard.shrink_to(shard.len().saturating_add(SHARD_STEP));
+    }
 }
 
 fn push(chunks: &mut Vec<Vec<Entry>>, entry: Entry) {
@@ -258,6 +267,35 @@ mod tests {
         assert_eq!(live.len(), 0);
         assert!(bytes(&live) < 2_000_000, "what was full gives its memory back");
         assert!(live.holders.is_empty() && live.tenants.is_empty());
+        assert_eq!((live.holders.capacity(), live.tenants.capacity()), (0, 0));
+    }
+
+    /// C-20: what is kept beyond the proofs themselves, to the byte.
+    #[test]
+    fn rows_grow_and_shrink_by_steps() {
+        let mut shard = Vec::with_capacity(3);
+        shard.resize(2, [0; 16]);
+        make_room(&mut shard);
+        assert_eq!(shard.capacity(), 3, "there is room");
+        shard.push([0; 16]);
+        make_room(&mut shard);
+        assert_eq!(shard.capacity(), 3 + SHARD_STEP);
+
+        let mut shard = Vec::with_capacity(100);
+        shard.resize(100 - MOST_SPARE, [0; 16]);
+        give_back(&mut shard);
+        assert_eq!(shard.capacity(), 100, "as much may be spare");
+        shard.pop();
+        give_back(&mut shard);
+        assert_eq!(shard.capacity(), 100 - MOST_SPARE - 1 + SHARD_STEP);
+
+        let entry = Entry { proof: [0; 16], holder: [0; 8], tenant: [0; 8] };
+        let mut chunks = Vec::new();
+        for _ in 0..=2 * CHUNK {
+            push(&mut chunks, entry);
+        }
+        assert_eq!(chunks.iter().map(Vec::len).collect::<Vec<_>>(), [CHUNK, CHUNK, 1]);
+        assert_eq!(chunks.iter().map(Vec::capacity).collect::<Vec<_>>(), [CHUNK; 3]);
     }
 
     #[test]
@@ -277,6 +315,20 @@ mod tests {
         live.drop_before(at(3));
         assert!(!live.over.is_empty());
         assert_eq!(live.reached_bound(&key(0)), None);
+    }
+
+    /// G07
+    #[test]
+    fn what_is_live_shows_while_others_wait_to_be_forgotten() {
+        let mut live = LiveProofs::new(ReplayLimits::default());
+        for n in 0..1_000 {
+            assert!(live.insert(&key(n), at(if n == 500 { 9 } else { 0 })));
+        }
+        live.drop_before(at(1));
+        assert!(!live.over.is_empty());
+        assert!(live.contains(&key(500)));
+        assert!(!live.insert(&key(500), at(9)));
+        assert_eq!(live.len(), 1);
     }
 
     #[test]
