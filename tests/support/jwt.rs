@@ -161,6 +161,17 @@ pub fn random_id() -> String {
     base64url(&bytes)
 }
 
+/// What the JWS says, whoever signed it.
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn payload(jws: &str) -> Value {
+    let payload = jws.split('.').nth(1).expect("a JWS has a payload");
+    let payload = URL_SAFE_NO_PAD.decode(payload).expect("a payload is base64url");
+    serde_json::from_slice(&payload).expect("a payload is JSON")
+}
+
 /// The same JWS with one character of its signature changed.
 #[must_use]
 pub fn with_broken_signature(jws: &str) -> String {

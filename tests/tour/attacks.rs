@@ -1,6 +1,6 @@
 //! The rows.
 
-use exequatur_tests::jwt::{digest, now, with_broken_signature};
+use exequatur_tests::jwt::{digest, now, payload, with_broken_signature};
 use exequatur_tests::{Agent, Call};
 use serde_json::{Value, json};
 
@@ -121,7 +121,9 @@ async fn wrong_proofs(ledger: &mut Ledger, cast: &Cast, used: &str) -> Result<()
         deny(ledger, what, 401, reasons, shown).await?;
     }
 
-    let proof = cast.agent.proof("GET", &ledger.stack().url(DOCUMENT), &cast.token, &Value::Null);
+    // With the nonce of the first read: right after a start, nothing else than what the rows name is to be wrong.
+    let nonce = json!({ "nonce": payload(used)["nonce"] });
+    let proof = cast.agent.proof("GET", &ledger.stack().url(DOCUMENT), &cast.token, &nonce);
     let broken = with_broken_signature(&proof);
     deny(ledger, "proof with a changed signature", 401, &["dpop_signature_invalid"], once(Some(&broken)))
         .await?;
