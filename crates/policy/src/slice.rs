@@ -13,7 +13,7 @@ use crate::shape::ResourceType;
 /// The policies that can matter to a question, found by its action and resource.
 ///
 /// Cedar evaluates every policy of the set that it is given, about a microsecond for each, even where
-/// the scope cannot match. So the scopes are compared once, at load. Leaving a policy out is sound
+/// the scope cannot match. So what scopes say of action and resource is compared once, at load. Leaving a policy out is sound
 /// only because a resource has no ancestor but its tenant (see [`crate::Question`]).
 #[derive(Debug)]
 pub(crate) struct Slices {
@@ -46,9 +46,11 @@ impl Slices {
     ) -> Result<Self, Problems> {
         let mut slices = Self::empty(schema)?;
         for policy in policies {
+            let place = Place::of(policy);
+            let rest = without_place(policy);
             for action in slices.actions.values_mut().filter(|action| action.concerns(policy)) {
                 for slice in action.kinds.values_mut() {
-                    slice.add(policy)?;
+                    slice.add(&place, &rest)?;
                 }
             }
         }
@@ -127,25 +129,53 @@ impl Slice {
         std::iter::once(&self.general).chain(named).chain(tenant)
     }
 
-    fn add(&mut self, policy: &Policy) -> Result<(), Problems> {
-        let fits = |kind: &EntityTypeName| *kind == self.resource.name;
-        let named = match policy.resource_constraint() {
-            ResourceConstraint::Any => None,
-            ResourceConstraint::Is(kind) if fits(&kind) => None,
-            ResourceConstraint::Eq(entity) if fits(entity.type_name()) => Some(entity),
-            ResourceConstraint::In(entity) => Some(entity),
-            ResourceConstraint::IsIn(kind, entity) if fits(&kind) => Some(entity),
-            ResourceConstraint::Is(_) | ResourceConstraint::Eq(_) | ResourceConstraint::IsIn(..) => {
-                return Ok(());
-            }
+    /// Adds what is left of a policy, if it can matter to this resource type.
+    fn add(&mut self, place: &Place, rest: &Policy) -> Result<(), Problems> {
+        let set = match place {
+            Place::Of(kind) | Place::At(Some(kind), _) if *kind != self.resource.name => return Ok(()),
+            Place::Anywhere | Place::Of(_) => &mut self.general,
+            Place::At(_, entity) => self.named.entry(entity.clone()).or_default(),
         };
-        self.needs.add(policy);
-        let set = match named {
-            None => &mut self.general,
-            Some(entity) => self.named.entry(entity).or_default(),
-        };
-        set.add(policy.clone()).map_err(|error| Problems::of(vec![Problem::of_file(".", error.to_string())]))
+        set.add(rest.clone())
+            .map_err(|error| Problems::of(vec![Problem::of_file(".", error.to_string())]))?;
+        self.needs.add(rest);
+        Ok(())
     }
+}
+
+/// What the scope says of the resource.
+enum Place {
+    /// Nothing.
+    Anywhere,
+    /// A type.
+    Of(EntityTypeName),
+    /// An entity that the resource is, or is in, and the type if the scope says one.
+    At(Option<EntityTypeName>, EntityUid),
+}
+
+impl Place {
+    fn of(policy: &Policy) -> Self {
+        match policy.resource_constraint() {
+            ResourceConstraint::Any => Self::Anywhere,
+            ResourceConstraint::Is(kind) => Self::Of(kind),
+            ResourceConstraint::Eq(entity) => Self::At(Some(entity.type_name().clone()), entity),
+            ResourceConstraint::In(entity) => Self::At(None, entity),
+            ResourceConstraint::IsIn(kind, entity) => Self::At(Some(kind), entity),
+        }
+    }
+}
+
+/// The policy without what its scope says of action and resource: wherever a slice holds it, that is so. Cedar
+/// would compare both again for each decision, which takes longer than most conditions. A policy that cannot be
+/// rewritten stays whole.
+fn without_place(policy: &Policy) -> Policy {
+    let rewritten = policy.to_json().ok().and_then(|mut json| {
+        for part in ["action", "resource"] {
+            *json.get_mut(part)? = serde_json::json!({ "op": "All" });
+        }
+        Policy::from_json(Some(policy.id().clone()), json).ok()
+    });
+    rewritten.unwrap_or_else(|| policy.clone())
 }
 
 /// Whether the scope names neither an action nor a resource, so that the policy costs time in every

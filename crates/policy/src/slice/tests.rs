@@ -154,3 +154,18 @@ fn only_policies_that_name_neither_action_nor_resource_are_unscoped() {
     assert_eq!(set.unscoped(), 2);
     assert_eq!(set.len(), 4);
 }
+
+/// What a slice keeps of a policy says nothing more of action and resource, and everything else still.
+#[test]
+fn a_slice_keeps_what_it_does_not_know() {
+    let text = r#"@id("p") forbid (principal is Exequatur::Agent, action in [Action::"Read"], resource == File::"a")
+        when { resource.tenant == principal.tenant } unless { context has user };"#;
+    let policy = Policy::parse(None, text).unwrap();
+    let rest = without_place(&policy);
+    assert_eq!(rest.action_constraint(), ActionConstraint::Any);
+    assert_eq!(rest.resource_constraint(), ResourceConstraint::Any);
+    assert_eq!(rest.principal_constraint(), policy.principal_constraint());
+    assert_eq!((rest.id(), rest.effect()), (policy.id(), policy.effect()));
+    let conditions = |policy: &Policy| policy.to_json().unwrap().get("conditions").cloned();
+    assert_eq!(conditions(&rest), conditions(&policy));
+}
