@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Server, free_ports, listening};
 
-const AUDIENCE: &str = "https://api.example.com";
+pub(crate) const AUDIENCE: &str = "https://api.example.com";
 /// Policies for each document; those of the document that is asked for are the ones evaluated.
 const POLICIES_A_DOCUMENT: usize = 5;
 /// Actions, each with a route; documents are spread over them.
@@ -96,7 +96,7 @@ impl Scene {
     /// Starts the binary as it is shipped, on `cores`.
     pub(crate) async fn start(&self, cores: &str) -> Result<Subject, String> {
         let [grpc, public, metrics] = free_ports()?;
-        write(&self.folder.join("exequatur.yaml"), &self.configuration(grpc, public, metrics))?;
+        self.write_configuration([grpc, public, metrics])?;
         let mut command = Command::new(binaries::exequatur()?);
         command.args(["serve", "--config", "exequatur.yaml", "--log", "warn"]).current_dir(&self.folder);
         let server = Server::start(cores, &command, &self.folder.join("exequatur.log"))?;
@@ -113,7 +113,14 @@ impl Scene {
         Err(format!("not ready; see {}", self.folder.join("exequatur.log").display()))
     }
 
-    fn configuration(&self, grpc: u16, public: u16, metrics: u16) -> String {
+    /// Writes the subject's configuration; the ports are those of gRPC, public and metrics listener.
+    pub(crate) fn write_configuration(&self, ports: [u16; 3]) -> Result<PathBuf, String> {
+        let path = self.folder.join("exequatur.yaml");
+        write(&path, &self.configuration(ports))?;
+        Ok(path)
+    }
+
+    fn configuration(&self, [grpc, public, metrics]: [u16; 3]) -> String {
         let mut text = format!(
             r#"listen: {{ grpc: "127.0.0.1:{grpc}", public: "127.0.0.1:{public}", metrics: "127.0.0.1:{metrics}" }}
 policies: ./policies
