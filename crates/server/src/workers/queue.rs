@@ -13,8 +13,12 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::monotonic;
 
-/// Turns in one round: less than a millisecond of work.
-const ROUND: usize = 8;
+/// The work of one round. Shorter rounds answer fewer requests with each write, longer ones leave connections unlooked
+/// at for longer.
+const ROUND: Duration = Duration::from_millis(2);
+/// Turns in one round, whatever they cost.
+const FEWEST_TURNS: usize = 8;
+const MOST_TURNS: usize = 64;
 /// Decisions that wait at most, whatever their expected wait: a bound on memory. A request is some 10 KiB.
 const MAX_WAITING: usize = 4096;
 /// What a decision is taken to cost before the first was measured: one signature and the rest.
@@ -51,7 +55,7 @@ impl Drop for Place {
 impl Queue {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            turns: Semaphore::new(ROUND),
+            turns: Semaphore::new(FEWEST_TURNS),
             taken: Notify::new(),
             length: AtomicUsize::new(0),
             pace: AtomicU64::new(nanoseconds(FIRST_PACE)),
@@ -71,7 +75,7 @@ impl Queue {
         let length = self.length();
         let pace = self.pace.load(Ordering::Relaxed);
         let wait = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(pace);
-        let too_late = length >= ROUND && wait > nanoseconds(patience);
+        let too_late = length >= FEWEST_TURNS && wait > nanoseconds(patience);
         if length >= MAX_WAITING || too_late {
             return Err(Overload);
         }
@@ -85,8 +89,14 @@ impl Queue {
             self.taken.notified().await;
             // Comes back after the runtime has looked at its connections.
             tokio::task::yield_now().await;
-            self.turns.add_permits(ROUND.saturating_sub(self.turns.available_permits()));
+            self.turns.add_permits(self.round().saturating_sub(self.turns.available_permits()));
         }
+    }
+
+    /// The turns of one round, at the present pace.
+    fn round(&self) -> usize {
+        let turns = nanoseconds(ROUND) / self.pace.load(Ordering::Relaxed).max(1);
+        usize::try_from(turns).unwrap_or(MOST_TURNS).clamp(FEWEST_TURNS, MOST_TURNS)
     }
 
     fn measure(&self, work: Duration) {
@@ -167,7 +177,7 @@ mod tests {
         assert!(queue.pace.load(Ordering::Relaxed) < 200_000);
         queue.pace.store(u64::MAX, Ordering::Relaxed);
         let places: Vec<_> = std::iter::from_fn(|| queue.enter(PATIENCE).ok()).collect();
-        assert_eq!(places.len(), ROUND);
+        assert_eq!(places.len(), FEWEST_TURNS);
     }
 
     #[test]
@@ -180,13 +190,26 @@ mod tests {
         assert!((19_000..21_000).contains(&pace), "{pace}");
     }
 
+    /// Cheap decisions come in larger rounds, so that a round is two milliseconds of work, within bounds.
+    #[test]
+    fn a_round_is_a_span_of_work() {
+        let queue = Queue::new();
+        for (pace, turns) in
+            [(1, 64), (31_250, 64), (50_000, 40), (100_000, 20), (250_000, 8), (u64::MAX, 8), (0, 64)]
+        {
+            queue.pace.store(pace, Ordering::Relaxed);
+            assert_eq!(queue.round(), turns, "{pace} ns");
+        }
+    }
+
     /// A round's turns are granted at once; the next ones only when turns are granted again, first come first
     /// served.
     #[tokio::test]
     async fn turns_come_in_rounds() {
         let queue = Queue::new();
-        let places: Vec<_> = (0..ROUND + 1).map(|_| queue.enter(Duration::from_secs(1)).unwrap()).collect();
-        for place in places.iter().take(ROUND) {
+        let places: Vec<_> =
+            (0..=FEWEST_TURNS).map(|_| queue.enter(Duration::from_secs(1)).unwrap()).collect();
+        for place in places.iter().take(FEWEST_TURNS) {
             place.turn().await;
         }
         let last = places.last().unwrap();
