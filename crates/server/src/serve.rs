@@ -12,6 +12,7 @@ use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_store::EmbeddedReplay;
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +106,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         dpop_required: config.sender.least == SenderRequirement::Dpop,
     };
     spawn_http("public", config.listen.public, public::public(public), &tasks, &stop).await?;
-    spawn_http("metrics", config.listen.metrics, public::metrics(handle), &tasks, &stop).await?;
+    spawn_http("metrics", config.listen.metrics, public::metrics(handle.clone()), &tasks, &stop).await?;
     let reloader = Reloader {
         path: path.to_owned(),
         current: Arc::clone(&generation),
@@ -123,7 +124,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         &generation,
         Arc::clone(&clock),
     )?);
-    let observer = Observer { issuers, recorder: recorder.clone(), clock, service: service.clone() };
+    let observer =
+        Observer { issuers, recorder: recorder.clone(), clock, service: service.clone(), metrics: handle };
     tasks.spawn(observer.run(Arc::clone(&readiness), health.clone(), stop.clone()));
     let listener = listen_grpc(&config.listen.grpc).await?;
     let mut workers = Workers::start(config.workers.get(), &service, &health_service)?;
@@ -261,6 +263,7 @@ struct Observer {
     recorder: Option<Recorder>,
     clock: Clock,
     service: Service,
+    metrics: PrometheusHandle,
 }
 
 impl Observer {
@@ -287,6 +290,8 @@ impl Observer {
             if let Some(recorder) = &self.recorder {
                 metrics::record_gaps(recorder.gaps());
             }
+            // Without it, what histograms were told is kept until somebody asks for it, one by one.
+            self.metrics.run_upkeep();
             // One line for all of them: an overload must not drown the log as well.
             let refused = self.service.shed().total();
             if refused > shed {
