@@ -51,8 +51,11 @@ impl Site {
         let path = scene.write_configuration([1, 2, 3]).expect("a configuration");
         let text = std::fs::read_to_string(&path).expect("it was just written");
         let config = config::from_text(Source { path, text: text.into() }).expect("it is valid");
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         // Started so long ago that no proof of now is in doubt.
         let now = |behind: Duration| -> exequatur_server::clock::Clock {
             Arc::new(move || Timestamp::now().checked_sub(behind).expect("a time"))
