@@ -98,6 +98,18 @@ mod tests {
         assert!(!removals(&[], true).contains(&"authorization".to_owned()));
     }
 
+    /// N06: Envoy's mutation rules are made from it, so it is neither shorter nor longer than what a permit changes.
+    #[test]
+    fn envoy_is_told_every_name() {
+        let named = permit_headers();
+        assert_eq!(named.len(), 6 * 9 + 1 + ALWAYS_REMOVED.len() + OVERRIDES.len());
+        let others = ["authorization", "dpop", "x-envoy-auth-partial-body", "x-http-method-override"];
+        for name in IDENTITY.iter().map(|part| format!("x-exequatur-{part}")).chain(others.map(str::to_owned))
+        {
+            assert!(named.contains(&name), "{name}");
+        }
+    }
+
     /// N06, G21
     #[test]
     fn overwriting_is_said_in_both_ways() {
