@@ -100,7 +100,19 @@ async fn wrong_tokens(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
     let token = ledger.stack().tokens.token(&cast.agent, &both);
     let shown = Shown::Proven { agent: &cast.agent, token: &token, claims: &Value::Null };
     let what = "token bound to a certificate too, without it";
-    deny(ledger, what, 401, &["mtls_cert_missing"], shown).await
+    deny(ledger, what, 401, &["mtls_cert_missing"], shown).await?;
+
+    let unbound = format!("Bearer {}", ledger.stack().tokens.token(&cast.agent, &json!({ "cnf": null })));
+    let shown = Shown::AsIs { authorization: Some(&unbound), proof: None };
+    deny(ledger, "token bound to nothing", 401, &["token_binding_required"], shown).await?;
+
+    let actors = (1..=6).fold(Value::Null, |inner, depth| match inner {
+        Value::Null => json!({ "sub": format!("actor-{depth}") }),
+        inner => json!({ "sub": format!("actor-{depth}"), "act": inner }),
+    });
+    let token = ledger.stack().tokens.token(&cast.agent, &json!({ "act": actors }));
+    let shown = Shown::Proven { agent: &cast.agent, token: &token, claims: &Value::Null };
+    deny(ledger, "token handed on by six actors", 401, &["delegation_too_deep"], shown).await
 }
 
 async fn wrong_proofs(ledger: &mut Ledger, cast: &Cast, used: &str) -> Result<(), String> {
@@ -192,6 +204,15 @@ async fn not_allowed(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
             what: "path with an escaped slash",
             expected: Expected::Deny(400, &["path_refused"]),
             path: "/tenants/acme/..%2f",
+            ..step.clone()
+        })
+        .await?;
+    ledger
+        .row(Step {
+            what: "read, with an override that another spelling hides",
+            expected: Expected::Deny(400, &["request_malformed"]),
+            path: DOCUMENT,
+            fields: &[("x_http_method_override", "DELETE")],
             ..step
         })
         .await

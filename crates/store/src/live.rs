@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(live.reached_bound(&key(0)), None);
     }
 
-    /// G07
+    /// D18
     #[test]
     fn what_is_live_shows_while_others_wait_to_be_forgotten() {
         let mut live = LiveProofs::new(ReplayLimits::default());
