@@ -7,8 +7,12 @@ use exequatur_lint::{Options, lint};
 /// The laws.
 pub fn run(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    let options =
-        Options { deadline: Duration::from_millis(150), headers: vec!["x-exequatur-agent".to_owned()] };
+    let options = Options {
+        deadline: Duration::from_millis(150),
+        headers: vec!["x-exequatur-agent".to_owned()],
+        overrides: vec!["x-method".to_owned()],
+        largest_check: 256 * 1024,
+    };
     match lint(text, &options) {
         Ok(report) => {
             let lines = text.split(['\n', '\r']).count();

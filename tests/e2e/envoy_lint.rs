@@ -54,6 +54,42 @@ fn the_deadline_is_exequaturs() {
     assert_eq!(lint(&["--deadline", "soon", "envoy/hardened.yaml"]).status.code(), Some(2));
 }
 
+/// B-03, B-07, C-18: what is judged by Exequatur is judged by its own lists and bounds.
+#[test]
+fn names_and_bounds_are_exequaturs() {
+    let folder = tempfile();
+    let file = folder.join("envoy.yaml");
+    let hardened = std::fs::read_to_string(binaries::repository().join("envoy/hardened.yaml")).unwrap();
+    let linted = |from: &str, to: &str| {
+        let text = hardened.replace(from, to);
+        assert_ne!(text, hardened);
+        std::fs::write(&file, text).unwrap();
+        lint(&[file.to_str().unwrap()])
+    };
+    let route = "- match: { prefix: / }\n";
+    for (name, code) in [("x-exequatur-tenant", 1), ("x_http.method-override", 1), ("x-other", 0)] {
+        let chosen =
+            format!("- match: {{ prefix: /, headers: [ {{ name: {name}, present_match: true }} ] }}\n");
+        let output = linted(route, &chosen);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stdout));
+        assert_eq!(text(&output.stdout).contains("hole B-06 upstream-from-header"), code == 1);
+    }
+    for (pattern, code) in [("prefix: x.", 1), ("exact: x-rewrite_url", 1), ("exact: x-rewrite-url", 0)] {
+        let output = linted("exact: cookie, ignore_case: true", pattern);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stdout));
+        assert_eq!(text(&output.stdout).contains("hole N02 hidden-headers"), code == 1);
+    }
+    let half = exequatur_server::MAX_MESSAGE / 2;
+    for (bytes, code) in [(half, 0), (half + 1, 1)] {
+        let output = linted("max_request_bytes: 1024", &format!("max_request_bytes: {bytes}"));
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stdout));
+        let bound =
+            format!("from 1 to {half}: Exequatur reads Checks of {} bytes", exequatur_server::MAX_MESSAGE);
+        assert_eq!(text(&output.stdout).contains(&bound), code == 1);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// What cannot be read is not clean.
 #[test]
 fn what_cannot_be_read_fails() {

@@ -51,7 +51,12 @@ impl Lint {
         let Some(file) = self.file.filter(|_| !self.list) else { return list(self.output) };
         let text = std::fs::read_to_string(&file)
             .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
-        let options = Options { deadline: self.deadline, headers: exequatur_server::permit_headers() };
+        let options = Options {
+            deadline: self.deadline,
+            headers: exequatur_server::permit_headers(),
+            overrides: exequatur_decide::OVERRIDES.map(str::to_owned).to_vec(),
+            largest_check: exequatur_server::MAX_MESSAGE,
+        };
         let report = exequatur_lint::lint(&text, &options)
             .map_err(|error| Failure::Invalid(format!("{}:{error}", file.display())))?;
         match self.output {

@@ -32,6 +32,11 @@ pub struct Options {
     pub deadline: Duration,
     /// Every header name that a permit may set or remove, in lower case.
     pub headers: Vec<String>,
+    /// Those by which an upstream is asked for another method or path, in lower case with `-`. A request with
+    /// another spelling of one is refused, if the decision sees it.
+    pub overrides: Vec<String>,
+    /// The longest Check that it reads, in bytes.
+    pub largest_check: usize,
 }
 
 /// What Envoy's time-out leaves at least for the way there and back, above Exequatur's deadline.

@@ -88,7 +88,11 @@ impl<'o> Linter<'o> {
             match node.at(key.path) {
                 Some(value) if (key.holds)(value, self.options) => {}
                 Some(value) => {
-                    let message = format!("`{}` is `{}`", key.path, value.shown());
+                    let mut message = format!("`{}` is `{}`", key.path, value.shown());
+                    if let Some(bound) = key.bound {
+                        message.push_str("; ");
+                        message.push_str(&bound(self.options));
+                    }
                     self.report(rule, value.place, message);
                 }
                 None if !key.required => {}

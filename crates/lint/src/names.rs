@@ -63,6 +63,31 @@ pub(crate) fn reserved(name: &str, options: &Options) -> bool {
         || options.headers.contains(&name)
 }
 
+/// Whether a header says who calls or what is asked for, so that it is believed only as the decision left it: what a
+/// permit sets or removes, in any spelling, and the certificate.
+pub(crate) fn believed(name: &str, options: &Options) -> bool {
+    let name = name.to_ascii_lowercase();
+    let spelt = name.replace(['_', '.'], "-");
+    spelt == "x-forwarded-client-cert"
+        || is_ours(&name)
+        || options.headers.contains(&name)
+        || options.overrides.contains(&spelt)
+}
+
+/// Every spelling of the name, but its own, that an upstream may take for it: `_` and `.` for `-`.
+pub(crate) fn twins(name: &str) -> Vec<String> {
+    let mut spellings = vec![String::with_capacity(name.len())];
+    for letter in name.chars() {
+        let spelt = if letter == '-' { vec!['-', '_', '.'] } else { vec![letter] };
+        spellings = spellings
+            .iter()
+            .flat_map(|before| spelt.iter().map(move |letter| format!("{before}{letter}")))
+            .collect();
+    }
+    spellings.retain(|spelling| spelling != name);
+    spellings
+}
+
 /// Whether the name is one of ours, in any spelling.
 pub(crate) fn is_ours(name: &str) -> bool {
     name.to_ascii_lowercase().replace(['_', '.'], "-").starts_with("x-exequatur")

@@ -61,6 +61,8 @@ pub struct Key {
     /// Whether Envoy's default holds too.
     pub(crate) default_holds: bool,
     pub(crate) holds: fn(&Node, &Options) -> bool,
+    /// What would hold, where that depends on Exequatur.
+    pub(crate) bound: Option<fn(&Options) -> String>,
 }
 
 /// The message that a key belongs to.
@@ -138,7 +140,7 @@ impl Key {
         holds: fn(&Node, &Options) -> bool,
         weakened: &'static [&'static str],
     ) -> Self {
-        Self { part, path, required: true, weakened, default_holds: false, holds }
+        Self { part, path, required: true, weakened, default_holds: false, holds, bound: None }
     }
 
     /// Must hold if it is there.
@@ -148,12 +150,17 @@ impl Key {
         holds: fn(&Node, &Options) -> bool,
         weakened: &'static [&'static str],
     ) -> Self {
-        Self { part, path, required: false, weakened, default_holds: true, holds }
+        Self { part, path, required: false, weakened, default_holds: true, holds, bound: None }
     }
 
     /// Its absence is as good today, but not said.
     pub(crate) const fn default_holds(self) -> Self {
         Self { default_holds: true, ..self }
+    }
+
+    /// Says what would hold, where that depends on Exequatur.
+    pub(crate) const fn bounded(self, bound: fn(&Options) -> String) -> Self {
+        Self { bound: Some(bound), ..self }
     }
 }
 

@@ -33,7 +33,8 @@ pub(super) fn options() -> Options {
             headers.extend(["decision", "user"].map(|part| format!("x{first}exequatur{second}{part}")));
         }
     }
-    Options { deadline: Duration::from_millis(150), headers }
+    let overrides = headers.iter().filter(|name| name.contains("method")).cloned().collect();
+    Options { deadline: Duration::from_millis(150), headers, overrides, largest_check: 256 * 1024 }
 }
 
 pub(super) fn hardened() -> Node {

@@ -23,4 +23,4 @@ pub use generations::{GenerationError, build};
 pub use serve::{ServeError, serve};
 pub use trial::{Trial, issuer_keys, try_once};
 pub use wire::headers::permit_headers;
-pub use workers::WorkerError;
+pub use workers::{MAX_MESSAGE, WorkerError};

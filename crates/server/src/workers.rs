@@ -44,7 +44,7 @@ const MAX_HEADER_LIST: u32 = 16 * 1024;
 /// Requests that a client opened and gave up before they were looked at, before its connection is closed.
 const MAX_RESET: usize = 64;
 /// Largest Check message: headers of 60 KiB and a body of 64 KiB in both its fields, with room.
-const MAX_MESSAGE: usize = 256 * 1024;
+pub const MAX_MESSAGE: usize = 256 * 1024;
 /// How long a connection may be silent before it is asked, and how long it has to answer.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! Bodies in a Check: whole, and byte by byte.
 
+use crate::Options;
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, is_false, is_true};
 use crate::rules::fields;
@@ -26,15 +27,28 @@ static SIZE: Rule = Rule::new(
     Severity::Weak,
     "body-size",
     &["C-18"],
-    "Envoy holds that much of each request in memory, and Exequatur reads Checks of 1 MiB at most",
-    "with_request_body: { max_request_bytes: 65536, … } (at most 524288)",
+    "Envoy holds that much of each request in memory, and Exequatur reads no Check above its bound: everything is refused",
+    "with_request_body: { max_request_bytes: 65536, … }, at most half of the longest Check",
 )
-.key(Key::may(
-    Part::Body,
-    "max_request_bytes",
-    |node, _| node.integer().is_some_and(|size| (1..=524_288).contains(&size)),
-    &["0", "1048576", "4294967295"],
-));
+.key(
+    Key::may(
+        Part::Body,
+        "max_request_bytes",
+        |node, options| {
+            let size = node.integer().and_then(|size| usize::try_from(size).ok());
+            size.is_some_and(|size| (1..=largest_body(options)).contains(&size))
+        },
+        &["0", "1048576", "4294967295"],
+    )
+    .bounded(|options| {
+        format!("from 1 to {}: Exequatur reads Checks of {} bytes", largest_body(options), options.largest_check)
+    }),
+);
+
+/// The other half is for headers and certificate.
+fn largest_body(options: &Options) -> usize {
+    options.largest_check / 2
+}
 
 pub(crate) static RULES: &[&Rule] = &[&PARTIAL, &AS_TEXT, &SIZE];
 

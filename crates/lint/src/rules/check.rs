@@ -292,5 +292,14 @@ fn hidden(check: &Node, linter: &mut Linter<'_>) {
                 }
             }
         }
+        // Too many to tell of each.
+        let twins: Vec<_> = linter.options.overrides.iter().flat_map(|name| names::twins(name)).collect();
+        let mut hidden = twins.iter().filter(|name| names::listed(list, name) == Some(!keeps));
+        if let Some(first) = hidden.next() {
+            let more = hidden.count();
+            let message =
+                format!("`{key}` hides `{first}` and {more} more spellings of overrides from Exequatur");
+            linter.report(&HIDDEN, list.place, message);
+        }
     }
 }

@@ -283,6 +283,27 @@ pub(crate) const ROUTE: Message = Message {
     ],
 };
 
+pub(crate) const MATCH: Message = Message {
+    name: "RouteMatch",
+    fields: &[
+        "prefix",
+        "path",
+        "safe_regex",
+        "connect_matcher",
+        "path_separated_prefix",
+        "path_match_policy",
+        "case_sensitive",
+        "runtime_fraction",
+        "headers",
+        "query_parameters",
+        "cookies",
+        "grpc",
+        "tls_context",
+        "dynamic_metadata",
+        "filter_state",
+    ],
+};
+
 pub(crate) const ACTION: Message = Message {
     name: "RouteAction",
     fields: &[

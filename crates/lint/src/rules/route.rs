@@ -1,5 +1,7 @@
 //! Routes: what was judged is what the upstream gets, and every route is in the file.
 
+mod choice;
+
 use std::time::Duration;
 
 use crate::linter::Linter;
@@ -39,8 +41,8 @@ pub(crate) static UPSTREAM_FROM_HEADER: Rule = Rule::new(
     Severity::Hole,
     "upstream-from-header",
     &["B-06"],
-    "the caller chooses the upstream, or the virtual host, whatever was judged",
-    "name it",
+    "the caller chooses the upstream, the virtual host or the route by a header, whatever was judged",
+    "name it; let no name that Exequatur sets or removes choose",
 )
 .allowable();
 pub(crate) static HEADER: Rule = Rule::new(
@@ -131,6 +133,9 @@ pub(crate) fn judge_manager(manager: &Node, line: &Line<'_>, around: Around<'_>,
         found = true;
         walk.configuration(routes, linter);
     }
+    if let Some(scopes) = manager.get("scoped_routes") {
+        choice::of_scopes(scopes, linter);
+    }
     let scoped = manager.at("scoped_routes.scoped_route_configurations_list.scoped_route_configurations");
     for scope in scoped.map(Node::items).unwrap_or_default() {
         match scope.get("route_configuration") {
@@ -197,6 +202,9 @@ impl Walk<'_, '_> {
 
     fn route(self, route: &Node, general: &[Bodies], linter: &mut Linter<'_>) {
         let found = route.get("match");
+        if let Some(found) = found {
+            choice::of_match(found, linter);
+        }
         let exact = found.is_some_and(|found| found.get("path").is_some());
         let answered = ["direct_response", "redirect"].iter().any(|key| route.get(key).is_some());
         let level = Level { narrow: exact || answered, preflight: found.is_some_and(only_options) };
@@ -234,6 +242,7 @@ impl Walk<'_, '_> {
     fn action(self, action: &Node, linter: &mut Linter<'_>) {
         fields::judge(&fields::ACTION, action, linter);
         rewrites(action, linter);
+        choice::of_weights(action, linter);
         mirrors(action, linter);
         for key in ["cluster_specifier_plugin", "inline_cluster_specifier_plugin"] {
             if let Some(plugin) = action.get(key) {

@@ -189,6 +189,25 @@ fn the_check() {
             ("disallowed_headers", "{ patterns: [ { contains: ori } ] }", &["hidden-headers"]),
             ("disallowed_headers", "{ patterns: [ { safe_regex: { regex: \"(\" } } ] }", &["hidden-headers"]),
             ("disallowed_headers", "{ patterns: [ { prefix: x-secret- } ] }", &[]),
+            // B-07: another spelling of an override is refused only if the decision sees it.
+            ("disallowed_headers", "{ patterns: [ { prefix: x. } ] }", &["hidden-headers"]),
+            (
+                "disallowed_headers",
+                "{ patterns: [ { exact: x-http-method_override } ] }",
+                &["hidden-headers"],
+            ),
+            (
+                "disallowed_headers",
+                "{ patterns: [ { exact: X.Method, ignore_case: true } ] }",
+                &["hidden-headers"],
+            ),
+            (
+                "disallowed_headers",
+                "{ patterns: [ { exact: x_http.method-override } ] }",
+                &["hidden-headers"],
+            ),
+            ("disallowed_headers", "{ patterns: [ { exact: x-method-override } ] }", &[]),
+            ("disallowed_headers", "{ patterns: [ { exact: x.methods } ] }", &[]),
             ("filter_enabled", "{ default_value: { numerator: 100, denominator: HUNDRED } }", &[]),
             ("decoder_header_mutation_rules/disallow_expression", "{ regex: dpop }", &["mutation-names"]),
             ("decoder_header_mutation_rules/disallow_expression", "{ regex: x-never }", &[]),

@@ -1,7 +1,7 @@
 //! Routes, what they make of what was judged, and what they say of the Check.
 
 use super::{CHAIN, LISTENER, MANAGER, any, each};
-use crate::tests::{hardened, ids, judged, put, remove};
+use crate::tests::{at, hardened, ids, json, judged, put, remove};
 
 /// B-15: every way to pass by, at every level, whatever the filter is called.
 #[test]
@@ -197,6 +197,92 @@ fn routes() {
             assert_eq!(ids(&judged(&tree).findings), expected, "{level} {name}");
         }
     }
+}
+
+/// B-03, B-06: what chooses an upstream is chosen before forged names are stripped and true ones are set.
+#[test]
+fn no_name_that_is_believed_chooses() {
+    let routes = format!("{MANAGER}/route_config/virtual_hosts/0/routes");
+    const CHOSEN: &[&str] = &["upstream-from-header"];
+    for (name, expected) in [
+        ("x-exequatur-tenant", CHOSEN),
+        ("X-Exequatur-Not-Yet", CHOSEN),
+        ("x.exequatur_tenant", CHOSEN),
+        ("authorization", CHOSEN),
+        ("DPoP", CHOSEN),
+        ("x-forwarded-client-cert", CHOSEN),
+        ("x-method-override", CHOSEN),
+        ("x_method.override", CHOSEN),
+        ("x-envoy-auth-partial-body", CHOSEN),
+        (":method", &[]),
+        (":authority", &[]),
+        ("content-type", &[]),
+        ("origin", &[]),
+        ("x-version", &[]),
+    ] {
+        for matcher in ["string_match: { exact: globex }", "present_match: true", "invert_match: true"] {
+            let mut tree = hardened();
+            let matched = format!(
+                "match: {{ prefix: /, headers: [ {{ name: \":method\" }}, {{ name: \"{name}\", {matcher} }} ] }}"
+            );
+            put(&mut tree, &format!("{routes}/2"), &format!("{{ {matched}, route: {{ cluster: globex }} }}"));
+            assert_eq!(ids(&judged(&tree).findings), expected, "{name} {matcher}");
+        }
+        let mut tree = hardened();
+        let weighted = format!("{{ header_name: \"{name}\", clusters: [ {{ name: a }}, {{ name: b }} ] }}");
+        put(&mut tree, &format!("{routes}/2/route"), &format!("{{ weighted_clusters: {weighted} }}"));
+        assert_eq!(ids(&judged(&tree).findings), expected, "{name}");
+        // By a hash too, where it is made before the decision; among the machines of a cluster it is made after it.
+        for (before, expected) in [("true", expected), ("false", &[])] {
+            let mut tree = hardened();
+            let hash = format!("hash_policy: [ {{ header: {{ header_name: \"{name}\" }} }} ]");
+            let weighted =
+                format!("{{ use_hash_policy: {before}, clusters: [ {{ name: a }}, {{ name: b }} ] }}");
+            put(
+                &mut tree,
+                &format!("{routes}/2/route"),
+                &format!("{{ {hash}, weighted_clusters: {weighted} }}"),
+            );
+            assert_eq!(ids(&judged(&tree).findings), expected, "{name} {before}");
+        }
+    }
+    each(
+        &routes,
+        &[
+            ("2/match/a_later_matcher", "{}", &["unknown-field"]),
+            ("2/match/cookies", "[ { name: a } ]", &[]),
+            ("2/match/safe_regex", "{ regex: /a }", &[]),
+        ],
+    );
+    // A scope of routes, as a virtual host: by host, path or method, which are judged too, and by nothing else.
+    for (fragment, expected) in [
+        ("header_value_extractor: { name: x-exequatur-tenant, index: 0 }", CHOSEN),
+        ("header_value_extractor: { name: x-scope, index: 0 }", CHOSEN),
+        ("header_value_extractor: { name: \":authority\", index: 0 }", &[]),
+        ("header_value_extractor: { name: Host, index: 0 }", &[]),
+        ("a_later_extractor: {}", CHOSEN),
+    ] {
+        let mut tree = hardened();
+        let mut hosts = String::new();
+        json(at(&mut tree, &format!("{MANAGER}/route_config")), &mut hosts);
+        remove(&mut tree, &format!("{MANAGER}/route_config"));
+        let scopes = format!(
+            "scoped_route_configurations: [ {{ name: a, key: {{}}, route_configuration: {hosts} }} ]"
+        );
+        let scoped = format!(
+            "{{ name: a, scope_key_builder: {{ fragments: [ {{ {fragment} }} ] }}, scoped_route_configurations_list: {{ {scopes} }} }}"
+        );
+        put(&mut tree, &format!("{MANAGER}/scoped_routes"), &scoped);
+        assert_eq!(ids(&judged(&tree).findings), expected, "{fragment}");
+    }
+    // By name, where it is meant.
+    let mut tree = hardened();
+    put(
+        &mut tree,
+        &format!("{routes}/2"),
+        "{ match: { prefix: /, headers: [ { name: x-exequatur-user } ] }, direct_response: { status: 400 }, metadata: { filter_metadata: { exequatur: { allow: { upstream-from-header: \"refused here\" } } } } }",
+    );
+    assert_eq!(ids(&judged(&tree).findings), [""; 0]);
 }
 
 /// G29, B-09: a body that is said to be shown is shown, whole, at every level.
