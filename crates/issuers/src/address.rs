@@ -9,7 +9,7 @@ use url::Host;
 /// Why an address is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressProblem {
-    /// Not an absolute URL, or one with user name, password or fragment.
+    /// Not an absolute URL in printable ASCII without backslash, or one with user name, password or fragment.
     #[error("malformed")]
     Malformed,
     /// Neither https nor http to a loopback host.
@@ -22,6 +22,10 @@ pub enum AddressProblem {
 /// # Errors
 /// [`AddressProblem`]
 pub(crate) fn parse(text: &str) -> Result<Url, AddressProblem> {
+    // The parser would mend these, and then it is not what was written.
+    if text.contains('\\') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(AddressProblem::Malformed);
+    }
     let url = Url::parse(text).or(Err(AddressProblem::Malformed))?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(AddressProblem::Malformed);

@@ -93,6 +93,17 @@ pub enum KeySource {
     },
 }
 
+impl KeySource {
+    /// A JWKS document at this address.
+    ///
+    /// # Errors
+    /// [`ConfigProblem::Url`], as [`IssuerConfig::problems`] has it.
+    pub fn url(text: &str) -> Result<Self, ConfigProblem> {
+        address::parse(text).map_err(ConfigProblem::Url)?;
+        Ok(Self::Url { url: text.to_owned() })
+    }
+}
+
 /// The bounds of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpConfig {

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use exequatur_token::{Algorithm, KeySet, KeySetError};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::{Client, Url};
+use reqwest::Url;
 use tokio::io::AsyncReadExt as _;
 
+use crate::clients::SharedClient;
 use crate::config::HttpConfig;
 use crate::discovery::{KeysPlace, MetadataError, keys_place};
 use crate::download::{DownloadError, download};
@@ -39,7 +40,7 @@ pub(crate) struct Source {
 
 #[derive(Debug)]
 enum Place {
-    Url(Client, Url),
+    Url(SharedClient, Url),
     Discovered(Discovered),
     File(PathBuf),
 }
@@ -54,15 +55,15 @@ pub(crate) struct Discovered {
     /// How long what the metadata said is gone by.
     pub(crate) keep: SignedDuration,
     /// For the metadata, and for keys on the issuer's own host.
-    pub(crate) anywhere: Client,
+    pub(crate) anywhere: SharedClient,
     /// For keys elsewhere.
-    pub(crate) public_only: Client,
+    pub(crate) public_only: SharedClient,
     /// What the metadata said, and when; nothing after a load that failed.
     pub(crate) said: Option<(KeysPlace, Timestamp)>,
 }
 
 impl Source {
-    pub(crate) const fn url(client: Client, url: Url, bounds: HttpConfig) -> Self {
+    pub(crate) const fn url(client: SharedClient, url: Url, bounds: HttpConfig) -> Self {
         Self { place: Place::Url(client, url), bounds }
     }
 
@@ -92,7 +93,7 @@ impl Source {
         algorithms: &[Algorithm],
     ) -> Result<KeySet, FetchError> {
         let document = match &mut self.place {
-            Place::Url(client, url) => download(client, url, self.bounds).await?,
+            Place::Url(client, url) => download(&client.get(), url, self.bounds).await?,
             Place::Discovered(discovered) => return discovered.load(now, algorithms, self.bounds).await,
             Place::File(path) => {
                 let read = tokio::time::timeout(self.bounds.timeout, read(path, self.bounds.max_bytes));
@@ -120,7 +121,7 @@ impl Discovered {
         let (place, at) = match known {
             Some(place) => (place, at),
             None => {
-                let document = download(&self.anywhere, &self.metadata, bounds).await;
+                let document = download(&self.anywhere.get(), &self.metadata, bounds).await;
                 let document = document.map_err(MetadataError::Download)?;
                 (keys_place(&document, &self.issuer, &self.metadata)?, now)
             }
@@ -129,7 +130,7 @@ impl Discovered {
             Reach::Anywhere => &self.anywhere,
             Reach::PublicOnly => &self.public_only,
         };
-        let keys = KeySet::parse(&download(client, &place.url, bounds).await?, algorithms)?;
+        let keys = KeySet::parse(&download(&client.get(), &place.url, bounds).await?, algorithms)?;
         // Only now: keys that have moved are looked for anew.
         self.said = Some((place, at));
         Ok(keys)

@@ -15,6 +15,10 @@ use crate::unknown_keys::{SoughtKey, UnknownKeys};
 /// Most requests that one load makes: metadata and keys.
 pub(crate) const MOST_REQUESTS: u8 = 2;
 
+/// How far ahead of a decision's time its keys may have been loaded: as far as a load can begin after a decision that
+/// it serves. Further ahead they are only if the clock was set back, and then their age is not known.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_secs(10);
+
 /// An issuer whose keys a background task keeps.
 #[derive(Debug)]
 pub struct Issuer {
@@ -50,7 +54,7 @@ pub enum KeysUnavailable {
     /// No load has succeeded yet.
     #[error("the issuer's keys were never loaded")]
     NeverLoaded,
-    /// No load has succeeded for longer than the last good set may be used.
+    /// No load has succeeded for longer than the last good set may be used, or since the clock was set back.
     #[error("the issuer's keys are too old")]
     TooStale,
 }
@@ -111,14 +115,16 @@ impl Issuer {
         self.cooldown
     }
 
-    /// The last good key set.
+    /// The last good key set. Asks for a load if it is too old, or from a time that is yet to come, so that a clock
+    /// that jumped is got over within a cooldown or two.
     ///
     /// # Errors
     /// There is none that may be used at `now`.
     pub fn keys(&self, now: Timestamp) -> Result<Arc<KeySet>, KeysUnavailable> {
         let known = self.known.load();
         let loaded = known.loaded.as_ref().ok_or(KeysUnavailable::NeverLoaded)?;
-        if now.duration_since(loaded.at) > self.max_stale {
+        if !(-MAX_AHEAD..=self.max_stale).contains(&now.duration_since(loaded.at)) {
+            self.ask(now);
             return Err(KeysUnavailable::TooStale);
         }
         Ok(Arc::clone(&loaded.keys))

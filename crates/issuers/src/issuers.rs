@@ -1,16 +1,17 @@
 //! All configured issuers.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use exequatur_token::IssuerName;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::address;
+use crate::clients::Clients;
 use crate::config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
 use crate::fetch::{Discovered, Source};
 use crate::issuer::{Issuer, IssuerStatus};
@@ -27,6 +28,7 @@ const FILE_REFRESH: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Issuers {
     by_issuer: HashMap<String, Arc<Issuer>>,
+    clients: Mutex<Clients>,
 }
 
 /// The issuers cannot be started.
@@ -69,7 +71,7 @@ impl Issuers {
         }
         let mut by_issuer = HashMap::new();
         let mut refreshers: Vec<Refresher> = Vec::new();
-        let mut clients = Clients::default();
+        let mut clients = Clients::new(http);
         for config in configs {
             let name = config.profile.name.clone();
             let refresher = refresher(config, http, &mut clients)?;
@@ -83,7 +85,22 @@ impl Issuers {
         refreshers.into_iter().for_each(move |refresher| {
             tasks.spawn(refresher.run(Arc::clone(&clock), cancel.clone()));
         });
-        Ok(Arc::new(Self { by_issuer }))
+        Ok(Arc::new(Self { by_issuer, clients: Mutex::new(clients) }))
+    }
+
+    /// Goes over to what the files of the issuers' connections say now, from the next load of keys on: `transports`
+    /// are those of the issuers that were started, read anew. Names the files that had changed. Everything else of an
+    /// issuer stays as it was at the start.
+    ///
+    /// # Errors
+    /// A client cannot be made. Nothing has changed then.
+    pub fn renew<'a>(
+        &self,
+        transports: impl IntoIterator<Item = &'a Transport>,
+    ) -> Result<Vec<PathBuf>, IssuersError> {
+        let transports: Vec<_> = transports.into_iter().collect();
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.renew(&transports).map_err(no_client)
     }
 
     /// The issuer with exactly this `iss` (J02).
@@ -107,24 +124,6 @@ impl Issuers {
     }
 }
 
-/// The clients, each made when it is first needed and shared by all who need the same: one holds all of its trusted
-/// certificates.
-#[derive(Default)]
-struct Clients(Vec<(Transport, Reach, Client)>);
-
-impl Clients {
-    fn get(&mut self, transport: &Transport, reach: Reach, http: HttpConfig) -> Result<Client, IssuersError> {
-        let same = self.0.iter().find(|(other, other_reach, _)| other == transport && *other_reach == reach);
-        if let Some((_, _, client)) = same {
-            return Ok(client.clone());
-        }
-        let client =
-            transport.client(http.timeout, reach).map_err(|error| IssuersError::Client(error.into()))?;
-        self.0.push((transport.clone(), reach, client.clone()));
-        Ok(client)
-    }
-}
-
 fn refresher(
     config: IssuerConfig,
     http: HttpConfig,
@@ -140,7 +139,7 @@ fn refresher(
     let (source, every, retry) = match config.source {
         KeySource::Url { url } => {
             let url = address::parse(&url).map_err(ConfigProblem::Url).map_err(unusable)?;
-            let client = clients.get(&config.transport, Reach::Anywhere, http)?;
+            let client = clients.get(&config.transport, Reach::Anywhere).map_err(no_client)?;
             (Source::url(client, url, http), config.refresh, retry)
         }
         KeySource::Discovered { by } => {
@@ -151,8 +150,8 @@ fn refresher(
                 metadata,
                 // A refresh that comes a tenth early reads it anew.
                 keep: signed(config.refresh.mul_f64(0.9)),
-                anywhere: clients.get(&config.transport, Reach::Anywhere, http)?,
-                public_only: clients.get(&config.transport, Reach::PublicOnly, http)?,
+                anywhere: clients.get(&config.transport, Reach::Anywhere).map_err(no_client)?,
+                public_only: clients.get(&config.transport, Reach::PublicOnly).map_err(no_client)?,
                 said: None,
             };
             (Source::discovered(discovered, http), config.refresh, retry)
@@ -164,6 +163,10 @@ fn refresher(
     };
     let issuer = Arc::new(Issuer::new(config.profile, signed(config.cooldown), signed(config.max_stale)));
     Ok(Refresher { issuer, source, every, retry })
+}
+
+fn no_client(error: reqwest::Error) -> IssuersError {
+    IssuersError::Client(error.into())
 }
 
 fn signed(span: Duration) -> SignedDuration {

@@ -4,6 +4,7 @@
 //! the last good set or fails. An unknown key id can hasten the next load, at most once per cooldown.
 
 mod address;
+mod clients;
 mod config;
 mod discovery;
 mod download;

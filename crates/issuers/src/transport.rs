@@ -35,6 +35,29 @@ impl Transport {
         self.authorities.is_none() && self.proxy.is_none()
     }
 
+    /// Whether it is configured in the same way, whatever the files say.
+    pub(crate) fn is_set_like(&self, other: &Self) -> bool {
+        self.settings() == other.settings()
+    }
+
+    /// Its files that say something else than those of `other`, which is configured in the same way.
+    pub(crate) fn files_that_differ(&self, other: &Self) -> Vec<PathBuf> {
+        let authorities = self.authorities.as_ref().filter(|_| self.authorities != other.authorities);
+        let credentials =
+            self.proxy.as_ref().filter(|_| self.proxy != other.proxy).and_then(Proxy::credentials);
+        let authorities = authorities.map(|authorities| authorities.file.clone());
+        authorities.into_iter().chain(credentials.map(|credentials| credentials.file.clone())).collect()
+    }
+
+    fn settings(&self) -> (Option<&Path>, Option<&str>, Option<&Path>) {
+        let credentials = self.proxy.as_ref().and_then(Proxy::credentials);
+        (
+            self.authorities.as_ref().map(Authorities::file),
+            self.proxy.as_ref().map(Proxy::url),
+            credentials.map(ProxyCredentials::file),
+        )
+    }
+
     /// A client that goes where it is told and nowhere else: no redirect, no proxy from the environment.
     pub(crate) fn client(&self, timeout: Duration, reach: Reach) -> Result<Client, reqwest::Error> {
         let mut client = Client::builder()
@@ -110,10 +133,10 @@ impl Authorities {
     }
 }
 
-/// File and content: two that show the same are the same.
+/// The file alone: what it says may change while the configuration stays the same.
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorities").field("file", &self.file).field("pem", &self.pem).finish()
+        f.debug_struct("Authorities").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

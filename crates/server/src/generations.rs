@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{Generation, Routes};
+use exequatur_issuers::{Issuers, IssuersError, Transport};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -37,6 +38,30 @@ pub enum GenerationError {
     /// The policies or their schema.
     #[error("{0}")]
     Policy(#[from] exequatur_policy::Problems),
+    /// A changed file of an issuer's connection.
+    #[error("issuers: {0}")]
+    Issuers(#[from] IssuersError),
+}
+
+/// What the files said at one look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    /// SHA-256 over configuration and policies, or over what is wrong with them.
+    digest: [u8; 32],
+    /// How issuers are reached: with the files that the configuration names for that.
+    transports: Vec<Transport>,
+}
+
+impl State {
+    fn of(found: &Result<Snapshot, GenerationError>) -> Self {
+        match found {
+            Ok(snapshot) => snapshot.state(),
+            // Two different mistakes are two different states, and each is told.
+            Err(error) => {
+                Self { digest: Sha256::digest(error.to_string().as_bytes()).into(), transports: Vec::new() }
+            }
+        }
+    }
 }
 
 /// The files at one moment: what is judged is what was read, once.
@@ -44,8 +69,8 @@ pub enum GenerationError {
 pub(crate) struct Snapshot {
     pub(crate) config: Config,
     pub(crate) folder: PolicyFolder,
-    /// SHA-256 over all of it.
-    pub(crate) digest: [u8; 32],
+    /// SHA-256 over the texts of both.
+    digest: [u8; 32],
 }
 
 impl Snapshot {
@@ -65,6 +90,11 @@ impl Snapshot {
             }
         }
         Ok(Self { config, folder, digest: digest.finalize().into() })
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let transports = self.config.issuers.iter().map(|issuer| issuer.transport.clone()).collect();
+        State { digest: self.digest, transports }
     }
 }
 
@@ -111,7 +141,8 @@ pub(crate) fn tell(generation: &Generation) {
     }
 }
 
-/// A digest of what a running process cannot change: everything but routes, resources and policies.
+/// A digest of what a running process cannot change: everything but routes, resources and policies. Which files are
+/// named counts; what a `ca_file` or a `proxy_credentials_file` says does not.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
         listen,
@@ -139,12 +170,14 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
 pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) current: Arc<ArcSwap<Generation>>,
+    /// Told of changed files of their connections.
+    pub(crate) issuers: Arc<Issuers>,
     /// The part of the configuration that the process cannot change while it runs.
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
     pub(crate) recorder: Option<Recorder>,
     /// The state of the files that was judged last, accepted or refused.
-    pub(crate) judged: Option<[u8; 32]>,
+    pub(crate) judged: Option<State>,
 }
 
 impl Reloader {
@@ -158,7 +191,7 @@ impl Reloader {
                 None
             }
         };
-        let mut before = self.judged;
+        let mut before = self.judged.clone();
         loop {
             let asked = tokio::select! {
                 () = cancel.cancelled() => return,
@@ -171,15 +204,11 @@ impl Reloader {
             let path = self.path.clone();
             let read = tokio::task::spawn_blocking(move || Snapshot::read(&path));
             let Ok(found) = read.await else { continue };
-            // Two different mistakes are two different states, and each is told.
-            let digest = Some(match &found {
-                Ok(snapshot) => snapshot.digest,
-                Err(error) => Sha256::digest(error.to_string().as_bytes()).into(),
-            });
-            let settled = digest == before;
-            before = digest;
-            if asked || (settled && digest != self.judged) {
-                self.judged = digest;
+            let state = Some(State::of(&found));
+            let settled = state == before;
+            before.clone_from(&state);
+            if asked || (settled && state != self.judged) {
+                self.judged = state;
                 self.judge(found).await;
             }
         }
@@ -200,14 +229,16 @@ impl Reloader {
     /// that could only be taken in part: what needs a restart is refused whole.
     async fn judge(&self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
-        let fixed = self.fixed;
+        let (fixed, issuers) = (self.fixed, Arc::clone(&self.issuers));
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
             let Snapshot { config, folder, .. } = found?;
             if fixed_part(&config) != fixed {
                 return Err(GenerationError::NeedsRestart);
             }
-            compile(&config, &folder, number)
+            let generation = compile(&config, &folder, number)?;
+            let renewed = issuers.renew(config.issuers.iter().map(|issuer| &issuer.transport))?;
+            Ok((generation, renewed))
         });
         let built = match compiled.await {
             Ok(built) => built,
@@ -218,8 +249,11 @@ impl Reloader {
             }
         };
         match built {
-            Ok(generation) => {
+            Ok((generation, renewed)) => {
                 metrics::reload("accepted");
+                for file in renewed {
+                    tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
+                }
                 tell(&generation);
                 self.current.store(Arc::new(generation));
             }
@@ -242,3 +276,6 @@ async fn wait(hangup: &mut Option<Signal>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

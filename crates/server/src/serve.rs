@@ -85,7 +85,9 @@ pub enum ServeError {
 /// # Errors
 /// See [`ServeError`]; before the first listener is open, for anything that is wrong with the files.
 pub async fn serve(path: &Path) -> Result<(), ServeError> {
-    let Snapshot { config, folder, digest } = Snapshot::read(path)?;
+    let snapshot = Snapshot::read(path)?;
+    let judged = Some(snapshot.state());
+    let Snapshot { config, folder, .. } = snapshot;
     let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &folder, 1)?));
     let handle = metrics::install()?;
     generations::tell(&generation.load());
@@ -111,8 +113,9 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         path: path.to_owned(),
         current: Arc::clone(&generation),
         recorder: recorder.clone(),
+        issuers: Arc::clone(&issuers),
         fixed: generations::fixed_part(&config),
-        judged: Some(digest),
+        judged,
     };
     tasks.spawn(reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();

@@ -28,6 +28,11 @@ fn documents_come_over_https_or_from_this_machine() {
         ("https://:secret@sts.example.com/jwks", Some(Malformed)),
         ("https://sts.example.com/jwks#keys", Some(Malformed)),
         ("http://localhost@sts.example.com/jwks", Some(Malformed)),
+        ("https://sts.example.com\\jwks", Some(Malformed)),
+        ("https://sts.example.com/jw ks", Some(Malformed)),
+        ("https://sts.exam\tple.com/jwks", Some(Malformed)),
+        ("https://sts.example.com/jwks\n", Some(Malformed)),
+        ("https://st\u{17f}.example.com/jwks", Some(Malformed)),
     ];
     for (url, problem) in cases {
         assert_eq!(parse(url).err(), problem, "{url}");

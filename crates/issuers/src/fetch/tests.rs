@@ -8,7 +8,9 @@ const BOUNDS: HttpConfig = HttpConfig { timeout: Duration::from_secs(5), max_byt
 
 async fn load(url: &str, bounds: HttpConfig) -> Result<KeySet, FetchError> {
     let client = Transport::default().client(bounds.timeout, Reach::Anywhere).unwrap();
-    Source::url(client, url.parse().unwrap(), bounds).load(at(0), &Algorithm::DEFAULT).await
+    Source::url(SharedClient::new(client), url.parse().unwrap(), bounds)
+        .load(at(0), &Algorithm::DEFAULT)
+        .await
 }
 
 #[tokio::test]
@@ -58,7 +60,8 @@ async fn a_client_for_public_addresses_stays_out() {
     let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
     let client = Transport::default().client(BOUNDS.timeout, Reach::PublicOnly).unwrap();
     let url = server.url.replace("127.0.0.1", "localhost").parse().unwrap();
-    let error = Source::url(client, url, BOUNDS).load(at(0), &Algorithm::DEFAULT).await.err();
+    let error =
+        Source::url(SharedClient::new(client), url, BOUNDS).load(at(0), &Algorithm::DEFAULT).await.err();
     assert_eq!(error, Some(DownloadError::NotPublic.into()));
     assert_eq!(server.requests(), 0);
 }

@@ -54,6 +54,22 @@ fn a_failure_keeps_the_last_good_set_until_it_is_too_old() {
     assert!(issuer.keys(over).is_ok());
 }
 
+/// C-11: a clock that is set back makes no set younger. Keys from a time to come are of no known age, and are asked for
+/// anew.
+#[test]
+fn a_clock_set_back_keeps_no_keys_alive() {
+    let issuer = loaded();
+    assert!(issuer.keys(at(0) - MAX_AHEAD).is_ok(), "a decision that was under way");
+    assert_eq!(asked(&issuer), 0);
+    for back in [MAX_AHEAD + SignedDuration::from_nanos(1), SignedDuration::from_hours(100)] {
+        assert_eq!(issuer.keys(at(0) - back).err(), Some(KeysUnavailable::TooStale), "{back}");
+    }
+    assert_eq!(asked(&issuer), 1, "once in a cooldown");
+    let now = at(0) - SignedDuration::from_hours(100);
+    issuer.load_ended(Ok(key_set("a")), now);
+    assert!(issuer.keys(now).is_ok());
+}
+
 /// C-12: the new set replaces the old one, whose keys are gone with it.
 #[test]
 fn a_load_replaces_all_keys() {

@@ -33,15 +33,34 @@ fn authorities_are_pem_certificates() {
     assert_eq!(missing.err(), Some(AuthoritiesProblem::Unreadable(ErrorKind::NotFound)));
 }
 
-/// A change of the file is a change of the configuration.
+/// What a file says is not a part of the configuration, and is told from what it said before.
 #[test]
-fn other_authorities_show() {
-    let file = file(&certificate());
-    let shown = || format!("{:?}", Authorities::read(file.path()).unwrap());
-    let before = shown();
-    assert_eq!(shown(), before);
-    std::fs::write(file.path(), certificate()).unwrap();
-    assert_ne!(shown(), before);
+fn a_changed_file_is_the_same_setting() {
+    let (authorities, credentials) = (file(&certificate()), file("me:secret word"));
+    let read = || Transport {
+        authorities: Some(Authorities::read(authorities.path()).unwrap()),
+        proxy: Some(
+            Proxy::new("http://proxy:3128", Some(ProxyCredentials::read(credentials.path()).unwrap()))
+                .unwrap(),
+        ),
+    };
+    let before = read();
+    assert_eq!(read(), before);
+    assert_eq!(read().files_that_differ(&before), [""; 0].map(PathBuf::from));
+    std::fs::write(authorities.path(), certificate()).unwrap();
+    let after = read();
+    assert_ne!(after, before);
+    assert_eq!(after.files_that_differ(&before), [authorities.path()]);
+    std::fs::write(credentials.path(), "me:another word").unwrap();
+    let after = read();
+    assert_eq!(after.files_that_differ(&before), [authorities.path(), credentials.path()]);
+    assert!(after.is_set_like(&before));
+    assert_eq!(format!("{after:?}"), format!("{before:?}"));
+    let elsewhere = file(&certificate());
+    let other =
+        Transport { authorities: Some(Authorities::read(elsewhere.path()).unwrap()), ..after.clone() };
+    assert!(!other.is_set_like(&after));
+    assert!(!Transport { proxy: None, ..after.clone() }.is_set_like(&after));
 }
 
 #[test]

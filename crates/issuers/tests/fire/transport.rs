@@ -1,6 +1,7 @@
 //! Own authorities and a proxy, with real TLS and a real tunnel.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use exequatur_issuers::{
     Authorities, Discovery, IssuerConfig, KeysUnavailable, LoadOutcome, ProxyCredentials,
@@ -54,6 +55,63 @@ async fn an_issuer_has_its_own_authority() {
     world.until_loads("usual", 1).await;
     assert_eq!(world.keys("corp"), Ok(set_id(&["a"])));
     assert_eq!(world.keys("usual"), Err(KeysUnavailable::NeverLoaded));
+}
+
+/// J18: a file of authorities that is replaced while we run counts from the next load on; one that says nothing new
+/// changes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_new_authority_is_gone_over_to() {
+    let (authority, old) = (Authority::new(), Authority::new());
+    let server = server(&authority, "127.0.0.1").await;
+    let url = server.url("/jwks");
+    let mut usual = config("usual", &url);
+    usual.profile.issuer = "https://usual.example".to_owned();
+    let before = trusting(&old, &url);
+    let world = World::start(vec![before.clone(), usual.clone()]).await;
+    world.until_loads("corp", 1).await;
+    assert_eq!(world.count("corp", LoadOutcome::Connect), 1);
+    assert_eq!(
+        world.issuers.renew([&before.transport, &usual.transport]).unwrap(),
+        [""; 0].map(PathBuf::from)
+    );
+
+    std::fs::copy(&authority.file, &old.file).unwrap();
+    let after = trusting(&old, &url);
+    assert_eq!(world.issuers.renew([&after.transport, &usual.transport]).unwrap(), [old.file.clone()]);
+    assert_eq!(
+        world.issuers.renew([&after.transport, &usual.transport]).unwrap(),
+        [""; 0].map(PathBuf::from)
+    );
+    world.next_load("corp", &server).await;
+    assert_eq!(world.keys("corp"), Ok(set_id(&["a"])));
+    assert_eq!(world.keys("usual"), Err(KeysUnavailable::NeverLoaded), "trust is lent to nobody else");
+}
+
+/// The same for what a proxy is told, and for both requests of a discovery.
+#[tokio::test(start_paused = true)]
+async fn new_credentials_are_gone_over_to() {
+    let authority = Authority::new();
+    let server = server(&authority, HIDDEN).await;
+    let issuer = format!("https://{HIDDEN}");
+    let metadata = format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/jwks"}}"#);
+    server.answer("/.well-known/oauth-authorization-server", Answer::ok(&metadata));
+    let proxy = Proxy::start(server.address, Some("Basic bWU6c2VjcmV0IHdvcmQ=")).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        let credentials = Some(ProxyCredentials::read(file.path()).unwrap());
+        let mut config = crate::discovery::discovered(&server, "", Discovery::OAuth);
+        config.profile.issuer.clone_from(&issuer);
+        config.transport.authorities = Some(Authorities::read(&authority.file).unwrap());
+        config.transport.proxy = Some(exequatur_issuers::Proxy::new(&proxy.url(), credentials).unwrap());
+        config
+    };
+    let world = first_load(config("me:another")).await;
+    assert_eq!(world.count("corp", LoadOutcome::Connect), 1);
+    let renewed = world.issuers.renew([&config("me:secret word").transport]).unwrap();
+    assert_eq!(renewed, [file.path()]);
+    world.next_load("corp", &server).await;
+    assert_eq!(world.keys("corp"), Ok(set_id(&["a"])));
 }
 
 fn through(proxy: &Proxy, credentials: Option<&str>, mut config: IssuerConfig) -> IssuerConfig {

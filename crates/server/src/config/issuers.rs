@@ -16,7 +16,7 @@ use super::keys::{
 };
 use super::reader::{Fields, Node, Notes, Value, once};
 use super::resolve;
-use super::resources::{is_safe_url, url};
+use super::resources::url;
 
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY: Duration = Duration::ZERO;
@@ -212,16 +212,17 @@ fn key_source(node: &Node, folder: &Path, notes: &Notes) -> Option<KeySource> {
     if !matches!(node.value, Value::Text(_)) {
         return node.mismatch(KEY_SOURCES, notes);
     }
-    let url = node.text(notes)?;
-    if is_safe_url(url) {
-        return Some(KeySource::Url { url: url.to_owned() });
+    match KeySource::url(node.text(notes)?) {
+        Ok(source) => Some(source),
+        Err(problem) => {
+            notes.hint(
+                node.place,
+                problem.to_string(),
+                "https, or http from a loopback host; or `{ file: ./jwks.json }`",
+            );
+            None
+        }
     }
-    notes.hint(
-        node.place,
-        "keys are fetched over https",
-        "http only from a loopback host; or `{ file: ./jwks.json }`",
-    );
-    None
 }
 
 pub(super) fn algorithms(node: &Node, notes: &Notes) -> Option<Vec<Algorithm>> {

@@ -99,12 +99,6 @@ fn identifier(node: &Node, notes: &Notes) -> Option<Identifier> {
     }
 }
 
-/// An https URL, or an http URL to this machine.
-pub(super) fn is_safe_url(text: &str) -> bool {
-    let printable = text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains('\\');
-    printable && Origin::parse(split_origin(text).0).is_ok_and(|origin| is_https_or_loopback(&origin))
-}
-
 fn is_https_or_loopback(origin: &Origin) -> bool {
     let loopback = || {
         host_of(origin).is_some_and(|host| {

@@ -218,7 +218,7 @@ deadline: 1h
         "4: a resource identifier begins with https://",
         "7: key `issuer` is missing",
         "7: an issuer name is 1 to 32 of a-z, 0-9 and -",
-        "8: keys are fetched over https",
+        "8: the key set's URL is neither https nor http to a loopback host",
         "9: at least one is needed",
         "10: algorithm `RS384` is not accepted",
         "11: `15 minutes` is no duration",

@@ -1,0 +1,82 @@
+//! The HTTP clients: shared by issuers that are reached alike, and replaced when a file that they are made from changes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use reqwest::Client;
+
+use crate::config::HttpConfig;
+use crate::transport::{Reach, Transport};
+
+/// A client that may be replaced between two loads.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedClient(Arc<ArcSwap<Client>>);
+
+impl SharedClient {
+    pub(crate) fn new(client: Client) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(client)))
+    }
+
+    pub(crate) fn get(&self) -> Client {
+        Client::clone(&self.0.load())
+    }
+}
+
+/// The clients, each made when it is first needed and shared by all who need the same: one holds all of its trusted
+/// certificates.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    http: HttpConfig,
+    kept: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    transport: Transport,
+    reach: Reach,
+    client: SharedClient,
+}
+
+impl Clients {
+    pub(crate) const fn new(http: HttpConfig) -> Self {
+        Self { http, kept: Vec::new() }
+    }
+
+    pub(crate) fn get(
+        &mut self,
+        transport: &Transport,
+        reach: Reach,
+    ) -> Result<SharedClient, reqwest::Error> {
+        let same = self.kept.iter().find(|kept| kept.transport == *transport && kept.reach == reach);
+        if let Some(kept) = same {
+            return Ok(kept.client.clone());
+        }
+        let client = SharedClient::new(transport.client(self.http.timeout, reach)?);
+        self.kept.push(Kept { transport: transport.clone(), reach, client: client.clone() });
+        Ok(client)
+    }
+
+    /// Makes each client anew whose files say something else in `transports`, and names these files. Either all are
+    /// replaced or none.
+    pub(crate) fn renew(&mut self, transports: &[&Transport]) -> Result<Vec<PathBuf>, reqwest::Error> {
+        let mut renewed = Vec::new();
+        for kept in &mut self.kept {
+            let unchanged = transports.contains(&&kept.transport);
+            let other = transports.iter().find(|transport| transport.is_set_like(&kept.transport));
+            if let Some(other) = other.filter(|_| !unchanged) {
+                let client = other.client(self.http.timeout, kept.reach)?;
+                renewed.push((kept, Transport::clone(other), client));
+            }
+        }
+        let mut files = Vec::new();
+        for (kept, transport, client) in renewed {
+            files.extend(transport.files_that_differ(&kept.transport));
+            kept.client.0.store(Arc::new(client));
+            kept.transport = transport;
+        }
+        files.sort_unstable();
+        files.dedup();
+        Ok(files)
+    }
+}

@@ -1,0 +1,158 @@
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use exequatur_issuers::HttpConfig;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::clock;
+
+/// Configuration and policies, with an issuer whose connection is made from files.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(folder.path("policies")).unwrap();
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies")).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_file() {
+                std::fs::copy(&file, folder.path("policies").join(file.file_name().unwrap())).unwrap();
+            }
+        }
+        folder.authority("ca.pem");
+        folder.write("credentials", "me:secret word");
+        folder.configure("ca.pem");
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn authority(&self, name: &str) {
+        let authority = rcgen::generate_simple_self_signed(["authority".to_owned()]).unwrap();
+        self.write(name, &authority.cert.pem());
+    }
+
+    fn configure(&self, authorities: &str) {
+        self.write(
+            "exequatur.yaml",
+            &format!(
+                "policies: policies
+protected_resources: [{{ resource: https://api.example.com }}]
+issuers:
+  - name: corp
+    issuer: https://sts.example.com
+    jwks: https://127.0.0.1:9/jwks
+    ca_file: {authorities}
+    proxy: http://127.0.0.1:9
+    proxy_credentials_file: credentials
+    audiences: [https://api.example.com]
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+"
+            ),
+        );
+    }
+
+    fn look(&self) -> Result<Snapshot, GenerationError> {
+        Snapshot::read(&self.path("exequatur.yaml"))
+    }
+
+    /// In force, with nobody who watches.
+    fn reloader(&self) -> Reloader {
+        let snapshot = self.look().unwrap();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        stop.cancel();
+        let issuers = snapshot.config.issuers.clone();
+        let issuers = Issuers::start(issuers, HttpConfig::default(), clock::system(), &tasks, &stop).unwrap();
+        Reloader {
+            path: self.path("exequatur.yaml"),
+            current: Arc::new(ArcSwap::from_pointee(compile(&snapshot.config, &snapshot.folder, 1).unwrap())),
+            issuers,
+            fixed: fixed_part(&snapshot.config),
+            recorder: None,
+            judged: Some(snapshot.state()),
+        }
+    }
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn begin(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// C-14, J18: authorities that were rotated, and a proxy's new password, are noticed, told and gone over to; no policy
+/// waits for a restart because of them.
+#[tokio::test]
+async fn files_of_a_connection_change_with_the_policies() {
+    let folder = Folder::new();
+    let mut reloader = folder.reloader();
+    let policies = reloader.current.load().policies.len();
+    let log = Log::default();
+    let _logging = log.begin();
+
+    folder.authority("ca.pem");
+    folder.write("policies/stop.cedar", "@id(\"stop\")\nforbid (principal, action, resource);\n");
+    reloader.judge(folder.look()).await;
+    assert_eq!(reloader.current.load().policies.len(), policies + 1, "{}", log.take());
+    assert_eq!(reloader.current.load().number, 2);
+    let said = log.take();
+    assert!(said.contains("ca.pem") && said.contains("from the next load of keys on"), "{said}");
+    reloader.judged = Some(folder.look().unwrap().state());
+
+    // Each alone is a change too, and is told once.
+    for (generation, file) in [(3, "ca.pem"), (4, "credentials")] {
+        match file {
+            "ca.pem" => folder.authority(file),
+            _ => folder.write(file, "me:another word"),
+        }
+        let found = folder.look();
+        assert_ne!(Some(State::of(&found)), reloader.judged, "{file}");
+        reloader.judged = Some(State::of(&found));
+        reloader.judge(found).await;
+        assert_eq!(reloader.current.load().number, generation, "{file}");
+        let said = log.take();
+        assert!(said.contains(file) && said.matches("from the next load").count() == 1, "{said}");
+        assert!(!said.contains("another word"), "{said}");
+        assert_eq!(Some(State::of(&folder.look())), reloader.judged, "{file}");
+    }
+    reloader.judge(folder.look()).await;
+    assert!(!log.take().contains("from the next load"));
+
+    // Another file, or a broken one, is not taken in part.
+    folder.authority("other.pem");
+    folder.configure("other.pem");
+    reloader.judge(folder.look()).await;
+    assert!(log.take().contains("restart to apply"));
+    folder.configure("ca.pem");
+    folder.write("ca.pem", "");
+    reloader.judge(folder.look()).await;
+    assert!(log.take().contains("the file of authorities holds no PEM certificate"));
+    assert_eq!(reloader.current.load().number, 5);
+}
