@@ -12,7 +12,8 @@ use exequatur_policy::Subject;
 use exequatur_token::{KeySetId, TokenDigest, VerifiedToken};
 use quick_cache::sync::Cache;
 
-/// Most verified tokens kept. One is about 2 KiB; a token is at most 8 KiB.
+/// Most verified tokens kept. One takes about 4 KiB (`memory_per_token_b` of `make bench`); a token is at most 8 KiB
+/// unless configured otherwise.
 const DEFAULT_ENTRIES: usize = 10_000;
 
 /// Bounds of the cache.

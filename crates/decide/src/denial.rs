@@ -121,6 +121,13 @@ impl FreshNonce {
         Self(nonce)
     }
 
+    /// One that no store has made, for tests of what is done with them. No request with it is ever permitted.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn assertion(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The value of the `DPoP-Nonce` field.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,7 +1,10 @@
 //! What a permit carries and what a denial says, field by field.
 
-use exequatur_decide::{Denial, Fault};
-use exequatur_store::Bound as StoreBound;
+use exequatur_decide::{Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason};
+use exequatur_issuers::KeysUnavailable;
+use exequatur_policy::PolicyFault;
+use exequatur_store::{Bound as StoreBound, StoreError};
+use exequatur_token::{BindingError, Claim, JwsError, KeyError, MalformedProof, ProofError, TokenError};
 
 use super::*;
 
@@ -20,24 +23,88 @@ fn denied(refusal: &Refusal, facts: &Facts) -> (CheckResponse, DeniedHttpRespons
     (response, denied)
 }
 
-/// No refusal has status OK, an HTTP status below 400, or a cacheable answer.
+/// A refusal for each reason there is.
+fn refusal(reason: Reason) -> Refusal {
+    use Refusal::{Denied, Faulted};
+    let (token, proof) = (|error| Denied(Denial::Token(error)), |error| Denied(Denial::Proof(error)));
+    let binding = |error| Denied(Denial::Binding(error));
+    let nonce = || FreshNonce::assertion("a-nonce");
+    match reason {
+        Reason::CredentialsMissing => Denied(Denial::CredentialsMissing),
+        Reason::AuthSchemeUnsupported => Denied(Denial::SchemeUnsupported),
+        Reason::RequestMalformed => Denied(Denial::Malformed(Malformed::Method)),
+        Reason::MultipleCredentials => Denied(Denial::MultipleCredentials),
+        Reason::TokenInQuery => Denied(Denial::TokenInQuery),
+        Reason::TokenMalformed => token(TokenError::Malformed(JwsError::Parts)),
+        Reason::TokenTooLarge => token(TokenError::TooLarge),
+        Reason::TokenTypeInvalid => token(TokenError::TypeInvalid),
+        Reason::TokenAlgNotAllowed => token(TokenError::AlgNotAllowed),
+        Reason::TokenCritUnsupported => token(TokenError::CritUnsupported),
+        Reason::TokenIssuerUnknown => token(TokenError::IssuerUnknown),
+        Reason::TokenKeyUnknown => token(TokenError::KeyUnknown),
+        Reason::TokenSignatureInvalid => token(TokenError::SignatureInvalid),
+        Reason::TokenExpired => token(TokenError::Expired),
+        Reason::TokenNotYetValid => token(TokenError::NotYetValid),
+        Reason::TokenAudienceMismatch => token(TokenError::AudienceMismatch),
+        Reason::TokenClaimMissing => token(TokenError::ClaimMissing(Claim::Sub)),
+        Reason::TokenClaimInvalid => token(TokenError::ClaimInvalid(Claim::Sub)),
+        Reason::TokenBindingRequired => Denied(Denial::BindingRequired),
+        Reason::TokenBindingUnsupported => token(TokenError::BindingUnsupported),
+        Reason::DelegationTooDeep => token(TokenError::DelegationTooDeep),
+        Reason::DpopBoundTokenAsBearer => binding(BindingError::DpopBoundAsBearer),
+        Reason::DpopKeyMismatch => binding(BindingError::KeyMismatch),
+        Reason::MtlsCertMissing => binding(BindingError::CertificateMissing),
+        Reason::MtlsCertMismatch => binding(BindingError::CertificateMismatch),
+        Reason::DpopProofMissing => proof(ProofError::Missing),
+        Reason::DpopProofMultiple => proof(ProofError::Multiple),
+        Reason::DpopProofMalformed => proof(ProofError::Malformed(MalformedProof::TypeInvalid)),
+        Reason::DpopAlgNotAllowed => proof(ProofError::AlgNotAllowed),
+        Reason::DpopKeyInvalid => proof(ProofError::KeyInvalid(KeyError::TypeUnsupported)),
+        Reason::DpopSignatureInvalid => proof(ProofError::SignatureInvalid),
+        Reason::DpopHtmMismatch => proof(ProofError::HtmMismatch),
+        Reason::DpopHtuMismatch => proof(ProofError::HtuMismatch),
+        Reason::DpopIatOutOfWindow => proof(ProofError::IatOutOfWindow),
+        Reason::DpopAthMismatch => proof(ProofError::AthMismatch),
+        Reason::DpopReplay => Denied(Denial::Replayed),
+        Reason::DpopNonceRequired => Denied(Denial::NonceRequired(nonce())),
+        Reason::DpopNonceInvalid => Denied(Denial::NonceInvalid(nonce())),
+        Reason::ScopeInsufficient => Denied(Denial::ScopeInsufficient { needed: vec!["a".to_owned()] }),
+        Reason::TenantMismatch => Denied(Denial::TenantMismatch),
+        Reason::PolicyForbid => Denied(Denial::Forbidden { policies: vec!["p".to_owned()] }),
+        Reason::PolicyNoPermit => Denied(Denial::NotPermitted),
+        Reason::PolicyError => Faulted(Fault::Policy(PolicyFault::Evaluation { policies: Vec::new() })),
+        Reason::RateLimited => Denied(Denial::ReplayBound(StoreBound::Tenant)),
+        Reason::RouteUnmatched => Denied(Denial::RouteUnmatched),
+        Reason::PathRefused => Denied(Denial::PathRefused(PathRefusal::DotSegment)),
+        Reason::HostUnknown => Denied(Denial::HostUnknown),
+        Reason::IssuerKeysUnavailable => Faulted(Fault::Keys(KeysUnavailable::TooStale)),
+        Reason::ReplayStoreUnavailable => Faulted(Fault::Replay(StoreError::Unavailable)),
+        Reason::AuditUnavailable => Faulted(Fault::Record),
+        Reason::Overloaded => Faulted(Fault::Overloaded),
+        Reason::InternalError => Faulted(Fault::Internal),
+    }
+}
+
+/// N08: no refusal, for whatever reason, has status OK, an HTTP status below 400 or a cacheable answer; ours and
+/// only ours are 503; all but a hidden one say their reason.
 #[test]
 fn no_refusal_is_a_permit() {
-    let refusals = [
-        Refusal::Denied(Denial::CredentialsMissing),
-        Refusal::Denied(Denial::HostUnknown),
-        Refusal::Denied(Denial::Replayed),
-        Refusal::Denied(Denial::NotPermitted),
-        Refusal::Faulted(Fault::Internal),
-        Refusal::Faulted(Fault::Deadline),
-    ];
-    for refusal in refusals {
-        let (response, denied) = denied(&refusal, &Facts::default());
-        assert_ne!(response.status.unwrap().code, OK);
-        assert!(denied.status.unwrap().code >= 400);
-        let cache =
-            denied.headers.iter().filter_map(|h| h.header.as_ref()).find(|h| h.key == "cache-control");
-        assert_eq!(cache.unwrap().value, "no-store");
+    for reason in Reason::ALL {
+        let refusal = refusal(*reason);
+        assert_eq!(refusal.reason(), *reason);
+        for hide in [false, true] {
+            let (response, denied) = denied(&refusal, &Facts { hide, ..Facts::default() });
+            assert_ne!(response.status.unwrap().code, OK, "{reason}");
+            let status = denied.status.unwrap().code;
+            assert!((400..600).contains(&status), "{reason}: {status}");
+            assert_eq!(status == 503, matches!(refusal, Refusal::Faulted(_)), "{reason}");
+            let fields = fields(&denied.headers);
+            assert!(fields.contains(&("cache-control", "no-store")), "{reason}");
+            let nonce = matches!(reason, Reason::DpopNonceRequired | Reason::DpopNonceInvalid);
+            assert_eq!(fields.contains(&("dpop-nonce", "a-nonce")), nonce, "{reason}");
+            assert_eq!(denied.body.contains(reason.code()), status != 404, "{reason}");
+            assert_eq!(status == 404, hide && shape(*reason).status == 403, "{reason}");
+        }
     }
 }
 
