@@ -77,7 +77,10 @@ async fn a_new_authority_is_gone_over_to() {
 
     std::fs::copy(&authority.file, &old.file).unwrap();
     let after = trusting(&old, &url);
-    assert_eq!(world.issuers.renew([&after.transport, &usual.transport]).unwrap(), [old.file.clone()]);
+    assert_eq!(
+        world.issuers.renew([&after.transport, &usual.transport]).unwrap(),
+        std::slice::from_ref(&old.file)
+    );
     assert_eq!(
         world.issuers.renew([&after.transport, &usual.transport]).unwrap(),
         [""; 0].map(PathBuf::from)
