@@ -104,6 +104,32 @@ pub(crate) struct Route {
     pub(crate) item_scope: bool,
     /// Tokens must be for this and go on to it.
     pub(crate) forward: Option<&'static str>,
+    /// What is done here, and with what.
+    pub(crate) action: &'static str,
+    pub(crate) of: &'static str,
+}
+
+/// `Use` and `Keep` are in the group `Touch`; `Drop` is in none.
+pub(crate) const TOUCH: [&str; 2] = ["Use", "Keep"];
+pub(crate) const ACTIONS: [&str; 3] = ["Use", "Keep", "Drop"];
+/// The types of things.
+pub(crate) const KINDS: [&str; 2] = ["Item", "Shelf"];
+
+/// Which actions a policy is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Actions {
+    One(&'static str),
+    Group,
+    OneOf(&'static [&'static str]),
+}
+
+/// Which things a policy is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Things {
+    All(&'static str),
+    One(&'static str, &'static str),
+    Of(&'static str),
+    AllOf(&'static str, &'static str),
 }
 
 /// Permits or forbids where everything that it names is so; `fails` instead, if it does.
@@ -112,7 +138,11 @@ pub(crate) struct Policy {
     pub(crate) id: String,
     pub(crate) forbid: bool,
     pub(crate) fails: bool,
+    pub(crate) actions: Option<Actions>,
+    pub(crate) things: Option<Things>,
     pub(crate) agent: Option<&'static str>,
+    /// Where there is no `agent`.
+    pub(crate) agents_of: Option<&'static str>,
     pub(crate) user: Option<&'static str>,
     pub(crate) kind: Option<&'static str>,
     pub(crate) tenant: Option<&'static str>,

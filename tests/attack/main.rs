@@ -2,7 +2,7 @@
 //! (threats A, B, F), and random worlds compared with a model.
 //!
 //! `make test` runs a sample, `make attack` all of it. `ATTACK_SEED` repeats choices, `ATTACK_MUTANTS` and
-//! `ATTACK_WORLDS` say how many.
+//! `ATTACK_WORLDS` say how many, `ATTACK_FIRST` which world is the first.
 
 mod attempt;
 mod certificates;
@@ -21,6 +21,7 @@ mod worlds;
 use std::collections::BTreeSet;
 
 use run::{Plan, Tally};
+use worlds::Span;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
@@ -131,9 +132,8 @@ fn the_list_of_harmless_changes_names_operators() {
 /// reloaded, the store lost), the real parts and the model decide alike: permit or reason, identity, policies.
 #[test]
 fn random_worlds_agree_with_the_model() {
-    let worlds = usize::try_from(setting("ATTACK_WORLDS", 3_000)).expect("a count");
-    let seed = setting("ATTACK_SEED", 1);
-    let agreement = worlds::run(seed, worlds);
+    let (seed, worlds) = (setting("ATTACK_SEED", 1), setting("ATTACK_WORLDS", 3_000));
+    let agreement = worlds::run(Span { seed, first: setting("ATTACK_FIRST", 0), worlds });
     println!("by reason: {:?}", agreement.reasons);
     println!(
         "{} worlds, {} decisions, {} of them permits, 0 disagreements (seed {seed})",
@@ -146,6 +146,18 @@ fn random_worlds_agree_with_the_model() {
         REASONS_OF_WORLDS.iter().filter(|reason| !agreement.reasons.contains_key(**reason)).collect();
     assert!(missing.is_empty(), "never given: {missing:?}");
     assert!(agreement.permits * 4 > agreement.decisions, "worlds in which little is permitted show little");
+}
+
+/// A world alone is the world that it was among others: what is printed to repeat it repeats it.
+#[test]
+fn a_world_is_repeated_by_its_number() {
+    for (seed, first) in [(1, 7), (7, 11)] {
+        let among = worlds::run(Span { seed, first: first - 3, worlds: 4 });
+        let alone = worlds::run(Span { seed, first, worlds: 1 });
+        assert_eq!(alone.worlds, 1);
+        assert!(!alone.last.is_empty());
+        assert_eq!(alone.last, among.last, "seed {seed}, world {first}");
+    }
 }
 
 /// What the worlds must bring about between them.

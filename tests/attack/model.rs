@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{
-    AGE, ALGORITHMS, Credentials, FUTURE, Generation, Id, Identity, Issuer, Limits, Nonce, Outcome, Policy,
-    Proof, Reason, Request, Route, SKEW, Sender, TOKEN_AHEAD, Token,
+    AGE, ALGORITHMS, Actions, Credentials, FUTURE, Generation, Id, Identity, Issuer, Limits, Nonce, Outcome,
+    Policy, Proof, Reason, Request, Route, SKEW, Sender, TOKEN_AHEAD, TOUCH, Things, Token,
 };
 
 /// What is remembered of a proof that was used.
@@ -107,7 +107,7 @@ impl Model {
             self.claim(proof, (issuer.name, token.tenant), request.host, now, nonce)?;
         }
         let identity = identity(&issuer, token, &route);
-        ask(&self.generation.policies, &identity, request, constraint, policies)?;
+        ask(&self.generation.policies, &identity, request, &route, constraint, policies)?;
         if let (Some(proof), Some(_)) = (proof, self.nonces) {
             *nonce = Some(self.fresh(proof.shows, request.host, now));
         }
@@ -297,10 +297,13 @@ fn ask(
     policies: &[Policy],
     who: &Identity,
     request: &Request,
+    route: &Route,
     constraint: &str,
     because: &mut BTreeSet<String>,
 ) -> Result<(), Reason> {
-    let all = policies.iter().filter(|policy| applies(policy, who, request, constraint));
+    let all = policies
+        .iter()
+        .filter(|policy| concerns(policy, who, request, route) && applies(policy, who, request, constraint));
     let (failing, sound): (Vec<_>, Vec<_>) = all.partition(|policy| policy.fails);
     if !failing.is_empty() {
         return Err("policy_error");
@@ -315,9 +318,27 @@ fn ask(
     reason
 }
 
+/// Whether this is done by whom, is what and is with what the policy is about.
+fn concerns(policy: &Policy, who: &Identity, request: &Request, route: &Route) -> bool {
+    let action = match policy.actions {
+        None => true,
+        Some(Actions::One(action)) => route.action == action,
+        Some(Actions::Group) => TOUCH.contains(&route.action),
+        Some(Actions::OneOf(actions)) => actions.contains(&route.action),
+    };
+    let thing = match policy.things {
+        None => true,
+        Some(Things::All(kind)) => route.of == kind,
+        Some(Things::One(kind, id)) => route.of == kind && request.path.id == id,
+        Some(Things::Of(tenant)) => request.path.tenant == tenant,
+        Some(Things::AllOf(kind, tenant)) => route.of == kind && request.path.tenant == tenant,
+    };
+    let agent = policy.agent.is_none_or(|agent| who.agent == agent);
+    action && thing && agent && policy.agents_of.is_none_or(|tenant| who.tenant.as_deref() == Some(tenant))
+}
+
 fn applies(policy: &Policy, who: &Identity, request: &Request, constraint: &str) -> bool {
-    policy.agent.is_none_or(|agent| who.agent == agent)
-        && policy.user.is_none_or(|user| who.user.as_deref() == Some(user))
+    policy.user.is_none_or(|user| who.user.as_deref() == Some(user))
         && policy.kind.is_none_or(|kind| request.path.kind == kind)
         && policy.tenant.is_none_or(|tenant| request.path.tenant == tenant)
         && policy.scope.is_none_or(|scope| who.scopes.iter().any(|own| own == scope))

@@ -88,25 +88,37 @@ pub(crate) struct Agreement {
     pub(crate) decisions: usize,
     pub(crate) permits: usize,
     pub(crate) reasons: std::collections::BTreeMap<String, usize>,
+    /// Each decision of the last world: its reason, and the policies that determined it.
+    pub(crate) last: Vec<(String, std::collections::BTreeSet<String>)>,
 }
 
-/// Lets this many worlds happen.
+/// Which worlds are to happen. A world is its seed and its number: whichever come before it change nothing of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) seed: u64,
+    /// The first one's number.
+    pub(crate) first: u64,
+    pub(crate) worlds: u64,
+}
+
+/// Lets these worlds happen.
 ///
 /// # Panics
 /// Where model and reality differ, with the shortest history found that shows it.
-pub(crate) fn run(seed: u64, worlds: usize) -> Agreement {
+pub(crate) fn run(span: Span) -> Agreement {
+    let Span { seed, first, worlds } = span;
     let mut bench = Bench::new(seed);
     let mut agreement = Agreement::default();
-    for number in 0..u64::try_from(worlds).expect("a count") {
+    for number in first..first + worlds {
         let mut dice = Dice::new(seed.wrapping_add(number));
+        agreement.last.clear();
         let setting = draw::setting(&mut dice, bench.generations());
         let history = draw::history(&mut dice, bench.generations());
         if let Err(difference) = play(&mut bench, &setting, &history, Some(&mut agreement)) {
             let (history, difference) = shrink(&mut bench, &setting, history, difference);
             let story: Vec<_> = history.iter().map(|event| format!("  {event:?}")).collect();
             panic!(
-                "to repeat: ATTACK_SEED={} ATTACK_WORLDS=1\n{setting:?}\n{}\n{difference}",
-                seed.wrapping_add(number),
+                "to repeat: ATTACK_SEED={seed} ATTACK_FIRST={number} ATTACK_WORLDS=1\n{setting:?}\n{}\n{difference}",
                 story.join("\n")
             );
         }
@@ -198,6 +210,7 @@ fn play(
             let reason = expected.decision.err().unwrap_or("permitted");
             agreement.permits += usize::from(reason == "permitted");
             *agreement.reasons.entry(reason.to_owned()).or_default() += 1;
+            agreement.last.push((reason.to_owned(), expected.policies));
         }
     }
     Ok(())

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::dice::Dice;
-use crate::facts::{Generation, Id, Issuer, Limits, Path, Policy, Route, Sender, Token};
+use crate::facts::{
+    ACTIONS, Actions, Generation, Id, Issuer, KINDS, Limits, Path, Policy, Route, Sender, Things, Token,
+};
 use crate::model::Model;
 use crate::worlds::real::Bench;
 use crate::worlds::{Event, NoncePlan, Plan, ProofPlan, START, SchemePlan};
@@ -163,7 +165,7 @@ fn plan(dice: &mut Dice) -> Plan {
             route,
             tenant: dice.text(&["acme", "globex"]),
             kind: dice.text(&["plain", "secret", "odd"]),
-            id: mostly(dice, &["7"], &["8"]),
+            id: dice.text(&["7", "7", "7", "8"]),
         },
         fitting: !dice.one_in(8),
         certificate: mostly(dice, &[None], &[Some(None), Some(Some(0)), Some(Some(1))]),
@@ -206,6 +208,8 @@ pub(crate) fn generation(dice: &mut Dice) -> Generation {
         scopes: vec!["read"],
         item_scope: false,
         forward,
+        action: "Use",
+        of: "Item",
     };
     routes.push(Route { methods: &["GET", "POST"], ..route("documents", Sender::Dpop, None) });
     routes.push(Route { item_scope: true, ..route("notes", *dice.pick(&[Sender::Any, Sender::Mtls]), None) });
@@ -219,7 +223,10 @@ pub(crate) fn generation(dice: &mut Dice) -> Generation {
     if dice.one_in(4) {
         routes.remove(dice.below(5));
     }
-    let mut policies: Vec<_> = (0..1 + dice.below(5)).map(|number| policy(number, dice)).collect();
+    for route in &mut routes {
+        (route.action, route.of) = (dice.text(&ACTIONS), dice.text(&KINDS));
+    }
+    let mut policies: Vec<_> = (0..1 + dice.below(8)).map(|number| policy(number, dice)).collect();
     if !dice.one_in(6) {
         policies.push(Policy { id: "most".to_owned(), ..Policy::default() });
     }
@@ -239,11 +246,17 @@ fn policy(number: usize, dice: &mut Dice) -> Policy {
     let constraint = maybe(&["bearer", "dpop", "mtls", "dpop_mtls"]);
     let (actor, route) = (maybe(&["corp:h1", "corp:h2", "partner:h1"]), maybe(&["documents", "lists", "up"]));
     let kind = Some(dice.text(&["plain", "secret", "odd"])).filter(|_| forbid || dice.one_in(2));
-    let fails = dice.one_in(10);
+    let fails = dice.one_in(16);
+    let actions = dice.one_in(2).then(|| actions(dice));
+    let things = dice.one_in(2).then(|| things(dice));
+    let agents_of = (agent.is_none() && dice.one_in(4)).then(|| dice.text(&["acme", "globex"]));
     Policy {
         id: format!("p{number}"),
         forbid,
         fails,
+        actions,
+        things,
+        agents_of,
         agent,
         user,
         kind,
@@ -252,5 +265,24 @@ fn policy(number: usize, dice: &mut Dice) -> Policy {
         constraint,
         actor,
         route,
+    }
+}
+
+fn actions(dice: &mut Dice) -> Actions {
+    const SOME: [&[&str]; 3] = [&["Use", "Drop"], &["Keep"], &["Drop", "Keep", "Use"]];
+    match dice.below(4) {
+        0 | 1 => Actions::One(dice.text(&ACTIONS)),
+        2 => Actions::Group,
+        _ => Actions::OneOf(SOME[dice.below(SOME.len())]),
+    }
+}
+
+fn things(dice: &mut Dice) -> Things {
+    let (kind, tenant) = (dice.text(&KINDS), dice.text(&["acme", "globex"]));
+    match dice.below(4) {
+        0 => Things::All(kind),
+        1 => Things::One(kind, dice.text(&["7", "8", "acme"])),
+        2 => Things::Of(tenant),
+        _ => Things::AllOf(kind, tenant),
     }
 }

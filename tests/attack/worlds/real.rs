@@ -1,5 +1,6 @@
 //! The real parts, made to be the same world as the model's.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -29,8 +30,8 @@ use tokio_util::task::TaskTracker;
 use crate::certificates;
 use crate::dice::Dice;
 use crate::facts::{
-    AGE, Credentials, FUTURE, Generation, Id, Identity, Issuer, Nonce, Outcome, Policy, Proof, Request,
-    Route, SKEW, Sender, Token,
+    AGE, Actions, Credentials, FUTURE, Generation, Id, Identity, Issuer, Nonce, Outcome, Policy, Proof,
+    Request, Route, SKEW, Sender, Things, Token,
 };
 use crate::jose::{Document, Jws, Seal};
 use crate::keys::{Key, digest};
@@ -38,13 +39,15 @@ use crate::worlds::START;
 use crate::worlds::draw::{self, AGENTS, HOSTS, PUBLISHED, Setting};
 
 const SCHEMA: &str = r"
-entity Item in [Exequatur::Tenant] { tenant: Exequatur::Tenant, kind: String };
-action Use appliesTo { principal: [Exequatur::Agent], resource: [Item], context: Exequatur::Context };
+entity Item, Shelf in [Exequatur::Tenant] { tenant: Exequatur::Tenant, kind: String };
+action Touch;
+action Use, Keep in [Touch] appliesTo { principal: [Exequatur::Agent], resource: [Item, Shelf], context: Exequatur::Context };
+action Drop appliesTo { principal: [Exequatur::Agent], resource: [Item, Shelf], context: Exequatur::Context };
 ";
 /// When keys are loaded, whenever that is: before every world, however far it goes back.
 const LOADED: i64 = START - 10_000;
 /// How many generations there are to choose from.
-const GENERATIONS: usize = 40;
+const GENERATIONS: usize = 240;
 
 /// What is made once for all worlds.
 pub(crate) struct Bench {
@@ -52,7 +55,7 @@ pub(crate) struct Bench {
     issuers: Arc<Issuers>,
     keys: BTreeMap<Id, usize>,
     ring: Vec<Key>,
-    generations: Vec<(Generation, RealGeneration)>,
+    generations: Vec<(Generation, OnceCell<RealGeneration>)>,
     folder: tempfile::TempDir,
     asked: AtomicI64,
     _stop: DropGuard,
@@ -91,12 +94,7 @@ impl Bench {
             Issuers::start(configs, HttpConfig::default(), Arc::new(|| at(LOADED)), &tasks, &stop).unwrap();
         drop(entered);
         let mut dice = Dice::new(seed);
-        let generations = (0..GENERATIONS).map(|number| {
-            let generation = draw::generation(&mut dice);
-            let real = compile(&generation, number);
-            (generation, real)
-        });
-        let generations = generations.collect();
+        let generations = (0..GENERATIONS).map(|_| (draw::generation(&mut dice), OnceCell::new())).collect();
         let asked = AtomicI64::new(0);
         Self { runtime, issuers, keys, ring, generations, folder, asked, _stop: stop.drop_guard() }
     }
@@ -107,6 +105,12 @@ impl Bench {
 
     pub(crate) fn facts(&self, index: usize) -> Generation {
         self.generations[index].0.clone()
+    }
+
+    /// Compiled when it is first in force.
+    fn real(&self, index: usize) -> &RealGeneration {
+        let (facts, real) = &self.generations[index];
+        real.get_or_init(|| compile(facts, index))
     }
 
     fn key(&self, id: Id) -> &Key {
@@ -276,7 +280,7 @@ impl<'a> Real<'a> {
         };
         let mut observer = |_stage| {};
         let mut trail = Trail::new(&mut observer);
-        let generation = &self.bench.generations[self.generation].1;
+        let generation = self.bench.real(self.generation);
         let result = self.bench.runtime.block_on(self.decider.check(&raw, generation, at(now), &mut trail));
         outcome(&result, &trail.facts)
     }
@@ -366,7 +370,7 @@ fn compile(generation: &Generation, number: usize) -> RealGeneration {
     let routes = generation.routes.iter().map(route).collect();
     let routes = Routes::compile(routes, protected, &policies, SenderRequirement::None).unwrap();
     let mut configuration = [0; 32];
-    configuration[0] = u8::try_from(number).expect("few");
+    configuration[..8].copy_from_slice(&number.to_be_bytes());
     RealGeneration { number: 1, routes, policies, configuration }
 }
 
@@ -374,9 +378,9 @@ fn route(route: &Route) -> RealRoute {
     let template = |text: &str| Template::parse(text).unwrap();
     let item = route.item_scope.then_some("item:{id}");
     let guard = Guard {
-        action: "Use".to_owned(),
+        action: route.action.to_owned(),
         resource: ResourceTemplate {
-            kind: "Item".to_owned(),
+            kind: route.of.to_owned(),
             id: template("{id}"),
             tenant: Some(template("{tenant}")),
             attributes: vec![("kind".to_owned(), AttributeTemplate::Text(template("{kind}")))],
@@ -407,7 +411,11 @@ fn route(route: &Route) -> RealRoute {
 
 fn write_policy(text: &mut String, policy: &Policy) {
     let effect = if policy.forbid { "forbid" } else { "permit" };
-    let agent = policy.agent.map(|agent| format!(" == Exequatur::Agent::\"{agent}\"")).unwrap_or_default();
+    let mut agent =
+        policy.agent.map(|agent| format!(" == Exequatur::Agent::\"{agent}\"")).unwrap_or_default();
+    agent.extend(policy.agents_of.map(in_tenant));
+    let action = policy.actions.map(actions).unwrap_or_default();
+    let resource = policy.things.map(things).unwrap_or_default();
     let mut conditions = Vec::new();
     let mut when =
         |named: Option<&str>, condition: fn(&str) -> String| conditions.extend(named.map(condition));
@@ -427,8 +435,32 @@ fn write_policy(text: &mut String, policy: &Policy) {
     let conditions = if conditions.is_empty() { String::new() } else { format!(" when {{ {conditions} }}") };
     writeln!(
         text,
-        "@id(\"{}\")\n{effect} (principal{agent}, action == Action::\"Use\", resource){conditions};",
+        "@id(\"{}\")\n{effect} (principal{agent}, action{action}, resource{resource}){conditions};",
         policy.id
     )
     .unwrap();
+}
+
+fn in_tenant(tenant: &str) -> String {
+    format!(" in Exequatur::Tenant::\"{tenant}\"")
+}
+
+fn actions(actions: Actions) -> String {
+    match actions {
+        Actions::One(action) => format!(" == Action::\"{action}\""),
+        Actions::Group => " in Action::\"Touch\"".to_owned(),
+        Actions::OneOf(actions) => {
+            let named: Vec<_> = actions.iter().map(|action| format!("Action::\"{action}\"")).collect();
+            format!(" in [{}]", named.join(", "))
+        }
+    }
+}
+
+fn things(things: Things) -> String {
+    match things {
+        Things::All(kind) => format!(" is {kind}"),
+        Things::One(kind, id) => format!(" == {kind}::\"{id}\""),
+        Things::Of(tenant) => in_tenant(tenant),
+        Things::AllOf(kind, tenant) => format!(" is {kind}{}", in_tenant(tenant)),
+    }
 }
