@@ -165,7 +165,7 @@ fn plan(dice: &mut Dice) -> Plan {
             route,
             tenant: dice.text(&["acme", "globex"]),
             kind: dice.text(&["plain", "secret", "odd"]),
-            id: dice.text(&["7", "7", "7", "8"]),
+            id: dice.text(&["7", "7", "7", "7", "7", "8"]),
         },
         fitting: !dice.one_in(8),
         certificate: mostly(dice, &[None], &[Some(None), Some(Some(0)), Some(Some(1))]),
@@ -236,7 +236,7 @@ pub(crate) fn generation(dice: &mut Dice) -> Generation {
 fn policy(number: usize, dice: &mut Dice) -> Policy {
     let forbid = dice.one_in(2);
     // A forbid that says little would leave nothing to permit.
-    let often = if forbid { 2 } else { 4 };
+    let often = if forbid { 3 } else { 4 };
     let mut maybe = |of: &[&'static str]| dice.one_in(often).then(|| dice.text(of));
     let (agent, user) = (
         maybe(&["corp:a1", "corp:a2", "partner:a1", "corp:a3"]),
