@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use cedar_policy::{Decision, Request};
 
+use crate::answers::Print;
 use crate::entities::Asked;
 use crate::question::{Identity, Question};
 use crate::set::PolicySet;
+use crate::slice::{ActionSlices, Slice};
 use crate::subject::Subject;
 
 /// What the policies say.
@@ -103,13 +105,31 @@ impl PolicySet {
         Subject::new(&self.types, identity)
     }
 
-    /// Decides. Pure: the same set and question always give the same answer.
+    /// Decides. The same set and question always give the same answer, so one that was given before is given again.
     ///
     /// # Errors
     /// If a policy fails, whatever the others say, and if the question does not fit the schema.
     pub fn decide(&self, question: &Question<'_>) -> Result<Answer, PolicyFault> {
         let action = self.slices.action(question.action).ok_or(QuestionMisfit::ActionUnknown)?;
         let slice = action.on(question.resource.kind).ok_or(QuestionMisfit::ResourceUnknown)?;
+        let print = Print::of(question, &slice.needs);
+        if let Some(answer) = print.and_then(|print| self.answers.get(&print)) {
+            return Ok(answer);
+        }
+        let answer = self.evaluate(question, action, slice)?;
+        if let Some(print) = print {
+            self.answers.put(print, &answer);
+        }
+        Ok(answer)
+    }
+
+    /// Asks Cedar.
+    pub(crate) fn evaluate(
+        &self,
+        question: &Question<'_>,
+        action: &ActionSlices,
+        slice: &Slice,
+    ) -> Result<Answer, PolicyFault> {
         let asked = Asked::new(&self.types, question, action, &slice.resource, &slice.needs)?;
         let request =
             Request::new(asked.principal, action.uid.clone(), asked.resource.clone(), asked.context, None)

@@ -68,10 +68,10 @@ impl Asked {
         if needs.reads_action_groups() {
             all.push(action.entity.clone());
         }
-        if let Some((_, user)) =
-            subject.user.as_ref().filter(|(user, _)| needs.reads(ContextAttribute::User) || *user == own)
+        if let Some(user) =
+            subject.user.as_ref().filter(|user| needs.reads(ContextAttribute::User) || user.own == own)
         {
-            all.push(user.get(needs.reads_parents())?);
+            all.push(user.entity.get(needs.reads_parents())?);
         }
         let context = context(needs, &question.context, subject)?;
         let entities = Entities::from_entities(all, None).map_err(|_error| QuestionMisfit::EntityTwice)?;
@@ -186,8 +186,8 @@ fn circumstance(
     let long = RestrictedExpression::new_long;
     Ok(Some(match attribute {
         ContextAttribute::User => {
-            let Some((user, _)) = &subject.user else { return Ok(None) };
-            RestrictedExpression::new_entity_uid(user.clone())
+            let Some(user) = &subject.user else { return Ok(None) };
+            RestrictedExpression::new_entity_uid(user.own.clone())
         }
         ContextAttribute::Tenant => {
             let Some(tenant) = &subject.tenant else { return Ok(None) };

@@ -4,6 +4,7 @@
 //! validated [`PolicySet`], and answers [`Question`]s. Everything is pure and synchronous: `now` is
 //! part of the question. Where a policy fails, the answer is a [`PolicyFault`] and never a permit.
 
+mod answers;
 mod base;
 mod check;
 mod decide;

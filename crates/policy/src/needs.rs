@@ -87,6 +87,11 @@ impl Needs {
         self.context.contains(&attribute)
     }
 
+    /// Whether an answer to the same question changes as time goes by.
+    pub(crate) fn reads_the_time(&self) -> bool {
+        self.reads(ContextAttribute::Now) || self.reads(ContextAttribute::Token)
+    }
+
     /// Whether it matters which groups the action is in.
     pub(crate) const fn reads_action_groups(&self) -> bool {
         self.action_groups

@@ -6,6 +6,7 @@ use cedar_policy::{Authorizer, PolicyId, PolicySet as CedarSet, ValidationError,
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 
+use crate::answers::Answers;
 use crate::base;
 use crate::entities::BaseTypes;
 use crate::parse::{Parsed, at, parse};
@@ -29,6 +30,7 @@ pub struct PolicySet {
     pub(crate) authorizer: Authorizer,
     pub(crate) types: BaseTypes,
     pub(crate) ids: BTreeSet<Arc<str>>,
+    pub(crate) answers: Answers,
     schema_text: String,
     schema_hash: String,
     content_hash: String,
@@ -74,6 +76,7 @@ impl PolicySet {
             schema_text: schema.text,
             unscoped: parsed.iter().filter(|parsed| is_unscoped(&parsed.policy)).count(),
             warnings,
+            answers: Answers::new(),
         }))
     }
 

@@ -2,9 +2,10 @@ use std::collections::HashSet;
 
 use cedar_policy::{Entity, EntityUid};
 
+use crate::answers::Fields;
 use crate::decide::{PolicyFault, QuestionMisfit};
 use crate::entities::{BaseTypes, person, uid};
-use crate::question::Identity;
+use crate::question::{Identity, Principal};
 
 /// Who asks, in Cedar's terms. It is the same in every request of one token, so it can be made once and kept; it
 /// names only what the base schema declares, so that it outlives the policy folder.
@@ -12,8 +13,11 @@ use crate::question::Identity;
 pub struct Subject {
     pub(crate) agent: EntityUid,
     pub(crate) agent_entity: Placed,
-    pub(crate) user: Option<(EntityUid, Placed)>,
+    /// Apart, since many tokens have none and thousands are kept.
+    pub(crate) user: Option<Box<User>>,
     pub(crate) tenant: Option<EntityUid>,
+    /// SHA-256 over everything in the identity that this was made of.
+    pub(crate) identity: [u8; 32],
 }
 
 impl Subject {
@@ -22,7 +26,7 @@ impl Subject {
         let user = match &identity.user {
             Some(user) => {
                 let own = uid(&types.user, user.id);
-                Some((own.clone(), person(types, own, user)?))
+                Some(Box::new(User { entity: person(types, own.clone(), user)?, own }))
             }
             None => None,
         };
@@ -31,8 +35,29 @@ impl Subject {
             agent,
             user,
             tenant: identity.tenant.map(|tenant| uid(&types.tenant, tenant)),
+            identity: print(identity),
         })
     }
+}
+
+fn print(identity: &Identity<'_>) -> [u8; 32] {
+    // Each field is named, so that a new one cannot be overlooked.
+    let Identity { agent, user, tenant } = identity;
+    let mut fields = Fields::default();
+    fields.maybe(*tenant);
+    for Principal { id, issuer, tenant } in std::iter::once(agent).chain(user) {
+        fields.text(id);
+        fields.text(issuer);
+        fields.maybe(*tenant);
+    }
+    fields.finish()
+}
+
+/// On whose behalf, in Cedar's terms.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) own: EntityUid,
+    pub(crate) entity: Placed,
 }
 
 /// An entity, and the parent that it gets where a policy asks for parents: elsewhere Cedar need not work them out.
