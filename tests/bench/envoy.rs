@@ -18,36 +18,46 @@ use crate::{Effort, LOAD_CORE, SERVER_CORE};
 /// Connections of the throughput figure.
 const CONNECTIONS: usize = 32;
 
-/// `envoy_added_p50_us`: one connection, a fresh proof each time; Exequatur against a service that says yes.
-pub(crate) async fn added(folder: &Path, effort: Effort) -> Result<Figure, String> {
+/// `envoy_added_p50_us`: one connection, a fresh proof each time; Exequatur against a service that says yes. Beside it
+/// what a service adds that verifies one signature and then says yes: whatever answers cannot add less.
+pub(crate) async fn added(folder: &Path, effort: Effort) -> Result<Vec<Figure>, String> {
     let scene = Scene::new(folder, Size::USUAL)?;
-    let (yes, subject) = (bare(&scene, false, LOAD_CORE).await?, scene.start(LOAD_CORE).await?);
-    let [admin, through_yes, through_subject] = free_ports()?;
+    let (yes, verified) = (bare(&scene, false, LOAD_CORE).await?, bare(&scene, true, LOAD_CORE).await?);
+    let subject = scene.start(LOAD_CORE).await?;
+    let [admin, through_yes, through_verified, through_subject] = free_ports()?;
     let text = configuration(
         admin,
         &[
             Listener { port: through_yes, guard: ext_authz("constant") },
+            Listener { port: through_verified, guard: ext_authz("verified") },
             Listener { port: through_subject, guard: ext_authz("exequatur") },
         ],
-        &[("constant", yes.grpc), ("exequatur", subject.grpc)],
+        &[("constant", yes.grpc), ("verified", verified.grpc), ("exequatur", subject.grpc)],
     );
     let _envoy = start(folder, &text, through_subject).await?;
-    let (mut to_yes, mut to_subject) =
-        (Connection::open(through_yes).await?, Connection::open(through_subject).await?);
-    let mut pairs = Vec::new();
+    let mut connections = Vec::new();
+    for port in [through_yes, through_verified, through_subject] {
+        connections.push(Connection::open(port).await?);
+    }
+    let mut rounds = Vec::new();
     for round in 0..=effort.pairs {
         let requests: Vec<_> = (0..effort.requests / 10).map(|number| request(&scene, number)).collect();
-        let (mut yes, mut ours) = (Vec::new(), Vec::new());
+        let mut took = [const { Vec::new() }; 3];
         for request in &requests {
-            yes.push(to_yes.ask(request).await?);
-            ours.push(to_subject.ask(request).await?);
+            for (connection, took) in connections.iter_mut().zip(&mut took) {
+                took.push(connection.ask(request).await?);
+            }
         }
         if round > 0 {
-            pairs.push((p50(&yes), p50(&ours)));
+            rounds.push(took.map(|took| p50(&took)));
         }
     }
-    let added: Vec<f64> = pairs.iter().map(|(yes, ours)| ours - yes).collect();
-    Ok(Figure::alone("envoy_added_p50_us", "us", &added, Some(Floor::AtMost(120.0))))
+    let added: Vec<f64> = rounds.iter().map(|[yes, _, ours]| ours - yes).collect();
+    let by_verification: Vec<f64> = rounds.iter().map(|[yes, verified, _]| verified - yes).collect();
+    Ok(vec![
+        Figure::alone("envoy_added_p50_us", "us", &added, Some(Floor::AtMost(120.0))),
+        Figure::alone("envoy_added_by_verifying", "us", &by_verification, None),
+    ])
 }
 
 /// `jwt_authn_ratio`: requests a second, each with a token of its own.

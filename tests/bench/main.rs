@@ -148,7 +148,7 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
             let small = Size { tokens: 5_000, ..usual };
             cost::growth(folder, "issuers_100", small, Size { issuers: 100, ..small }, effort).await
         }
-        "envoy_added_p50_us" => envoy::added(folder, effort).await,
+        "envoy_added_p50_us" => return envoy::added(folder, effort).await,
         "jwt_authn_ratio" => envoy::against_jwt_authn(folder, effort).await,
         "connections_1_to_8" => capacity::connections(folder, effort).await,
         "overload_2x" => return capacity::overload(folder, effort, 2.0).await,

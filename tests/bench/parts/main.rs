@@ -166,26 +166,53 @@ mod token {
 }
 
 /// Five policies of a hundred concern the request.
-#[divan::bench]
-fn policies(bencher: Bencher<'_, '_>) {
-    let policies = &BEARER.policies;
-    let agent = Principal { id: "i0:agent-0", issuer: "i0", tenant: Some("t0") };
-    let subject = policies.subject(&Identity { agent, user: None, tenant: Some("t0") }).expect("a subject");
-    let question = Question {
-        who: Who::Ready(&subject),
-        action: "A0",
-        resource: ResourceFact { kind: "Document", id: "d0", tenant: Some("t0"), attributes: Vec::new() },
-        context: ContextFacts {
-            now: Timestamp::now(),
-            scopes: vec!["documents:read", "documents:write"],
-            sender_constraint: SenderConstraint::Bearer,
-            method: "GET",
-            route: "r0",
-            token_age_s: 1,
-            token_remaining_s: 3599,
-            delegation_depth: 0,
-            actor: None,
-        },
-    };
-    bencher.bench_local(|| policies.decide(&question).expect("an answer"));
+mod policies {
+    use super::*;
+
+    fn decide(bencher: Bencher<'_, '_>, route: impl Fn(usize) -> String) {
+        let policies = &BEARER.policies;
+        let agent = Principal { id: "i0:agent-0", issuer: "i0", tenant: Some("t0") };
+        let identity = Identity { agent, user: None, tenant: Some("t0") };
+        let subject = policies.subject(&identity).expect("a subject");
+        let mut number = 0;
+        bencher
+            .with_inputs(|| {
+                number += 1;
+                route(number)
+            })
+            .bench_local_refs(|route| {
+                let question = Question {
+                    who: Who::Ready(&subject),
+                    action: "A0",
+                    resource: ResourceFact {
+                        kind: "Document",
+                        id: "d0",
+                        tenant: Some("t0"),
+                        attributes: Vec::new(),
+                    },
+                    context: ContextFacts {
+                        now: Timestamp::now(),
+                        scopes: vec!["documents:read", "documents:write"],
+                        sender_constraint: SenderConstraint::Bearer,
+                        method: "GET",
+                        route,
+                        token_age_s: 1,
+                        token_remaining_s: 3599,
+                        delegation_depth: 0,
+                        actor: None,
+                    },
+                };
+                policies.decide(&question).expect("an answer")
+            });
+    }
+
+    #[divan::bench]
+    fn asked_for_the_first_time(bencher: Bencher<'_, '_>) {
+        decide(bencher, |number| format!("r{number}"));
+    }
+
+    #[divan::bench]
+    fn asked_again(bencher: Bencher<'_, '_>) {
+        decide(bencher, |_| "r0".to_owned());
+    }
 }
