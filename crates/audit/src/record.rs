@@ -12,77 +12,77 @@ pub(crate) const VERSION: u8 = 1;
 
 /// What is kept of one decision. What is not known is left out of the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub struct Record<'a> {
     v: u8,
     /// When it was decided; RFC 3339 in UTC, to the millisecond.
     #[serde(serialize_with = "milliseconds")]
     pub time: Timestamp,
     /// The decision's id, as quoted to the caller.
-    pub decision: Text,
+    pub decision: Text<'a>,
     /// What was decided.
     pub verdict: Verdict,
     /// The word of the reason vocabulary.
-    pub reason: Text,
+    pub reason: Text<'a>,
     /// The HTTP status that answers a denial or a fault; 200 for a permit.
     pub status: u16,
     /// The configuration under which it was decided.
     pub generation: u64,
     /// The route's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<Text>,
+    pub route: Option<Text<'a>>,
     /// What the route means.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<Text>,
+    pub action: Option<Text<'a>>,
     /// What the action is done to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource: Option<Resource>,
+    pub resource: Option<Resource<'a>>,
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<Text>,
+    pub method: Option<Text<'a>>,
     /// The request's host.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<Text>,
+    pub host: Option<Text<'a>>,
     /// The route's path template. Neither the path nor the query as sent, which may hold secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_template: Option<Text>,
+    pub path_template: Option<Text<'a>>,
     /// The network peer that sent the request to the proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
     /// Who vouches for the identities, by its configured name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<Text>,
+    pub issuer: Option<Text<'a>>,
     /// The OAuth client of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<Text>,
+    pub client: Option<Text<'a>>,
     /// The agent that calls.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Text>,
+    pub agent: Option<Text<'a>>,
     /// The user on whose behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<Text>,
+    pub user: Option<Text<'a>>,
     /// The tenant of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<Text>,
+    pub tenant: Option<Text<'a>>,
     /// The delegation chain, who acts now first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub actors: Vec<Text>,
+    pub actors: Vec<Text<'a>>,
     /// What was checked, with what result.
     #[serde(skip_serializing_if = "Controls::is_empty")]
-    pub controls: Controls,
+    pub controls: Controls<'a>,
     /// What the policies said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
+    pub policy: Option<Policy<'a>>,
     /// Controls that are evaluated and not enforced, and would have refused: their reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub observed: Vec<Text>,
+    pub observed: Vec<Text<'a>>,
     /// How long each stage took.
     pub timings_us: Timings,
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// A record of which only the outcome is known yet.
     #[must_use]
-    pub fn new(time: Timestamp, decision: Text, verdict: Verdict, reason: Text, status: u16) -> Self {
+    pub fn new(time: Timestamp, decision: Text<'a>, verdict: Verdict, reason: Text<'a>, status: u16) -> Self {
         Self {
             v: VERSION,
             time,
@@ -126,26 +126,26 @@ pub enum Verdict {
 
 /// What an action is done to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Resource {
+pub struct Resource<'a> {
     /// The resource type, as in the policy schema.
     #[serde(rename = "type")]
-    pub kind: Text,
+    pub kind: Text<'a>,
     /// Its id.
-    pub id: Text,
+    pub id: Text<'a>,
     /// The tenant that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<Text>,
+    pub tenant: Option<Text<'a>>,
 }
 
 /// What was checked before the policies. What did not come to be checked is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Controls {
+pub struct Controls<'a> {
     /// The access token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<TokenCheck>,
+    pub token: Option<TokenCheck<'a>>,
     /// What binds the token to its sender.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender_constraint: Option<SenderConstraintCheck>,
+    pub sender_constraint: Option<SenderConstraintCheck<'a>>,
     /// Whether the proof was new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayCheck>,
@@ -154,7 +154,7 @@ pub struct Controls {
     pub nonce: Option<NonceCheck>,
 }
 
-impl Controls {
+impl Controls<'_> {
     fn is_empty(&self) -> bool {
         let Self { token, sender_constraint, replay, nonce } = self;
         token.is_none() && sender_constraint.is_none() && replay.is_none() && nonce.is_none()
@@ -163,23 +163,23 @@ impl Controls {
 
 /// A token that was verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TokenCheck {
+pub struct TokenCheck<'a> {
     /// The start of the token id's digest, in hex: enough to find its other records, not to forge anything.
-    pub digest: Text,
+    pub digest: Text<'a>,
     /// Whether its signature had been verified for an earlier request.
     pub cached: bool,
     /// The id of the key set that verified it.
-    pub key_set: Text,
+    pub key_set: Text<'a>,
 }
 
 /// How the token is bound to its sender.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SenderConstraintCheck {
+pub struct SenderConstraintCheck<'a> {
     /// The binding.
     pub kind: SenderConstraint,
     /// The thumbprint of the key, or else of the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub thumbprint: Option<Text>,
+    pub thumbprint: Option<Text<'a>>,
 }
 
 /// The kinds of binding.
@@ -230,11 +230,11 @@ pub enum NonceCheck {
 
 /// What the policies said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Policy {
+pub struct Policy<'a> {
     /// The policies that determined the decision, or failed.
-    pub ids: Vec<Text>,
+    pub ids: Vec<Text<'a>>,
     /// The hash of the policy set.
-    pub set_hash: Text,
+    pub set_hash: Text<'a>,
 }
 
 /// Microseconds per stage of the decision; a stage that was not reached is left out.

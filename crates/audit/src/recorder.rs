@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::AuditError;
 use crate::journal::Journal;
 use crate::record::Record;
-use crate::writer::{Gaps, Order, Writer};
+use crate::writer::{Gaps, Line, Order, Writer};
 
 /// What a request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,11 +75,12 @@ impl Recorder {
     ///
     /// # Errors
     /// In [`Mode::Required`] only: the record is not known to be kept, so nothing may be permitted.
-    pub async fn record(&self, record: Record) -> Result<Recorded, AuditError> {
-        let record = Box::new(record);
+    pub async fn record(&self, record: &Record<'_>) -> Result<Recorded, AuditError> {
+        let line = Line::of(record);
         match self.mode {
             Mode::BestEffort => {
-                if self.orders.try_send(Order::Write(record, None)).is_err() {
+                let handed_in = line.is_ok_and(|line| self.orders.try_send(Order::Write(line, None)).is_ok());
+                if !handed_in {
                     self.gaps.add(1);
                 }
                 Ok(Recorded(()))
@@ -87,12 +88,15 @@ impl Recorder {
             Mode::Required => {
                 let (kept, outcome) = oneshot::channel();
                 // A full queue is an answer, not a reason to wait: what waits already fills the deadline.
-                if let Err(refused) = self.orders.try_send(Order::Write(record, Some(kept))) {
-                    self.gaps.add(1);
-                    return Err(match refused {
+                let handed_in = line.and_then(|line| {
+                    self.orders.try_send(Order::Write(line, Some(kept))).map_err(|refused| match refused {
                         mpsc::error::TrySendError::Full(_) => AuditError::QueueFull,
                         mpsc::error::TrySendError::Closed(_) => AuditError::Closed,
-                    });
+                    })
+                });
+                if let Err(error) = handed_in {
+                    self.gaps.add(1);
+                    return Err(error);
                 }
                 outcome.await.unwrap_or(Err(AuditError::Closed)).map(|()| Recorded(()))
             }

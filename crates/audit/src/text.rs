@@ -11,17 +11,11 @@ const MAX_CHARS: usize = 256;
 /// What stands at the end of a text that was cut.
 const CUT: char = '…';
 
-/// A text of at most 256 characters. A longer one is cut there and ends in `…`.
+/// A text of at most 256 characters. A longer one is cut there and ends in `…`; any other is not copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text(Cow<'static, str>);
+pub struct Text<'a>(Cow<'a, str>);
 
-impl Text {
-    /// A text of ours, for which nothing is copied.
-    #[must_use]
-    pub fn fixed(text: &'static str) -> Self {
-        cut(text).map_or(Self(Cow::Borrowed(text)), |cut| Self(Cow::Owned(cut)))
-    }
-
+impl Text<'_> {
     /// The text as it is recorded.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -29,26 +23,26 @@ impl Text {
     }
 }
 
-impl From<&str> for Text {
-    fn from(text: &str) -> Self {
-        cut(text).map_or_else(|| Self(Cow::Owned(text.to_owned())), |cut| Self(Cow::Owned(cut)))
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        cut(text).map_or(Self(Cow::Borrowed(text)), |cut| Self(Cow::Owned(cut)))
     }
 }
 
-impl From<String> for Text {
+impl From<String> for Text<'_> {
     fn from(text: String) -> Self {
         let cut = cut(&text);
         Self(Cow::Owned(cut.unwrap_or(text)))
     }
 }
 
-impl fmt::Display for Text {
+impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Serialize for Text {
+impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
@@ -75,6 +69,5 @@ mod tests {
             assert_eq!(Text::from(long.as_str()).as_str(), format!("{whole}…"));
             assert_eq!(Text::from(long).as_str(), format!("{whole}…"));
         }
-        assert_eq!(Text::fixed("policy_forbid").as_str(), "policy_forbid");
     }
 }

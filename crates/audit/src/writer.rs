@@ -17,6 +17,9 @@ use crate::recorder::Mode;
 /// How many records are written, and synced, at once. A record is about 1 KB, and at most some 20.
 const BATCH: usize = 256;
 
+/// What most records take, in bytes.
+const USUAL_LINE: usize = 1024;
+
 /// How long best-effort records are gathered before they are written. A thread that is woken for each of them costs
 /// more than writing them does.
 const GATHER: Duration = Duration::from_millis(5);
@@ -24,11 +27,32 @@ const GATHER: Duration = Duration::from_millis(5);
 /// Who waits for the outcome of a record, if anyone.
 pub(crate) type Waiter = Option<oneshot::Sender<Result<(), AuditError>>>;
 
+/// A record as it is written.
+#[derive(Debug)]
+pub(crate) struct Line {
+    time: Timestamp,
+    /// One JSON object and a line feed.
+    json: Vec<u8>,
+}
+
+impl Line {
+    pub(crate) fn of(record: &Record<'_>) -> Result<Self, AuditError> {
+        let mut json = Vec::with_capacity(USUAL_LINE);
+        line(&mut json, record)?;
+        Ok(Self { time: record.time, json })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn says(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.json).contains(text)
+    }
+}
+
 /// What the writer is asked to do, in the order of asking.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Write the record.
-    Write(Box<Record>, Waiter),
+    Write(Line, Waiter),
     /// Go on with a new file under the same path.
     Reopen(oneshot::Sender<Result<(), AuditError>>),
     /// Write what waits, sync, end.
@@ -91,7 +115,7 @@ impl Writer {
             let mut next = Some(first);
             while let Some(order) = next.take() {
                 match order {
-                    Order::Write(record, waiter) => waiting.push((record, waiter)),
+                    Order::Write(line, waiter) => waiting.push((line, waiter)),
                     Order::Reopen(done) => {
                         self.write(&mut waiting);
                         answer(done, self.reopen());
@@ -118,10 +142,10 @@ impl Writer {
     }
 
     /// What was asked for while the channel was being closed.
-    fn drain(&mut self, orders: &mut mpsc::Receiver<Order>, waiting: &mut Vec<(Box<Record>, Waiter)>) {
+    fn drain(&mut self, orders: &mut mpsc::Receiver<Order>, waiting: &mut Vec<(Line, Waiter)>) {
         while let Some(order) = orders.blocking_recv() {
             match order {
-                Order::Write(record, waiter) => waiting.push((record, waiter)),
+                Order::Write(line, waiter) => waiting.push((line, waiter)),
                 Order::Reopen(done) | Order::Close(done) => answer(done, Err(AuditError::Closed)),
             }
             if waiting.len() >= BATCH {
@@ -132,19 +156,16 @@ impl Writer {
     }
 
     /// Writes the batch, all of it or nothing, then tells who waits.
-    fn write(&mut self, waiting: &mut Vec<(Box<Record>, Waiter)>) {
+    fn write(&mut self, waiting: &mut Vec<(Line, Waiter)>) {
         let Some((first, _)) = waiting.first() else { return };
         let missing = self.gaps.tell();
         let mut lines = Vec::new();
         let told = if missing == 0 { Ok(()) } else { line(&mut lines, &gap(first.time, missing)) };
-        let formatted = told.and_then(|()| {
-            for (record, _) in &*waiting {
-                self.latest = Some(record.time);
-                line(&mut lines, record)?;
-            }
-            Ok(())
-        });
-        let outcome = formatted.and_then(|()| self.journal.append(&lines, self.mode == Mode::Required));
+        for (line, _) in &*waiting {
+            self.latest = Some(line.time);
+            lines.extend_from_slice(&line.json);
+        }
+        let outcome = told.and_then(|()| self.journal.append(&lines, self.mode == Mode::Required));
         if outcome.is_err() {
             self.gaps.tell_again(missing);
             self.gaps.add(u64::try_from(waiting.len()).unwrap_or(u64::MAX));

@@ -32,7 +32,7 @@ impl Decided<'_> {
 }
 
 /// The record of a decision: a permit, or the refusal.
-pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Record {
+pub(crate) fn record_of<'a>(refusal: Option<&Refusal>, decided: Decided<'a>) -> Record<'a> {
     let facts = decided.facts;
     let (verdict, reason, code) = match refusal {
         None => (Verdict::Permit, "permitted", 200),
@@ -43,7 +43,7 @@ pub(crate) fn record_of(refusal: Option<&Refusal>, decided: Decided<'_>) -> Reco
             (Verdict::Fault, refusal.reason().code(), status(refusal.reason(), facts.hide))
         }
     };
-    let mut record = Record::new(decided.now, text(decided.id), verdict, Text::fixed(reason), code);
+    let mut record = Record::new(decided.now, text(decided.id), verdict, text(reason), code);
     record.generation = decided.generation.number;
     record.peer = decided.peer;
     record.route = maybe(facts.route.as_deref());
@@ -83,19 +83,19 @@ pub(crate) fn log(refusal: Option<&Refusal>, decided: Decided<'_>) {
     }
 }
 
-fn text(value: &str) -> Text {
+fn text(value: &str) -> Text<'_> {
     Text::from(value)
 }
 
-fn maybe(value: Option<&str>) -> Option<Text> {
+fn maybe(value: Option<&str>) -> Option<Text<'_>> {
     value.map(text)
 }
 
-fn controls(facts: &Facts) -> Controls {
+fn controls(facts: &Facts) -> Controls<'_> {
     let token = facts.token_id_digest.as_deref().zip(facts.key_set).map(|(digest, key_set)| TokenCheck {
         digest: text(digest),
         cached: facts.token_cached == Some(true),
-        key_set: text(&key_set.to_string()),
+        key_set: Text::from(key_set.to_string()),
     });
     Controls {
         token,
@@ -106,7 +106,7 @@ fn controls(facts: &Facts) -> Controls {
                 SenderFact::Mtls => SenderConstraint::Mtls,
                 SenderFact::DpopAndMtls => SenderConstraint::DpopMtls,
             },
-            thumbprint: facts.proof_key.map(|key| text(&key.to_string())),
+            thumbprint: facts.proof_key.map(|key| Text::from(key.to_string())),
         }),
         replay: facts.replay.map(|replay| match replay {
             ReplayFact::Fresh => ReplayCheck::Fresh,

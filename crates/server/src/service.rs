@@ -213,7 +213,7 @@ impl Service {
     ) -> Result<Recorded, Fault> {
         let Some(recorder) = &self.parts.recorder else { return Ok(Recorded::not_configured()) };
         let record = record_of(refusal, decided);
-        match timeout_at(by, recorder.record(record)).await {
+        match timeout_at(by, recorder.record(&record)).await {
             Ok(Ok(recorded)) => Ok(recorded),
             Ok(Err(error)) => {
                 tracing::error!(decision = decided.id, %error, "the decision could not be recorded");

@@ -1,48 +1,48 @@
 use super::*;
 
-fn full() -> Record {
+fn full() -> Record<'static> {
     Record {
         generation: 7,
-        route: Some(Text::fixed("read-document")),
-        action: Some(Text::fixed("ReadDocument")),
+        route: Some(Text::from("read-document")),
+        action: Some(Text::from("ReadDocument")),
         resource: Some(Resource {
-            kind: Text::fixed("Document"),
-            id: Text::fixed("42"),
-            tenant: Some(Text::fixed("acme")),
+            kind: Text::from("Document"),
+            id: Text::from("42"),
+            tenant: Some(Text::from("acme")),
         }),
-        method: Some(Text::fixed("GET")),
-        host: Some(Text::fixed("api.example.com")),
-        path_template: Some(Text::fixed("/tenants/{tenant}/documents/{id}")),
+        method: Some(Text::from("GET")),
+        host: Some(Text::from("api.example.com")),
+        path_template: Some(Text::from("/tenants/{tenant}/documents/{id}")),
         peer: Some(IpAddr::from([192, 0, 2, 7])),
-        issuer: Some(Text::fixed("corp")),
-        client: Some(Text::fixed("crm-bot")),
-        agent: Some(Text::fixed("corp:crm-bot")),
-        user: Some(Text::fixed("corp:alice")),
-        tenant: Some(Text::fixed("acme")),
-        actors: vec![Text::fixed("sub-bot"), Text::fixed("crm-bot")],
+        issuer: Some(Text::from("corp")),
+        client: Some(Text::from("crm-bot")),
+        agent: Some(Text::from("corp:crm-bot")),
+        user: Some(Text::from("corp:alice")),
+        tenant: Some(Text::from("acme")),
+        actors: vec![Text::from("sub-bot"), Text::from("crm-bot")],
         controls: Controls {
             token: Some(TokenCheck {
-                digest: Text::fixed("00112233445566778899aabbccddeeff"),
+                digest: Text::from("00112233445566778899aabbccddeeff"),
                 cached: true,
-                key_set: Text::fixed("aa"),
+                key_set: Text::from("aa"),
             }),
             sender_constraint: Some(SenderConstraintCheck {
                 kind: SenderConstraint::DpopMtls,
-                thumbprint: Some(Text::fixed("bb")),
+                thumbprint: Some(Text::from("bb")),
             }),
             replay: Some(ReplayCheck::Fresh),
             nonce: Some(NonceCheck::Ignored),
         },
-        policy: Some(Policy { ids: vec![Text::fixed("owners-read")], set_hash: Text::fixed("cc") }),
-        observed: vec![Text::fixed("dpop_nonce_required")],
+        policy: Some(Policy { ids: vec![Text::from("owners-read")], set_hash: Text::from("cc") }),
+        observed: vec![Text::from("dpop_nonce_required")],
         timings_us: Timings { route: Some(1), authenticate: Some(80), total: 95, ..Timings::default() },
         ..bare()
     }
 }
 
-fn bare() -> Record {
+fn bare() -> Record<'static> {
     let time = "2026-11-22T10:11:12.345999Z".parse().unwrap();
-    Record::new(time, Text::fixed("0192"), Verdict::Permit, Text::fixed("permitted"), 200)
+    Record::new(time, Text::from("0192"), Verdict::Permit, Text::from("permitted"), 200)
 }
 
 /// The format is public: this line may gain fields, and must not change otherwise.

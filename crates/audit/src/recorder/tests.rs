@@ -8,9 +8,9 @@ use crate::text::Text;
 
 const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 
-fn record(n: usize) -> Record {
+fn record(n: usize) -> Record<'static> {
     let time = "2026-11-22T10:11:12Z".parse().unwrap();
-    Record::new(time, Text::from(format!("d{n}")), Verdict::Deny, Text::fixed("policy_forbid"), 403)
+    Record::new(time, Text::from(format!("d{n}")), Verdict::Deny, Text::from("policy_forbid"), 403)
 }
 
 fn path(folder: &tempfile::TempDir) -> PathBuf {
@@ -48,7 +48,7 @@ async fn a_required_record_is_in_the_file_when_it_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(&path(&folder), Mode::Required, QUEUE).unwrap();
     for n in 0..3 {
-        recorder.record(record(n)).await.unwrap();
+        recorder.record(&record(n)).await.unwrap();
         assert_eq!(lines(&path(&folder)).last(), Some(&format!("d{n}")));
     }
     recorder.close().await.unwrap();
@@ -59,7 +59,8 @@ async fn a_required_record_is_in_the_file_when_it_is_answered() {
 async fn many_required_records_at_once_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(&path(&folder), Mode::Required, QUEUE).unwrap();
-    let mut waiting: Vec<_> = (0..500).map(|n| Box::pin(recorder.record(record(n)))).collect();
+    let records: Vec<_> = (0..500).map(record).collect();
+    let mut waiting: Vec<_> = records.iter().map(|record| Box::pin(recorder.record(record))).collect();
     for record in &mut waiting {
         record.await.unwrap();
     }
@@ -74,14 +75,14 @@ async fn closing_writes_what_waits_and_refuses_what_comes() {
         let folder = tempfile::tempdir().unwrap();
         let recorder = Recorder::open(&path(&folder), Mode::BestEffort, QUEUE).unwrap();
         for n in 0..900 {
-            recorder.record(record(n)).await.unwrap();
+            recorder.record(&record(n)).await.unwrap();
         }
         recorder.close().await.unwrap();
         assert_eq!((lines(&path(&folder)).len(), recorder.gaps()), (900, 0));
         assert_eq!(recorder.close().await, Err(AuditError::Closed));
 
         let recorder = Recorder { mode, ..recorder };
-        let refused = recorder.record(record(0)).await;
+        let refused = recorder.record(&record(0)).await;
         assert_eq!(refused.is_ok(), mode == Mode::BestEffort, "{mode:?}");
         assert_eq!(recorder.gaps(), 1, "{mode:?}");
     }
@@ -93,12 +94,12 @@ async fn a_gap_is_told_before_the_next_record() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = over_a_full_disk(&path(&folder), Mode::BestEffort);
     for n in 0..3 {
-        recorder.record(record(n)).await.unwrap();
+        recorder.record(&record(n)).await.unwrap();
     }
     recorder.reopen().await.unwrap();
     assert_eq!(recorder.gaps(), 3);
-    recorder.record(record(3)).await.unwrap();
-    recorder.record(record(4)).await.unwrap();
+    recorder.record(&record(3)).await.unwrap();
+    recorder.record(&record(4)).await.unwrap();
     recorder.close().await.unwrap();
     assert_eq!(lines(&path(&folder)), ["gap 3", "d3", "d4"]);
     assert_eq!(recorder.gaps(), 3, "told, not forgotten");
@@ -108,7 +109,7 @@ async fn a_gap_is_told_before_the_next_record() {
 async fn a_gap_at_the_end_is_told_too() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = over_a_full_disk(&path(&folder), Mode::BestEffort);
-    recorder.record(record(0)).await.unwrap();
+    recorder.record(&record(0)).await.unwrap();
     recorder.reopen().await.unwrap();
     recorder.close().await.unwrap();
     assert_eq!(lines(&path(&folder)), ["gap 1"]);
@@ -119,9 +120,9 @@ async fn a_gap_at_the_end_is_told_too() {
 async fn a_required_record_that_cannot_be_kept_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = over_a_full_disk(&path(&folder), Mode::Required);
-    assert_eq!(recorder.record(record(0)).await, Err(AuditError::Write(ErrorKind::StorageFull)));
+    assert_eq!(recorder.record(&record(0)).await, Err(AuditError::Write(ErrorKind::StorageFull)));
     recorder.reopen().await.unwrap();
-    assert!(recorder.record(record(1)).await.is_ok());
+    assert!(recorder.record(&record(1)).await.is_ok());
     assert_eq!(lines(&path(&folder)), ["gap 1", "d1"]);
 }
 
@@ -129,23 +130,24 @@ async fn a_required_record_that_cannot_be_kept_is_an_error() {
 async fn a_full_queue_counts_or_refuses_and_never_waits() {
     let (recorder, mut ordered) = without_writer(Mode::BestEffort, 1);
     for n in 0..3 {
-        assert!(recorder.record(record(n)).await.is_ok());
+        assert!(recorder.record(&record(n)).await.is_ok());
     }
     assert_eq!(recorder.gaps(), 2);
-    assert!(matches!(ordered.try_recv(), Ok(Order::Write(kept, None)) if kept.decision.as_str() == "d0"));
+    assert!(matches!(ordered.try_recv(), Ok(Order::Write(kept, None)) if kept.says(r#""decision":"d0""#)));
 
     let (recorder, ordered) = without_writer(Mode::Required, 1);
-    recorder.orders.try_send(Order::Write(Box::new(record(0)), None)).unwrap();
-    assert_eq!(recorder.record(record(1)).await, Err(AuditError::QueueFull));
+    recorder.orders.try_send(Order::Write(Line::of(&record(0)).unwrap(), None)).unwrap();
+    assert_eq!(recorder.record(&record(1)).await, Err(AuditError::QueueFull));
     drop(ordered);
-    assert_eq!(recorder.record(record(2)).await, Err(AuditError::Closed));
+    assert_eq!(recorder.record(&record(2)).await, Err(AuditError::Closed));
 }
 
 /// A writer that dies answers nobody; that must not look like success, nor like waiting.
 #[tokio::test]
 async fn a_dead_writer_is_an_error() {
     let (recorder, mut ordered) = without_writer(Mode::Required, 1);
-    let (outcome, ()) = tokio::join!(recorder.record(record(0)), async {
+    let record = record(0);
+    let (outcome, ()) = tokio::join!(recorder.record(&record), async {
         drop(ordered.recv().await);
     });
     assert_eq!(outcome, Err(AuditError::Closed));
@@ -155,13 +157,13 @@ async fn a_dead_writer_is_an_error() {
 async fn a_moved_file_is_followed_by_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(&path(&folder), Mode::BestEffort, QUEUE).unwrap();
-    recorder.record(record(0)).await.unwrap();
+    recorder.record(&record(0)).await.unwrap();
     recorder.reopen().await.unwrap();
-    recorder.record(record(1)).await.unwrap();
+    recorder.record(&record(1)).await.unwrap();
     let old = folder.path().join("decisions.1.jsonl");
     std::fs::rename(path(&folder), &old).unwrap();
     recorder.reopen().await.unwrap();
-    recorder.record(record(2)).await.unwrap();
+    recorder.record(&record(2)).await.unwrap();
     recorder.close().await.unwrap();
     assert_eq!(lines(&old), ["d0", "d1"]);
     assert_eq!(lines(&path(&folder)), ["d2"]);
@@ -175,7 +177,7 @@ async fn a_path_that_is_of_no_use_leaves_the_old_file() {
     std::fs::rename(path(&folder), &old).unwrap();
     std::fs::create_dir(path(&folder)).unwrap();
     assert_eq!(recorder.reopen().await, Err(AuditError::Open(ErrorKind::IsADirectory)));
-    recorder.record(record(0)).await.unwrap();
+    recorder.record(&record(0)).await.unwrap();
     assert_eq!(lines(&old), ["d0"]);
 }
 
@@ -185,7 +187,7 @@ async fn a_dropped_recorder_writes_what_waits() {
     let folder = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(&path(&folder), Mode::BestEffort, QUEUE).unwrap();
     for n in 0..900 {
-        recorder.record(record(n)).await.unwrap();
+        recorder.record(&record(n)).await.unwrap();
     }
     let thread = recorder.thread.lock().unwrap().take().unwrap();
     drop(recorder);
