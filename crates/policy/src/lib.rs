@@ -9,6 +9,7 @@ mod base;
 mod check;
 mod decide;
 mod entities;
+mod extent;
 mod format;
 mod needs;
 mod parse;
@@ -27,6 +28,7 @@ mod testing;
 pub use base::{BASE_SCHEMA, BASE_SCHEMA_VERSION};
 pub use check::RouteMisfit;
 pub use decide::{Answer, Permitted, PolicyFault, QuestionMisfit};
+pub use extent::{Excess, MAX_COPIED, MAX_DEPTH, yaml_extent};
 pub use format::format;
 pub use problem::{Colour, Problem, Problems};
 pub use question::{

@@ -157,3 +157,13 @@ fn a_file_that_is_not_what_it_should_be_is_refused() {
         assert!(found.contains(expected), "{text:?} gives {found}");
     }
 }
+
+/// A file of a few lines does not become a tree without end.
+#[test]
+fn a_small_file_stays_a_small_tree() {
+    let found = problems(&format!("  - {{ name: &a {}, x: [{}] }}\n", "x".repeat(4096), "*a, ".repeat(300)));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].ends_with("aliases make more than 1048576 values and bytes of this text"), "{found:?}");
+    let found = problems(&format!("  {}x\n", "- ".repeat(400_000)));
+    assert!(found[0].ends_with("nested deeper than 64"), "{found:?}");
+}

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
 use crate::check::nearest;
+use crate::extent::yaml_extent;
 use crate::problem::Problem;
 use crate::source::Source;
 
@@ -26,8 +27,13 @@ impl<'s> File<'s> {
         Self { source, problems: RefCell::default() }
     }
 
-    /// The file's only document. Aliases are refused, as are duplicate keys.
+    /// The file's only document. Duplicate keys are refused, and what would become too large a tree.
     pub(super) fn document(&self) -> Option<MarkedYaml<'s>> {
+        if let Err((excess, marker)) = yaml_extent(&self.source.text) {
+            let offset = self.offset(marker.index());
+            self.add(Problem::at(self.source, offset, 0, excess.to_string()));
+            return None;
+        }
         match MarkedYaml::load_from_str(&self.source.text) {
             Ok(documents) => match <[MarkedYaml<'s>; 1]>::try_from(documents) {
                 Ok([document]) => Some(document),

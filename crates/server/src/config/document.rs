@@ -1,5 +1,6 @@
 //! The text of the file as a tree of values with their places.
 
+use exequatur_policy::yaml_extent;
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 
 use super::problems::Place;
@@ -18,6 +19,10 @@ const STAND_IN: u32 = 0xE000;
 /// a first letter of its own in a copy of the text, as long as the other one, and its entry is left out.
 pub(super) fn parse(text: &str, notes: &Notes) -> Option<Node> {
     let places = Places::of(text);
+    if let Err((excess, marker)) = yaml_extent(text) {
+        notes.add(places.at(marker, marker.index()), excess.to_string());
+        return None;
+    }
     let mut chars: Vec<char> = text.chars().collect();
     let mut renamed = Vec::new();
     for stand_in in (STAND_IN..).take(usize::try_from(MAX_DUPLICATES).unwrap_or_default()) {

@@ -264,6 +264,21 @@ fn text_that_is_no_configuration_is_refused() {
     }
 }
 
+/// A text of a few lines does not become a tree without end: neither by aliases nor by nesting.
+#[test]
+fn a_small_text_stays_a_small_tree() {
+    let mut bomb = format!("{SMALL}a0: &a0 [x]\n");
+    for level in 1..20 {
+        let nine = vec![format!("*a{}", level - 1); 9].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{nine}]").unwrap();
+    }
+    let found = mistakes(&bomb);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("aliases make more than 1048576"), "{found:?}");
+    let found = mistakes(&format!("routes:\n{}x\n", "- ".repeat(400_000)));
+    assert_eq!(found, ["2: nested deeper than 64"]);
+}
+
 /// Each line alone is a mistake that `SMALL` does not make.
 #[test]
 fn single_mistakes() {
