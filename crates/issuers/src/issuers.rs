@@ -115,6 +115,13 @@ impl Issuers {
         self.by_issuer.values().all(|issuer| issuer.keys(now).is_ok())
     }
 
+    /// An issuer whose background task has ended, by a cancellation or a mistake of ours: its keys only grow older.
+    #[must_use]
+    pub fn unattended(&self) -> Option<&IssuerName> {
+        let left = self.by_issuer.values().find(|issuer| !issuer.is_attended())?;
+        Some(&left.profile().name)
+    }
+
     /// All issuers' keys and loads, by name.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Vec<IssuerStatus> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::fetch::Source;
@@ -31,8 +32,13 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
-    pub(crate) async fn run(mut self, clock: Clock, cancel: CancellationToken) {
-        let mut asked = self.issuer.asked();
+    /// From this call on, and not from when it is first polled, the issuer is attended to.
+    pub(crate) fn run(self, clock: Clock, cancel: CancellationToken) -> impl Future<Output = ()> + Send {
+        let asked = self.issuer.asked();
+        self.attend(asked, clock, cancel)
+    }
+
+    async fn attend(mut self, mut asked: watch::Receiver<u64>, clock: Clock, cancel: CancellationToken) {
         let (mut ever_loaded, mut first_retry) = (false, FIRST_RETRY);
         loop {
             let began = clock();

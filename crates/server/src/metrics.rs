@@ -12,6 +12,7 @@ const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
 const FETCHES: &str = "exequatur_issuer_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
+const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
 const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.2];
@@ -36,6 +37,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
+    metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
 }
 
@@ -71,6 +73,11 @@ pub(crate) fn record_gaps(total: u64) {
     metrics::counter!(RECORD_GAPS).absolute(total);
 }
 
-pub(crate) fn connection_refused() {
-    metrics::counter!(CONNECTIONS_REFUSED).increment(1);
+/// All, since the start.
+pub(crate) fn connections_refused(total: u64) {
+    metrics::counter!(CONNECTIONS_REFUSED).absolute(total);
+}
+
+pub(crate) fn duty_lost(duty: &'static str) {
+    metrics::counter!(DUTIES_LOST, "duty" => duty).increment(1);
 }

@@ -22,12 +22,14 @@ use tonic_health::server::HealthReporter;
 
 use crate::clock::{self, Clock};
 use crate::config::{Config, GrpcAddress};
+use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot};
 use crate::http;
 use crate::metrics;
 use crate::public::{self, Public, Readiness};
 use crate::service::{Service, ServiceParts, Shed};
-use crate::workers::{Listener, WorkerError, Workers, accept};
+use crate::signals;
+use crate::workers::{Listener, TurnedAway, WorkerError, Workers, accept};
 
 /// Records that may wait for the file.
 const RECORD_QUEUE: usize = 8192;
@@ -78,6 +80,9 @@ pub enum ServeError {
     /// The threads that decide.
     #[error("{0}")]
     Worker(#[from] WorkerError),
+    /// Something beside them that is to run as long as the server does; see the log for the cause.
+    #[error("{0} ended unexpectedly")]
+    Duty(&'static str),
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -91,24 +96,20 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &folder, 1)?));
     let handle = metrics::install()?;
     generations::tell(&generation.load());
-    let tasks = TaskTracker::new();
-    let stop = CancellationToken::new();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut duties = Duties::new(tasks.clone());
     let clock = clock::system();
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
     let readiness = Arc::new(Readiness::default());
-    let public = Public {
-        readiness: Arc::clone(&readiness),
-        generation: Arc::clone(&generation),
-        authorization_servers: Arc::new(
-            config.issuers.iter().map(|i| (i.profile.issuer.clone(), i.profile.audiences.clone())).collect(),
-        ),
-        algorithms: Arc::new(config.sender.policy.proofs.algorithms.iter().map(|a| a.jose_name()).collect()),
-        dpop_required: config.sender.least == SenderRequirement::Dpop,
-    };
-    spawn_http("public", config.listen.public, public::public(public), &tasks, &stop).await?;
-    spawn_http("metrics", config.listen.metrics, public::metrics(handle.clone()), &tasks, &stop).await?;
+    for (name, address, router) in [
+        ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
+        ("metrics", config.listen.metrics, public::metrics(handle.clone())),
+    ] {
+        let listener = listen(name, address).await?;
+        duties.begin(name, &stop, http::serve(listener, router, tasks.clone(), stop.clone()));
+    }
     let reloader = Reloader {
         path: path.to_owned(),
         current: Arc::clone(&generation),
@@ -117,7 +118,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         fixed: generations::fixed_part(&config),
         judged,
     };
-    tasks.spawn(reloader.run(stop.clone()));
+    duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let service = Service::new(service_parts(
@@ -127,22 +128,60 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         &generation,
         Arc::clone(&clock),
     )?);
-    let observer =
-        Observer { issuers, recorder: recorder.clone(), clock, service: service.clone(), metrics: handle };
-    tasks.spawn(observer.run(Arc::clone(&readiness), health.clone(), stop.clone()));
     let listener = listen_grpc(&config.listen.grpc).await?;
     let mut workers = Workers::start(config.workers.get(), &service, &health_service)?;
-    let (intake, closed) = (workers.intake(), CancellationToken::new());
-    tasks.spawn(accept(listener, intake, closed.clone()));
+    let (intake, closed) = (workers.intake(), stop.child_token());
+    let observer = Observer {
+        issuers,
+        recorder: recorder.clone(),
+        clock,
+        service,
+        metrics: handle,
+        turned_away: intake.turned_away(),
+        readiness: Arc::clone(&readiness),
+        health: health.clone(),
+    };
+    duties.begin("observe", &stop, observer.run(stop.clone()));
+    duties.begin("accept", &closed, accept(listener, intake, closed.clone()));
     tracing::info!(grpc = %config.listen.grpc, public = %config.listen.public, metrics = %config.listen.metrics, workers = config.workers, "listening");
-    let outcome = tokio::select! {
-        () = drain(readiness, health, stop.clone()) => {
-            closed.cancel();
-            workers.finish(DRAIN_WITHIN).await.map_err(ServeError::from)
-        }
+    let end = tokio::select! {
+        () = signals::asked_to_stop(&stop) => Ok(()),
+        duty = duties.lost() => Err(ServeError::Duty(duty)),
         error = workers.broken() => Err(error.into()),
     };
+    let outcome = match end {
+        // Workers that are whole finish what they have.
+        Ok(()) | Err(ServeError::Duty(_)) => {
+            withdraw(&readiness, &health).await;
+            closed.cancel();
+            end.and(workers.finish(DRAIN_WITHIN).await.map_err(ServeError::from))
+        }
+        Err(_) => end,
+    };
     stop.cancel();
+    close(&tasks, recorder).await?;
+    tracing::info!("stopped");
+    outcome
+}
+
+/// What the public listener tells.
+fn metadata(config: &Config, readiness: &Arc<Readiness>, generation: &Arc<ArcSwap<Generation>>) -> Public {
+    Public {
+        readiness: Arc::clone(readiness),
+        generation: Arc::clone(generation),
+        authorization_servers: Arc::new(
+            config.issuers.iter().map(|i| (i.profile.issuer.clone(), i.profile.audiences.clone())).collect(),
+        ),
+        algorithms: Arc::new(config.sender.policy.proofs.algorithms.iter().map(|a| a.jose_name()).collect()),
+        dpop_required: config.sender.least == SenderRequirement::Dpop,
+    }
+}
+
+/// Waits for what runs beside the workers, and for the records.
+///
+/// # Errors
+/// If what is recorded could not be written.
+async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), ServeError> {
     tasks.close();
     if tokio::time::timeout(CLOSE_WITHIN, tasks.wait()).await.is_err() {
         tracing::warn!("background tasks did not end in time");
@@ -154,8 +193,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
             Err(_elapsed) => tracing::error!("the record file did not close in time"),
         }
     }
-    tracing::info!("stopped");
-    outcome
+    Ok(())
 }
 
 async fn listen_grpc(address: &GrpcAddress) -> Result<Listener, ServeError> {
@@ -230,18 +268,6 @@ fn open_recorder(config: &Config) -> Result<Option<Recorder>, ServeError> {
     Ok(Some(Recorder::open(&records.file, records.mode, queue)?))
 }
 
-async fn spawn_http(
-    name: &'static str,
-    address: std::net::SocketAddr,
-    router: axum::Router,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<(), ServeError> {
-    let listener = listen(name, address).await?;
-    tasks.spawn(http::serve(listener, router, tasks.clone(), stop.clone()));
-    Ok(())
-}
-
 async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listener { listener, source })
 }
@@ -251,12 +277,11 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
     health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
 }
 
-/// Resolves when the server is to finish what it has and take nothing new.
-async fn drain(readiness: Arc<Readiness>, health: HealthReporter, stop: CancellationToken) {
-    crate::signals::asked_to_stop(&stop).await;
+/// Says everywhere that this replica stops, and gives those who ask the time to hear it.
+async fn withdraw(readiness: &Readiness, health: &HealthReporter) {
     tracing::info!("draining");
     readiness.drain();
-    set_health(&health, ServingStatus::NotServing).await;
+    set_health(health, ServingStatus::NotServing).await;
     tokio::time::sleep(DRAIN_NOTICE).await;
 }
 
@@ -267,44 +292,80 @@ struct Observer {
     clock: Clock,
     service: Service,
     metrics: PrometheusHandle,
+    turned_away: TurnedAway,
+    readiness: Arc<Readiness>,
+    health: HealthReporter,
 }
 
 impl Observer {
-    async fn run(self, readiness: Arc<Readiness>, health: HealthReporter, stop: CancellationToken) {
-        let (mut complete, mut shed) = (false, 0);
+    /// Ends early only if an issuer's keys are kept no more.
+    async fn run(self, stop: CancellationToken) {
+        let (mut complete, mut told) = (false, Refused::default());
         loop {
             let now = (self.clock)();
             if !complete && self.issuers.complete(now) {
                 complete = true;
-                readiness.complete();
-                if readiness.is_ready() {
-                    set_health(&health, ServingStatus::Serving).await;
+                self.readiness.complete();
+                if self.readiness.is_ready() {
+                    set_health(&self.health, ServingStatus::Serving).await;
                 }
                 tracing::info!("ready");
             }
-            for status in self.issuers.status(now) {
-                if let Some(age) = status.keys_age {
-                    metrics::keys_age(status.name.as_str(), age.as_secs_f64());
-                }
-                for (outcome, total) in status.loads.iter() {
-                    metrics::issuer_fetches(status.name.as_str(), outcome.as_str(), total);
-                }
-            }
-            if let Some(recorder) = &self.recorder {
-                metrics::record_gaps(recorder.gaps());
-            }
-            // Without it, what histograms were told is kept until somebody asks for it, one by one.
-            self.metrics.run_upkeep();
-            // One line for all of them: an overload must not drown the log as well.
-            let refused = self.service.shed().total();
-            if refused > shed {
-                tracing::error!(refused = refused.saturating_sub(shed), "overloaded: requests were refused");
-                shed = refused;
+            self.measure(now);
+            told = self.refused().tell_since(told);
+            if let Some(issuer) = self.issuers.unattended()
+                && !stop.is_cancelled()
+            {
+                tracing::error!(%issuer, "its keys are kept no more");
+                return;
             }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(OBSERVE_EVERY) => {}
             }
         }
+    }
+
+    fn measure(&self, now: Timestamp) {
+        for status in self.issuers.status(now) {
+            if let Some(age) = status.keys_age {
+                metrics::keys_age(status.name.as_str(), age.as_secs_f64());
+            }
+            for (outcome, total) in status.loads.iter() {
+                metrics::issuer_fetches(status.name.as_str(), outcome.as_str(), total);
+            }
+        }
+        if let Some(recorder) = &self.recorder {
+            metrics::record_gaps(recorder.gaps());
+        }
+        metrics::connections_refused(self.turned_away.total());
+        // Without it, what histograms were told is kept until somebody asks for it, one by one.
+        self.metrics.run_upkeep();
+    }
+
+    fn refused(&self) -> Refused {
+        Refused { requests: self.service.shed().total(), connections: self.turned_away.total() }
+    }
+}
+
+/// What was refused since the start, for want of time or room.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refused {
+    requests: u64,
+    connections: u64,
+}
+
+impl Refused {
+    /// One line for all of a kind: an overload must not drown the log as well.
+    fn tell_since(self, before: Self) -> Self {
+        let requests = self.requests.saturating_sub(before.requests);
+        if requests > 0 {
+            tracing::error!(refused = requests, "overloaded: requests were refused");
+        }
+        let connections = self.connections.saturating_sub(before.connections);
+        if connections > 0 {
+            tracing::error!(refused = connections, "too many gRPC connections: new ones were closed at once");
+        }
+        self
     }
 }

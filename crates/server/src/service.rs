@@ -21,7 +21,7 @@ use crate::wire::challenge::Offer;
 use crate::wire::extract::{Described, extract};
 use crate::wire::patience::patience;
 use crate::wire::respond::{Answer, changes, deny, permit};
-use crate::workers::{Floor, Overload, Place, Queue};
+use crate::workers::{Floor, NoRoom, Overload, Place, Queue};
 
 /// How many requests were refused because their turn would have come too late. They have no record each.
 #[derive(Debug, Default)]
@@ -259,6 +259,9 @@ impl Front {
 #[tonic::async_trait]
 impl Authorization for Front {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        if request.extensions().get::<NoRoom>().is_some() {
+            return Ok(Response::new(self.service.turn_away()));
+        }
         let parts = &self.service.parts;
         let budget = patience(request.metadata()).map_or(parts.deadline, |said| said.min(parts.deadline));
         let arrived = tokio::time::Instant::now();

@@ -2,12 +2,14 @@
 //! decision never moves between threads unless its worker has more to do than another.
 
 mod acceptor;
+mod budget;
 mod connection;
+mod metered;
 mod queue;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
@@ -24,17 +26,19 @@ use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 pub(crate) use acceptor::{Listener, accept};
+pub(crate) use metered::NoRoom;
 pub(crate) use queue::{Overload, Place, Queue};
 
+use budget::Budget;
 use connection::{Accepted, Connection, Open};
+use metered::Metered;
 
-use crate::metrics;
 use crate::service::{Front, Service};
 
 /// Connections at once, of all workers. Envoy has one or a few for each of its own workers.
 const MAX_CONNECTIONS: usize = 1024;
-/// Requests at once on one connection; a client that has more waits with them, or opens another connection. With
-/// [`MAX_MESSAGE`] it bounds what one connection can make the server hold, at 64 MiB.
+/// Requests at once on one connection; a client that has more waits with them, or opens another connection. What they
+/// all hold is bounded by each worker's [`Budget`].
 const MAX_STREAMS: u32 = 256;
 /// What a client may send ahead of being read, for one request and for one connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -45,6 +49,8 @@ const MAX_HEADER_LIST: u32 = 16 * 1024;
 const MAX_RESET: usize = 64;
 /// Largest Check message: headers of 60 KiB and a body of 64 KiB in both its fields, with room.
 pub const MAX_MESSAGE: usize = 256 * 1024;
+/// Largest message of a health check: it names one service.
+const MAX_HEALTH_MESSAGE: usize = 1024;
 /// How long a connection may be silent before it is asked, and how long it has to answer.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
@@ -124,9 +130,27 @@ impl Floor {
     }
 }
 
+/// How many connections were closed at once, beyond the bound or because a worker did not take them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TurnedAway(Arc<AtomicU64>);
+
+impl TurnedAway {
+    /// All, since the start.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Where new connections go.
 #[derive(Debug, Clone)]
-pub(crate) struct Intake(Arc<[Slot]>);
+pub(crate) struct Intake {
+    slots: Arc<[Slot]>,
+    turned_away: TurnedAway,
+}
 
 #[derive(Debug)]
 struct Slot {
@@ -138,16 +162,20 @@ impl Intake {
     /// Gives the connection to the worker that has the fewest.
     fn place(&self, connection: Accepted) {
         let open = |slot: &Slot| slot.open.load(Ordering::Relaxed);
-        let all = self.0.iter().map(open).fold(0, usize::saturating_add);
-        let emptiest = self.0.iter().min_by_key(|slot| open(slot));
+        let all = self.slots.iter().map(open).fold(0, usize::saturating_add);
+        let emptiest = self.slots.iter().min_by_key(|slot| open(slot));
         let Some(slot) = emptiest.filter(|_| all < MAX_CONNECTIONS) else {
-            metrics::connection_refused();
+            self.turned_away.count();
             return;
         };
         // A worker that is gone, or does not keep up with accepting, takes no more; the client sees it closed.
         if slot.connections.try_send((connection, Open::count(&slot.open))).is_err() {
-            metrics::connection_refused();
+            self.turned_away.count();
         }
+    }
+
+    pub(crate) fn turned_away(&self) -> TurnedAway {
+        self.turned_away.clone()
     }
 }
 
@@ -210,7 +238,8 @@ impl Workers {
                 drop(tell_gone);
             })?;
         }
-        Ok(Self { intake: Intake(slots.into()), drain, end, served, gone })
+        let intake = Intake { slots: slots.into(), turned_away: TurnedAway::default() };
+        Ok(Self { intake, drain, end, served, gone })
     }
 
     pub(crate) fn intake(&self) -> Intake {
@@ -312,7 +341,8 @@ impl<H: Health> Worker<H> {
                     }
                 });
             let grpc = AuthorizationServer::new(front).max_decoding_message_size(MAX_MESSAGE);
-            let router = server().add_service(health).add_service(grpc);
+            let health = health.max_decoding_message_size(MAX_HEALTH_MESSAGE);
+            let router = server().add_service(health).add_service(Metered::new(grpc, Budget::default()));
             let outcome = router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await;
             served.tell(outcome);
             std::future::pending::<()>().await;

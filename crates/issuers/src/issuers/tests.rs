@@ -77,3 +77,23 @@ async fn what_cannot_be_used_is_refused_before_anything_starts() {
         "issuer corp: the key set's URL is neither https nor http to a loopback host"
     );
 }
+
+/// A task that ends by a mistake of ours is noticed; one that has not begun yet is not taken for one.
+#[tokio::test]
+async fn an_issuer_that_nobody_attends_to_is_told() {
+    let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
+    let Started { issuers, tasks, cancel } = start(vec![config("corp", &server.url)]).unwrap();
+    assert_eq!(issuers.unattended(), None);
+    until(|| issuers.complete(at(0))).await;
+    assert_eq!(issuers.unattended(), None);
+    cancel.cancel();
+    tasks.close();
+    tasks.wait().await;
+    assert_eq!(issuers.unattended().map(ToString::to_string).as_deref(), Some("corp"));
+
+    let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let broken: Clock = Arc::new(|| panic!("as a mistake of ours would"));
+    let configs = vec![config("broken", &server.url)];
+    let issuers = Issuers::start(configs, HttpConfig::default(), broken, &tasks, &cancel).unwrap();
+    until(|| issuers.unattended().is_some()).await;
+}
