@@ -10,7 +10,8 @@ fn validate(name: &str) {
     std::fs::create_dir(&folder).unwrap();
     tls::write(&folder).unwrap();
     let template = std::fs::read_to_string(binaries::repository().join("envoy").join(name)).unwrap();
-    let ports = Ports { envoy: 1, envoy_admin: 2, grpc: 3, public: 4, metrics: 5, upstream: 6 };
+    let ports =
+        Ports { envoy: 1, envoy_admin: 2, grpc: 3, public: 4, metrics: 5, upstream: 6, second: [7, 8, 9] };
     let rendered = configuration::envoy(&template, &ports, &folder);
     for left in ["port_value: 10000", "port_value: 9191", "port_value: 10080", "port_value: 9901"] {
         assert!(!rendered.contains(left), "{name}: {left} was not replaced");

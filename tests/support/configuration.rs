@@ -19,6 +19,17 @@ pub struct Ports {
     pub metrics: u16,
     /// The protected service.
     pub upstream: u16,
+    /// A second replica's Check, public listener and metrics, where there is one.
+    pub second: [u16; 3],
+}
+
+impl Ports {
+    /// The same, with the second replica in the place of the first.
+    #[must_use]
+    pub fn of_second(self) -> Self {
+        let [grpc, public, metrics] = self.second;
+        Self { grpc, public, metrics, ..self }
+    }
 }
 
 /// An issuer as the configuration names it.
@@ -106,6 +117,7 @@ pub fn envoy(template: &str, ports: &Ports, folder: &Path) -> String {
     template
         .replace("port_value: 9901", &format!("port_value: {}", ports.envoy_admin))
         .replace("port_value: 9191", &format!("port_value: {}", ports.grpc))
+        .replace("port_value: 9194", &format!("port_value: {}", ports.second[0]))
         .replace("port_value: 10080", &format!("port_value: {}", ports.upstream))
         .replace("port_value: 10000", &format!("port_value: {}", ports.envoy))
         .replace("match: { path: /healthz }", "match: { path: /envoy/healthz }")

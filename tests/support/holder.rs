@@ -58,6 +58,12 @@ impl Stack {
 }
 
 impl Holder {
+    /// What its proofs have to say just after a start: `{ "nonce": … }`, or nothing.
+    #[must_use]
+    pub fn nonce(&self) -> &Value {
+        &self.nonce
+    }
+
     /// A fresh proof for a method and a path.
     #[must_use]
     pub fn proof(&self, method: &str, path: &str) -> String {

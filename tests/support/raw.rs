@@ -1,6 +1,6 @@
 //! A caller that writes its own bytes: requests that no client library would send, over HTTP/1.1 and HTTP/2.
 
-mod hpack;
+pub(crate) mod hpack;
 mod http1;
 mod http2;
 

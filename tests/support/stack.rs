@@ -40,6 +40,10 @@ pub struct Options {
     pub envoy: Vec<(&'static str, &'static str)>,
     /// Replacements in Exequatur's configuration; each must find its text.
     pub exequatur: Vec<(&'static str, &'static str)>,
+    /// Log no more than warnings. Everything is logged otherwise, so that a test can tell what never is.
+    pub terse: bool,
+    /// Start a second replica too. Envoy's configuration names it by port 9194.
+    pub second_replica: bool,
 }
 
 impl Options {
@@ -71,6 +75,7 @@ pub struct Stack {
     pub client: Client,
     options: Options,
     exequatur: Child,
+    _second: Option<Child>,
     _envoy: Child,
     folder: Folder,
 }
@@ -88,7 +93,7 @@ impl Stack {
             let tokens =
                 TokenService::start_with(&options.signing).await.map_err(|error| error.to_string())?;
             match Processes::start(&options, &tokens, upstream.address.port()).await {
-                Ok(Processes { ports, exequatur, envoy, folder }) => {
+                Ok(Processes { ports, exequatur, second, envoy, folder }) => {
                     let client = client(&options, &folder.0, Speaks::Http1)?;
                     return Ok(Self {
                         tokens,
@@ -97,6 +102,7 @@ impl Stack {
                         client,
                         options,
                         exequatur,
+                        _second: second,
                         _envoy: envoy,
                         folder,
                     });
@@ -113,7 +119,7 @@ impl Stack {
     /// When it does not become ready.
     pub async fn restart_exequatur(&mut self) -> Result<(), String> {
         self.exequatur.kill().await.map_err(|error| error.to_string())?;
-        self.exequatur = start_exequatur(&self.folder.0)?;
+        self.exequatur = start_exequatur(&self.options, &self.folder.0, "exequatur")?;
         wait_for_exequatur(&self.folder.0, &self.ports, &mut self.exequatur).await?;
         wait_for_cluster(&self.raw(Version::Http1)).await
     }
@@ -131,7 +137,7 @@ impl Stack {
     /// # Errors
     /// When it has ended.
     pub async fn signal_exequatur(&self, signal: &str) -> Result<(), String> {
-        let id = self.exequatur.id().ok_or("Exequatur has ended already")?.to_string();
+        let id = self.process()?.to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status().await;
         let sent = sent.map_err(|error| error.to_string())?;
         if sent.success() { Ok(()) } else { Err(format!("SIG{signal} was not sent")) }
@@ -146,6 +152,47 @@ impl Stack {
         let ended = tokio::time::timeout(READY_WITHIN, self.exequatur.wait()).await;
         let status = ended.map_err(|_elapsed| "it did not end")?.map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
+    }
+
+    /// The id of Exequatur's process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn process(&self) -> Result<u32, String> {
+        self.exequatur.id().ok_or_else(|| "Exequatur has ended already".to_owned())
+    }
+
+    /// The resident memory of Exequatur, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> Result<u64, String> {
+        let id = self.process()?;
+        let status =
+            std::fs::read_to_string(format!("/proc/{id}/status")).map_err(|error| error.to_string())?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kilobytes = line.trim().trim_end_matches("kB").trim().parse::<u64>();
+        Ok(kilobytes.map_err(|error| error.to_string())? * 1024)
+    }
+
+    /// What Exequatur has logged so far.
+    ///
+    /// # Errors
+    /// When there is no log.
+    pub fn log(&self) -> Result<String, String> {
+        std::fs::read_to_string(self.folder.0.join("exequatur.log")).map_err(|error| error.to_string())
+    }
+
+    /// The value of the metric whose line begins with `name`, labels included; 0 if there is none yet.
+    ///
+    /// # Errors
+    /// When there are no metrics, or the value is no whole number.
+    pub async fn metric(&self, name: &str) -> Result<u64, String> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
+        let answer = plain_client()?.get(&url).send().await.map_err(|error| error.to_string())?;
+        let metrics = answer.text().await.map_err(|error| error.to_string())?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(Ok(0), |value| value.parse().map_err(|_| format!("{name} is {value}")))
     }
 
     /// Waits until the metrics hold `line`.
@@ -212,8 +259,20 @@ impl Stack {
     /// # Errors
     /// When the file cannot be read.
     pub fn records(&self) -> Result<Vec<Value>, String> {
-        let text = std::fs::read_to_string(self.folder.0.join("decisions.jsonl"));
-        let text = text.map_err(|error| format!("decisions.jsonl: {error}"))?;
+        self.records_in("decisions.jsonl")
+    }
+
+    /// Those of the second replica.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records_of_second(&self) -> Result<Vec<Value>, String> {
+        self.records_in("second.jsonl")
+    }
+
+    fn records_in(&self, name: &str) -> Result<Vec<Value>, String> {
+        let text = std::fs::read_to_string(self.folder.0.join(name));
+        let text = text.map_err(|error| format!("{name}: {error}"))?;
         // The last line may not be whole yet.
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
@@ -291,6 +350,7 @@ impl Drop for Folder {
 struct Processes {
     ports: Ports,
     exequatur: Child,
+    second: Option<Child>,
     envoy: Child,
     folder: Folder,
 }
@@ -299,12 +359,17 @@ impl Processes {
     async fn start(options: &Options, tokens: &TokenService, upstream: u16) -> Result<Self, String> {
         let ports = free_ports(upstream).map_err(|error| error.to_string())?;
         let folder = write_files(options, tokens, &ports)?;
-        let mut exequatur = start_exequatur(&folder.0)?;
+        let mut exequatur = start_exequatur(options, &folder.0, "exequatur")?;
         wait_for_exequatur(&folder.0, &ports, &mut exequatur).await?;
+        let mut second = None;
+        if options.second_replica {
+            let process = second.insert(start_exequatur(options, &folder.0, "second")?);
+            wait_for_exequatur(&folder.0, &ports.of_second(), process).await?;
+        }
         let mut envoy = start_envoy(&folder.0)?;
         let ready = format!("http://127.0.0.1:{}/ready", ports.envoy_admin);
         wait_until_ok(&ready, &mut envoy).await.map_err(|error| with_log(&folder.0, "envoy", &error))?;
-        Ok(Self { ports, exequatur, envoy, folder })
+        Ok(Self { ports, exequatur, second, envoy, folder })
     }
 }
 
@@ -331,11 +396,18 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
     let template = if options.timely { template } else { template.replace("timeout: 0.25s", "timeout: 10s") };
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
     let issuer = options.issuer.clone().unwrap_or_else(|| IssuerEntry::token_service(tokens));
-    let mut text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &issuer);
-    if !options.timely {
-        text.push_str("deadline: 8s\n");
+    let configuration = |ports: &Ports| {
+        let mut text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &issuer);
+        if !options.timely {
+            text.push_str("deadline: 8s\n");
+        }
+        replaced(text, &options.exequatur)
+    };
+    write("exequatur.yaml", &configuration(ports)?)?;
+    if options.second_replica {
+        let text = configuration(&ports.of_second())?;
+        write("second.yaml", &text.replace("./decisions.jsonl", "./second.jsonl"))?;
     }
-    write("exequatur.yaml", &replaced(text, &options.exequatur)?)?;
     Ok(folder)
 }
 
@@ -351,7 +423,7 @@ fn replaced(mut text: String, replacements: &[(&str, &str)]) -> Result<String, S
 
 /// Different free ports of the loopback: all are held until all are known.
 fn free_ports(upstream: u16) -> std::io::Result<Ports> {
-    let held = (0..5).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    let held = (0..8).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
     let port = |index: usize| held[index].local_addr().map(|address| address.port());
     Ok(Ports {
         envoy: port(0)?,
@@ -360,15 +432,15 @@ fn free_ports(upstream: u16) -> std::io::Result<Ports> {
         public: port(3)?,
         metrics: port(4)?,
         upstream,
+        second: [port(5)?, port(6)?, port(7)?],
     })
 }
 
-fn start_exequatur(folder: &Path) -> Result<Child, String> {
+fn start_exequatur(options: &Options, folder: &Path, name: &str) -> Result<Child, String> {
     let mut command = Command::new(binaries::exequatur()?);
-    command.arg("serve").arg("--config").arg(folder.join("exequatur.yaml"));
-    // Everything is logged, so that a test can tell what never is.
-    command.args(["--log", "trace"]);
-    spawn(command, folder, "exequatur")
+    command.arg("serve").arg("--config").arg(folder.join(format!("{name}.yaml")));
+    command.args(["--log", if options.terse { "warn" } else { "trace" }]);
+    spawn(command, folder, name)
 }
 
 fn start_envoy(folder: &Path) -> Result<Child, String> {

@@ -52,7 +52,8 @@ impl Serve {
             | ServeError::Records(_)
             | ServeError::Listener { .. }
             | ServeError::Metrics(_)
-            | ServeError::Worker(_)) => Failure::other(error),
+            | ServeError::Worker(_)
+            | ServeError::Duty(_)) => Failure::other(error),
         })
     }
 }

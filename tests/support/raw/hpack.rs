@@ -1,7 +1,7 @@
 //! As much of HPACK (RFC 7541) as this caller needs: literals out, `:status` in.
 
 /// A literal field without indexing, its name in full, no Huffman coding (§6.2.2).
-pub(super) fn encode(name: &[u8], value: &[u8], block: &mut Vec<u8>) {
+pub(crate) fn encode(name: &[u8], value: &[u8], block: &mut Vec<u8>) {
     block.push(0);
     for text in [name, value] {
         integer(text.len(), block);

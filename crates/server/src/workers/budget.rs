@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const BUDGET: usize = 64 * 1024 * 1024;
 /// What a request holds beside its message: its own header fields, what is read from the message, its answer.
 const EACH: usize = 16 * 1024;
+/// What refusals for want of room may hold beyond that, and one of them: a client that does not take its answers is
+/// refused for good with a status alone, which holds nothing.
+const REFUSALS: usize = 4 * 1024 * 1024;
+const REFUSAL: usize = 4 * 1024;
 /// Longest message of a usual request. Longer ones share half of the budget: few connections full of large messages that
 /// never end would else take the place of all others.
 const USUAL: usize = 32 * 1024;
@@ -23,6 +27,7 @@ pub(super) struct Spent;
 #[derive(Debug)]
 pub(super) struct Held {
     budget: Budget,
+    charged: usize,
     message: usize,
 }
 
@@ -33,7 +38,16 @@ impl Budget {
     /// [`Spent`].
     pub(super) fn begin(&self) -> Result<Held, Spent> {
         self.take(EACH, BUDGET)?;
-        Ok(Held { budget: self.clone(), message: 0 })
+        Ok(Held { budget: self.clone(), charged: EACH, message: 0 })
+    }
+
+    /// For the answer to a request that found no room.
+    ///
+    /// # Errors
+    /// [`Spent`] if there are too many of them, too.
+    pub(super) fn refuse(&self) -> Result<Held, Spent> {
+        self.take(REFUSAL, BUDGET.saturating_add(REFUSALS))?;
+        Ok(Held { budget: self.clone(), charged: REFUSAL, message: 0 })
     }
 
     fn take(&self, bytes: usize, limit: usize) -> Result<(), Spent> {
@@ -59,6 +73,7 @@ impl Held {
         let message = self.message.saturating_add(bytes);
         let limit = if message > USUAL { BUDGET / 2 } else { BUDGET };
         self.budget.take(bytes, limit)?;
+        self.charged = self.charged.saturating_add(bytes);
         self.message = message;
         Ok(())
     }
@@ -71,7 +86,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.give_back(self.message.saturating_add(EACH));
+        self.budget.give_back(self.charged);
     }
 }
 
@@ -109,6 +124,19 @@ mod tests {
         assert_eq!(large.len(), BUDGET / 2 / (EACH + USUAL + 1));
         let usual = fill(&budget, USUAL);
         assert!(usual.len() >= BUDGET / 2 / (EACH + USUAL), "{}", usual.len());
+    }
+
+    /// C-18: refusals that nobody takes have an end too.
+    #[test]
+    fn refusals_have_an_end() {
+        let budget = Budget::default();
+        let held: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
+        let refusals: Vec<_> = std::iter::from_fn(|| budget.refuse().ok()).collect();
+        assert_eq!(refusals.len(), REFUSALS / REFUSAL);
+        drop(held);
+        assert!(budget.refuse().is_ok());
+        drop(refusals);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
     }
 
     /// A message that becomes large bit by bit is a large one; one that is refused is not charged.

@@ -58,13 +58,19 @@ where
     fn call(&mut self, request: Request<Body>) -> Answer<S> {
         let (parts, body) = request.into_parts();
         let reading = Reading { parts, body, only: None, gathered: Vec::new(), service: self.inner.clone() };
-        Answer { held: self.budget.begin().ok(), reading: Some(reading), answering: None }
+        let (begun, held) = match self.budget.begin() {
+            Ok(held) => (true, Some(held)),
+            Err(Spent) => (false, self.budget.refuse().ok()),
+        };
+        Answer { begun, held, reading: Some(reading), answering: None }
     }
 }
 
 /// An answer to come.
 pub(super) struct Answer<S: Service<Request<Whole>>> {
-    /// Nothing if there was no room.
+    /// Whether there was room to begin with its message.
+    begun: bool,
+    /// Nothing if there is no room even for a refusal with words.
     held: Option<Held>,
     reading: Option<Reading<S>>,
     answering: Option<S::Future>,
@@ -141,8 +147,8 @@ where
         let this = self.get_mut();
         if let Some(reading) = &mut this.reading {
             let read = match &mut this.held {
-                Some(held) => ready!(reading.poll(held, context)),
-                None => Err(Unread::NoRoom),
+                Some(held) if this.begun => ready!(reading.poll(held, context)),
+                Some(_) | None => Err(Unread::NoRoom),
             };
             let Some(Reading { mut parts, service: mut inner, .. }) = this.reading.take() else {
                 return Poll::Pending;
@@ -159,7 +165,9 @@ where
         }
         let Some(answering) = &mut this.answering else { return Poll::Pending };
         let Ok(response) = ready!(Pin::new(answering).poll(context));
-        let held = this.held.take();
+        let Some(held) = this.held.take() else {
+            return Poll::Ready(Ok(Status::resource_exhausted("too much is waiting").into_http()));
+        };
         Poll::Ready(Ok(response.map(|body| Body::new(Kept { body, _held: held }))))
     }
 }
@@ -192,7 +200,7 @@ impl HttpBody for Whole {
 /// An answer that counts until the client has taken it.
 struct Kept {
     body: Body,
-    _held: Option<Held>,
+    _held: Held,
 }
 
 impl HttpBody for Kept {

@@ -124,7 +124,15 @@ async fn a_request_counts_until_its_answer_is_taken() {
     assert_eq!(bytes_of(answered.into_body()).await.len(), 32 * 1024);
     let Ok(answered) = metered.call(whole()).await;
     assert_eq!(bytes_of(answered.into_body()).await.len(), 32 * 1024);
-    drop(waiting);
+    // With no room for words either, there is a status alone; it was counted all the same.
+    let all: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
+    let refusals: Vec<_> = std::iter::from_fn(|| budget.refuse().ok()).collect();
+    let before = echo.0.lock().unwrap().len();
+    let Ok(refused) = metered.call(whole()).await;
+    assert_eq!(code(&refused), Some("8"));
+    assert!(bytes_of(refused.into_body()).await.is_empty());
+    assert_eq!(echo.0.lock().unwrap()[before..], [false]);
+    drop((waiting, all, refusals));
     let all: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
     assert_eq!(all.len(), 4096, "all is given back");
 }

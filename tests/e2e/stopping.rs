@@ -1,0 +1,136 @@
+//! C-17: a replica is told to stop while requests go through. Nobody outside notices.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use exequatur_tests::client::send;
+use exequatur_tests::direct::{Decision, Direct, check};
+use exequatur_tests::{Agent, Call, DOCUMENT, OPEN, Options, Stack};
+use reqwest::Client;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+/// Where the cluster's endpoints stand in `envoy/plain.yaml`, and what docs/envoy.md says of two replicas.
+const CLUSTER: &str = "  - name: exequatur\n    type: STATIC\n";
+const CHECKED: &str = "  - name: exequatur
+    type: STATIC
+    health_checks:
+    - { interval: 0.25s, no_traffic_interval: 0.25s, timeout: 0.25s, unhealthy_threshold: 1, healthy_threshold: 1, grpc_health_check: { service_name: envoy.service.auth.v3.Authorization } }
+    common_lb_config: { healthy_panic_threshold: {} }
+";
+const ONE: &str =
+    "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } } ]";
+const TWO: &str = "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } }, \
+                   { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9194 } } } } ]";
+
+/// Requests at once.
+const AT_ONCE: usize = 8;
+/// Answers that are waited for before the stop, and after it.
+const ENOUGH: u64 = 200;
+
+/// A proof is not in doubt any more once one without a nonce is permitted by the replica itself.
+async fn beyond_doubt(stack: &Stack, port: u16) {
+    let direct = Direct::connect(port).await.unwrap();
+    let agent = Agent::new();
+    let token = stack.tokens.token(&agent, &Value::Null);
+    loop {
+        let proof = agent.proof("GET", &stack.url(DOCUMENT), &token, &Value::Null);
+        let fields = [("authorization", &*format!("DPoP {token}")), ("dpop", &proof)];
+        match direct.ask(check("GET", "localhost", DOCUMENT, &fields)).await.unwrap() {
+            Decision::Permit => return,
+            decision => assert_eq!(decision.reason(), "dpop_nonce_required"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// A caller that sends requests of each kind, over and over.
+#[derive(Clone)]
+struct Caller {
+    client: Client,
+    agent: Arc<Agent>,
+    token: String,
+    document: String,
+    open: String,
+    nowhere: String,
+}
+
+impl Caller {
+    fn of(stack: &Stack) -> Self {
+        let agent = Agent::new();
+        let token = stack.tokens.token(&agent, &Value::Null);
+        Self {
+            client: stack.client.clone(),
+            agent: Arc::new(agent),
+            token,
+            document: stack.url(DOCUMENT),
+            open: stack.url(OPEN),
+            nowhere: stack.url("/nowhere"),
+        }
+    }
+
+    /// One request of each kind: each has the answer that it always has.
+    async fn ask_all(&self, answered: &AtomicU64) {
+        let proof = self.agent.proof("GET", &self.document, &self.token, &Value::Null);
+        let dpop = format!("DPoP {}", self.token);
+        for (call, authorization, proof, expected) in [
+            (Call::new("GET", &self.document), Some(&*dpop), Some(&*proof), (200, "")),
+            (Call::new("GET", &self.open), None, None, (200, "")),
+            (Call::new("GET", &self.document), None, None, (401, "credentials_missing")),
+            (Call::new("GET", &self.nowhere), None, None, (403, "route_unmatched")),
+        ] {
+            let answer = send(&self.client, &call, authorization, proof).await.unwrap();
+            assert_eq!((answer.status, answer.reason.as_str()), expected, "{call:?}");
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn until_more(answered: &AtomicU64, load: &mut JoinSet<()>) {
+    let before = answered.load(Ordering::Relaxed);
+    while answered.load(Ordering::Relaxed) < before + ENOUGH {
+        if let Some(ended) = load.try_join_next() {
+            ended.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_loses_no_request() {
+    let options = Options {
+        terse: true,
+        second_replica: true,
+        envoy: vec![(CLUSTER, CHECKED), (ONE, TWO)],
+        ..Options::default()
+    };
+    let mut stack = Stack::start(options).await.unwrap();
+    for port in [stack.ports.grpc, stack.ports.second[0]] {
+        beyond_doubt(&stack, port).await;
+    }
+    let caller = Caller::of(&stack);
+    let (answered, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut load = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (caller, answered, enough) = (caller.clone(), Arc::clone(&answered), Arc::clone(&enough));
+        load.spawn(async move {
+            while !enough.load(Ordering::Relaxed) {
+                caller.ask_all(&answered).await;
+            }
+        });
+    }
+    until_more(&answered, &mut load).await;
+    // Waits until it has ended, with success.
+    stack.terminate_exequatur().await.unwrap();
+    until_more(&answered, &mut load).await;
+    enough.store(true, Ordering::Relaxed);
+    load.join_all().await;
+    // Nothing was cut, and nothing had to be waited for in vain.
+    assert_eq!(
+        stack.log().unwrap().lines().filter(|line| line.contains("WARN")).collect::<Vec<_>>(),
+        [""; 0]
+    );
+    // Both had their share, and each answer is on record with one of them.
+    let (first, second) = (stack.records().unwrap(), stack.records_of_second().unwrap());
+    assert!(first.len() > 20 && second.len() > 20, "{} {}", first.len(), second.len());
+}
