@@ -3,7 +3,7 @@
 use exequatur_proto::envoy::service::auth::v3::CheckRequest;
 use exequatur_tests::direct::{Decision, Direct, check};
 use exequatur_tests::streams::{Streams, prefixed};
-use exequatur_tests::{DOCUMENT, Holder, Options, Stack};
+use exequatur_tests::{DOCUMENT, Holder, Options, Stack, in_time};
 use serde_json::Value;
 
 const CONNECTIONS: usize = 16;
@@ -60,28 +60,32 @@ async fn what_the_queue_does_not_take_is_refused_and_counted() {
     assert_eq!(stack.metric(PERMITTED).await.unwrap(), before + permitted);
     // The holder's own request is on record too.
     let all = permitted + refused + 1;
-    loop {
-        let gaps = stack.metric("exequatur_record_gaps_total").await.unwrap();
-        // Between them the file says what is missing.
-        let records = stack.records().unwrap();
-        let recorded = records.iter().filter(|record| record["decision"].is_string()).count();
-        let recorded = u64::try_from(recorded).unwrap();
-        assert!(gaps + recorded <= all, "{gaps} + {recorded} of {all}");
-        if gaps + recorded == all {
-            break;
+    let told = async {
+        loop {
+            let gaps = stack.metric("exequatur_record_gaps_total").await.unwrap();
+            // Between them the file says what is missing.
+            let records = stack.records().unwrap();
+            let recorded = records.iter().filter(|record| record["decision"].is_string()).count();
+            let recorded = u64::try_from(recorded).unwrap();
+            assert!(gaps + recorded <= all, "{gaps} + {recorded} of {all}");
+            let logged = stack.log().unwrap().contains("overloaded: requests were refused");
+            if gaps + recorded == all && logged {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
-    while !stack.log().unwrap().contains("overloaded: requests were refused") {
-        tokio::task::yield_now().await;
-    }
+    };
+    in_time("every answer is on record, or told to be missing", told).await;
     // A pause of the machine may make one late; no more than that is wrong with it.
-    loop {
-        match connections[0].ask(request(&holder)).await.unwrap() {
-            Decision::Permit => break,
-            decision => assert_eq!(decision.reason(), "overloaded"),
+    let again = async {
+        loop {
+            match connections[0].ask(request(&holder)).await.unwrap() {
+                Decision::Permit => break,
+                decision => assert_eq!(decision.reason(), "overloaded"),
+            }
         }
-    }
+    };
+    in_time("the service is as before", again).await;
 }
 
 /// A caller that has given up is not worked for: its proof is not used, so that it may try again.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use exequatur_tests::client::send;
 use exequatur_tests::direct::{Decision, Direct, check};
-use exequatur_tests::{Agent, Call, DOCUMENT, OPEN, Options, Stack};
+use exequatur_tests::{Agent, Call, DOCUMENT, OPEN, Options, Stack, in_time};
 use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -106,7 +106,7 @@ async fn a_stop_under_load_loses_no_request() {
     };
     let mut stack = Stack::start(options).await.unwrap();
     for port in [stack.ports.grpc, stack.ports.second[0]] {
-        beyond_doubt(&stack, port).await;
+        in_time("a replica without doubt", beyond_doubt(&stack, port)).await;
     }
     let caller = Caller::of(&stack);
     let (answered, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -119,10 +119,10 @@ async fn a_stop_under_load_loses_no_request() {
             }
         });
     }
-    until_more(&answered, &mut load).await;
+    in_time("answers", until_more(&answered, &mut load)).await;
     // Waits until it has ended, with success.
     stack.terminate_exequatur().await.unwrap();
-    until_more(&answered, &mut load).await;
+    in_time("answers", until_more(&answered, &mut load)).await;
     enough.store(true, Ordering::Relaxed);
     load.join_all().await;
     // Nothing was cut, and nothing had to be waited for in vain.

@@ -64,6 +64,36 @@ pub fn field(name: &str, value: &[u8], block: &mut Vec<u8>) {
     hpack::encode(name.as_bytes(), value, block);
 }
 
+/// A frame that came.
+#[derive(Clone, Debug)]
+pub struct Received {
+    kind: u8,
+    flags: u8,
+    /// 0 for the connection.
+    pub stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Received {
+    /// Whether it is of this type.
+    #[must_use]
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind as u8
+    }
+
+    /// Whether it ends its stream.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        self.flags & END_STREAM != 0
+    }
+
+    /// `:status` of the head of an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        hpack::status(&self.payload)
+    }
+}
+
 /// A connection to `port` of the loopback.
 #[derive(Debug)]
 pub struct Frames(TcpStream);
@@ -96,15 +126,15 @@ impl Frames {
         self.0.write_all(bytes).await
     }
 
-    /// The type, flags and stream of the next frame; `None` at the end of the connection.
-    pub async fn next(&mut self) -> Option<(u8, u8, u32)> {
+    /// The next frame; `None` at the end of the connection.
+    pub async fn next(&mut self) -> Option<Received> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.ok()?;
         let [a, b, c, kind, flags, stream @ ..] = head;
         let length = u32::from_be_bytes([0, a, b, c]);
         let mut payload = vec![0; usize::try_from(length).ok()?];
         self.0.read_exact(&mut payload).await.ok()?;
-        Some((kind, flags, u32::from_be_bytes(stream) & 0x7fff_ffff))
+        Some(Received { kind, flags, stream: u32::from_be_bytes(stream) & 0x7fff_ffff, payload })
     }
 
     /// Reads until the other side closes the connection.

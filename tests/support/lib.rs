@@ -21,5 +21,5 @@ pub use agent::Agent;
 pub use client::{Answer, Call};
 pub use holder::{DOCUMENT, Holder, OPEN};
 pub use raw::{Raw, RawAnswer, RawCaller, Version};
-pub use stack::{Options, Stack};
+pub use stack::{Options, Stack, in_time};
 pub use token_service::TokenService;

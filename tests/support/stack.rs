@@ -333,6 +333,17 @@ impl Stack {
     }
 }
 
+/// Waits for what is to come, `what`, and not for ever.
+///
+/// # Panics
+/// When it does not come within a bounded time.
+pub async fn in_time<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(READY_WITHIN, coming).await {
+        Ok(came) => came,
+        Err(_elapsed) => panic!("{what}: not within {READY_WITHIN:?}"),
+    }
+}
+
 #[derive(Debug)]
 struct Folder(PathBuf);
 

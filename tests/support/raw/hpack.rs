@@ -25,7 +25,7 @@ fn integer(value: usize, block: &mut Vec<u8>) {
 }
 
 /// `:status`, which is the first field of an answer.
-pub(super) fn status(block: &[u8]) -> Option<u16> {
+pub(crate) fn status(block: &[u8]) -> Option<u16> {
     // Updates of the table's size stand before the first field (§6.3); ours is 0, which is one byte.
     let start = block.iter().position(|byte| byte & 0xe0 != 0x20)?;
     let block = block.get(start..)?;
