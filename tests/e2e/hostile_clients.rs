@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 const MIB: u64 = 1024 * 1024;
 /// What one attack may make the process grow by, unless a test says otherwise: far less than what is sent.
 const GROWTH: u64 = 96 * MIB;
+const OVERLOADED: &str = "exequatur_decisions_total{verdict=\"fault\",reason=\"overloaded\"}";
 
 /// A stack and somebody who may call.
 struct Scene {
@@ -147,8 +148,8 @@ async fn large_messages_without_end_leave_room() {
     let scene = Scene::new().await;
     let mut attackers = Vec::new();
     let mut asked = Vec::new();
-    // 4 × 256 × 60 KiB are 60 MiB.
-    for _ in 0..4 {
+    // 8 × 256 × (16 + 60 KiB) are 152 MiB.
+    for _ in 0..8 {
         let mut attacker = Streams::open(scene.grpc(), 65_535).await.unwrap();
         for _ in 0..256 {
             asked.push(attacker.ask(&[], unfinished(60 * 1024), false).await.unwrap());
@@ -157,6 +158,7 @@ async fn large_messages_without_end_leave_room() {
     }
     // What has no room is answered; all that has is waited for in vain.
     assert_eq!(in_time("a refusal", asked.last_mut().unwrap().head()).await, Ok(200));
+    assert!(scene.stack.metric(OVERLOADED).await.unwrap() > 1000);
     scene.others_are_answered().await;
     scene.stays_within(GROWTH);
     drop((asked, attackers));
@@ -168,7 +170,6 @@ async fn large_messages_without_end_leave_room() {
 #[tokio::test]
 async fn a_spent_budget_refuses_and_comes_back() {
     let scene = Scene::new().await;
-    let overloaded = "exequatur_decisions_total{verdict=\"fault\",reason=\"overloaded\"}";
     let mut attackers = Vec::new();
     let mut asked: Vec<Asked> = Vec::new();
     // 12 × 256 × (16 + 30 KiB) are 138 MiB.
@@ -181,7 +182,7 @@ async fn a_spent_budget_refuses_and_comes_back() {
     }
     assert_eq!(in_time("a refusal", asked.pop().unwrap().head()).await, Ok(200));
     scene.stays_within(GROWTH);
-    assert!(scene.stack.metric(overloaded).await.unwrap() > 1000);
+    assert!(scene.stack.metric(OVERLOADED).await.unwrap() > 1000);
     // Nobody lets go but the server: a message has 12 s to come.
     let request = scene.holder.sign(Raw::new("GET", DOCUMENT));
     in_time("the budget comes back", async {
