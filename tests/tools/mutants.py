@@ -61,7 +61,7 @@ STAGES = {
     "token": [(["exequatur-token"], QUICK), (["exequatur-token"], ["--lib"]), LINE],
     "store": [(["exequatur-store"], ["--lib"]), LINE],
     "decide": [LINE, CORPORA],
-    "server": [(["exequatur-server"], ["--lib"]), CORPORA],
+    "server": [(["exequatur-server"], ["--lib", "--", "wire::"]), (["exequatur-server"], ["--lib"]), CORPORA],
 }
 ENVIRONMENT = {
     "CARGO_TARGET_DIR": str(WORK / "build"),

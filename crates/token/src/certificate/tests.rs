@@ -67,3 +67,22 @@ fn refuses_what_is_no_certificate() {
         assert_eq!(thumbprint(&text), Err(error), "{text:.80}");
     }
 }
+
+// M01: what is exactly as long as allowed is read, with a length in one byte, two and three.
+#[test]
+fn bounds_are_inclusive() {
+    let sequence = |head: &[u8], length: usize| {
+        let mut der = head.to_vec();
+        der.resize(head.len() + length, 0);
+        der
+    };
+    let largest = sequence(&[0x30, 0x82, 0x3F, 0xFC], 0x3FFC);
+    assert_eq!(largest.len(), 16 * 1024);
+    for der in [sequence(&[0x30, 0x7F], 0x7F), sequence(&[0x30, 0x81, 0x80], 0x80), largest] {
+        let expected = CertificateThumbprint::of_der(&der).to_string();
+        assert_eq!(thumbprint(&pem(&STANDARD.encode(&der))), Ok(expected), "{}", der.len());
+    }
+    let good = encode(&pem(DER_BASE64));
+    let padded = format!("{good}{}", "A".repeat(128 * 1024 - good.len()));
+    assert_eq!(thumbprint(&padded).as_deref(), Ok(THUMBPRINT));
+}
