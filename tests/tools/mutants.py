@@ -60,7 +60,7 @@ CORPORA = (["exequatur-tests"], ["--test", "corpora"])
 STAGES = {
     "token": [(["exequatur-token"], QUICK), (["exequatur-token"], ["--lib"]), LINE],
     "store": [(["exequatur-store"], ["--lib"]), LINE],
-    "decide": [LINE, CORPORA],
+    "decide": [(["exequatur-decide"], ["--lib"]), LINE, CORPORA],
     "server": [(["exequatur-server"], ["--lib", "--", "wire::"]), (["exequatur-server"], ["--lib"]), CORPORA],
 }
 ENVIRONMENT = {
