@@ -5,6 +5,7 @@ mod acceptor;
 mod budget;
 mod connection;
 mod metered;
+mod outbox;
 mod queue;
 
 use std::convert::Infallible;

@@ -13,6 +13,8 @@ use tokio::time::Sleep;
 use tokio_util::either::Either;
 use tonic::transport::server::Connected;
 
+use super::outbox::Outbox;
+
 /// How long the client has for its first bytes: HTTP/2's preface (RFC 9113 §3.4). Later silence is found by
 /// keep-alive pings.
 const GREETING_WITHIN: Duration = Duration::from_secs(5);
@@ -47,6 +49,7 @@ impl Drop for Open {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: Either<TcpStream, UnixStream>,
+    outbox: Outbox,
     /// Until the preface has come.
     greeting: Option<Greeting>,
     _open: Open,
@@ -66,7 +69,8 @@ impl Connection {
             Accepted::Unix(stream) => Either::Right(UnixStream::from_std(stream)?),
         };
         let until = Box::pin(tokio::time::sleep(GREETING_WITHIN));
-        Ok(Self { stream, greeting: Some(Greeting { missing: GREETING, until }), _open: open })
+        let greeting = Some(Greeting { missing: GREETING, until });
+        Ok(Self { stream, outbox: Outbox::default(), greeting, _open: open })
     }
 }
 
@@ -97,32 +101,32 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, outbox, .. } = self.get_mut();
+        outbox.poll_flush(stream, context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, outbox, .. } = self.get_mut();
+        outbox.poll_shutdown(stream, context)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let Self { stream, outbox, .. } = self.get_mut();
+        outbox.poll_write(stream, context, slices)
     }
 
+    /// What is gathered is copied, from however many slices.
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 }
 
