@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("decisions.jsonl");
     std::fs::write(&path, before).expect("a file");
-    keep(&path, record(text));
+    keep(&path, &record(text));
     let after = std::fs::read(&path).expect("the file");
     let mut added = after.strip_prefix(before).expect("what was there stays");
     if !before.is_empty() && !before.ends_with(b"\n") {
@@ -36,9 +36,8 @@ pub fn run(data: &[u8]) {
     assert!(kept.as_str() == text || (kept.as_str().ends_with('…') && text.chars().count() > 256));
 }
 
-fn record(text: &str) -> Record {
-    let decision = Text::fixed("0000");
-    let mut record = Record::new(now(), decision, Verdict::Deny, Text::fixed("policy_forbid"), 403);
+fn record(text: &str) -> Record<'_> {
+    let mut record = Record::new(now(), "0000".into(), Verdict::Deny, "policy_forbid".into(), 403);
     record.method = Some(text.into());
     record.host = Some(text.into());
     record.route = Some(text.into());
@@ -47,7 +46,7 @@ fn record(text: &str) -> Record {
     record
 }
 
-fn keep(path: &std::path::Path, record: Record) {
+fn keep(path: &std::path::Path, record: &Record<'_>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let queue = NonZeroUsize::new(4).expect("not zero");
     let recorder = Recorder::open(path, Mode::Required, queue).expect("a recorder");
