@@ -102,7 +102,12 @@ fn schemes() -> Vec<Operator> {
         wire("request: the wrong one of two schemes", Touches::Binding, |wire, _| {
             let Some(value) = authorization(wire) else { return false };
             let Some((scheme, token)) = value.split_once(' ') else { return false };
-            let other = if scheme.eq_ignore_ascii_case("bearer") { "DPoP" } else { "Bearer" };
+            // What another change made of the scheme is not to be undone.
+            let other = match scheme.to_ascii_lowercase().as_str() {
+                "bearer" => "DPoP",
+                "dpop" => "Bearer",
+                _ => return false,
+            };
             *wire.field("authorization").expect("it was there") = format!("{other} {token}").into_bytes();
             true
         }),
