@@ -26,7 +26,8 @@ fn in_part(
 
 fn of_signature(text: &str, change: impl Fn(Vec<u8>) -> Option<Vec<u8>>) -> Option<String> {
     let (input, signature) = text.rsplit_once('.')?;
-    let changed = change(URL_SAFE_NO_PAD.decode(signature).ok()?)?;
+    let old = URL_SAFE_NO_PAD.decode(signature).ok().filter(|old| !old.is_empty())?;
+    let changed = change(old)?;
     Some(format!("{input}.{}", base64url(&changed)))
 }
 
