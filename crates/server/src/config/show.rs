@@ -17,7 +17,33 @@ use super::{Config, duration};
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
 #[must_use]
 pub fn show(config: &Config) -> String {
-    Shown(config).to_string()
+    in_yaml(&Shown(config).to_string())
+}
+
+/// Texts are written as Rust writes them, which is as YAML does but for one escape: `\u{7f}` is `\U0000007F` there.
+fn in_yaml(text: &str) -> String {
+    let mut yaml = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        yaml.push_str(before);
+        let scalar = escape.strip_prefix("u{").and_then(|digits| digits.split_once('}'));
+        let mut after = escape.chars();
+        match (scalar, after.next()) {
+            (Some((digits, behind)), _) => {
+                yaml.push_str(&format!("\\U{digits:0>8}"));
+                rest = behind;
+            }
+            (None, Some(escaped)) => {
+                yaml.extend(['\\', escaped]);
+                rest = after.as_str();
+            }
+            (None, None) => {
+                yaml.push('\\');
+                rest = "";
+            }
+        }
+    }
+    yaml + rest
 }
 
 struct Shown<'a>(&'a Config);
@@ -196,4 +222,26 @@ fn names(algorithms: &[Algorithm]) -> String {
 
 fn signed(duration: SignedDuration) -> String {
     duration::format(Duration::try_from(duration).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use saphyr::LoadableYamlNode as _;
+
+    use super::*;
+
+    /// What is shown is read as it was meant, whatever characters are in it.
+    #[test]
+    fn every_character_is_shown_as_yaml_reads_it() {
+        for text in
+            ["a\u{5}b", "\u{7f}\u{85}\u{2028}\u{feff}\u{10ffff}", "\\u{5}", "\\\\u{5}\\", "\0\t\r\n\"'", "é"]
+        {
+            let yaml = in_yaml(&format!("{text:?}"));
+            let read: String = match saphyr::YamlOwned::load_from_str(&yaml) {
+                Ok(documents) => documents.first().and_then(|it| it.as_str()).unwrap_or_default().to_owned(),
+                Err(error) => panic!("{yaml}: {error}"),
+            };
+            assert_eq!(read, text, "{yaml}");
+        }
+    }
 }
