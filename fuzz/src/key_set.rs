@@ -7,7 +7,12 @@ use serde_json::Value;
 pub fn run(data: &[u8]) {
     let Ok(set) = KeySet::parse(data, &Algorithm::ALL) else { return };
     assert!((1..=256).contains(&set.len()));
-    let document: Value = serde_json::from_slice(data).expect("strict JSON is JSON");
+    let document: Value = match serde_json::from_slice(data) {
+        Ok(document) => document,
+        // A number is kept as it is written; `serde_json` has no room for every one.
+        Err(error) if error.to_string().starts_with("number out of range") => return,
+        Err(error) => panic!("strict JSON is JSON: {error}"),
+    };
     let entries = document["keys"].as_array().expect("an array of keys");
     assert_eq!(set.len() + set.skipped().len(), entries.len());
     for algorithm in Algorithm::ALL {

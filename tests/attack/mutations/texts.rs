@@ -20,6 +20,10 @@ fn in_part(
 ) -> Option<String> {
     let mut parts = parts(text);
     let chosen = turn.dice.below(3);
+    // Another change may have left nothing of it.
+    if parts[chosen].is_empty() {
+        return None;
+    }
     parts[chosen] = change(&parts[chosen], turn)?;
     Some(parts.join("."))
 }
@@ -102,7 +106,8 @@ fn forms() -> Vec<[Operator; 2]> {
 fn in_json(text: &str, turn: &mut Turn<'_>, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<String> {
     let mut parts = parts(text);
     let chosen = turn.dice.below(2);
-    parts[chosen] = base64url(&change(&URL_SAFE_NO_PAD.decode(&parts[chosen]).ok()?)?);
+    let json = URL_SAFE_NO_PAD.decode(&parts[chosen]).ok().filter(|json| !json.is_empty())?;
+    parts[chosen] = base64url(&change(&json)?);
     Some(parts.join("."))
 }
 
