@@ -2,6 +2,8 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use tokio::task::JoinSet;
+
 use super::*;
 use crate::record::Verdict;
 use crate::text::Text;
@@ -58,13 +60,23 @@ async fn a_required_record_is_in_the_file_when_it_is_answered() {
 #[tokio::test]
 async fn many_required_records_at_once_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let recorder = Recorder::open(&path(&folder), Mode::Required, QUEUE).unwrap();
-    let records: Vec<_> = (0..500).map(record).collect();
-    let mut waiting: Vec<_> = records.iter().map(|record| Box::pin(recorder.record(record))).collect();
-    for record in &mut waiting {
-        record.await.unwrap();
+    let (recorder, ordered) = without_writer(Mode::Required, 500);
+    let mut waiting = JoinSet::new();
+    for n in 0..500 {
+        let recorder = recorder.clone();
+        waiting.spawn(async move { recorder.record(&record(n)).await });
     }
-    drop(waiting);
+    // All have handed in theirs before the first one is written, so that many wait for one writing.
+    while recorder.orders.capacity() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let journal = Journal::open(&path(&folder)).unwrap();
+    let gaps = Arc::clone(&recorder.gaps);
+    let writer = Writer { journal, path: path(&folder), mode: Mode::Required, gaps, latest: None };
+    *recorder.thread.lock().unwrap() = Some(std::thread::spawn(move || writer.run(ordered)));
+    for outcome in waiting.join_all().await {
+        outcome.unwrap();
+    }
     recorder.close().await.unwrap();
     assert_eq!(lines(&path(&folder)), (0..500).map(|n| format!("d{n}")).collect::<Vec<_>>());
 }
