@@ -96,6 +96,42 @@ fn another_question_has_another_print() {
     add("no actor's name", print(&usual, |asked| asked.context.actor = Some("")));
 }
 
+/// What the set says while an answer that it would never give lies under the question's print, or under the one that
+/// the question would have if nothing about it changed by itself.
+fn answer_beside_a_foreign_one(policies: &str) -> Answer {
+    let set = set(policies);
+    let subject = set.subject(&identity()).unwrap();
+    let question = Question { who: Who::Ready(&subject), ..question() };
+    let print = Print::of(&question, &Needs::default()).unwrap();
+    set.answers.put(print, &Answer::Forbid { policies: vec!["foreign".into()] });
+    set.decide(&question).unwrap()
+}
+
+/// A remembered answer is given as it is; but none where policies read the time.
+#[test]
+fn what_is_remembered_is_answered_unless_time_is_read() {
+    let timeless = answer_beside_a_foreign_one(r#"@id("all") permit (principal, action, resource);"#);
+    assert_eq!(timeless, Answer::Forbid { policies: vec!["foreign".into()] });
+    for condition in ["context.token.age < 60", "context.now > datetime(\"2026-03-04\")"] {
+        let timed = answer_beside_a_foreign_one(&format!(
+            "@id(\"all\") permit (principal, action, resource) when {{ {condition} }};"
+        ));
+        assert_eq!(timed.policies(), ["all".into()], "{condition}");
+    }
+}
+
+/// What was worked out is remembered, under its own print.
+#[test]
+fn an_answer_is_remembered() {
+    let set = set(r#"@id("all") permit (principal, action, resource);"#);
+    let subject = set.subject(&identity()).unwrap();
+    let question = Question { who: Who::Ready(&subject), ..question() };
+    let print = Print::of(&question, &Needs::default()).unwrap();
+    assert_eq!(set.answers.get(&print), None);
+    let answer = set.decide(&question).unwrap();
+    assert_eq!(set.answers.get(&print), Some(answer));
+}
+
 /// What changes by itself is never answered from memory, nor is anybody who may not ask again.
 #[test]
 fn an_answer_that_time_changes_is_not_kept() {
