@@ -186,12 +186,12 @@ impl Issuer {
         }
     }
 
-    /// Follows the requests for a load.
     /// Whether a background task keeps its keys.
     pub(crate) fn is_attended(&self) -> bool {
         !self.asked.is_closed()
     }
 
+    /// Follows the requests for a load.
     pub(crate) fn asked(&self) -> watch::Receiver<u64> {
         self.asked.subscribe()
     }
