@@ -32,7 +32,7 @@ WORK = scratch.TARGET / "mutants"
 TREE, RESULTS = WORK / "tree", WORK / "results"
 SURVIVORS = ROOT / "tests/mutants/survivors.txt"
 
-# Proof, binding, replay, and the construction of a permit.
+# Proof, binding, replay, what the policies are asked and what they answered, and the construction of a permit.
 COMPLETE = [
     "crates/token/src/proof.rs",
     "crates/token/src/proof/*.rs",
@@ -44,6 +44,11 @@ COMPLETE = [
     "crates/decide/src/admit.rs",
     "crates/decide/src/settle.rs",
     "crates/decide/src/check.rs",
+    "crates/policy/src/answers.rs",
+    "crates/policy/src/needs.rs",
+    "crates/policy/src/slice.rs",
+    "crates/policy/src/subject.rs",
+    "crates/server/src/service.rs",
     "crates/server/src/wire/headers.rs",
     "crates/server/src/wire/respond.rs",
 ]
@@ -60,6 +65,7 @@ CORPORA = (["exequatur-tests"], ["--test", "corpora"])
 STAGES = {
     "token": [(["exequatur-token"], QUICK), (["exequatur-token"], ["--lib"]), LINE],
     "store": [(["exequatur-store"], ["--lib"]), LINE],
+    "policy": [(["exequatur-policy"], ["--lib"]), LINE, CORPORA],
     "decide": [(["exequatur-decide"], ["--lib"]), LINE, CORPORA],
     "server": [(["exequatur-server"], ["--lib", "--", "wire::"]), (["exequatur-server"], ["--lib"]), CORPORA],
 }
