@@ -11,8 +11,8 @@ const EACH: usize = 16 * 1024;
 /// refused for good with a status alone, which holds nothing.
 const REFUSALS: usize = 4 * 1024 * 1024;
 const REFUSAL: usize = 4 * 1024;
-/// Longest message of a usual request. Longer ones share half of the budget: few connections full of large messages that
-/// never end would else take the place of all others.
+/// Longest message of a usual request. Longer ones are refused once half of the budget is in use, by whatever requests:
+/// few connections full of large messages that never end would else take the place of all others.
 const USUAL: usize = 32 * 1024;
 
 /// What is held so far, in bytes.
