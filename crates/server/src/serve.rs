@@ -97,6 +97,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let handle = metrics::install()?;
     generations::tell(&generation.load());
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    // A start that fails halfway ends what has begun; none of it is lost.
+    let _stopped_at_the_end = stop.clone().drop_guard();
     let mut duties = Duties::new(tasks.clone());
     let clock = clock::system();
     let issuers =
@@ -159,9 +161,17 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Err(_) => end,
     };
     stop.cancel();
-    close(&tasks, recorder).await?;
+    let stopped = first_of(outcome, close(&tasks, recorder).await);
     tracing::info!("stopped");
-    outcome
+    stopped
+}
+
+/// Why the server stopped comes before what went wrong in closing, which the log tells then.
+fn first_of(outcome: Result<(), ServeError>, closed: Result<(), ServeError>) -> Result<(), ServeError> {
+    if let (Err(_), Err(error)) = (&outcome, &closed) {
+        tracing::error!(%error, "closing failed too");
+    }
+    outcome.and(closed)
 }
 
 /// What the public listener tells.
@@ -367,5 +377,20 @@ impl Refused {
             tracing::error!(refused = connections, "too many gRPC connections: new ones were closed at once");
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_the_server_comes_before_what_failed_in_closing() {
+        let lost = || Err(ServeError::Duty("reload"));
+        let unwritten = || Err(ServeError::Records(exequatur_audit::AuditError::Closed));
+        assert!(matches!(first_of(lost(), unwritten()), Err(ServeError::Duty("reload"))));
+        assert!(matches!(first_of(lost(), Ok(())), Err(ServeError::Duty("reload"))));
+        assert!(matches!(first_of(Ok(()), unwritten()), Err(ServeError::Records(_))));
+        assert!(first_of(Ok(()), Ok(())).is_ok());
     }
 }

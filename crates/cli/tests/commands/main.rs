@@ -10,6 +10,7 @@
 mod audit;
 mod pages;
 mod policy;
+mod serve;
 mod token;
 
 use std::io::Write;

@@ -1,0 +1,46 @@
+//! `serve`
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::{Run, run_in};
+
+/// Listens on loopback ports that are free, except for `grpc`.
+fn serve(folder: &Path, grpc: &str, dpop: &str) -> Run {
+    fs::create_dir(folder.join("policies")).unwrap();
+    fs::write(folder.join("policies/all.cedarschema"), "entity File;").unwrap();
+    fs::write(folder.join("policies/none.cedar"), "@id(\"none\") forbid (principal, action, resource);")
+        .unwrap();
+    let configuration = format!(
+        "listen: {{ grpc: \"{grpc}\", public: \"127.0.0.1:0\", metrics: \"127.0.0.2:0\" }}
+policies: policies
+protected_resources: [{{ resource: https://api.example.com }}]
+issuers:
+  - name: corp
+    issuer: https://sts.example.com
+    jwks: http://127.0.0.1:9/jwks
+    audiences: [https://api.example.com]
+sender_constraint: {{ dpop: {{ {dpop} }} }}
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+"
+    );
+    fs::write(folder.join("exequatur.yaml"), configuration).unwrap();
+    run_in(folder, &["serve", "--config", "exequatur.yaml"], b"").ended(5)
+}
+
+/// What had begun before the start failed is ended by it, and is no second cause.
+#[test]
+fn a_failed_start_tells_its_cause_only() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    for (grpc, dpop, cause) in [
+        (&*taken, "nonce: required", "listener grpc"),
+        ("unix:grpc.sock", "nonce_secret_file: missing", "nonce secret file"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = serve(folder.path(), grpc, dpop);
+        assert!(run.err.contains(cause), "{}", run.err);
+        assert!(!run.err.contains("ERROR"), "{}", run.err);
+    }
+}
