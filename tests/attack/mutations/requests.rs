@@ -289,7 +289,10 @@ fn other_targets() -> Vec<Operator> {
             true
         }),
         wire("request: another path than the proof's", Touches::Target, |wire, turn| {
-            if wire.field("dpop").is_none() {
+            // A proof beside a bearer token is nobody's: another path is then another request.
+            let proven =
+                authorization(wire).is_some_and(|value| value.to_ascii_lowercase().starts_with("dpop "));
+            if !proven || wire.field("dpop").is_none() {
                 return false;
             }
             wire.target = match turn.dice.below(4) {
