@@ -229,7 +229,9 @@ fn targets() -> Vec<Operator> {
             true
         }),
         wire("request: another method than the proof's", Touches::Target, |wire, _| {
-            if wire.field("dpop").is_none() {
+            let proven =
+                authorization(wire).is_some_and(|value| value.to_ascii_lowercase().starts_with("dpop "));
+            if !proven || wire.field("dpop").is_none() {
                 return false;
             }
             wire.method = if wire.method == "GET" { "POST" } else { "GET" }.to_owned();
