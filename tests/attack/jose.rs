@@ -30,9 +30,10 @@ impl Document {
         self.members.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// The member read as JSON.
+    /// The member read as JSON; null where another change wrote what cannot be read here, as a number that no double
+    /// holds.
     pub(crate) fn value(&self, name: &str) -> Value {
-        self.get(name).map_or(Value::Null, |text| serde_json::from_str(text).expect("written here"))
+        self.get(name).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
     }
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
