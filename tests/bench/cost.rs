@@ -10,10 +10,11 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
 };
 use exequatur_proto::envoy::service::auth::v3::CheckRequest;
+use exequatur_tests::ports::Reserved;
 
 use crate::figure::{Figure, Floor, median};
 use crate::load::{closed, connect};
-use crate::process::{Server, free_ports, listening};
+use crate::process::{Server, listening};
 use crate::scene::{Scene, Size, Subject};
 use crate::{Effort, SERVER_CORE};
 
@@ -26,7 +27,8 @@ const BARE_OVERHEAD_US: f64 = 20.0;
 
 /// A bare server that answers.
 pub(crate) async fn bare(scene: &Scene, verify: bool, cores: &str) -> Result<Subject, String> {
-    let [port] = free_ports()?;
+    let reserved = Reserved::block().map_err(|error| error.to_string())?;
+    let [port, ..] = reserved.all();
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(this.with_file_name("bare"));
     command.arg(port.to_string());
@@ -35,7 +37,7 @@ pub(crate) async fn bare(scene: &Scene, verify: bool, cores: &str) -> Result<Sub
     }
     let server = Server::start(cores, &command, &scene.folder.join("bare.log"))?;
     listening(port).await?;
-    Ok(Subject { server, grpc: port })
+    Ok(Subject { server, grpc: port, _reserved: reserved })
 }
 
 /// Processor time of each decision, in microseconds.

@@ -5,13 +5,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use exequatur_tests::binaries;
+use exequatur_tests::ports::Reserved;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::capacity::p50;
 use crate::cost::bare;
 use crate::figure::{Figure, Floor};
-use crate::process::{Server, free_ports, listening};
+use crate::process::{Server, listening};
 use crate::scene::{Scene, Size};
 use crate::{Effort, LOAD_CORE, SERVER_CORE};
 
@@ -24,7 +25,8 @@ pub(crate) async fn added(folder: &Path, effort: Effort) -> Result<Vec<Figure>, 
     let scene = Scene::new(folder, Size::USUAL)?;
     let (yes, verified) = (bare(&scene, false, LOAD_CORE).await?, bare(&scene, true, LOAD_CORE).await?);
     let subject = scene.start(LOAD_CORE).await?;
-    let [admin, through_yes, through_verified, through_subject] = free_ports()?;
+    let reserved = Reserved::block().map_err(|error| error.to_string())?;
+    let [admin, through_yes, through_verified, through_subject, ..] = reserved.all();
     let text = configuration(
         admin,
         &[
@@ -66,7 +68,8 @@ pub(crate) async fn against_jwt_authn(folder: &Path, effort: Effort) -> Result<F
     let scene = Scene::new(folder, Size { tokens: 60_000, bound: false, ..Size::USUAL })?;
     let subject = scene.start(LOAD_CORE).await?;
     let keys = std::fs::read_to_string(folder.join("jwks-0.json")).map_err(|error| error.to_string())?;
-    let [admin, own, ours] = free_ports()?;
+    let reserved = Reserved::block().map_err(|error| error.to_string())?;
+    let [admin, own, ours, ..] = reserved.all();
     let text = configuration(
         admin,
         &[

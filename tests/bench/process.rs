@@ -65,14 +65,3 @@ pub(crate) async fn listening(port: u16) -> Result<(), String> {
     }
     Err(format!("nothing listens on port {port}"))
 }
-
-/// Ports that were free a moment ago.
-pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], String> {
-    let listeners: Result<Vec<_>, _> =
-        (0..N).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0))).collect();
-    let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(listeners.map_err(|error| error.to_string())?) {
-        *port = listener.local_addr().map_err(|error| error.to_string())?.port();
-    }
-    Ok(ports)
-}

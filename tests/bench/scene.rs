@@ -11,9 +11,10 @@ use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use exequatur_proto::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use exequatur_tests::binaries;
 use exequatur_tests::jwt::{KeyPair, digest, merged, now, random_id};
+use exequatur_tests::ports::Reserved;
 use serde_json::{Value, json};
 
-use crate::process::{Server, free_ports, listening};
+use crate::process::{Server, listening};
 
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
 /// Policies for each document; those of the document that is asked for are the ones evaluated.
@@ -75,6 +76,7 @@ struct Token {
 pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) grpc: u16,
+    pub(crate) _reserved: Reserved,
 }
 
 impl Scene {
@@ -95,7 +97,8 @@ impl Scene {
 
     /// Starts the binary as it is shipped, on `cores`.
     pub(crate) async fn start(&self, cores: &str) -> Result<Subject, String> {
-        let [grpc, public, metrics] = free_ports()?;
+        let reserved = Reserved::block().map_err(|error| error.to_string())?;
+        let [grpc, public, metrics, ..] = reserved.all();
         self.write_configuration([grpc, public, metrics])?;
         let mut command = Command::new(binaries::exequatur()?);
         command.args(["serve", "--config", "exequatur.yaml", "--log", "warn"]).current_dir(&self.folder);
@@ -106,7 +109,7 @@ impl Scene {
             if reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()) {
                 // Proofs from before the start are in doubt: those of this second, and of the future that is let pass.
                 tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-                return Ok(Subject { server, grpc });
+                return Ok(Subject { server, grpc, _reserved: reserved });
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }

@@ -1,11 +1,11 @@
 //! A stock authorization server and a stock client, neither of them ours.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use exequatur_tests::configuration::IssuerEntry;
+use exequatur_tests::ports::Reserved;
 use exequatur_tests::{Options, Stack, TokenService, binaries, jwt};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -15,6 +15,7 @@ struct AuthorizationServer {
     issuer: String,
     client_key: PathBuf,
     _process: Child,
+    _reserved: Reserved,
 }
 
 impl Drop for AuthorizationServer {
@@ -32,10 +33,8 @@ fn node(script: &str) -> Command {
 }
 
 async fn start_authorization_server() -> AuthorizationServer {
-    let port = {
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        held.local_addr().unwrap().port()
-    };
+    let reserved = Reserved::block().unwrap();
+    let [port, ..] = reserved.all();
     let client_key = std::env::temp_dir().join(format!("exequatur-client-{}.json", jwt::random_id()));
     let process = node("server.mjs")
         .arg(port.to_string())
@@ -50,7 +49,7 @@ async fn start_authorization_server() -> AuthorizationServer {
     for _attempt in 0..400 {
         if client.get(format!("{issuer}/jwks")).send().await.is_ok_and(|answer| answer.status().is_success())
         {
-            return AuthorizationServer { issuer, client_key, _process: process };
+            return AuthorizationServer { issuer, client_key, _process: process, _reserved: reserved };
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -86,11 +86,11 @@ impl Caller {
     }
 }
 
-async fn until_more(answered: &AtomicU64, load: &mut JoinSet<()>) {
+async fn until_more(answered: &AtomicU64, load: &mut JoinSet<()>, stack: &mut Stack) {
     let before = answered.load(Ordering::Relaxed);
     while answered.load(Ordering::Relaxed) < before + ENOUGH {
-        if let Some(ended) = load.try_join_next() {
-            ended.unwrap();
+        if let Some(Err(error)) = load.try_join_next() {
+            panic!("{error}; of the processes {}", stack.ended());
         }
         tokio::task::yield_now().await;
     }
@@ -119,10 +119,10 @@ async fn a_stop_under_load_loses_no_request() {
             }
         });
     }
-    in_time("answers", until_more(&answered, &mut load)).await;
+    in_time("answers", until_more(&answered, &mut load, &mut stack)).await;
     // Waits until it has ended, with success.
     stack.terminate_exequatur().await.unwrap();
-    in_time("answers", until_more(&answered, &mut load)).await;
+    in_time("answers", until_more(&answered, &mut load, &mut stack)).await;
     enough.store(true, Ordering::Relaxed);
     load.join_all().await;
     // Nothing was cut, and nothing had to be waited for in vain.

@@ -10,6 +10,7 @@ pub mod frames;
 pub mod holder;
 pub mod jwt;
 pub mod message;
+pub mod ports;
 pub mod raw;
 pub mod stack;
 pub mod streams;

@@ -1,6 +1,6 @@
 //! Upstream, Exequatur and Envoy, as real processes on the loopback.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::client::{Answer, Call, send, send_proven};
 use crate::configuration::{self, IssuerEntry, Ports};
 use crate::jwt::Algorithm;
+use crate::ports::Reserved;
 use crate::raw::{Raw, RawCaller, Version};
 use crate::token_service::TokenService;
 use crate::upstream::Upstream;
@@ -75,8 +76,9 @@ pub struct Stack {
     pub client: Client,
     options: Options,
     exequatur: Child,
-    _second: Option<Child>,
-    _envoy: Child,
+    second: Option<Child>,
+    envoy: Child,
+    _reserved: Reserved,
     folder: Folder,
 }
 
@@ -87,30 +89,37 @@ impl Stack {
     /// When a program is missing or does not become ready; the end of its log is in the message.
     pub async fn start(options: Options) -> Result<Self, String> {
         let upstream = Upstream::start().await.map_err(|error| error.to_string())?;
-        let mut last = String::new();
-        // A port that was free may be taken by the time its process binds it.
-        for _attempt in 0..3 {
-            let tokens =
-                TokenService::start_with(&options.signing).await.map_err(|error| error.to_string())?;
-            match Processes::start(&options, &tokens, upstream.address.port()).await {
-                Ok(Processes { ports, exequatur, second, envoy, folder }) => {
-                    let client = client(&options, &folder.0, Speaks::Http1)?;
-                    return Ok(Self {
-                        tokens,
-                        upstream,
-                        ports,
-                        client,
-                        options,
-                        exequatur,
-                        _second: second,
-                        _envoy: envoy,
-                        folder,
-                    });
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let tokens = TokenService::start_with(&options.signing).await.map_err(|error| error.to_string())?;
+        let Processes { reserved, ports, exequatur, second, envoy, folder } =
+            Processes::start(&options, &tokens, upstream.address.port()).await?;
+        let client = client(&options, &folder.0, Speaks::Http1)?;
+        Ok(Self {
+            tokens,
+            upstream,
+            ports,
+            client,
+            options,
+            exequatur,
+            second,
+            envoy,
+            _reserved: reserved,
+            folder,
+        })
+    }
+
+    /// Which of the processes have ended, how, and the end of their logs; for the message of a test that fails.
+    pub fn ended(&mut self) -> String {
+        let processes = [
+            ("exequatur", Some(&mut self.exequatur)),
+            ("second", self.second.as_mut()),
+            ("envoy", Some(&mut self.envoy)),
+        ];
+        let ended = processes.into_iter().filter_map(|(name, process)| match process?.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(with_log(&self.folder.0, name, &format!("ended with {status}"))),
+            Err(error) => Some(format!("{name}: {error}")),
+        });
+        ended.collect::<Vec<_>>().join("\n")
     }
 
     /// Stops Exequatur at once and starts it again with the same configuration: its memory is lost.
@@ -167,10 +176,22 @@ impl Stack {
     /// # Errors
     /// When it has ended.
     pub fn resident(&self) -> Result<u64, String> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that its resident memory ever was, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn peak(&self) -> Result<u64, String> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64, String> {
         let id = self.process()?;
         let status =
             std::fs::read_to_string(format!("/proc/{id}/status")).map_err(|error| error.to_string())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or(format!("no {name}"))?;
         let kilobytes = line.trim().trim_end_matches("kB").trim().parse::<u64>();
         Ok(kilobytes.map_err(|error| error.to_string())? * 1024)
     }
@@ -359,6 +380,7 @@ impl Drop for Folder {
 }
 
 struct Processes {
+    reserved: Reserved,
     ports: Ports,
     exequatur: Child,
     second: Option<Child>,
@@ -368,7 +390,8 @@ struct Processes {
 
 impl Processes {
     async fn start(options: &Options, tokens: &TokenService, upstream: u16) -> Result<Self, String> {
-        let ports = free_ports(upstream).map_err(|error| error.to_string())?;
+        let reserved = Reserved::block().map_err(|error| error.to_string())?;
+        let ports = ports_of(&reserved, upstream);
         let folder = write_files(options, tokens, &ports)?;
         let mut exequatur = start_exequatur(options, &folder.0, "exequatur")?;
         wait_for_exequatur(&folder.0, &ports, &mut exequatur).await?;
@@ -380,7 +403,7 @@ impl Processes {
         let mut envoy = start_envoy(&folder.0)?;
         let ready = format!("http://127.0.0.1:{}/ready", ports.envoy_admin);
         wait_until_ok(&ready, &mut envoy).await.map_err(|error| with_log(&folder.0, "envoy", &error))?;
-        Ok(Self { ports, exequatur, second, envoy, folder })
+        Ok(Self { reserved, ports, exequatur, second, envoy, folder })
     }
 }
 
@@ -432,19 +455,9 @@ fn replaced(mut text: String, replacements: &[(&str, &str)]) -> Result<String, S
     Ok(text)
 }
 
-/// Different free ports of the loopback: all are held until all are known.
-fn free_ports(upstream: u16) -> std::io::Result<Ports> {
-    let held = (0..8).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
-    let port = |index: usize| held[index].local_addr().map(|address| address.port());
-    Ok(Ports {
-        envoy: port(0)?,
-        envoy_admin: port(1)?,
-        grpc: port(2)?,
-        public: port(3)?,
-        metrics: port(4)?,
-        upstream,
-        second: [port(5)?, port(6)?, port(7)?],
-    })
+fn ports_of(reserved: &Reserved, upstream: u16) -> Ports {
+    let [envoy, envoy_admin, grpc, public, metrics, second @ ..] = reserved.all();
+    Ports { envoy, envoy_admin, grpc, public, metrics, upstream, second }
 }
 
 fn start_exequatur(options: &Options, folder: &Path, name: &str) -> Result<Child, String> {
