@@ -1,7 +1,7 @@
-//! Load over gRPC: a closed loop for costs, an open one for overload.
+//! Load over gRPC in a closed loop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use exequatur_proto::envoy::service::auth::v3::CheckRequest;
@@ -59,8 +59,9 @@ pub(crate) async fn connect(port: u16, connections: usize) -> Result<Vec<Client>
     Ok(clients)
 }
 
+/// How a request ended.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Permitted,
     Shed,
     Other,
@@ -88,7 +89,7 @@ async fn ask(client: &mut Client, request: CheckRequest) -> (End, Duration) {
     (end, begun.elapsed())
 }
 
-fn sum_up(ends: Vec<(End, Duration)>, elapsed: Duration) -> Outcome {
+pub(crate) fn sum_up(ends: Vec<(End, Duration)>, elapsed: Duration) -> Outcome {
     let mut outcome = Outcome { elapsed, ..Outcome::default() };
     for (end, took) in ends {
         match end {
@@ -134,32 +135,4 @@ pub(crate) async fn closed(
         ends.extend(worker.await.expect("the load does not panic"));
     }
     sum_up(ends, begun.elapsed())
-}
-
-/// Each request once, `rate` of them a second, whether or not the earlier ones are answered.
-pub(crate) async fn open(clients: &[Client], requests: Arc<Vec<CheckRequest>>, rate: f64) -> Outcome {
-    let begun = Instant::now();
-    let late = Arc::new(AtomicU64::new(0));
-    let mut asked = Vec::with_capacity(requests.len());
-    let mut sent = 0;
-    while sent < requests.len() {
-        let due = (begun.elapsed().as_secs_f64() * rate) as usize;
-        while sent < due.min(requests.len()) {
-            let mut client = clients[sent % clients.len()].clone();
-            let request = requests[sent].clone();
-            let late = Arc::clone(&late);
-            asked.push(tokio::spawn(async move {
-                let _counted = late;
-                ask(&mut client, request).await
-            }));
-            sent += 1;
-        }
-        tokio::time::sleep(Duration::from_micros(500)).await;
-    }
-    let sending = begun.elapsed();
-    let mut ends = Vec::new();
-    for one in asked {
-        ends.push(one.await.expect("the load does not panic"));
-    }
-    sum_up(ends, sending)
 }

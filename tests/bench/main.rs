@@ -18,6 +18,7 @@ mod envoy;
 mod figure;
 mod load;
 mod memory;
+mod open_loop;
 mod process;
 mod scene;
 
