@@ -31,7 +31,7 @@ pub(crate) fn metadata(
     let policies = facts.policies.iter().map(|id| text(id)).collect();
     let policies = Value { kind: Some(Kind::ListValue(ListValue { values: policies })) };
     fields.insert("policies".to_owned(), policies);
-    Struct { fields: fields.into_iter().collect() }
+    Struct { fields }
 }
 
 fn text(value: &str) -> Value {

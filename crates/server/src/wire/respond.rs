@@ -10,7 +10,7 @@ use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
 use exequatur_proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
 use exequatur_proto::envoy::r#type::v3::HttpStatus;
 use exequatur_proto::google::rpc::Status;
-use serde_json::json;
+use serde::Serialize;
 
 use super::challenge::{Offer, challenges};
 use super::headers::{encode, overwrite, removals};
@@ -167,15 +167,19 @@ fn nonce_of(refusal: &Refusal) -> Option<String> {
 }
 
 /// RFC 9457 §3: nothing of the request in it.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    reason: &'a str,
+    decision: &'a str,
+}
+
 fn body(status: u16, title: &str, reason: &str, id: &str) -> String {
-    json!({
-        "type": format!("urn:exequatur:reason:{reason}"),
-        "title": title,
-        "status": status,
-        "reason": reason,
-        "decision": id,
-    })
-    .to_string()
+    let r#type = format!("urn:exequatur:reason:{reason}");
+    // Strings and a number always become JSON; without a body the status still denies.
+    serde_json::to_string(&Problem { r#type, title, status, reason, decision: id }).unwrap_or_default()
 }
 
 /// Never OK.

@@ -5,6 +5,7 @@ use exequatur_issuers::KeysUnavailable;
 use exequatur_policy::PolicyFault;
 use exequatur_store::{Bound as StoreBound, StoreError};
 use exequatur_token::{BindingError, Claim, JwsError, KeyError, MalformedProof, ProofError, TokenError};
+use serde_json::json;
 
 use super::*;
 
