@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use exequatur_tests::direct::{Decision, Direct, check};
 use exequatur_tests::frames::{
     END_HEADERS, END_STREAM, Frames, Kind, MAX_FRAME, PREFACE, check_block, field, frame,
@@ -199,6 +200,31 @@ async fn a_spent_budget_refuses_and_comes_back() {
     for (number, one) in asked.iter_mut().enumerate() {
         assert_eq!(one.head().await, Ok(200), "{number}");
     }
+    scene.others_are_answered().await;
+}
+
+/// Messages of which each holds dozens of times its length once it is decoded, all at once: one is decoded at a time.
+#[tokio::test]
+async fn messages_that_swell_are_decoded_one_at_a_time() {
+    let scene = Scene::new().await;
+    let mut swelling = check("GET", "localhost", "/open", &[]);
+    let http = swelling.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
+    http.header_map = Some(HeaderMap { headers: vec![HeaderValue::default(); 15_000] });
+    let message = prefixed(&swelling);
+    let (mut attackers, mut asked) = (Vec::new(), Vec::new());
+    // 1024 × 15,000 × 72 bytes are more than 1 GiB; their messages are 30 MiB.
+    for _ in 0..8 {
+        let mut attacker = Streams::open(scene.grpc(), 65_535).await.unwrap();
+        for _ in 0..128 {
+            asked.push(attacker.ask(&[], message.clone(), true).await.unwrap());
+        }
+        attackers.push(attacker);
+    }
+    for one in &mut asked {
+        assert_eq!(one.head().await, Ok(200));
+    }
+    let peak = scene.stack.peak().unwrap();
+    assert!(peak <= scene.before + GROWTH, "{} MiB, before {}", peak / MIB, scene.before / MIB);
     scene.others_are_answered().await;
 }
 

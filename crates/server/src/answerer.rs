@@ -33,6 +33,6 @@ impl Answerer {
 
     /// The answer to one message.
     pub async fn answer(&self, request: CheckRequest) -> CheckResponse {
-        self.0.answer_alone(request).await
+        self.0.answer_alone(request.into()).await
     }
 }

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use exequatur_audit::{Recorded, Recorder};
 use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stage, Trail};
-use exequatur_proto::envoy::service::auth::v3::authorization_server::Authorization;
-use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use exequatur_proto::envoy::service::auth::v3::CheckResponse;
 use jiff::Timestamp;
 use tokio::time::timeout_at;
 use tonic::{Request, Response, Status};
@@ -18,7 +17,7 @@ use crate::clock::{Clock, monotonic};
 use crate::metrics;
 use crate::record::{Decided, record_of};
 use crate::wire::challenge::Offer;
-use crate::wire::extract::{Described, extract};
+use crate::wire::extract::{Described, Message, extract};
 use crate::wire::patience::patience;
 use crate::wire::respond::{Answer, changes, deny, permit};
 use crate::workers::{Floor, NoRoom, Overload, Place, Queue};
@@ -86,7 +85,7 @@ impl Service {
     /// Decides when its turn comes, records, answers. There is no way out of it but through `permit` or `deny`.
     pub(crate) async fn answer(
         &self,
-        request: CheckRequest,
+        message: Message,
         place: Place,
         by: tokio::time::Instant,
     ) -> CheckResponse {
@@ -103,7 +102,7 @@ impl Service {
         let id = decision_id(now);
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
-        let (peer, result) = place.spend(self.decide(request, &generation, now, by, &mut trail)).await;
+        let (peer, result) = place.spend(self.decide(message, &generation, now, by, &mut trail)).await;
         let facts = trail.facts;
         let finished = monotonic();
         let decided = Decided {
@@ -119,11 +118,11 @@ impl Service {
     }
 
     /// Answers where no worker has anything else to do.
-    pub(crate) async fn answer_alone(&self, request: CheckRequest) -> CheckResponse {
+    pub(crate) async fn answer_alone(&self, message: Message) -> CheckResponse {
         let arrived = tokio::time::Instant::now();
         let by = arrived.checked_add(self.parts.deadline).unwrap_or(arrived);
         match Queue::new().enter(self.parts.deadline) {
-            Ok(place) => self.answer(request, place, by).await,
+            Ok(place) => self.answer(message, place, by).await,
             Err(Overload) => self.turn_away(),
         }
     }
@@ -146,13 +145,13 @@ impl Service {
 
     async fn decide(
         &self,
-        request: CheckRequest,
+        message: Message,
         generation: &Generation,
         now: Timestamp,
         by: tokio::time::Instant,
         trail: &mut Trail<'_>,
     ) -> (Option<IpAddr>, Result<Settled, Refusal>) {
-        let described: Described = match extract(request) {
+        let described: Described = match extract(message) {
             Ok(described) => described,
             Err(denial) => return (None, Err(denial.into())),
         };
@@ -254,11 +253,12 @@ impl Front {
     pub(crate) fn new(service: Service, floor: Floor) -> Self {
         Self { service, floor }
     }
-}
 
-#[tonic::async_trait]
-impl Authorization for Front {
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+    /// The answer to a Check, within the caller's patience and ours.
+    ///
+    /// # Errors
+    /// A status that is no decision, which Envoy takes for an error.
+    pub(crate) async fn check(&self, request: Request<Message>) -> Result<Response<CheckResponse>, Status> {
         if request.extensions().get::<NoRoom>().is_some() {
             return Ok(Response::new(self.service.turn_away()));
         }
@@ -267,7 +267,7 @@ impl Authorization for Front {
         let arrived = tokio::time::Instant::now();
         let by = arrived.checked_add(budget).unwrap_or(arrived);
         let service = self.service.clone();
-        let answer = move |request, place| async move { service.answer(request, place, by).await };
+        let answer = move |message, place| async move { service.answer(message, place, by).await };
         // Half of the time for the queue, the rest for the decision and its record.
         match self.floor.answer(budget / 2, request.into_inner(), answer).await {
             Ok(answered) => Ok(Response::new(answered?)),

@@ -4,6 +4,7 @@
 mod acceptor;
 mod budget;
 mod connection;
+mod endpoint;
 mod metered;
 mod outbox;
 mod queue;
@@ -13,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use exequatur_proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
-use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use exequatur_proto::envoy::service::auth::v3::CheckResponse;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -32,9 +32,11 @@ pub(crate) use queue::{Overload, Place, Queue};
 
 use budget::Budget;
 use connection::{Accepted, Connection, Open};
+use endpoint::Endpoint;
 use metered::Metered;
 
 use crate::service::{Front, Service};
+use crate::wire::extract::Message;
 
 /// Connections at once, of all workers. Envoy has one or a few for each of its own workers.
 const MAX_CONNECTIONS: usize = 1024;
@@ -99,16 +101,16 @@ impl Floor {
     pub(crate) async fn answer<F, A>(
         &self,
         patience: Duration,
-        request: CheckRequest,
+        message: Message,
         answer: F,
     ) -> Result<Result<CheckResponse, Status>, Overload>
     where
-        F: FnOnce(CheckRequest, Place) -> A,
+        F: FnOnce(Message, Place) -> A,
         A: Future<Output = CheckResponse> + Send + 'static,
     {
         let Some((index, desk)) = self.choose() else { return Err(Overload) };
         let place = desk.queue.enter(patience)?;
-        let answer = answer(request, place);
+        let answer = answer(message, place);
         if index == self.own {
             return Ok(Ok(answer.await));
         }
@@ -341,9 +343,10 @@ impl<H: Health> Worker<H> {
                         }
                     }
                 });
-            let grpc = AuthorizationServer::new(front).max_decoding_message_size(MAX_MESSAGE);
             let health = health.max_decoding_message_size(MAX_HEALTH_MESSAGE);
-            let router = server().add_service(health).add_service(Metered::new(grpc, Budget::default()));
+            let router = server()
+                .add_service(health)
+                .add_service(Metered::new(Endpoint::new(front), Budget::default()));
             let outcome = router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await;
             served.tell(outcome);
             std::future::pending::<()>().await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
-use exequatur_proto::envoy::service::auth::v3::AttributeContext;
 use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request as Asked};
+use exequatur_proto::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,7 +59,7 @@ fn answer(request: CheckRequest) -> CheckResponse {
 async fn answer_within(deadline: Duration, request: CheckRequest) -> CheckResponse {
     let place = Queue::new().enter(Duration::from_secs(1)).unwrap();
     let by = tokio::time::Instant::now() + deadline;
-    service(deadline).answer(request, place, by).await
+    service(deadline).answer(request.into(), place, by).await
 }
 
 fn assert_refused(response: &CheckResponse) {
@@ -164,6 +164,25 @@ fn incomplete_messages_are_refused() {
     ];
     for request in requests {
         assert_refused(&answer(request));
+    }
+}
+
+/// B-17, C-18: bytes that are no message at all are refused when their turn has come, and like any other denial.
+#[tokio::test]
+async fn what_cannot_be_decoded_is_refused() {
+    for bytes in [&b"\x0a"[..], b"\x0a\xff\xff\xff\xff\x0f", b"\xff\xff\xff", b"\x0a\x02\x12"] {
+        let place = Queue::new().enter(Duration::from_secs(1)).unwrap();
+        let by = tokio::time::Instant::now() + Duration::from_secs(5);
+        let response =
+            service(Duration::from_secs(5)).answer(Message::encoded(bytes.into()), place, by).await;
+        assert_refused(&response);
+        let fields = &response.dynamic_metadata.as_ref().unwrap().fields;
+        let reason = fields["reason"].kind.as_ref().unwrap();
+        assert_eq!(
+            *reason,
+            prost_types::value::Kind::StringValue("request_malformed".to_owned()),
+            "{bytes:?}"
+        );
     }
 }
 

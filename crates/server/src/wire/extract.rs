@@ -7,10 +7,28 @@ use exequatur_decide::{BodySeen, Denial, Malformed, RawRequest};
 use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue, address, socket_address};
 use exequatur_proto::envoy::service::auth::v3::CheckRequest;
 use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use prost::Message as _;
+use tonic::codegen::Bytes;
 
 /// The context extension by which a route of Envoy's says, with `shown`, that it has `with_request_body`. A body
 /// without a declared length (chunked, or HTTP/2) is not noticed otherwise.
 const BODY_EXTENSION: &str = "exequatur_body";
+
+/// A Check as it came. Decoded it holds many times its length, so it is decoded only when its turn has come.
+#[derive(Debug)]
+pub(crate) struct Message(Bytes);
+
+impl Message {
+    pub(crate) fn encoded(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<CheckRequest> for Message {
+    fn from(request: CheckRequest) -> Self {
+        Self(request.encode_to_vec().into())
+    }
+}
 
 /// What Envoy said of the request, owned.
 #[derive(Debug)]
@@ -47,10 +65,12 @@ impl Described {
 /// Takes the message apart.
 ///
 /// # Errors
-/// [`Malformed::Incomplete`] for a message that describes no HTTP request, or describes its headers in two
+/// [`Malformed::Incomplete`] for a message that is none, or describes no HTTP request, or describes its headers in two
 /// ways at once: which of them the upstream sees cannot be known.
-pub(crate) fn extract(request: CheckRequest) -> Result<Described, Denial> {
+pub(crate) fn extract(message: Message) -> Result<Described, Denial> {
     const INCOMPLETE: Denial = Denial::Malformed(Malformed::Incomplete);
+    let Message(bytes) = message;
+    let request = CheckRequest::decode(bytes).or(Err(INCOMPLETE))?;
     let attributes = request.attributes.ok_or(INCOMPLETE)?;
     // Said by the operator in Envoy's configuration, never by the caller: the filter buffers the body here.
     let shown = attributes.context_extensions.get(BODY_EXTENSION).is_some_and(|value| value == "shown");
@@ -147,7 +167,7 @@ mod tests {
             context_extensions: extension.into_iter().collect(),
             ..AttributeContext::default()
         };
-        extract(CheckRequest { attributes: Some(attributes) }).unwrap().body
+        extract(CheckRequest { attributes: Some(attributes) }.into()).unwrap().body
     }
 
     /// G29: that there is no body is believed of an Envoy that shows bodies, and of a request that it buffers.

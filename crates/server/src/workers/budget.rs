@@ -118,7 +118,7 @@ mod tests {
 
     /// C-18: large messages leave room for usual ones.
     #[test]
-    fn large_messages_take_half() {
+    fn large_messages_leave_half_to_usual_ones() {
         let budget = Budget::default();
         let large = fill(&budget, USUAL + 1);
         assert_eq!(large.len(), BUDGET / 2 / (EACH + USUAL + 1));

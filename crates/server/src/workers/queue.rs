@@ -6,8 +6,8 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -16,6 +16,8 @@ use crate::clock::monotonic;
 /// The work of one round. Shorter rounds answer fewer requests with each write, longer ones leave connections unlooked
 /// at for longer.
 const ROUND: Duration = Duration::from_millis(2);
+/// The same while requests are refused: whoever is refused is to know it at once.
+const BRIEF_ROUND: Duration = Duration::from_millis(1);
 /// Turns in one round, whatever they cost.
 const FEWEST_TURNS: usize = 8;
 const MOST_TURNS: usize = 64;
@@ -23,19 +25,35 @@ const MOST_TURNS: usize = 64;
 const MAX_WAITING: usize = 4096;
 /// What a decision is taken to cost before the first was measured: one signature and the rest.
 const FIRST_PACE: Duration = Duration::from_micros(100);
-/// The weight of what was measured before against the newest measurement.
+/// The weight of what was measured before against the newest decision, and against the newest round.
 const MEMORY: u64 = 15;
-/// How many times dearer than the average one decision may count.
+const MEMORY_OF_ROUNDS: u64 = 3;
+/// How many times dearer than the average one decision or round may count.
 const MOST_AT_ONCE: u64 = 8;
 
 /// The decisions of one worker, those that wait and those under way.
 #[derive(Debug)]
 pub(crate) struct Queue {
     turns: Semaphore,
+    /// Turns that were granted and not taken yet.
+    granted: AtomicUsize,
     taken: Notify,
     length: AtomicUsize,
+    waiting: AtomicUsize,
     /// Moving average of the work of one decision, in nanoseconds.
-    pace: AtomicU64,
+    work: AtomicU64,
+    /// Moving average of what a turn took in rounds all of which was waited for, in nanoseconds: with what the
+    /// connections cost, and with what others took of the processor. Zero after any other round.
+    round: AtomicU64,
+    /// Whether a request was refused since the last round began.
+    refused: AtomicBool,
+}
+
+/// A grant of turns for all of which somebody waited.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    since: Instant,
+    turns: usize,
 }
 
 /// The turn would come too late: the answer is a refusal, at once.
@@ -52,13 +70,33 @@ impl Drop for Place {
     }
 }
 
+/// One more that waits for its turn, until it is dropped.
+struct Waiting<'a>(&'a Queue);
+
+impl<'a> Waiting<'a> {
+    fn count(queue: &'a Queue) -> Self {
+        queue.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(queue)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Queue {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             turns: Semaphore::new(FEWEST_TURNS),
+            granted: AtomicUsize::new(FEWEST_TURNS),
             taken: Notify::new(),
             length: AtomicUsize::new(0),
-            pace: AtomicU64::new(nanoseconds(FIRST_PACE)),
+            waiting: AtomicUsize::new(0),
+            work: AtomicU64::new(nanoseconds(FIRST_PACE)),
+            round: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
         })
     }
 
@@ -73,10 +111,10 @@ impl Queue {
     /// [`Overload`] otherwise.
     pub(crate) fn enter(self: &Arc<Self>, patience: Duration) -> Result<Place, Overload> {
         let length = self.length();
-        let pace = self.pace.load(Ordering::Relaxed);
-        let wait = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(pace);
+        let wait = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(self.pace());
         let too_late = length >= FEWEST_TURNS && wait > nanoseconds(patience);
         if length >= MAX_WAITING || too_late {
+            self.refused.store(true, Ordering::Relaxed);
             return Err(Overload);
         }
         self.length.fetch_add(1, Ordering::Relaxed);
@@ -85,37 +123,72 @@ impl Queue {
 
     /// Grants turns, round by round, for as long as it is polled: in the runtime whose decisions these are.
     pub(crate) async fn grant_turns(&self) {
+        let mut last = None;
         loop {
             self.taken.notified().await;
-            // Comes back after the runtime has looked at its connections.
+            // Comes back after the runtime has looked at its connections, and again after what they brought was refused
+            // or queued, so that refusals do not wait for another round.
             tokio::task::yield_now().await;
-            self.turns.add_permits(self.round().saturating_sub(self.turns.available_permits()));
+            tokio::task::yield_now().await;
+            if self.granted.load(Ordering::Relaxed) == 0 {
+                last = self.grant(last, monotonic());
+            }
         }
     }
 
-    /// The turns of one round, at the present pace.
-    fn round(&self) -> usize {
-        let turns = nanoseconds(ROUND) / self.pace.load(Ordering::Relaxed).max(1);
+    /// Grants the turns of a round, and learns from the round before, which is over.
+    fn grant(&self, last: Option<Full>, now: Instant) -> Option<Full> {
+        match last {
+            Some(full) => self.measure_round(now.duration_since(full.since), full.turns),
+            None => self.round.store(0, Ordering::Relaxed),
+        }
+        let span = if self.refused.swap(false, Ordering::Relaxed) { BRIEF_ROUND } else { ROUND };
+        let turns = self.turns_within(span);
+        let all_wanted = self.waiting.load(Ordering::Relaxed) >= turns;
+        self.granted.fetch_add(turns, Ordering::Relaxed);
+        self.turns.add_permits(turns);
+        all_wanted.then_some(Full { since: now, turns })
+    }
+
+    /// What a decision is expected to take from the queue's time, in nanoseconds.
+    fn pace(&self) -> u64 {
+        self.work.load(Ordering::Relaxed).max(self.round.load(Ordering::Relaxed))
+    }
+
+    /// The turns of a round, at the present pace.
+    fn turns_within(&self, span: Duration) -> usize {
+        let turns = nanoseconds(span) / self.pace().max(1);
         usize::try_from(turns).unwrap_or(MOST_TURNS).clamp(FEWEST_TURNS, MOST_TURNS)
     }
 
-    fn measure(&self, work: Duration) {
-        let before = self.pace.load(Ordering::Relaxed);
-        // A thread that was not let run for a while has not found decisions to be dearer.
-        let work = nanoseconds(work).min(before.saturating_mul(MOST_AT_ONCE));
-        let sum = before.saturating_mul(MEMORY).saturating_add(work);
-        self.pace.store(sum / (MEMORY + 1), Ordering::Relaxed);
+    fn measure_work(&self, work: Duration) {
+        let before = self.work.load(Ordering::Relaxed);
+        self.work.store(average(before, MEMORY, nanoseconds(work)), Ordering::Relaxed);
     }
+
+    fn measure_round(&self, took: Duration, turns: usize) {
+        let each = nanoseconds(took) / u64::try_from(turns).unwrap_or(u64::MAX).max(1);
+        self.round.store(average(self.pace(), MEMORY_OF_ROUNDS, each), Ordering::Relaxed);
+    }
+}
+
+/// The average of `before`, which weighs `memory`, and `newest`. A thread that was not let run for a while has not found
+/// decisions to be dearer, so `newest` counts within bounds.
+fn average(before: u64, memory: u64, newest: u64) -> u64 {
+    let newest = newest.min(before.saturating_mul(MOST_AT_ONCE));
+    before.saturating_mul(memory).saturating_add(newest) / memory.saturating_add(1)
 }
 
 impl Place {
     /// Waits for its turn. What comes first has it first.
     pub(crate) async fn turn(&self) {
+        let _waiting = Waiting::count(&self.0);
         match self.0.turns.acquire().await {
             Ok(turn) => turn.forget(),
             // Nobody closes it.
             Err(_closed) => {}
         }
+        self.0.granted.fetch_sub(1, Ordering::Relaxed);
         self.0.taken.notify_one();
     }
 
@@ -130,7 +203,7 @@ impl Place {
             polled
         })
         .await;
-        self.0.measure(work);
+        self.0.measure_work(work);
         output
     }
 }
@@ -141,6 +214,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_millis(1);
@@ -164,7 +239,7 @@ mod tests {
     #[test]
     fn a_queue_has_an_end() {
         let queue = Queue::new();
-        queue.pace.store(0, Ordering::Relaxed);
+        queue.work.store(0, Ordering::Relaxed);
         let places: Vec<_> = std::iter::from_fn(|| queue.enter(Duration::from_secs(3600)).ok()).collect();
         assert_eq!(places.len(), MAX_WAITING);
     }
@@ -173,9 +248,11 @@ mod tests {
     #[test]
     fn a_pause_is_not_taken_for_work() {
         let queue = Queue::new();
-        queue.measure(Duration::from_secs(3));
-        assert!(queue.pace.load(Ordering::Relaxed) < 200_000);
-        queue.pace.store(u64::MAX, Ordering::Relaxed);
+        queue.measure_work(Duration::from_secs(3));
+        assert!(queue.pace() < 200_000);
+        queue.measure_round(Duration::from_secs(3), 20);
+        assert!(queue.pace() < 500_000);
+        queue.work.store(u64::MAX, Ordering::Relaxed);
         let places: Vec<_> = std::iter::from_fn(|| queue.enter(PATIENCE).ok()).collect();
         assert_eq!(places.len(), FEWEST_TURNS);
     }
@@ -184,10 +261,37 @@ mod tests {
     fn the_pace_follows_the_work() {
         let queue = Queue::new();
         for _ in 0..200 {
-            queue.measure(Duration::from_micros(20));
+            queue.measure_work(Duration::from_micros(20));
         }
-        let pace = queue.pace.load(Ordering::Relaxed);
+        let pace = queue.pace();
         assert!((19_000..21_000).contains(&pace), "{pace}");
+    }
+
+    /// C-24: what the connections cost, and what others take of the processor, counts where turns are short, and only
+    /// for as long as they are.
+    #[tokio::test]
+    async fn the_pace_follows_whole_rounds() {
+        let queue = Queue::new();
+        let places: Vec<_> = (0..200).map(|_| queue.enter(Duration::from_secs(1)).unwrap()).collect();
+        let mut turns: VecDeque<_> = places.iter().map(|place| Box::pin(place.turn())).collect();
+        let (mut now, mut last) = (monotonic(), None);
+        let mut paces = Vec::new();
+        while !turns.is_empty() {
+            let mut waiting = VecDeque::new();
+            for mut turn in turns {
+                if at_first_look(turn.as_mut()).await.is_none() {
+                    waiting.push_back(turn);
+                }
+            }
+            turns = waiting;
+            now = now.checked_add(Duration::from_millis(8)).unwrap();
+            last = queue.grant(last, now);
+            paces.push(queue.pace());
+        }
+        // Rounds of eight turns and eight milliseconds.
+        let longest = paces.iter().max().unwrap();
+        assert!((800_000..=1_000_000).contains(longest), "{paces:?}");
+        assert_eq!(paces.last(), Some(&nanoseconds(FIRST_PACE)), "{paces:?}");
     }
 
     /// Cheap decisions come in larger rounds, so that a round is two milliseconds of work, within bounds.
@@ -197,8 +301,8 @@ mod tests {
         for (pace, turns) in
             [(1, 64), (31_250, 64), (50_000, 40), (100_000, 20), (250_000, 8), (u64::MAX, 8), (0, 64)]
         {
-            queue.pace.store(pace, Ordering::Relaxed);
-            assert_eq!(queue.round(), turns, "{pace} ns");
+            queue.work.store(pace, Ordering::Relaxed);
+            assert_eq!(queue.turns_within(ROUND), turns, "{pace} ns");
         }
     }
 
@@ -214,21 +318,60 @@ mod tests {
         }
         let last = places.last().unwrap();
         let mut waits = pin!(last.turn());
-        assert!(futures_poll(waits.as_mut()).await.is_none());
+        assert!(at_first_look(waits.as_mut()).await.is_none());
         tokio::select! {
             () = queue.grant_turns() => unreachable!("turns are granted for ever"),
             () = waits => {}
         }
     }
 
-    /// The output if it is there at the first look.
-    async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
-        std::future::poll_fn(|context| {
+    /// C-24: while requests are refused, rounds are brief.
+    #[tokio::test]
+    async fn refusals_make_rounds_brief() {
+        let queue = Queue::new();
+        queue.work.store(50_000, Ordering::Relaxed);
+        let of_round = |queue: &Queue| {
+            let before = queue.granted.load(Ordering::Relaxed);
+            queue.grant(None, monotonic());
+            queue.granted.load(Ordering::Relaxed) - before
+        };
+        assert_eq!(of_round(&queue), 40);
+        let places: Vec<_> = std::iter::from_fn(|| queue.enter(PATIENCE).ok()).collect();
+        assert!(!places.is_empty());
+        assert_eq!((of_round(&queue), of_round(&queue)), (20, 40));
+    }
+
+    /// A round ends when its last turn is taken; what gives up its turn gives it to another.
+    #[tokio::test]
+    async fn a_turn_that_is_given_up_is_not_lost() {
+        let queue = Queue::new();
+        let places: Vec<_> =
+            (0..FEWEST_TURNS + 2).map(|_| queue.enter(Duration::from_secs(1)).unwrap()).collect();
+        let (first, rest) = places.split_at(FEWEST_TURNS);
+        for place in first {
+            place.turn().await;
+        }
+        let mut waiting: Vec<_> = rest.iter().map(|place| Box::pin(place.turn())).collect();
+        for turn in &mut waiting {
+            assert!(at_first_look(turn.as_mut()).await.is_none());
+        }
+        queue.work.store(u64::MAX, Ordering::Relaxed);
+        queue.grant(None, monotonic());
+        drop(waiting.remove(0));
+        assert!(at_first_look(waiting[0].as_mut()).await.is_some());
+        assert_eq!(queue.granted.load(Ordering::Relaxed), FEWEST_TURNS - 1);
+        drop(waiting);
+        assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    /// The output if it is there at the first look. Many looks in one task are one too many for the runtime's budget.
+    async fn at_first_look<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        let look = std::future::poll_fn(|context| {
             std::task::Poll::Ready(match future.as_mut().poll(context) {
                 std::task::Poll::Ready(output) => Some(output),
                 std::task::Poll::Pending => None,
             })
-        })
-        .await
+        });
+        tokio::task::unconstrained(look).await
     }
 }
