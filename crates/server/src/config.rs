@@ -14,6 +14,7 @@ mod records;
 mod resources;
 mod routes;
 mod schema;
+mod secrets;
 mod sender;
 mod show;
 mod spelling;
@@ -37,7 +38,7 @@ pub use problems::{Place, Problem, Problems, Source};
 pub use records::Records;
 pub use routes::{RoutePlace, RouteTexts};
 pub use schema::schema;
-pub use sender::Sender;
+pub use sender::{NonceSecretFiles, Sender};
 pub use show::show;
 
 use keys::{Key, count, duration, list, map, number, optional, required, text};

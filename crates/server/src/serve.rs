@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use zeroize::Zeroizing;
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, GrpcAddress};
+use crate::config::{Config, GrpcAddress, NonceSecretFiles};
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot};
 use crate::http;
@@ -253,22 +254,25 @@ pub(crate) fn decider(
         issuers,
         replay: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
         cache: TokenCache::new(CacheConfig::default()),
-        nonces: Nonces::new(nonce_secret(config)?, Vec::new()),
+        nonces: nonces(config)?,
         sender: config.sender.policy.clone(),
     });
     Ok(decider.with_token_size(config.token_size))
 }
 
-fn nonce_secret(config: &Config) -> Result<NonceSecret, ServeError> {
-    let material = match &config.sender.nonce_secret_file {
-        Some(path) => std::fs::read(path).map_err(ServeError::NonceSecretFile)?,
-        None => {
-            let mut random = vec![0; 32];
-            getrandom::fill(&mut random).map_err(|_no_entropy| ServeError::NoRandomness)?;
-            random
-        }
+/// Those that nonces are made and recognised with, or a random one.
+fn nonces(config: &Config) -> Result<Nonces, ServeError> {
+    let Some(NonceSecretFiles { current, previous }) = &config.sender.nonce_secret else {
+        let mut random = Zeroizing::new(vec![0; 32]);
+        getrandom::fill(&mut random).map_err(|_no_entropy| ServeError::NoRandomness)?;
+        return Ok(Nonces::new(NonceSecret::new(&random)?, Vec::new()));
     };
-    let material = zeroize::Zeroizing::new(material);
+    let previous = previous.as_deref().map(nonce_secret).transpose()?;
+    Ok(Nonces::new(nonce_secret(current)?, previous.into_iter().collect()))
+}
+
+fn nonce_secret(file: &Path) -> Result<NonceSecret, ServeError> {
+    let material = Zeroizing::new(std::fs::read(file).map_err(ServeError::NonceSecretFile)?);
     Ok(NonceSecret::new(&material)?)
 }
 
@@ -382,7 +386,48 @@ impl Refused {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use exequatur_token::{Epoch, NonceScope, Origin, Thumbprint};
+
     use super::*;
+    use crate::config::{Source, from_text};
+
+    /// D26: a secret is replaced while nonces of the one before are in use.
+    #[test]
+    fn nonces_of_the_secret_before_are_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, byte) in [("old", 1), ("new", 2)] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, [byte; 32]).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let nonces_with = |files: &str| {
+            let text = format!(
+                "policies: p
+protected_resources: [{{ resource: https://api.example.com }}]
+issuers: [{{ name: a, issuer: https://a.example.com, jwks: {{ file: k }}, audiences: [https://api.example.com] }}]
+sender_constraint: {{ dpop: {{ {files} }} }}
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+"
+            );
+            let source = Source { path: folder.path().join("exequatur.yaml"), text: text.into() };
+            nonces(&from_text(source).unwrap()).unwrap()
+        };
+        let (old, new) = (nonces_with("nonce_secret_file: old"), nonces_with("nonce_secret_file: new"));
+        let both = nonces_with("nonce_secret_file: new, previous_nonce_secret_file: old");
+        let (now, epoch) = (Timestamp::UNIX_EPOCH, Epoch([0; 16]));
+        let (origin, key) = (
+            Origin::parse("https://api.example.com").unwrap(),
+            Thumbprint::from_base64url(&"A".repeat(43)).unwrap(),
+        );
+        let scope = NonceScope { origin: &origin, key };
+        let recognises = |by: &Nonces, made_by: &Nonces| {
+            by.verify(&made_by.issue(&scope, epoch, now), &scope, now).is_ok()
+        };
+        assert!(recognises(&both, &old) && recognises(&both, &new) && recognises(&new, &both));
+        assert!(!recognises(&new, &old) && !recognises(&old, &both));
+    }
 
     #[test]
     fn what_ended_the_server_comes_before_what_failed_in_closing() {

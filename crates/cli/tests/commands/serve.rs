@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::{Run, run_in};
@@ -26,7 +27,7 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
 "
     );
     fs::write(folder.join("exequatur.yaml"), configuration).unwrap();
-    run_in(folder, &["serve", "--config", "exequatur.yaml"], b"").ended(5)
+    run_in(folder, &["serve", "--config", "exequatur.yaml"], b"")
 }
 
 /// What had begun before the start failed is ended by it, and is no second cause.
@@ -39,8 +40,31 @@ fn a_failed_start_tells_its_cause_only() {
         ("unix:grpc.sock", "nonce_secret_file: missing", "nonce secret file"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let run = serve(folder.path(), grpc, dpop);
+        let run = serve(folder.path(), grpc, dpop).ended(5);
         assert!(run.err.contains(cause), "{}", run.err);
         assert!(!run.err.contains("ERROR"), "{}", run.err);
+    }
+}
+
+/// C-16: a secret that everybody may read keeps it from starting, and so does one that replaces nothing.
+#[test]
+fn mistaken_secrets_are_told_with_their_line() {
+    for (dpop, mistake) in [
+        ("nonce_secret_file: open", "a secret that others may read or replace (mode 0604)"),
+        (
+            "nonce_secret_file: missing, previous_nonce_secret_file: open",
+            "a secret that others may read or replace (mode 0604)",
+        ),
+        (
+            "previous_nonce_secret_file: missing",
+            "a secret before `nonce_secret_file`, and no `nonce_secret_file`",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        fs::write(&open, [0; 32]).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o604)).unwrap();
+        let run = serve(folder.path(), "unix:grpc.sock", dpop).ended(3);
+        assert!(run.err.contains(mistake) && run.err.contains("exequatur.yaml:9:"), "{}", run.err);
     }
 }

@@ -17,6 +17,7 @@ use super::keys::{
 use super::reader::{Fields, Node, Notes, Value, once};
 use super::resolve;
 use super::resources::url;
+use super::secrets::private;
 
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY: Duration = Duration::ZERO;
@@ -270,7 +271,11 @@ fn transport(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Option<Transp
     let authorities = fields
         .or("ca_file", None, |node| node.parsed(notes, |file| Authorities::read(&path(file)).map(Some)));
     let credentials = fields.or("proxy_credentials_file", None, |node| {
-        node.parsed(notes, |file| ProxyCredentials::read(&path(file)).map(Some))
+        node.parsed(notes, |file| {
+            let file = path(file);
+            private(&file).map_err(|exposed| exposed.to_string())?;
+            ProxyCredentials::read(&file).map(Some).map_err(|problem| problem.to_string())
+        })
     });
     let proxy = match fields.optional("proxy") {
         Some(node) => node.parsed(notes, |url| Proxy::new(url, credentials.clone().flatten())).map(Some),

@@ -12,6 +12,7 @@ use super::issuers::{algorithms, algorithms_shape, jose_names, signed};
 use super::keys::{Key, Shape, duration, map, optional, text, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
+use super::secrets::private;
 
 /// What every route asks for at least.
 pub(super) const REQUIREMENTS: &[(&str, SenderRequirement)] = &[
@@ -55,6 +56,11 @@ const DPOP_KEYS: &[Key] = &[
          if absent.",
         text,
     ),
+    optional(
+        "previous_nonce_secret_file",
+        "The secret that was replaced: nonces that were made with it are still taken.",
+        text,
+    ),
 ];
 
 fn window(range: &RangeInclusive<Duration>, of: fn(&ProofLimits) -> SignedDuration) -> Shape {
@@ -69,8 +75,17 @@ pub struct Sender {
     pub least: SenderRequirement,
     /// How proofs and nonces are judged.
     pub policy: SenderPolicy,
-    /// The file with the secret that nonces are made with; a random one per process if `None`.
-    pub nonce_secret_file: Option<PathBuf>,
+    /// The secret that nonces are made with; a random one per process if `None`.
+    pub nonce_secret: Option<NonceSecretFiles>,
+}
+
+/// Where the secrets are that nonces are made with.
+#[derive(Clone, Debug)]
+pub struct NonceSecretFiles {
+    /// The secret of new nonces.
+    pub current: PathBuf,
+    /// The one before it, whose nonces are still taken.
+    pub previous: Option<PathBuf>,
 }
 
 impl Default for Sender {
@@ -78,7 +93,7 @@ impl Default for Sender {
         Self {
             least: SenderRequirement::Any,
             policy: SenderPolicy { proofs: ProofLimits::default(), nonces: NonceMode::Off },
-            nonce_secret_file: None,
+            nonce_secret: None,
         }
     }
 }
@@ -88,11 +103,11 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Sender> 
     let default = Sender::default();
     let least = fields.or("require", default.least, |node| node.word(REQUIREMENTS, notes));
     let proofs = fields.or("dpop", (default.policy, None), |node| dpop(node, folder, notes));
-    let (policy, nonce_secret_file) = proofs?;
-    Some(Sender { least: least?, policy, nonce_secret_file })
+    let (policy, nonce_secret) = proofs?;
+    Some(Sender { least: least?, policy, nonce_secret })
 }
 
-fn dpop(node: &Node, folder: &Path, notes: &Notes) -> Option<(SenderPolicy, Option<PathBuf>)> {
+fn dpop(node: &Node, folder: &Path, notes: &Notes) -> Option<(SenderPolicy, Option<NonceSecretFiles>)> {
     let fields = Fields::open(node, DPOP_KEYS, notes)?;
     let default = ProofLimits::default();
     let window = |key, default, range| {
@@ -104,10 +119,28 @@ fn dpop(node: &Node, folder: &Path, notes: &Notes) -> Option<(SenderPolicy, Opti
     let algorithms = fields.or("algorithms", default.algorithms, |node| algorithms(node, notes));
     let required = fields.or("nonce", false, |node| node.word(NONCES, notes));
     let nonce_age = fields.duration("nonce_max_age", NONCE_AGE, &NONCE_AGE_RANGE);
-    let secret =
-        fields.or("nonce_secret_file", None, |node| node.text(notes).map(|path| Some(resolve(folder, path))));
+    let secret = nonce_secret(&fields, folder, notes);
     let proofs = ProofLimits { max_age: max_age?, skew: skew?, future: future?, algorithms: algorithms? };
     let max_age = signed(nonce_age?);
     let nonces = if required? { NonceMode::Required { max_age } } else { NonceMode::Off };
     Some((SenderPolicy { proofs, nonces }, secret?))
+}
+
+fn nonce_secret(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Option<Option<NonceSecretFiles>> {
+    let file = |key| {
+        fields.or(key, None, |node| {
+            node.parsed(notes, |file| {
+                let file = resolve(folder, file);
+                private(&file).map(|()| Some(file))
+            })
+        })
+    };
+    let (current, previous) = (file("nonce_secret_file"), file("previous_nonce_secret_file"));
+    if let (None, Some(entry)) =
+        (fields.optional("nonce_secret_file"), fields.entry("previous_nonce_secret_file"))
+    {
+        notes.add(entry.key_place, "a secret before `nonce_secret_file`, and no `nonce_secret_file`");
+    }
+    let (current, previous) = (current?, previous?);
+    Some(current.map(|current| NonceSecretFiles { current, previous }))
 }

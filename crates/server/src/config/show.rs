@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::issuers::DISCOVERIES;
 use super::records::word;
 use super::routes::{RoutePlace, RouteTexts};
-use super::sender::REQUIREMENTS;
+use super::sender::{NonceSecretFiles, REQUIREMENTS};
 use super::{Config, duration};
 
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
@@ -169,9 +169,13 @@ fn show_sender(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             writeln!(f, "    nonce: required\n    nonce_max_age: {}", signed(max_age))?;
         }
     }
-    match &sender.nonce_secret_file {
-        Some(file) => writeln!(f, "    nonce_secret_file: {file:?}"),
-        None => writeln!(f, "    # nonce_secret_file: none, a random secret per process"),
+    let Some(NonceSecretFiles { current, previous }) = &sender.nonce_secret else {
+        return writeln!(f, "    # nonce_secret_file: none, a random secret per process");
+    };
+    writeln!(f, "    nonce_secret_file: {current:?}")?;
+    match previous {
+        Some(previous) => writeln!(f, "    previous_nonce_secret_file: {previous:?}"),
+        None => Ok(()),
     }
 }
 

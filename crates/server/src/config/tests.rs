@@ -27,7 +27,7 @@ issuers:
     claims: { agent: client_id, user: sub, tenant: tenant }
 sender_constraint:
   require: any
-  dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce }
+  dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce, previous_nonce_secret_file: /etc/nonce-before }
 store: { embedded: { max_proofs: 10, max_per_tenant: 5, max_per_key: 2 } }
 routes:
   - name: read-document

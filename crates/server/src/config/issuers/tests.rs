@@ -1,3 +1,6 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use exequatur_issuers::{Discovery, KeySource};
 
 use crate::config::{Config, Problems, Source, from_text, show};
@@ -17,6 +20,11 @@ impl Folder {
 
     fn write(&self, name: &str, content: &str) {
         std::fs::write(self.0.path().join(name), content).unwrap();
+        self.set_mode(name, 0o640);
+    }
+
+    fn set_mode(&self, name: &str, mode: u32) {
+        std::fs::set_permissions(self.0.path().join(name), Permissions::from_mode(mode)).unwrap();
     }
 
     /// One issuer with these further keys, from line 7 on.
@@ -105,6 +113,22 @@ fn authorities_and_proxy_are_read_and_shown() {
 
     let plain = folder.config("https://sts.example.com", &[JWKS]).unwrap();
     assert!(plain.issuers[0].transport.is_usual());
+}
+
+/// C-16: a secret that everybody may read, write or run is none.
+#[test]
+fn secrets_that_others_may_read_are_refused() {
+    let folder = Folder::new();
+    let keys = [JWKS, "proxy: http://proxy:3128", "proxy_credentials_file: credentials"];
+    for mode in [0o600, 0o440] {
+        folder.set_mode("credentials", mode);
+        assert!(folder.config("https://sts.example.com", &keys).is_ok(), "{mode:o}");
+    }
+    for mode in ["0644", "0642", "0641"] {
+        folder.set_mode("credentials", u32::from_str_radix(mode, 8).unwrap());
+        let expected = format!("9: a secret that others may read or replace (mode {mode}): `chmod o-rwx` it");
+        assert_eq!(folder.mistakes(&keys), [expected]);
+    }
 }
 
 /// Each file is read with the configuration, and each mistake has its line.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use serde_json::{Map, Value as Json, json};
+use tempfile::NamedTempFile;
 
 use super::super::reader::{Node, Notes, Value};
 use super::super::tests::{SMALL, WHOLE};
@@ -45,8 +46,10 @@ fn json(text: &str) -> Json {
     convert(&document::parse(text, &Notes::default()).expect("YAML"))
 }
 
-/// A file that uses every key, those included of which only one can be in a place.
-fn every_key() -> Json {
+/// A file that uses every key, those included of which only one can be in a place. With it the secret that it names.
+fn every_key() -> (Json, NamedTempFile) {
+    let secret = NamedTempFile::new().unwrap();
+    std::fs::write(&secret, "me:secret word").unwrap();
     let mut whole = json(WHOLE);
     let mut second = whole["issuers"][0].clone();
     second["name"] = json!("other");
@@ -64,7 +67,7 @@ fn every_key() -> Json {
     let beside = |name: &str| format!("{}/src/config/schema/{name}", env!("CARGO_MANIFEST_DIR"));
     third["ca_file"] = json!(beside("authority.pem"));
     third["proxy"] = json!("http://proxy.example.com:3128");
-    third["proxy_credentials_file"] = json!(beside("proxy-credentials"));
+    third["proxy_credentials_file"] = json!(secret.path());
     whole["issuers"][0]["tenants"] = json!(["acme", "globex"]);
     whole["issuers"].as_array_mut().expect("issuers").extend([second, third]);
     whole["routes"][1]["credentials"] = json!("strip");
@@ -72,7 +75,7 @@ fn every_key() -> Json {
     let dpop = &mut whole["sender_constraint"]["dpop"];
     dpop["future"] = json!("1s");
     dpop["algorithms"] = json!(["ES256", "EdDSA"]);
-    whole
+    (whole, secret)
 }
 
 /// Every place in a document, as a JSON pointer, outermost first.
@@ -153,7 +156,7 @@ fn changed(json: &Json, pointer: &str, value: Json) -> Json {
 
 #[test]
 fn the_example_uses_every_key() {
-    let whole = every_key();
+    let (whole, _secret) = every_key();
     assert_eq!(messages(&whole), Vec::<String>::new());
     let (example, known) = (keys_of(&whole), keys_of_schema());
     assert_eq!(
@@ -188,7 +191,8 @@ fn examples_are_valid() {
             assert_eq!(agree(&validator, &json(text), text), Vec::<String>::new());
         }
     }
-    agree(&validator, &every_key(), "every key");
+    let (whole, _secret) = every_key();
+    agree(&validator, &whole, "every key");
 }
 
 fn pages(folder: &Path) -> Vec<PathBuf> {
@@ -205,7 +209,7 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn an_unknown_key_is_refused_by_both() {
-    let (validator, whole) = (validator(), every_key());
+    let (validator, (whole, _secret)) = (validator(), every_key());
     for pointer in pointers(&whole).into_iter().filter(|at| !at.ends_with("/attributes")) {
         let Some(Json::Object(map)) = whole.pointer(&pointer) else { continue };
         let mut map: Map<String, Json> = map.clone();
@@ -219,7 +223,7 @@ fn an_unknown_key_is_refused_by_both() {
 
 #[test]
 fn both_agree_on_what_may_be_left_out() {
-    let (validator, whole) = (validator(), every_key());
+    let (validator, (whole, _secret)) = (validator(), every_key());
     for pointer in pointers(&whole).into_iter().skip(1) {
         let (outer, key) = pointer.rsplit_once('/').expect("a path");
         let mut json = whole.clone();
@@ -239,7 +243,7 @@ fn both_agree_on_what_may_be_left_out() {
 
 #[test]
 fn a_wrong_type_is_refused_by_both() {
-    let (validator, whole) = (validator(), every_key());
+    let (validator, (whole, _secret)) = (validator(), every_key());
     for pointer in pointers(&whole) {
         let mut taken = 0;
         for value in TYPES {
@@ -256,7 +260,7 @@ fn a_wrong_type_is_refused_by_both() {
 
 #[test]
 fn words_of_the_schema_are_the_readers() {
-    let (validator, whole) = (validator(), every_key());
+    let (validator, (whole, _secret)) = (validator(), every_key());
     let schema = schema();
     let mut words: BTreeSet<String> = ["none", "HS256", "ES512", "Ed448", "ES256K"].map(String::from).into();
     for pointer in pointers(&schema) {
@@ -302,7 +306,7 @@ fn defaults_are_the_readers() {
         let config = read(json).unwrap_or_else(|problems| panic!("{what}: {}", problems.render(false)));
         show(&config).lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
     };
-    let mut whole = every_key();
+    let (mut whole, _secret) = every_key();
     whole["listen"]["public"] = json!("0.0.0.0:19192");
     for (at, key, default) in defaults {
         let mut with = whole.clone();
