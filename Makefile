@@ -6,8 +6,9 @@ help: ## Show the targets
 build: ## Build the exequatur binary
 	cargo build --locked -p exequatur-cli
 
-tools: ## Install the pinned Envoy and the tests' authorization server
+tools: ## Install the pinned Envoy, an older one, and the tests' authorization server
 	@tests/tools/envoy.sh
+	@tests/tools/envoy.sh older
 	@tests/tools/node.sh
 
 envoy:

@@ -10,10 +10,9 @@ const NONCES: (&str, &str) = ("nonce: \"off\"", "nonce: required");
 /// E01, E02, E08: where two schemes are offered there are two fields, one challenge in each, through both listeners.
 #[tokio::test]
 async fn each_scheme_has_a_field_of_its_own() {
-    for hardened in [false, true] {
+    for options in Options::everywhere() {
         for (changes, expected) in [(vec![SCHEMES], &["DPoP ", "Bearer "][..]), (vec![], &["DPoP "])] {
-            let mut stack =
-                Stack::start(Options { exequatur: changes, ..Options::on(hardened) }).await.unwrap();
+            let mut stack = Stack::start(Options { exequatur: changes, ..options.clone() }).await.unwrap();
             for http2 in [false, true] {
                 if http2 {
                     stack.client = stack.http2_client().unwrap();

@@ -12,8 +12,9 @@ const REMOVED: [&str; 5] =
 /// shows that the lists agree.
 #[tokio::test]
 async fn a_permit_sets_and_removes_every_header_of_the_lists() {
-    for hardened in [false, true] {
-        let stack = Stack::start(Options { hardened, ..Options::default() }).await.unwrap();
+    for options in Options::everywhere() {
+        let hardened = options.hardened;
+        let stack = Stack::start(options).await.unwrap();
         let agent = Agent::new();
         let act = json!({ "act": { "sub": "planner", "act": { "sub": "front-desk" } } });
         let token = stack.tokens.token(&agent, &act);

@@ -12,10 +12,12 @@ enum Listener {
     /// Without `encode_raw_headers`: fields of one name are joined, and bytes that are not UTF-8 replaced.
     Joined,
     Hardened,
+    /// The plain one in an Envoy of before 1.37.
+    Older,
 }
 
 impl Listener {
-    const ALL: [Self; 3] = [Self::Plain, Self::Joined, Self::Hardened];
+    const ALL: [Self; 4] = [Self::Plain, Self::Joined, Self::Hardened, Self::Older];
 
     async fn start(self) -> (Stack, Holder) {
         let options = match self {
@@ -25,6 +27,7 @@ impl Listener {
                 ..Options::on(false)
             },
             Self::Hardened => Options::on(true),
+            Self::Older => Options { older_envoy: true, ..Options::on(false) },
         };
         let stack = Stack::start(options).await.unwrap();
         let holder = stack.holder(&Value::Null).await.unwrap();

@@ -40,6 +40,20 @@ pub fn envoy() -> Result<PathBuf, String> {
     }
 }
 
+/// An Envoy of before 1.37: `ENVOY_OLDER_BIN`, or the one that `tests/tools/envoy.sh older` installed.
+///
+/// # Errors
+/// When there is none.
+pub fn older_envoy() -> Result<PathBuf, String> {
+    let path = std::env::var_os("ENVOY_OLDER_BIN")
+        .map_or_else(|| repository().join(".tools/envoy-older/envoy/_bin/envoy"), PathBuf::from);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err("no older Envoy: run `tests/tools/envoy.sh older`, or set ENVOY_OLDER_BIN".to_owned())
+    }
+}
+
 /// Node.js: the one that `tests/tools/node.sh` installed where the machine has none, else the machine's.
 #[must_use]
 pub fn node() -> PathBuf {

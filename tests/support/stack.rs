@@ -32,6 +32,8 @@ pub struct Options {
     pub issuer: Option<IssuerEntry>,
     /// More algorithms that the stack's own token service signs with.
     pub signing: Vec<Algorithm>,
+    /// An Envoy of before 1.37, which reads header mutations in another way. It knows the plain example only.
+    pub older_envoy: bool,
     /// Another example of `envoy/` than these two; it has TLS.
     pub example: Option<&'static str>,
     /// Keep the time limits of the examples. They are widened otherwise: on a machine that does much at once an
@@ -52,6 +54,12 @@ impl Options {
     #[must_use]
     pub fn on(hardened: bool) -> Self {
         Self { hardened, ..Self::default() }
+    }
+
+    /// The plain example, the hardened one, and the plain one in an older Envoy.
+    #[must_use]
+    pub fn everywhere() -> [Self; 3] {
+        [Self::on(false), Self::on(true), Self { older_envoy: true, ..Self::on(false) }]
     }
 
     fn example(&self) -> &'static str {
@@ -400,7 +408,7 @@ impl Processes {
             let process = second.insert(start_exequatur(options, &folder.0, "second")?);
             wait_for_exequatur(&folder.0, &ports.of_second(), process).await?;
         }
-        let mut envoy = start_envoy(&folder.0)?;
+        let mut envoy = start_envoy(options, &folder.0)?;
         let ready = format!("http://127.0.0.1:{}/ready", ports.envoy_admin);
         wait_until_ok(&ready, &mut envoy).await.map_err(|error| with_log(&folder.0, "envoy", &error))?;
         Ok(Self { reserved, ports, exequatur, second, envoy, folder })
@@ -467,8 +475,9 @@ fn start_exequatur(options: &Options, folder: &Path, name: &str) -> Result<Child
     spawn(command, folder, name)
 }
 
-fn start_envoy(folder: &Path) -> Result<Child, String> {
-    let mut command = Command::new(binaries::envoy()?);
+fn start_envoy(options: &Options, folder: &Path) -> Result<Child, String> {
+    let envoy = if options.older_envoy { binaries::older_envoy() } else { binaries::envoy() };
+    let mut command = Command::new(envoy?);
     command.arg("-c").arg(folder.join("envoy.yaml"));
     command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]);
     spawn(command, folder, "envoy")
