@@ -42,6 +42,40 @@ async fn each_scheme_has_a_field_of_its_own() {
     }
 }
 
+/// P03, E04: a token without the scope is told which one it takes, and where the metadata are, under the scheme that it
+/// came with.
+#[tokio::test]
+async fn a_missing_scope_is_named_beside_the_metadata() {
+    for hardened in [false, true] {
+        let mut stack = Stack::start(Options::on(hardened)).await.unwrap();
+        let agent = Agent::new();
+        let url = stack.url(DOCUMENT);
+        for http2 in [false, true] {
+            if http2 {
+                stack.client = stack.http2_client().unwrap();
+            }
+            let unscoped = stack.tokens.token(&agent, &json!({ "scope": "documents:write" }));
+            let answer = stack.call(&agent, &unscoped, &Call::new("GET", &url)).await.unwrap();
+            assert_eq!((answer.status, answer.reason.as_str()), (403, "scope_insufficient"), "{answer:?}");
+            let fields = answer.fields("www-authenticate");
+            assert_eq!(fields.len(), 1, "{fields:?}");
+            let metadata =
+                "resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\"";
+            assert!(fields[0].starts_with("DPoP error=\"insufficient_scope\""), "{fields:?}");
+            assert!(
+                fields[0].contains("scope=\"documents:read\"") && fields[0].contains(metadata),
+                "{fields:?}"
+            );
+            // What a token cannot be asked to have is no challenge.
+            let globex = stack.tokens.token(&agent, &json!({ "tenant": "globex" }));
+            let answer = stack.call(&agent, &globex, &Call::new("GET", &url)).await.unwrap();
+            assert_eq!((answer.status, answer.reason.as_str()), (403, "tenant_mismatch"), "{answer:?}");
+            assert!(answer.fields("www-authenticate").is_empty(), "{answer:?}");
+        }
+        assert!(stack.upstream.received().is_empty());
+    }
+}
+
 /// D13, D14, D26: with `nonce: required` no proof passes without one, each permit brings the next, a foreign one is
 /// answered with a fresh one, and there is exactly one field of it.
 #[tokio::test]

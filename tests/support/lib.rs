@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod direct;
 pub mod frames;
 pub mod holder;
+pub mod hostile_service;
 pub mod jwt;
 pub mod message;
 pub mod ports;

@@ -197,6 +197,12 @@ impl RawCaller {
         self.within(exchange, &request.target()).await
     }
 
+    /// The same caller at another port of the loopback.
+    #[must_use]
+    pub fn at(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
     /// Sends them all, several at a time; the answers are in the order of the requests.
     ///
     /// # Errors

@@ -39,7 +39,8 @@ pub struct Options {
     /// Keep the time limits of the examples. They are widened otherwise: on a machine that does much at once an
     /// answer may be late, and 503 would say nothing about what a test asks.
     pub timely: bool,
-    /// Replacements in Envoy's configuration; each must find its text.
+    /// Replacements in Envoy's configuration; each must find its text. In them, port 9194 is a free one where there is
+    /// no second replica, and 10090 is that of the stack's own token service.
     pub envoy: Vec<(&'static str, &'static str)>,
     /// Replacements in Exequatur's configuration; each must find its text.
     pub exequatur: Vec<(&'static str, &'static str)>,
@@ -436,6 +437,7 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
     }
     let template = replaced(template, &options.envoy)?;
     let template = if options.timely { template } else { template.replace("timeout: 0.25s", "timeout: 10s") };
+    let template = template.replace("port_value: 10090", &format!("port_value: {}", tokens.port()));
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
     let issuer = options.issuer.clone().unwrap_or_else(|| IssuerEntry::token_service(tokens));
     let configuration = |ports: &Ports| {

@@ -75,11 +75,40 @@ impl TokenService {
         format!("http://{}/jwks", self.address)
     }
 
+    /// The port of the loopback that it serves its keys on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// A token for `crm-bot`, acting for alice of tenant acme, bound to the agent's key; `changes` go over
     /// its claims, `null` removes one.
     #[must_use]
     pub fn token(&self, agent: &Agent, changes: &Value) -> String {
         sign(&self.key, FIRST, agent, changes)
+    }
+
+    /// The same with changes to its header too.
+    #[must_use]
+    pub fn token_with_header(&self, agent: &Agent, header: &Value, changes: &Value) -> String {
+        self.key.sign(&merged(self.header(), header), &claims(agent, changes))
+    }
+
+    /// The same, signed by somebody else with that key under this issuer's names.
+    #[must_use]
+    pub fn forged(&self, key: &KeyPair, agent: &Agent, header: &Value) -> String {
+        key.sign(&merged(self.header(), header), &claims(agent, &Value::Null))
+    }
+
+    /// The public half of the key that it signs with.
+    #[must_use]
+    pub fn jwk(&self) -> Value {
+        self.key.jwk()
+    }
+
+    /// Of its usual tokens.
+    fn header(&self) -> Value {
+        header(&self.key, FIRST)
     }
 
     /// A token of the same kind, signed with the key that is published next.
@@ -116,6 +145,14 @@ impl TokenService {
 }
 
 fn sign(key: &KeyPair, kid: &str, agent: &Agent, changes: &Value) -> String {
+    key.sign(&header(key, kid), &claims(agent, changes))
+}
+
+fn header(key: &KeyPair, kid: &str) -> Value {
+    json!({ "typ": "at+jwt", "alg": key.alg(), "kid": kid })
+}
+
+fn claims(agent: &Agent, changes: &Value) -> Value {
     let now = now();
     let usual = json!({
         "iss": TokenService::ISSUER,
@@ -129,8 +166,7 @@ fn sign(key: &KeyPair, kid: &str, agent: &Agent, changes: &Value) -> String {
         "jti": random_id(),
         "cnf": agent.confirmation(),
     });
-    let header = json!({ "typ": "at+jwt", "alg": key.alg(), "kid": kid });
-    key.sign(&header, &merged(usual, changes))
+    merged(usual, changes)
 }
 
 fn key_set(key: &KeyPair, others: &[KeyPair]) -> Value {

@@ -84,6 +84,29 @@ async fn a_nonce_of_an_earlier_epoch_is_replaced() {
     world.check(&answering(&token, &proof, &fresh)).await.unwrap();
 }
 
+/// two replicas with one secret, each with a store of its own. Where nonces are required, that of the one passes
+/// with the other; while the other may have forgotten, only its own does.
+#[tokio::test]
+async fn a_nonce_of_another_replica_passes_where_nothing_was_forgotten() {
+    let token = Token::bound().sign();
+    let proof = Proof::new();
+    let ask = Ask::dpop(&token, &proof.sign(&token));
+    let of_one = required(requiring().await.refusal(&ask).await);
+
+    let other = requiring().await;
+    let (result, facts) = other.check_at(&answering(&token, &proof, &of_one), at(0)).await;
+    assert!(result.unwrap().next_nonce().is_some());
+    assert_eq!((facts.replay, facts.nonce), (Some(ReplayFact::Fresh), Some(NonceFact::Valid)));
+
+    let nonces = NonceMode::Required { max_age: SignedDuration::from_secs(60) };
+    let young = World::with(Setting { nonces, complete_since: at(0), ..Setting::default() }).await;
+    let of_young = invalid(young.refusal(&answering(&token, &proof, &of_one)).await);
+    young.check(&answering(&token, &proof, &of_young)).await.unwrap();
+    // Its age is judged by the clock of whoever is asked.
+    let late = answering(&token, &Proof::new().with("iat", NOW + 61), &of_one);
+    invalid(other.check_at(&late, at(61)).await.0.unwrap_err());
+}
+
 #[tokio::test]
 async fn a_nonce_is_for_one_key_and_one_origin() {
     let world = young().await;
