@@ -30,4 +30,5 @@ mod retries;
 mod rotation;
 mod stock_client;
 mod stopping;
+mod switching;
 mod unavailable;

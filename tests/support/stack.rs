@@ -44,6 +44,9 @@ pub struct Options {
     pub envoy: Vec<(&'static str, &'static str)>,
     /// Replacements in Exequatur's configuration; each must find its text.
     pub exequatur: Vec<(&'static str, &'static str)>,
+    /// These files of `policies/` alone, as a copy in the stack's folder that a test may change; if none is named, all
+    /// where they are.
+    pub own_policies: &'static [&'static str],
     /// Log no more than warnings. Everything is logged otherwise, so that a test can tell what never is.
     pub terse: bool,
     /// Start a second replica too. Envoy's configuration names it by port 9194.
@@ -231,9 +234,10 @@ impl Stack {
     /// When they do not within a bounded time; the metrics are in the message.
     pub async fn wait_for_metric(&self, line: &str) -> Result<(), String> {
         let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
+        let client = plain_client()?;
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         loop {
-            let answer = plain_client()?.get(&url).send().await.map_err(|error| error.to_string())?;
+            let answer = client.get(&url).send().await.map_err(|error| error.to_string())?;
             let metrics = answer.text().await.map_err(|error| error.to_string())?;
             if metrics.lines().any(|found| found == line) {
                 return Ok(());
@@ -439,9 +443,19 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
     let template = if options.timely { template } else { template.replace("timeout: 0.25s", "timeout: 10s") };
     let template = template.replace("port_value: 10090", &format!("port_value: {}", tokens.port()));
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
+    let mut policies = root.join("policies");
+    if !options.own_policies.is_empty() {
+        let own = folder.0.join("policies");
+        std::fs::create_dir(&own).map_err(|error| error.to_string())?;
+        for name in options.own_policies {
+            let copied = std::fs::copy(policies.join(name), own.join(name));
+            copied.map_err(|error| format!("{name}: {error}"))?;
+        }
+        policies = own;
+    }
     let issuer = options.issuer.clone().unwrap_or_else(|| IssuerEntry::token_service(tokens));
     let configuration = |ports: &Ports| {
-        let mut text = configuration::exequatur(ports, scheme(options), &root.join("policies"), &issuer);
+        let mut text = configuration::exequatur(ports, scheme(options), &policies, &issuer);
         if !options.timely {
             text.push_str("deadline: 8s\n");
         }
