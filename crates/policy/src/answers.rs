@@ -13,8 +13,10 @@ use crate::decide::Answer;
 use crate::needs::Needs;
 use crate::question::{AttributeValue, ContextFacts, Question, ResourceFact, Who};
 
-/// Most answers kept, of one policy set. One takes about 120 bytes.
+/// Most answers kept, of one policy set. One takes at most some 400 bytes.
 const MOST: usize = 4096;
+/// Most policies that an answer may name to be kept: one that a thousand policies made takes more memory than time.
+const MOST_POLICIES: usize = 16;
 
 /// The answers of one policy set, bounded; which of them goes when it is full is the library's choice. They end with
 /// the set, so that no answer outlives a reload.
@@ -36,7 +38,9 @@ impl Answers {
     }
 
     pub(crate) fn put(&self, print: Print, answer: &Answer) {
-        self.0.insert(print, answer.clone());
+        if answer.policies().len() <= MOST_POLICIES {
+            self.0.insert(print, answer.clone());
+        }
     }
 }
 

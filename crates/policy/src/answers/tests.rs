@@ -132,6 +132,24 @@ fn an_answer_is_remembered() {
     assert_eq!(set.answers.get(&print), Some(answer));
 }
 
+/// What is remembered is bounded in bytes, not in answers alone.
+#[test]
+fn an_answer_of_many_policies_is_not_kept() {
+    for (count, kept) in [(MOST_POLICIES, true), (MOST_POLICIES + 1, false)] {
+        let policies: String = (0..count)
+            .map(|number| format!("@id(\"p{number}\") permit (principal, action, resource);\n"))
+            .collect();
+        let set = set(&policies);
+        let subject = set.subject(&identity()).unwrap();
+        let question = Question { who: Who::Ready(&subject), ..question() };
+        let answer = set.decide(&question).unwrap();
+        assert_eq!(answer.policies().len(), count);
+        let print = Print::of(&question, &Needs::default()).unwrap();
+        assert_eq!(set.answers.get(&print).is_some(), kept, "{count}");
+        assert_eq!(set.decide(&question).unwrap(), answer);
+    }
+}
+
 /// What changes by itself is never answered from memory, nor is anybody who may not ask again.
 #[test]
 fn an_answer_that_time_changes_is_not_kept() {
