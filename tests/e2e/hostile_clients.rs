@@ -10,6 +10,7 @@ use exequatur_tests::frames::{
 };
 use exequatur_tests::streams::{Asked, Streams, prefixed, unfinished};
 use exequatur_tests::{DOCUMENT, Holder, Options, Raw, RawAnswer, Stack, Version, in_time};
+use prost::bytes::Bytes;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -149,7 +150,7 @@ async fn large_messages_without_end_leave_room() {
     let scene = Scene::new().await;
     let mut attackers = Vec::new();
     let mut asked = Vec::new();
-    // 8 × 256 × (16 + 60 KiB) are 152 MiB.
+    // 8 × 256 × (24 + 60 KiB) are 168 MiB.
     for _ in 0..8 {
         let mut attacker = Streams::open(scene.grpc(), 65_535).await.unwrap();
         for _ in 0..256 {
@@ -159,7 +160,7 @@ async fn large_messages_without_end_leave_room() {
     }
     // What has no room is answered; all that has is waited for in vain.
     assert_eq!(in_time("a refusal", asked.last_mut().unwrap().head()).await, Ok(200));
-    assert!(scene.stack.metric(OVERLOADED).await.unwrap() > 1000);
+    in_time("refusals", async { while scene.stack.metric(OVERLOADED).await.unwrap() < 1000 {} }).await;
     scene.others_are_answered().await;
     scene.stays_within(GROWTH);
     drop((asked, attackers));
@@ -173,7 +174,7 @@ async fn a_spent_budget_refuses_and_comes_back() {
     let scene = Scene::new().await;
     let mut attackers = Vec::new();
     let mut asked: Vec<Asked> = Vec::new();
-    // 12 × 256 × (16 + 30 KiB) are 138 MiB.
+    // 12 × 256 × (24 + 30 KiB) are 162 MiB.
     for _ in 0..12 {
         let mut attacker = Streams::open(scene.grpc(), 65_535).await.unwrap();
         for _ in 0..256 {
@@ -183,7 +184,7 @@ async fn a_spent_budget_refuses_and_comes_back() {
     }
     assert_eq!(in_time("a refusal", asked.pop().unwrap().head()).await, Ok(200));
     scene.stays_within(GROWTH);
-    assert!(scene.stack.metric(OVERLOADED).await.unwrap() > 1000);
+    in_time("refusals", async { while scene.stack.metric(OVERLOADED).await.unwrap() < 1000 {} }).await;
     // Nobody lets go but the server: a message has 12 s to come.
     let request = scene.holder.sign(Raw::new("GET", DOCUMENT));
     in_time("the budget comes back", async {
@@ -226,6 +227,66 @@ async fn messages_that_swell_are_decoded_one_at_a_time() {
     let peak = scene.stack.peak().unwrap();
     assert!(peak <= scene.before + GROWTH, "{} MiB, before {}", peak / MIB, scene.before / MIB);
     scene.others_are_answered().await;
+}
+
+/// Requests with large fields of their own, and no message: the fields count too.
+#[tokio::test]
+async fn own_fields_have_a_bound() {
+    let large = "x".repeat(7 * 1024);
+    for method in ["grpc.health.v1.Health/Check", "envoy.service.auth.v3.Authorization/Check"] {
+        let scene = Scene::new().await;
+        let (mut attackers, mut asked) = (Vec::new(), Vec::new());
+        for _ in 0..24 {
+            let mut attacker = Streams::open(scene.grpc(), 65_535).await.unwrap();
+            for _ in 0..256 {
+                let fields = [("x-large", &*large)];
+                asked.push(attacker.call(method, &fields, unfinished(0), false).await.unwrap());
+            }
+            attackers.push(attacker);
+        }
+        assert_eq!(in_time("a refusal", asked.last_mut().unwrap().head()).await, Ok(200), "{method}");
+        let peak = scene.stack.peak().unwrap();
+        assert!(peak <= scene.before + GROWTH, "{method}: {} MiB, before {}", peak / MIB, scene.before / MIB);
+        drop((asked, attackers));
+        scene.others_are_answered().await;
+    }
+}
+
+/// Whoever watches the health holds a place for as long, of which there are few; Checks have theirs.
+#[tokio::test]
+async fn watchers_of_the_health_are_few() {
+    const FAILED: &str =
+        "exequatur_grpc_failures_total{service=\"grpc.health.v1.Health\",code=\"ResourceExhausted\"}";
+    let scene = Scene::new().await;
+    let (mut watchers, mut watched) = (Vec::new(), Vec::new());
+    for _ in 0..16 {
+        let mut watcher = Streams::open(scene.grpc(), 65_535).await.unwrap();
+        for _ in 0..64 {
+            let message = Bytes::from_static(&[0; 5]);
+            watched.push(watcher.call("grpc.health.v1.Health/Watch", &[], message, true).await.unwrap());
+        }
+        watchers.push(watcher);
+    }
+    for one in &mut watched {
+        assert_eq!(one.head().await, Ok(200));
+    }
+    let refused = scene.stack.metric(FAILED).await.unwrap();
+    assert!((800..1024).contains(&refused), "{refused}");
+    scene.others_are_answered().await;
+    drop((watchers, watched));
+    in_time("places come free", async {
+        let mut client = Streams::open(scene.grpc(), 65_535).await.unwrap();
+        loop {
+            let before = scene.stack.metric(FAILED).await.unwrap();
+            let message = Bytes::from_static(&[0; 5]);
+            let mut asked = client.call("grpc.health.v1.Health/Check", &[], message, true).await.unwrap();
+            assert_eq!(asked.head().await, Ok(200));
+            if scene.stack.metric(FAILED).await.unwrap() == before {
+                break;
+            }
+        }
+    })
+    .await;
 }
 
 /// Answers that nobody takes: a window of 0.

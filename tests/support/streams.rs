@@ -62,11 +62,25 @@ impl Streams {
     /// When the connection is closed.
     pub async fn ask(
         &mut self,
-        fields: &[(&'static str, &'static str)],
+        fields: &[(&str, &str)],
         bytes: Bytes,
         whole: bool,
     ) -> Result<Asked, h2::Error> {
-        let mut request = Request::post("http://exequatur/envoy.service.auth.v3.Authorization/Check")
+        self.call("envoy.service.auth.v3.Authorization/Check", fields, bytes, whole).await
+    }
+
+    /// Begins a request of a method, named with its service.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn call(
+        &mut self,
+        method: &str,
+        fields: &[(&str, &str)],
+        bytes: Bytes,
+        whole: bool,
+    ) -> Result<Asked, h2::Error> {
+        let mut request = Request::post(format!("http://exequatur/{method}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
         for (name, value) in fields {

@@ -49,8 +49,12 @@ COMPLETE = [
     "crates/policy/src/slice.rs",
     "crates/policy/src/subject.rs",
     "crates/server/src/service.rs",
+    "crates/server/src/wire/extract.rs",
     "crates/server/src/wire/headers.rs",
     "crates/server/src/wire/respond.rs",
+    "crates/server/src/workers/budget.rs",
+    "crates/server/src/workers/metered.rs",
+    "crates/server/src/workers/queue.rs",
 ]
 SAMPLED = ["crates/token/src/**/*.rs", "crates/decide/src/**/*.rs", "crates/store/src/**/*.rs"]
 EVERY = 5

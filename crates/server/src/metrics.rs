@@ -12,6 +12,7 @@ const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
 const FETCHES: &str = "exequatur_issuer_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
+const FAILED: &str = "exequatur_grpc_failures_total";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
@@ -37,6 +38,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
+    metrics::describe_counter!(
+        FAILED,
+        "gRPC requests that were answered by a status alone, by service and code."
+    );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
 }
@@ -76,6 +81,11 @@ pub(crate) fn record_gaps(total: u64) {
 /// All, since the start.
 pub(crate) fn connections_refused(total: u64) {
     metrics::counter!(CONNECTIONS_REFUSED).absolute(total);
+}
+
+/// A gRPC request that ended with a status and without a message: of a service, none of its decisions.
+pub(crate) fn failed(service: &'static str, code: tonic::Code) {
+    metrics::counter!(FAILED, "service" => service, "code" => format!("{code:?}")).increment(1);
 }
 
 pub(crate) fn duty_lost(duty: &'static str) {

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -47,7 +47,7 @@ const MAX_STREAMS: u32 = 256;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Largest header list of a Check itself; the caller's headers are inside the message.
-const MAX_HEADER_LIST: u32 = 16 * 1024;
+const MAX_HEADER_LIST: u32 = 8 * 1024;
 /// Requests that a client opened and gave up before they were looked at, before its connection is closed.
 const MAX_RESET: usize = 64;
 /// Largest Check message: headers of 60 KiB and a body of 64 KiB in both its fields, with room.
@@ -90,7 +90,6 @@ pub(crate) struct Floor {
 struct Desk {
     queue: Arc<Queue>,
     runtime: tokio::runtime::Handle,
-    tasks: TaskTracker,
 }
 
 impl Floor {
@@ -114,7 +113,7 @@ impl Floor {
         if index == self.own {
             return Ok(Ok(answer.await));
         }
-        let elsewhere = AbortOnDropHandle::new(desk.tasks.spawn_on(answer, &desk.runtime));
+        let elsewhere = AbortOnDropHandle::new(desk.runtime.spawn(answer));
         // Not a decision: Envoy takes it for an error, and denies.
         Ok(elsewhere.await.or(Err(Status::internal("the decision was cut off"))))
     }
@@ -210,11 +209,7 @@ impl Workers {
         let runtimes = runtimes.collect::<Result<Vec<Runtime>, _>>()?;
         let desks: Arc<[Desk]> = runtimes
             .iter()
-            .map(|runtime| Desk {
-                queue: Queue::new(),
-                runtime: runtime.handle().clone(),
-                tasks: TaskTracker::new(),
-            })
+            .map(|runtime| Desk { queue: Queue::new(), runtime: runtime.handle().clone() })
             .collect();
         let (drain, end) = (CancellationToken::new(), CancellationToken::new());
         let (tell_served, served) = mpsc::channel(desks.len());
@@ -345,8 +340,8 @@ impl<H: Health> Worker<H> {
                 });
             let health = health.max_decoding_message_size(MAX_HEALTH_MESSAGE);
             let router = server()
-                .add_service(health)
-                .add_service(Metered::new(Endpoint::new(front), Budget::default()));
+                .add_service(Metered::new(health, Budget::of_health()))
+                .add_service(Metered::new(Endpoint::new(front), Budget::of_checks()));
             let outcome = router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await;
             served.tell(outcome);
             std::future::pending::<()>().await;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What they hold at most, in bytes. Some 3000 usual requests, more than a worker answers within a deadline.
-const BUDGET: usize = 64 * 1024 * 1024;
-/// What a request holds beside its message: its own header fields, what is read from the message, its answer.
-const EACH: usize = 16 * 1024;
-/// What refusals for want of room may hold beyond that, and one of them: a client that does not take its answers is
+/// What Checks hold at most, in bytes. Some 2700 usual ones, more than a worker answers within a deadline.
+const CHECKS: usize = 64 * 1024 * 1024;
+/// What questions for its health hold at most, in bytes; apart, so that a flood of either leaves room for the other. Whoever
+/// watches it holds his part for as long.
+const HEALTH: usize = 4 * 1024 * 1024;
+/// What a request holds beside its message: its own header fields (8 KiB of them, in a table of twice that), its answer.
+const EACH: usize = 24 * 1024;
+/// What refusals of Checks for want of room may hold beyond that, and one of them: a client that does not take its answers is
 /// refused for good with a status alone, which holds nothing.
 const REFUSALS: usize = 4 * 1024 * 1024;
 const REFUSAL: usize = 4 * 1024;
@@ -15,9 +18,13 @@ const REFUSAL: usize = 4 * 1024;
 /// few connections full of large messages that never end would else take the place of all others.
 const USUAL: usize = 32 * 1024;
 
-/// What is held so far, in bytes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Budget(Arc<AtomicUsize>);
+/// What is held so far and what may be, in bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Budget {
+    held: Arc<AtomicUsize>,
+    most: usize,
+    refusals: usize,
+}
 
 /// The budget is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +39,22 @@ pub(super) struct Held {
 }
 
 impl Budget {
+    /// Of a worker's Checks.
+    pub(super) fn of_checks() -> Self {
+        Self { held: Arc::default(), most: CHECKS, refusals: REFUSALS }
+    }
+
+    /// Of questions for a worker's health.
+    pub(super) fn of_health() -> Self {
+        Self { held: Arc::default(), most: HEALTH, refusals: 0 }
+    }
+
     /// For a request that begins.
     ///
     /// # Errors
     /// [`Spent`].
     pub(super) fn begin(&self) -> Result<Held, Spent> {
-        self.take(EACH, BUDGET)?;
+        self.take(EACH, self.most)?;
         Ok(Held { budget: self.clone(), charged: EACH, message: 0 })
     }
 
@@ -46,12 +63,15 @@ impl Budget {
     /// # Errors
     /// [`Spent`] if there are too many of them, too.
     pub(super) fn refuse(&self) -> Result<Held, Spent> {
-        self.take(REFUSAL, BUDGET.saturating_add(REFUSALS))?;
+        if self.refusals == 0 {
+            return Err(Spent);
+        }
+        self.take(REFUSAL, self.most.saturating_add(self.refusals))?;
         Ok(Held { budget: self.clone(), charged: REFUSAL, message: 0 })
     }
 
     fn take(&self, bytes: usize, limit: usize) -> Result<(), Spent> {
-        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > limit {
             self.give_back(bytes);
             return Err(Spent);
@@ -60,7 +80,7 @@ impl Budget {
     }
 
     fn give_back(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -71,7 +91,8 @@ impl Held {
     /// [`Spent`].
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Spent> {
         let message = self.message.saturating_add(bytes);
-        let limit = if message > USUAL { BUDGET / 2 } else { BUDGET };
+        let most = self.budget.most;
+        let limit = if message > USUAL { most / 2 } else { most };
         self.budget.take(bytes, limit)?;
         self.charged = self.charged.saturating_add(bytes);
         self.message = message;
@@ -106,48 +127,60 @@ mod tests {
     /// C-18: whatever clients send, there is an end; what is let go makes room again.
     #[test]
     fn a_budget_has_an_end() {
-        let budget = Budget::default();
+        let budget = Budget::of_checks();
         let mut held = fill(&budget, USUAL);
-        assert_eq!(held.len(), BUDGET / (EACH + USUAL));
+        assert_eq!(held.len(), CHECKS / (EACH + USUAL));
         assert_eq!(budget.begin().and_then(|mut held| held.grow(USUAL)), Err(Spent));
         assert!(held.pop().is_some());
         assert!(budget.begin().and_then(|mut held| held.grow(USUAL)).is_ok());
         drop(held);
-        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
     }
 
     /// C-18: large messages leave room for usual ones.
     #[test]
     fn large_messages_leave_half_to_usual_ones() {
-        let budget = Budget::default();
+        let budget = Budget::of_checks();
         let large = fill(&budget, USUAL + 1);
-        assert_eq!(large.len(), BUDGET / 2 / (EACH + USUAL + 1));
+        assert_eq!(large.len(), CHECKS / 2 / (EACH + USUAL + 1));
         let usual = fill(&budget, USUAL);
-        assert!(usual.len() >= BUDGET / 2 / (EACH + USUAL), "{}", usual.len());
+        assert!(usual.len() >= CHECKS / 2 / (EACH + USUAL), "{}", usual.len());
     }
 
     /// C-18: refusals that nobody takes have an end too.
     #[test]
     fn refusals_have_an_end() {
-        let budget = Budget::default();
+        let budget = Budget::of_checks();
         let held: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
         let refusals: Vec<_> = std::iter::from_fn(|| budget.refuse().ok()).collect();
-        assert_eq!(refusals.len(), REFUSALS / REFUSAL);
+        assert_eq!(refusals.len(), (REFUSALS + CHECKS % EACH) / REFUSAL);
         drop(held);
         assert!(budget.refuse().is_ok());
         drop(refusals);
-        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+    }
+
+    /// C-18: questions for the health are refused by a status alone.
+    #[test]
+    fn health_has_a_budget_of_its_own() {
+        let budget = Budget::of_health();
+        let held: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
+        assert_eq!(held.len(), HEALTH / EACH);
+        assert!(matches!(budget.refuse(), Err(Spent)));
+        drop(held);
+        assert!(budget.begin().is_ok());
+        assert!(matches!(budget.refuse(), Err(Spent)));
     }
 
     /// A message that becomes large bit by bit is a large one; one that is refused is not charged.
     #[test]
     fn what_is_refused_is_not_charged() {
-        let budget = Budget::default();
+        let budget = Budget::of_checks();
         let _large = fill(&budget, USUAL + 1);
         let mut held = budget.begin().unwrap();
         held.grow(USUAL).unwrap();
-        let before = budget.0.load(Ordering::Relaxed);
+        let before = budget.held.load(Ordering::Relaxed);
         assert_eq!(held.grow(1), Err(Spent));
-        assert_eq!((held.message(), budget.0.load(Ordering::Relaxed)), (USUAL, before));
+        assert_eq!((held.message(), budget.held.load(Ordering::Relaxed)), (USUAL, before));
     }
 }

@@ -16,7 +16,6 @@ use tonic::codegen::{BoxFuture, Service};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic_prost::ProstEncoder;
 
-use super::MAX_MESSAGE;
 use super::metered::Whole;
 use crate::service::Front;
 use crate::wire::extract::Message;
@@ -52,8 +51,8 @@ impl Service<Request<Whole>> for Endpoint {
         }
         let method = Check(Arc::clone(&self.0));
         Box::pin(async move {
-            let mut grpc = Grpc::new(Coding).apply_max_message_size_config(Some(MAX_MESSAGE), None);
-            Ok(grpc.unary(method, request).await)
+            // A second message, against the protocol, is neither decoded nor asked for.
+            Ok(Grpc::new(Coding).unary(method, request).await)
         })
     }
 }

@@ -6,15 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http_body::{Frame, SizeHint};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::request::Parts;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{Body as HttpBody, Bytes, Service};
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 
 use super::MAX_MESSAGE;
 use super::budget::{Budget, Held, Spent};
+use crate::metrics;
 
 /// A message's length in front of it, and whether it is compressed (gRPC over HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
@@ -44,30 +45,30 @@ impl<S: NamedService> NamedService for Metered<S> {
 
 impl<S> Service<Request<Body>> for Metered<S>
 where
-    S: Service<Request<Whole>, Response = Response<Body>, Error = Infallible> + Clone + Unpin,
+    S: Service<Request<Whole>, Response = Response<Body>, Error = Infallible> + NamedService + Clone + Unpin,
     S::Future: Unpin,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer<S>;
+    type Future = Answering<S>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer<S> {
+    fn call(&mut self, request: Request<Body>) -> Answering<S> {
         let (parts, body) = request.into_parts();
         let reading = Reading { parts, body, only: None, gathered: Vec::new(), service: self.inner.clone() };
         let (begun, held) = match self.budget.begin() {
             Ok(held) => (true, Some(held)),
             Err(Spent) => (false, self.budget.refuse().ok()),
         };
-        Answer { begun, held, reading: Some(reading), answering: None }
+        Answering { begun, held, reading: Some(reading), answering: None }
     }
 }
 
 /// An answer to come.
-pub(super) struct Answer<S: Service<Request<Whole>>> {
+pub(super) struct Answering<S: Service<Request<Whole>>> {
     /// Whether there was room to begin with its message.
     begun: bool,
     /// Nothing if there is no room even for a refusal with words.
@@ -136,21 +137,35 @@ impl<S> Reading<S> {
     }
 }
 
-impl<S> Future for Answer<S>
+impl<S> Future for Answering<S>
 where
-    S: Service<Request<Whole>, Response = Response<Body>, Error = Infallible> + Unpin,
+    S: Service<Request<Whole>, Response = Response<Body>, Error = Infallible> + NamedService + Unpin,
     S::Future: Unpin,
 {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if let Some(reading) = &mut this.reading {
-            let read = match &mut this.held {
-                Some(held) if this.begun => ready!(reading.poll(held, context)),
+        let Ok(response) = ready!(self.get_mut().poll_response(context));
+        // What ends without a message has its status among the headers.
+        if let Some(code) = response.headers().get(Status::GRPC_STATUS) {
+            metrics::failed(S::NAME, Code::from_bytes(code.as_bytes()));
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl<S> Answering<S>
+where
+    S: Service<Request<Whole>, Response = Response<Body>, Error = Infallible> + Unpin,
+    S::Future: Unpin,
+{
+    fn poll_response(&mut self, context: &mut Context<'_>) -> Poll<Result<Response<Body>, Infallible>> {
+        if let Some(reading) = &mut self.reading {
+            let read = match &mut self.held {
+                Some(held) if self.begun => ready!(reading.poll(held, context)),
                 Some(_) | None => Err(Unread::NoRoom),
             };
-            let Some(Reading { mut parts, service: mut inner, .. }) = this.reading.take() else {
+            let Some(Reading { mut parts, service: mut inner, .. }) = self.reading.take() else {
                 return Poll::Pending;
             };
             let message = match read {
@@ -161,11 +176,11 @@ where
                 }
                 Err(Unread::Failed(status)) => return Poll::Ready(Ok(status.into_http())),
             };
-            this.answering = Some(inner.call(Request::from_parts(parts, Whole(Some(message)))));
+            self.answering = Some(inner.call(Request::from_parts(parts, Whole(Some(message)))));
         }
-        let Some(answering) = &mut this.answering else { return Poll::Pending };
+        let Some(answering) = &mut self.answering else { return Poll::Pending };
         let Ok(response) = ready!(Pin::new(answering).poll(context));
-        let Some(held) = this.held.take() else {
+        let Some(held) = self.held.take() else {
             return Poll::Ready(Ok(Status::resource_exhausted("too much is waiting").into_http()));
         };
         Poll::Ready(Ok(response.map(|body| Body::new(Kept { body, _held: held }))))

@@ -37,7 +37,7 @@ pub(crate) struct Queue {
     turns: Semaphore,
     /// Turns that were granted and not taken yet.
     granted: AtomicUsize,
-    taken: Notify,
+    all_taken: Notify,
     length: AtomicUsize,
     waiting: AtomicUsize,
     /// Moving average of the work of one decision, in nanoseconds.
@@ -45,6 +45,8 @@ pub(crate) struct Queue {
     /// Moving average of what a turn took in rounds all of which was waited for, in nanoseconds: with what the
     /// connections cost, and with what others took of the processor. Zero after any other round.
     round: AtomicU64,
+    /// Whether nobody waited any more while turns of the present round were left.
+    idle: AtomicBool,
     /// Whether a request was refused since the last round began.
     refused: AtomicBool,
 }
@@ -82,7 +84,11 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        let last = self.0.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
+        if last && self.0.granted.load(Ordering::Relaxed) > 0 {
+            self.0.idle.store(true, Ordering::Relaxed);
+            self.0.round.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -91,11 +97,12 @@ impl Queue {
         Arc::new(Self {
             turns: Semaphore::new(FEWEST_TURNS),
             granted: AtomicUsize::new(FEWEST_TURNS),
-            taken: Notify::new(),
+            all_taken: Notify::new(),
             length: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             work: AtomicU64::new(nanoseconds(FIRST_PACE)),
             round: AtomicU64::new(0),
+            idle: AtomicBool::new(false),
             refused: AtomicBool::new(false),
         })
     }
@@ -125,20 +132,18 @@ impl Queue {
     pub(crate) async fn grant_turns(&self) {
         let mut last = None;
         loop {
-            self.taken.notified().await;
+            self.all_taken.notified().await;
             // Comes back after the runtime has looked at its connections, and again after what they brought was refused
             // or queued, so that refusals do not wait for another round.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            if self.granted.load(Ordering::Relaxed) == 0 {
-                last = self.grant(last, monotonic());
-            }
+            last = self.grant(last, monotonic());
         }
     }
 
     /// Grants the turns of a round, and learns from the round before, which is over.
     fn grant(&self, last: Option<Full>, now: Instant) -> Option<Full> {
-        match last {
+        match last.filter(|_| !self.idle.swap(false, Ordering::Relaxed)) {
             Some(full) => self.measure_round(now.duration_since(full.since), full.turns),
             None => self.round.store(0, Ordering::Relaxed),
         }
@@ -188,8 +193,9 @@ impl Place {
             // Nobody closes it.
             Err(_closed) => {}
         }
-        self.0.granted.fetch_sub(1, Ordering::Relaxed);
-        self.0.taken.notify_one();
+        if self.0.granted.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.all_taken.notify_one();
+        }
     }
 
     /// Runs `decision`, and measures the work in it: not the time for which it waits for anything.
@@ -362,6 +368,34 @@ mod tests {
         assert_eq!(queue.granted.load(Ordering::Relaxed), FEWEST_TURNS - 1);
         drop(waiting);
         assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    /// A round that somebody left before its end measures nothing: what follows it may come much later.
+    #[tokio::test]
+    async fn idle_time_is_no_round() {
+        let queue = Queue::new();
+        let places: Vec<_> =
+            (0..3 * FEWEST_TURNS).map(|_| queue.enter(Duration::from_secs(1)).unwrap()).collect();
+        queue.work.store(nanoseconds(ROUND) / 8, Ordering::Relaxed);
+        let (now, mut turns) = (monotonic(), places.iter().map(|place| Box::pin(place.turn())));
+        for _ in 0..FEWEST_TURNS {
+            assert!(at_first_look(turns.next().unwrap().as_mut()).await.is_some());
+        }
+        let mut waiting: Vec<_> = turns.by_ref().take(FEWEST_TURNS).collect();
+        for turn in &mut waiting {
+            assert!(at_first_look(turn.as_mut()).await.is_none());
+        }
+        let full = queue.grant(None, now);
+        assert!(full.is_some());
+        let gives_up = waiting.pop();
+        for turn in &mut waiting {
+            assert!(at_first_look(turn.as_mut()).await.is_some());
+        }
+        drop(gives_up);
+        assert!(at_first_look(turns.next().unwrap().as_mut()).await.is_some());
+        let pace = queue.pace();
+        assert!(queue.grant(full, now.checked_add(Duration::from_secs(600)).unwrap()).is_none());
+        assert_eq!(queue.pace(), pace);
     }
 
     /// The output if it is there at the first look. Many looks in one task are one too many for the runtime's budget.
