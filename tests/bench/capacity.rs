@@ -1,12 +1,10 @@
 //! How much comes through: with few connections, and when more comes than can be decided.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::figure::{Figure, Floor, median};
-use crate::load::{Outcome, closed, connect};
-use crate::open_loop;
+use crate::load::{Outcome, closed, connect, open};
 use crate::scene::{Scene, Size};
 use crate::{BOTH_CORES, Effort, SERVER_CORE};
 
@@ -25,8 +23,8 @@ pub(crate) async fn connections(folder: &Path, effort: Effort) -> Result<Figure,
     for round in 0..=effort.pairs {
         let mut rates = [0.0; 2];
         for (rate, clients) in rates.iter_mut().zip([&eight, &one]) {
-            let requests = Arc::new(scene.requests(effort.requests));
-            *rate = closed(clients, requests, IN_FLIGHT).await.all_permitted()?.rate();
+            *rate =
+                closed(clients, &scene.requests(effort.requests), IN_FLIGHT).await.all_permitted()?.rate();
         }
         if round > 0 {
             pairs.push((rates[0], rates[1]));
@@ -42,15 +40,13 @@ pub(crate) async fn overload(folder: &Path, effort: Effort, times: f64) -> Resul
     let scene = Scene::new(folder, Size { deadline: "150ms", ..Size::USUAL })?;
     let subject = scene.start(SERVER_CORE).await?;
     let clients = connect(subject.grpc, CROWD).await?;
-    let crowding = open_loop::connect(subject.grpc, CROWD).await?;
     let (mut pairs, mut refusals) = (Vec::new(), Vec::new());
     for round in 0..=effort.pairs.min(3) {
-        let calm = Arc::new(scene.requests(effort.requests));
-        let capacity = closed(&clients, calm, IN_FLIGHT).await.all_permitted()?.rate();
+        let capacity =
+            closed(&clients, &scene.requests(effort.requests), IN_FLIGHT).await.all_permitted()?.rate();
         let offered = capacity * times;
         let crowd = scene.requests((offered * OVERLOAD.as_secs_f64()) as usize);
-        let crowd = Arc::new(open_loop::framed(&crowd));
-        let outcome = open_loop::open(&crowding, Arc::clone(&crowd), offered).await;
+        let outcome = open(&clients, &crowd, offered).await;
         check(&outcome, crowd.len(), offered)?;
         if round > 0 {
             pairs.push((capacity, outcome.rate()));

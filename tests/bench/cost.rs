@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -41,10 +40,10 @@ pub(crate) async fn bare(scene: &Scene, verify: bool, cores: &str) -> Result<Sub
 }
 
 /// Processor time of each decision, in microseconds.
-pub(crate) async fn cost(subject: &Subject, requests: &Arc<Vec<CheckRequest>>) -> Result<f64, String> {
+pub(crate) async fn cost(subject: &Subject, requests: &[CheckRequest]) -> Result<f64, String> {
     let clients = connect(subject.grpc, CONNECTIONS).await?;
     let before = subject.server.cpu();
-    let outcome = closed(&clients, Arc::clone(requests), IN_FLIGHT).await.all_permitted()?;
+    let outcome = closed(&clients, requests, IN_FLIGHT).await.all_permitted()?;
     let spent = subject.server.cpu() - before;
     Ok(spent.as_secs_f64() * 1e6 / outcome.permitted as f64)
 }
@@ -93,7 +92,7 @@ async fn against_bare(scene: &Scene, bare: &Subject, effort: Effort) -> Result<M
     let subject = scene.start(SERVER_CORE).await?;
     let (mut pairs, mut verifications) = (Vec::new(), Vec::new());
     for round in 0..=effort.pairs {
-        let requests = Arc::new(scene.requests(effort.requests));
+        let requests = scene.requests(effort.requests);
         let pair = (cost(bare, &requests).await?, cost(&subject, &requests).await?);
         // The first one fills caches.
         if round > 0 {
@@ -118,8 +117,8 @@ pub(crate) async fn growth(
     let mut pairs = Vec::new();
     for round in 0..=effort.pairs {
         let first = round * effort.requests;
-        let few = Arc::new(small.requests_from(first, effort.requests));
-        let many = Arc::new(big.requests_from(first, effort.requests));
+        let few = small.requests_from(first, effort.requests);
+        let many = big.requests_from(first, effort.requests);
         let pair = (cost(&with_small, &few).await?, cost(&with_big, &many).await?);
         if round > 0 {
             pairs.push(pair);

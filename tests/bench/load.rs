@@ -1,26 +1,37 @@
-//! Load over gRPC in a closed loop.
+//! Load over gRPC: a closed loop for costs, an open one for overload. It has to cost little beside what is measured, so
+//! messages are encoded before, and of a permit only the first bytes are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use exequatur_proto::envoy::service::auth::v3::CheckRequest;
-use exequatur_proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
-use tonic::transport::{Channel, Endpoint};
+use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
+use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use exequatur_tests::streams::prefixed;
+use h2::client::SendRequest;
+use prost::Message as _;
+use prost::bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+
+/// What a client may be sent ahead, for one answer and for one connection.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// The length of gRPC's prefix: whether the message is compressed, and its length.
+const PREFIX: usize = 5;
+/// How a permit begins: its status, whose code is that of OK and therefore absent.
+const PERMIT: [u8; 2] = [0x0a, 0];
 
 /// What became of the requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
-    /// How many were permitted.
+    /// How many were permitted before the time was over.
     pub(crate) permitted: usize,
     /// How many were refused because of overload (HTTP 503 in the answer).
     pub(crate) shed: usize,
     /// How many ended in any other way.
     pub(crate) other: usize,
-    /// From the first request to the last answer.
+    /// In a closed loop from the first request to the last answer, in an open one to the last request.
     pub(crate) elapsed: Duration,
-    /// How long each permit took to come, sorted.
-    pub(crate) permit_latency: Vec<Duration>,
     /// How long each refusal took to come, sorted.
     pub(crate) shed_latency: Vec<Duration>,
 }
@@ -44,59 +55,94 @@ impl Outcome {
     }
 }
 
-type Client = AuthorizationClient<Channel>;
-
-/// Connections to `port` of the loopback.
-pub(crate) async fn connect(port: u16, connections: usize) -> Result<Vec<Client>, String> {
-    let mut clients = Vec::new();
-    for _ in 0..connections {
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))
-            .map_err(|error| error.to_string())?
-            .tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(|error| format!("{error:?}"))?;
-        clients.push(Client::new(channel));
-    }
-    Ok(clients)
-}
-
 /// How a request ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
+enum End {
     Permitted,
     Shed,
     Other,
 }
 
-async fn ask(client: &mut Client, request: CheckRequest) -> (End, Duration) {
-    let begun = Instant::now();
-    let answer = client.check(request).await;
-    let end = match answer {
-        Ok(answer) => {
-            use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
-            let answer = answer.into_inner();
-            match (answer.status.map(|status| status.code), answer.http_response) {
-                (Some(0), _) => End::Permitted,
-                (_, Some(HttpResponse::DeniedResponse(denied)))
-                    if denied.status.is_some_and(|status| status.code == 503) =>
-                {
-                    End::Shed
-                }
-                _ => End::Other,
-            }
-        }
-        Err(_status) => End::Other,
-    };
-    (end, begun.elapsed())
+/// A request's end, when it came, and how long it took.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    end: End,
+    at: Instant,
+    took: Duration,
 }
 
-pub(crate) fn sum_up(ends: Vec<(End, Duration)>, elapsed: Duration) -> Outcome {
+/// A connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(SendRequest<Bytes>);
+
+/// Connections to `port` of the loopback.
+pub(crate) async fn connect(port: u16, connections: usize) -> Result<Vec<Client>, String> {
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let handshake = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(stream);
+        let (client, connection) = handshake.await.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        clients.push(Client(client));
+    }
+    Ok(clients)
+}
+
+impl Client {
+    async fn ask(&self, message: Bytes) -> Answered {
+        let begun = Instant::now();
+        let end = self.end_of(message).await.unwrap_or(End::Other);
+        Answered { end, at: Instant::now(), took: begun.elapsed() }
+    }
+
+    async fn end_of(&self, message: Bytes) -> Result<End, h2::Error> {
+        let request = http::Request::post("http://127.0.0.1/envoy.service.auth.v3.Authorization/Check")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .expect("a request");
+        let (response, mut rest) = self.0.clone().ready().await?.send_request(request, false)?;
+        rest.send_data(message, true)?;
+        let mut body = response.await?.into_body();
+        let mut answer = BytesMut::new();
+        while let Some(part) = body.data().await {
+            let part = part?;
+            body.flow_control().release_capacity(part.len())?;
+            answer.extend_from_slice(&part);
+        }
+        Ok(read(answer.get(PREFIX..).unwrap_or_default()))
+    }
+}
+
+fn read(answer: &[u8]) -> End {
+    if answer.starts_with(&PERMIT) {
+        return End::Permitted;
+    }
+    match CheckResponse::decode(answer).map(|answer| answer.http_response) {
+        Ok(Some(HttpResponse::DeniedResponse(denied)))
+            if denied.status.is_some_and(|status| status.code == 503) =>
+        {
+            End::Shed
+        }
+        _ => End::Other,
+    }
+}
+
+fn encoded(requests: &[CheckRequest]) -> Arc<[Bytes]> {
+    requests.iter().map(prefixed).collect()
+}
+
+/// Permits that came after `elapsed` do not count: what is answered in that time is the rate.
+fn sum_up(begun: Instant, elapsed: Duration, answers: Vec<Answered>) -> Outcome {
     let mut outcome = Outcome { elapsed, ..Outcome::default() };
-    for (end, took) in ends {
+    for Answered { end, at, took } in answers {
         match end {
-            End::Permitted => {
-                outcome.permitted += 1;
-                outcome.permit_latency.push(took);
-            }
+            End::Permitted if at.duration_since(begun) <= elapsed => outcome.permitted += 1,
+            End::Permitted => {}
             End::Shed => {
                 outcome.shed += 1;
                 outcome.shed_latency.push(took);
@@ -104,35 +150,53 @@ pub(crate) fn sum_up(ends: Vec<(End, Duration)>, elapsed: Duration) -> Outcome {
             End::Other => outcome.other += 1,
         }
     }
-    outcome.permit_latency.sort_unstable();
     outcome.shed_latency.sort_unstable();
     outcome
 }
 
 /// Each request once, `in_flight` at a time over all connections: the next one goes out when one is answered.
-pub(crate) async fn closed(
-    clients: &[Client],
-    requests: Arc<Vec<CheckRequest>>,
-    in_flight: usize,
-) -> Outcome {
+pub(crate) async fn closed(clients: &[Client], requests: &[CheckRequest], in_flight: usize) -> Outcome {
+    let messages = encoded(requests);
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
     let workers: Vec<_> = (0..in_flight)
         .map(|number| {
-            let (mut client, requests, next) =
-                (clients[number % clients.len()].clone(), Arc::clone(&requests), Arc::clone(&next));
+            let (client, messages, next) =
+                (clients[number % clients.len()].clone(), Arc::clone(&messages), Arc::clone(&next));
             tokio::spawn(async move {
-                let mut ends = Vec::new();
-                while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    ends.push(ask(&mut client, request.clone()).await);
+                let mut answers = Vec::new();
+                while let Some(message) = messages.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    answers.push(client.ask(message.clone()).await);
                 }
-                ends
+                answers
             })
         })
         .collect();
-    let mut ends = Vec::new();
+    let mut answers = Vec::new();
     for worker in workers {
-        ends.extend(worker.await.expect("the load does not panic"));
+        answers.extend(worker.await.expect("the load does not panic"));
     }
-    sum_up(ends, begun.elapsed())
+    sum_up(begun, begun.elapsed(), answers)
+}
+
+/// Each request once, `rate` of them a second, whether or not the earlier ones are answered.
+pub(crate) async fn open(clients: &[Client], requests: &[CheckRequest], rate: f64) -> Outcome {
+    let messages = encoded(requests);
+    let begun = Instant::now();
+    let mut asked = Vec::with_capacity(messages.len());
+    while asked.len() < messages.len() {
+        let due = (begun.elapsed().as_secs_f64() * rate) as usize;
+        while asked.len() < due.min(messages.len()) {
+            let number = asked.len();
+            let (client, message) = (clients[number % clients.len()].clone(), messages[number].clone());
+            asked.push(tokio::spawn(async move { client.ask(message).await }));
+        }
+        tokio::time::sleep(Duration::from_micros(500)).await;
+    }
+    let sending = begun.elapsed();
+    let mut answers = Vec::new();
+    for one in asked {
+        answers.push(one.await.expect("the load does not panic"));
+    }
+    sum_up(begun, sending, answers)
 }

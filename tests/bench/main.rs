@@ -18,7 +18,6 @@ mod envoy;
 mod figure;
 mod load;
 mod memory;
-mod open_loop;
 mod process;
 mod scene;
 

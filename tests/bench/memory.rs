@@ -1,7 +1,6 @@
 //! What the server keeps resident: idle, for each live proof, for each cached token.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::figure::{Figure, Floor};
 use crate::load::{closed, connect};
@@ -40,9 +39,9 @@ pub(crate) async fn per_token(folder: &Path) -> Result<Figure, String> {
     let scene = Scene::new(folder, Size { tokens: 2 * TOKENS, bound: false, records: false, ..Size::USUAL })?;
     let subject = scene.start(SERVER_CORE).await?;
     // One token over and over brings buffers and threads to their size.
-    let warm = Arc::new((0..TOKENS).flat_map(|_| scene.requests_from(0, 1)).collect());
+    let warm: Vec<_> = (0..TOKENS).flat_map(|_| scene.requests_from(0, 1)).collect();
     let clients = connect(subject.grpc, CONNECTIONS).await?;
-    closed(&clients, warm, IN_FLIGHT).await.all_permitted()?;
+    closed(&clients, &warm, IN_FLIGHT).await.all_permitted()?;
     let before = subject.server.resident()?;
     ask(&subject, &scene, 1, TOKENS).await?;
     let each = (subject.server.resident()? - before) / TOKENS as f64;
@@ -51,6 +50,5 @@ pub(crate) async fn per_token(folder: &Path) -> Result<Figure, String> {
 
 async fn ask(subject: &Subject, scene: &Scene, first: usize, count: usize) -> Result<(), String> {
     let clients = connect(subject.grpc, CONNECTIONS).await?;
-    let requests = Arc::new(scene.requests_from(first, count));
-    closed(&clients, requests, IN_FLIGHT).await.all_permitted().map(|_outcome| ())
+    closed(&clients, &scene.requests_from(first, count), IN_FLIGHT).await.all_permitted().map(|_outcome| ())
 }
