@@ -11,7 +11,8 @@ use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stag
 use exequatur_proto::envoy::service::auth::v3::CheckResponse;
 use jiff::Timestamp;
 use tokio::time::timeout_at;
-use tonic::{Request, Response, Status};
+use tonic::Status;
+use tonic::codegen::http::HeaderMap;
 
 use crate::clock::{Clock, monotonic};
 use crate::metrics;
@@ -20,7 +21,7 @@ use crate::wire::challenge::Offer;
 use crate::wire::extract::{Described, Message, extract};
 use crate::wire::patience::patience;
 use crate::wire::respond::{Answer, changes, deny, permit};
-use crate::workers::{Floor, NoRoom, Overload, Place, Queue};
+use crate::workers::{Floor, Overload, Place, Queue, Seat};
 
 /// How many requests were refused because their turn would have come too late. They have no record each.
 #[derive(Debug, Default)]
@@ -254,25 +255,31 @@ impl Front {
         Self { service, floor }
     }
 
-    /// The answer to a Check, within the caller's patience and ours.
+    /// A seat for a Check, within the caller's patience and ours: half of the time for the queue, the rest for the
+    /// decision and its record.
+    ///
+    /// # Errors
+    /// [`Overload`], if no worker will come to it in time.
+    pub(crate) fn seat(&self, fields: &HeaderMap) -> Result<Seat, Overload> {
+        let deadline = self.service.parts.deadline;
+        let budget = patience(fields).map_or(deadline, |said| said.min(deadline));
+        let arrived = tokio::time::Instant::now();
+        let by = arrived.checked_add(budget).unwrap_or(arrived);
+        self.floor.seat(budget / 2, by)
+    }
+
+    /// The answer to a Check that has a seat.
     ///
     /// # Errors
     /// A status that is no decision, which Envoy takes for an error.
-    pub(crate) async fn check(&self, request: Request<Message>) -> Result<Response<CheckResponse>, Status> {
-        if request.extensions().get::<NoRoom>().is_some() {
-            return Ok(Response::new(self.service.turn_away()));
-        }
-        let parts = &self.service.parts;
-        let budget = patience(request.metadata()).map_or(parts.deadline, |said| said.min(parts.deadline));
-        let arrived = tokio::time::Instant::now();
-        let by = arrived.checked_add(budget).unwrap_or(arrived);
+    pub(crate) async fn check(&self, message: Message, seat: Seat) -> Result<CheckResponse, Status> {
         let service = self.service.clone();
-        let answer = move |message, place| async move { service.answer(message, place, by).await };
-        // Half of the time for the queue, the rest for the decision and its record.
-        match self.floor.answer(budget / 2, request.into_inner(), answer).await {
-            Ok(answered) => Ok(Response::new(answered?)),
-            Err(Overload) => Ok(Response::new(self.service.turn_away())),
-        }
+        self.floor.answer(seat, |place, by| async move { service.answer(message, place, by).await }).await
+    }
+
+    /// The answer to one that has none.
+    pub(crate) fn turn_away(&self) -> CheckResponse {
+        self.service.turn_away()
     }
 }
 

@@ -27,7 +27,6 @@ use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 pub(crate) use acceptor::{Listener, accept};
-pub(crate) use metered::NoRoom;
 pub(crate) use queue::{Overload, Place, Queue};
 
 use budget::Budget;
@@ -36,7 +35,6 @@ use endpoint::Endpoint;
 use metered::Metered;
 
 use crate::service::{Front, Service};
-use crate::wire::extract::Message;
 
 /// Connections at once, of all workers. Envoy has one or a few for each of its own workers.
 const MAX_CONNECTIONS: usize = 1024;
@@ -92,30 +90,42 @@ struct Desk {
     runtime: tokio::runtime::Handle,
 }
 
+/// A decision's place in one worker's queue, and when its answer is due.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    worker: usize,
+    place: Place,
+    by: tokio::time::Instant,
+}
+
 impl Floor {
-    /// Answers in the shorter queue.
+    /// A seat in the shorter queue.
     ///
     /// # Errors
     /// [`Overload`] if no queue will come to it within `patience`.
-    pub(crate) async fn answer<F, A>(
-        &self,
-        patience: Duration,
-        message: Message,
-        answer: F,
-    ) -> Result<Result<CheckResponse, Status>, Overload>
+    pub(crate) fn seat(&self, patience: Duration, by: tokio::time::Instant) -> Result<Seat, Overload> {
+        let (worker, desk) = self.choose().ok_or(Overload)?;
+        Ok(Seat { worker, place: desk.queue.enter(patience)?, by })
+    }
+
+    /// Answers where the seat is.
+    ///
+    /// # Errors
+    /// If that worker ended meanwhile: no decision, but an error to Envoy, which denies.
+    pub(crate) async fn answer<F, A>(&self, seat: Seat, answer: F) -> Result<CheckResponse, Status>
     where
-        F: FnOnce(Message, Place) -> A,
+        F: FnOnce(Place, tokio::time::Instant) -> A,
         A: Future<Output = CheckResponse> + Send + 'static,
     {
-        let Some((index, desk)) = self.choose() else { return Err(Overload) };
-        let place = desk.queue.enter(patience)?;
-        let answer = answer(message, place);
-        if index == self.own {
-            return Ok(Ok(answer.await));
+        let Seat { worker, place, by } = seat;
+        let answer = answer(place, by);
+        match self.desks.get(worker).filter(|_| worker != self.own) {
+            None => Ok(answer.await),
+            Some(desk) => {
+                let elsewhere = AbortOnDropHandle::new(desk.runtime.spawn(answer));
+                elsewhere.await.or(Err(Status::internal("the decision was cut off")))
+            }
         }
-        let elsewhere = AbortOnDropHandle::new(desk.runtime.spawn(answer));
-        // Not a decision: Envoy takes it for an error, and denies.
-        Ok(elsewhere.await.or(Err(Status::internal("the decision was cut off"))))
     }
 
     /// The own desk, unless another has clearly less to do.

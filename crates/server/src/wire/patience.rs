@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use tonic::metadata::MetadataMap;
+use tonic::codegen::http::HeaderMap;
 
 /// The most digits that the value may have.
 const DIGITS: usize = 8;
 
 /// What `grpc-timeout` says, in the form that the gRPC protocol over HTTP/2 gives it: up to eight digits and a
 /// unit. `None` if it is absent or says something else; then only the own deadline counts.
-pub(crate) fn patience(metadata: &MetadataMap) -> Option<Duration> {
-    parse(metadata.get("grpc-timeout")?.to_str().ok()?)
+pub(crate) fn patience(fields: &HeaderMap) -> Option<Duration> {
+    parse(fields.get("grpc-timeout")?.to_str().ok()?)
 }
 
 fn parse(value: &str) -> Option<Duration> {

@@ -2,21 +2,27 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use exequatur_proto::envoy::service::auth::v3::CheckResponse;
 use exequatur_proto::envoy::service::auth::v3::authorization_server::SERVICE_NAME;
-use prost::bytes::Buf as _;
+use http_body::Frame;
+use prost::Message as _;
+use prost::bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
-use tonic::codegen::http::{Request, Response};
-use tonic::codegen::{BoxFuture, Service};
+use tonic::codegen::http::header::{CONTENT_TYPE, HeaderName};
+use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response};
+use tonic::codegen::{Body as HttpBody, BoxFuture, Service};
+use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic_prost::ProstEncoder;
 
-use super::metered::Whole;
+use super::metered::{NoRoom, PREFIX, Whole};
+use super::{Overload, Seat};
 use crate::service::Front;
 use crate::wire::extract::Message;
 
@@ -49,7 +55,12 @@ impl Service<Request<Whole>> for Endpoint {
         if request.uri().path() != CHECK {
             return Box::pin(ready(Ok(Status::unimplemented("there is only Check").into_http())));
         }
-        let method = Check(Arc::clone(&self.0));
+        let found_room = request.extensions().get::<NoRoom>().is_none();
+        let seat = if found_room { self.0.seat(request.headers()) } else { Err(Overload) };
+        let Ok(seat) = seat else {
+            return Box::pin(ready(Ok(Refused::response(&self.0.turn_away()))));
+        };
+        let method = Check { front: Arc::clone(&self.0), seat: Some(seat) };
         Box::pin(async move {
             // A second message, against the protocol, is neither decoded nor asked for.
             Ok(Grpc::new(Coding).unary(method, request).await)
@@ -57,15 +68,63 @@ impl Service<Request<Whole>> for Endpoint {
     }
 }
 
-struct Check(Arc<Front>);
+struct Check {
+    front: Arc<Front>,
+    /// For the one call that there is.
+    seat: Option<Seat>,
+}
 
 impl UnaryService<Message> for Check {
     type Response = CheckResponse;
     type Future = BoxFuture<tonic::Response<CheckResponse>, Status>;
 
     fn call(&mut self, request: tonic::Request<Message>) -> Self::Future {
-        let front = Arc::clone(&self.0);
-        Box::pin(async move { front.check(request).await })
+        let Some(seat) = self.seat.take() else {
+            return Box::pin(ready(Err(Status::internal("a method is called once"))));
+        };
+        let front = Arc::clone(&self.front);
+        Box::pin(async move { front.check(request.into_inner(), seat).await.map(tonic::Response::new) })
+    }
+}
+
+/// The answer to what has no seat: one message and its status, without what a call takes that may stream.
+#[derive(Debug)]
+struct Refused {
+    message: Option<Bytes>,
+    ended: bool,
+}
+
+impl Refused {
+    fn response(refusal: &CheckResponse) -> Response<Body> {
+        let mut message = BytesMut::with_capacity(PREFIX.saturating_add(refusal.encoded_len()));
+        let length = u32::try_from(refusal.encoded_len()).unwrap_or_default();
+        message.put_u8(0);
+        message.put_u32(length);
+        if refusal.encode(&mut message).is_err() {
+            return Status::internal("a refusal that cannot be encoded").into_http();
+        }
+        let mut response = Response::new(Body::new(Self { message: Some(message.freeze()), ended: false }));
+        response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+        response
+    }
+}
+
+impl HttpBody for Refused {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(message) = self.message.take() {
+            return Poll::Ready(Some(Ok(Frame::data(message))));
+        }
+        if std::mem::replace(&mut self.ended, true) {
+            return Poll::Ready(None);
+        }
+        let ok = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+        Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::from_iter([ok])))))
     }
 }
 
@@ -102,7 +161,34 @@ impl Decoder for AsItCame {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use exequatur_proto::google::rpc;
+
     use super::*;
+
+    /// A refusal is what any gRPC client reads as one message and an OK.
+    #[tokio::test]
+    async fn a_refusal_is_one_message_and_its_status() {
+        let refusal = CheckResponse {
+            status: Some(rpc::Status { code: 14, message: String::new() }),
+            ..CheckResponse::default()
+        };
+        let response = Refused::response(&refusal);
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "application/grpc");
+        let mut body = response.into_body();
+        let mut frames = Vec::new();
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            frames.push(frame.unwrap());
+        }
+        let [message, trailers] = frames.as_slice() else { panic!("{frames:?}") };
+        let message = message.data_ref().unwrap();
+        let (prefix, message) = message.split_at(PREFIX);
+        assert_eq!(prefix, [0, 0, 0, 0, u8::try_from(message.len()).unwrap()]);
+        assert_eq!(CheckResponse::decode(message).unwrap(), refusal);
+        assert_eq!(trailers.trailers_ref().unwrap()["grpc-status"], "0");
+    }
 
     /// The name that Envoy calls it by.
     #[test]

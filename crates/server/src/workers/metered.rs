@@ -18,13 +18,13 @@ use super::budget::{Budget, Held, Spent};
 use crate::metrics;
 
 /// A message's length in front of it, and whether it is compressed (gRPC over HTTP/2, "Length-Prefixed-Message").
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 /// A message without fields.
 const EMPTY: &[u8] = &[0; PREFIX];
 
 /// Among a request's extensions: there was no room for its message, so it has none.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NoRoom;
+pub(super) struct NoRoom;
 
 /// `S` within a budget.
 #[derive(Debug, Clone)]
