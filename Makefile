@@ -22,7 +22,7 @@ demo: build envoy ## Send permitted and hostile requests through Envoy and show 
 
 test: build tools ## Run every test, those through real Envoy too
 	cargo test --locked --workspace --doc
-	target/debug/exequatur policy test policies
+	cargo run --locked -q -p exequatur-cli -- policy test policies
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --workspace; \
 	else \
