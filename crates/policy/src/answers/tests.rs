@@ -281,3 +281,9 @@ proptest! {
         }
     }
 }
+
+/// Who asked what is nobody's to read in a log.
+#[test]
+fn what_is_remembered_is_not_shown() {
+    assert_eq!(format!("{:?}", Answers::new()), "Answers { .. }");
+}
