@@ -1,7 +1,7 @@
 //! From a configuration to a running server, and back to a clean stop.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,9 +58,14 @@ pub enum ServeError {
     /// The nonce secret.
     #[error("nonce secret: {0}")]
     NonceSecret(#[from] exequatur_token::NonceSecretError),
-    /// The nonce secret's file.
-    #[error("nonce secret file: {0}")]
-    NonceSecretFile(std::io::Error),
+    /// A nonce secret's file.
+    #[error("nonce secret file {}: {source}", file.display())]
+    NonceSecretFile {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No random bytes for a nonce secret.
     #[error("no randomness for a nonce secret")]
     NoRandomness,
@@ -272,8 +277,12 @@ fn nonces(config: &Config) -> Result<Nonces, ServeError> {
 }
 
 fn nonce_secret(file: &Path) -> Result<NonceSecret, ServeError> {
-    let material = Zeroizing::new(std::fs::read(file).map_err(ServeError::NonceSecretFile)?);
+    let material = Zeroizing::new(read_secret(file)?);
     Ok(NonceSecret::new(&material)?)
+}
+
+fn read_secret(file: &Path) -> Result<Vec<u8>, ServeError> {
+    std::fs::read(file).map_err(|source| ServeError::NonceSecretFile { file: file.to_owned(), source })
 }
 
 fn open_recorder(config: &Config) -> Result<Option<Recorder>, ServeError> {

@@ -63,11 +63,16 @@ impl Budget {
     /// # Errors
     /// [`Spent`] if there are too many of them, too.
     pub(super) fn refuse(&self) -> Result<Held, Spent> {
-        if self.refusals == 0 {
+        if !self.refuses_in_words() {
             return Err(Spent);
         }
         self.take(REFUSAL, self.most.saturating_add(self.refusals))?;
         Ok(Held { budget: self.clone(), charged: REFUSAL, message: 0 })
+    }
+
+    /// Whether what finds no room is told so in words.
+    pub(super) const fn refuses_in_words(&self) -> bool {
+        self.refusals > 0
     }
 
     fn take(&self, bytes: usize, limit: usize) -> Result<(), Spent> {

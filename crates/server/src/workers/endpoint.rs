@@ -21,6 +21,7 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic_prost::ProstEncoder;
 
+use super::MAX_MESSAGE;
 use super::metered::{NoRoom, PREFIX, Whole};
 use super::{Overload, Seat};
 use crate::service::Front;
@@ -62,8 +63,10 @@ impl Service<Request<Whole>> for Endpoint {
         };
         let method = Check { front: Arc::clone(&self.0), seat: Some(seat) };
         Box::pin(async move {
-            // A second message, against the protocol, is neither decoded nor asked for.
-            Ok(Grpc::new(Coding).unary(method, request).await)
+            // The bound again, so that a length that lies reserves nothing. A second message, against the protocol, has to be
+            // one too, and is not decoded.
+            let mut grpc = Grpc::new(Coding).apply_max_message_size_config(Some(MAX_MESSAGE), None);
+            Ok(grpc.unary(method, request).await)
         })
     }
 }

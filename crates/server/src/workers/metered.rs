@@ -63,7 +63,8 @@ where
             Ok(held) => (true, Some(held)),
             Err(Spent) => (false, self.budget.refuse().ok()),
         };
-        Answering { begun, held, reading: Some(reading), answering: None }
+        let in_words = self.budget.refuses_in_words();
+        Answering { begun, in_words, held, reading: Some(reading), answering: None }
     }
 }
 
@@ -71,6 +72,8 @@ where
 pub(super) struct Answering<S: Service<Request<Whole>>> {
     /// Whether there was room to begin with its message.
     begun: bool,
+    /// Whether the service has words for what finds no room, and is to be asked for them.
+    in_words: bool,
     /// Nothing if there is no room even for a refusal with words.
     held: Option<Held>,
     reading: Option<Reading<S>>,
@@ -170,6 +173,7 @@ where
             };
             let message = match read {
                 Ok(message) => message,
+                Err(Unread::NoRoom) if !self.in_words => return Poll::Ready(Ok(no_room())),
                 Err(Unread::NoRoom) => {
                     parts.extensions.insert(NoRoom);
                     Bytes::from_static(EMPTY)
@@ -181,10 +185,14 @@ where
         let Some(answering) = &mut self.answering else { return Poll::Pending };
         let Ok(response) = ready!(Pin::new(answering).poll(context));
         let Some(held) = self.held.take() else {
-            return Poll::Ready(Ok(Status::resource_exhausted("too much is waiting").into_http()));
+            return Poll::Ready(Ok(no_room()));
         };
         Poll::Ready(Ok(response.map(|body| Body::new(Kept { body, _held: held }))))
     }
+}
+
+fn no_room() -> Response<Body> {
+    Status::resource_exhausted("too much is waiting").into_http()
 }
 
 /// A message that has come as a whole.

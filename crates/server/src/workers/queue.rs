@@ -21,7 +21,7 @@ const BRIEF_ROUND: Duration = Duration::from_millis(1);
 /// Turns in one round, whatever they cost.
 const FEWEST_TURNS: usize = 8;
 const MOST_TURNS: usize = 64;
-/// Decisions that wait at most, whatever their expected wait: a bound on memory. A request is some 10 KiB.
+/// Decisions that wait at most, whatever their expected wait. What one worker's own connections may hold ends before it.
 const MAX_WAITING: usize = 4096;
 /// What a decision is taken to cost before the first was measured: one signature and the rest.
 const FIRST_PACE: Duration = Duration::from_micros(100);
@@ -143,7 +143,8 @@ impl Queue {
 
     /// Grants the turns of a round, and learns from the round before, which is over.
     fn grant(&self, last: Option<Full>, now: Instant) -> Option<Full> {
-        match last.filter(|_| !self.idle.swap(false, Ordering::Relaxed)) {
+        let idle = self.idle.swap(false, Ordering::Relaxed);
+        match last.filter(|_| !idle) {
             Some(full) => self.measure_round(now.duration_since(full.since), full.turns),
             None => self.round.store(0, Ordering::Relaxed),
         }
@@ -396,6 +397,32 @@ mod tests {
         let pace = queue.pace();
         assert!(queue.grant(full, now.checked_add(Duration::from_secs(600)).unwrap()).is_none());
         assert_eq!(queue.pace(), pace);
+    }
+
+    /// What was idle before a round is none of its time.
+    #[tokio::test]
+    async fn a_full_round_after_an_idle_one_is_measured() {
+        let queue = Queue::new();
+        let places: Vec<_> =
+            (0..2 * FEWEST_TURNS).map(|_| queue.enter(Duration::from_secs(1)).unwrap()).collect();
+        queue.work.store(nanoseconds(ROUND) / 8, Ordering::Relaxed);
+        let (now, mut turns) = (monotonic(), places.iter().map(|place| Box::pin(place.turn())));
+        // One by one: nobody waits while turns are left.
+        for _ in 0..FEWEST_TURNS {
+            assert!(at_first_look(turns.next().unwrap().as_mut()).await.is_some());
+        }
+        let mut waiting: Vec<_> = turns.collect();
+        for turn in &mut waiting {
+            assert!(at_first_look(turn.as_mut()).await.is_none());
+        }
+        let full = queue.grant(None, now);
+        assert!(full.is_some());
+        for turn in &mut waiting {
+            assert!(at_first_look(turn.as_mut()).await.is_some());
+        }
+        let before = queue.pace();
+        queue.grant(full, now.checked_add(4 * ROUND).unwrap());
+        assert!(queue.pace() > before, "{before}");
     }
 
     /// The output if it is there at the first look. Many looks in one task are one too many for the runtime's budget.

@@ -142,6 +142,25 @@ async fn a_request_counts_until_its_answer_is_taken() {
     assert_eq!(all.len(), whole_budget, "all is given back");
 }
 
+/// C-18: a service without words for it is not asked for any: it would answer another question.
+#[tokio::test]
+async fn health_is_refused_by_a_status() {
+    let (echo, budget) = (Echo::default(), Budget::of_health());
+    let mut metered = Metered::new(echo.clone(), budget.clone());
+    let mut held: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
+    // Room to begin, and none for a large message; then none to begin.
+    held.pop();
+    for _ in 0..2 {
+        let Ok(refused) = metered.call(request([Piece::Data(vec![0; 64 * 1024])])).await;
+        assert_eq!(code(&refused), Some("8"));
+        held.extend(budget.begin().ok());
+    }
+    assert!(echo.0.lock().unwrap().is_empty());
+    drop(held);
+    let Ok(answered) = metered.call(request([data(b"message")])).await;
+    assert_eq!(bytes_of(answered.into_body()).await, b"message");
+}
+
 /// C-18: a message above the bound is not read on, and never looked at.
 #[tokio::test]
 async fn a_message_that_is_too_long_is_not_looked_at() {
