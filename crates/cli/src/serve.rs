@@ -47,7 +47,7 @@ impl Serve {
             error @ (ServeError::Issuers(_)
             | ServeError::Store(_)
             | ServeError::NonceSecret(_)
-            | ServeError::NonceSecretFile(_)
+            | ServeError::NonceSecretFile { .. }
             | ServeError::NoRandomness
             | ServeError::Records(_)
             | ServeError::Listener { .. }
