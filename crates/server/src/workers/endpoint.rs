@@ -98,18 +98,26 @@ struct Refused {
 }
 
 impl Refused {
+    /// Whatever cannot be said as it is becomes a bare status, which denies: an empty message would be a permit to Envoy.
     fn response(refusal: &CheckResponse) -> Response<Body> {
-        let mut message = BytesMut::with_capacity(PREFIX.saturating_add(refusal.encoded_len()));
-        let length = u32::try_from(refusal.encoded_len()).unwrap_or_default();
-        message.put_u8(0);
-        message.put_u32(length);
-        if refusal.encode(&mut message).is_err() {
+        let Some(message) = framed(refusal) else {
             return Status::internal("a refusal that cannot be encoded").into_http();
-        }
-        let mut response = Response::new(Body::new(Self { message: Some(message.freeze()), ended: false }));
+        };
+        let mut response = Response::new(Body::new(Self { message: Some(message), ended: false }));
         response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
         response
     }
+}
+
+/// A message that is not empty, with its length before it.
+fn framed(refusal: &CheckResponse) -> Option<Bytes> {
+    let length = refusal.encoded_len();
+    let said = u32::try_from(length).ok().filter(|length| *length > 0)?;
+    let mut message = BytesMut::with_capacity(PREFIX.saturating_add(length));
+    message.put_u8(0);
+    message.put_u32(said);
+    refusal.encode(&mut message).ok()?;
+    Some(message.freeze())
 }
 
 impl HttpBody for Refused {
@@ -191,6 +199,13 @@ mod tests {
         assert_eq!(prefix, [0, 0, 0, 0, u8::try_from(message.len()).unwrap()]);
         assert_eq!(CheckResponse::decode(message).unwrap(), refusal);
         assert_eq!(trailers.trailers_ref().unwrap()["grpc-status"], "0");
+    }
+
+    /// G0: to Envoy an empty message is a permit, so it is never sent for a refusal.
+    #[test]
+    fn an_empty_refusal_is_a_status() {
+        let response = Refused::response(&CheckResponse::default());
+        assert_eq!(response.headers()["grpc-status"], "13");
     }
 
     /// The name that Envoy calls it by.
