@@ -3,10 +3,9 @@
 //! A proof is claimed after its signature, `ath` and key binding have passed, so that garbage neither fills
 //! the store nor burns another's proof (G10). Revocation and limits belong here too, before and after replay.
 
-use exequatur_store::{Claim, ClaimOutcome, Claimed, ReplayKey};
-use exequatur_token::{Bound, ProofLimits, VerifiedProof};
+use exequatur_store::{Claim, ClaimOutcome, Claimed, Epoch, ReplayKey};
+use exequatur_token::{ProofLimits, VerifiedProof};
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
 use crate::authenticate::{NonceSeen, ask_for_nonce};
 use crate::decider::Decider;
@@ -18,7 +17,17 @@ use crate::trail::{ReplayFact, Trail};
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) required: Required,
-    _first_use: FirstUse,
+    first_use: FirstUse,
+}
+
+impl Admitted {
+    /// The epoch of the store that claimed the proof, if there was one.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        match &self.first_use {
+            FirstUse::NoProof => None,
+            FirstUse::Claimed(claimed) => Some(claimed.epoch()),
+        }
+    }
 }
 
 /// Only [`admit`] makes it.
@@ -41,29 +50,28 @@ pub(crate) async fn admit(
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<Admitted, Refusal> {
-    let bound = &required.authenticated.bound;
-    let Some(proof) = bound.proof() else {
-        return Ok(Admitted { required, _first_use: FirstUse::NoProof });
+    let Some(proof) = required.authenticated.bound.proof() else {
+        return Ok(Admitted { required, first_use: FirstUse::NoProof });
     };
-    let claim = claim_of(proof, bound, &required.authenticated.nonce, decider)?;
-    let outcome = decider.replay().claim(&claim, now).await.map_err(|error| {
-        trail.facts.replay = Some(ReplayFact::Unavailable);
-        Fault::Replay(error)
-    })?;
+    let claim = claim_of(proof, &required.authenticated.nonce, decider)?;
+    let outcome =
+        decider.store().claim(required.authenticated.known.scope, &claim, now).await.map_err(|error| {
+            trail.facts.replay = Some(ReplayFact::Unavailable);
+            Fault::Replay(error)
+        })?;
     let (fact, end) = match outcome {
         ClaimOutcome::Fresh(claimed) => {
             trail.facts.replay = Some(ReplayFact::Fresh);
-            return Ok(Admitted { required, _first_use: FirstUse::Claimed(claimed) });
+            return Ok(Admitted { required, first_use: FirstUse::Claimed(claimed) });
         }
         ClaimOutcome::Replayed => (ReplayFact::Replayed, Denial::Replayed.into()),
         ClaimOutcome::Expired => {
             (ReplayFact::Expired, Denial::Proof(exequatur_token::ProofError::IatOutOfWindow).into())
         }
-        ClaimOutcome::Doubtful { .. } => {
+        ClaimOutcome::Doubtful { epoch } => {
             let authenticated = &required.authenticated;
-            let denial =
-                ask_for_nonce(decider, &authenticated.request, proof, &authenticated.nonce, now).await?;
-            (ReplayFact::Doubtful, denial.into())
+            let (request, nonce) = (&authenticated.request, &authenticated.nonce);
+            (ReplayFact::Doubtful, ask_for_nonce(decider, request, proof, nonce, epoch, now).into())
         }
         ClaimOutcome::Full(exequatur_store::Bound::Global) => (ReplayFact::Full, Fault::ReplayFull.into()),
         ClaimOutcome::Full(limit) => (ReplayFact::Full, Denial::ReplayBound(limit).into()),
@@ -72,19 +80,11 @@ pub(crate) async fn admit(
     Err(end)
 }
 
-fn claim_of(
-    proof: &VerifiedProof,
-    bound: &Bound,
-    nonce: &NonceSeen,
-    decider: &Decider,
-) -> Result<Claim, Refusal> {
+fn claim_of(proof: &VerifiedProof, nonce: &NonceSeen, decider: &Decider) -> Result<Claim, Refusal> {
     let limits = decider.proof_limits();
-    let token = bound.token().token();
-    let tenant = format!("{}\u{0}{}", token.issuer_name(), token.tenant().unwrap_or_default());
     let key = ReplayKey {
         proof: half(&proof.jti_digest()).ok_or(Fault::Internal)?,
         holder: half(proof.key().as_bytes()).ok_or(Fault::Internal)?,
-        tenant: half(&Sha256::digest(tenant.as_bytes())).ok_or(Fault::Internal)?,
     };
     let nonce_epoch = match nonce {
         NonceSeen::Ours(nonce) => Some(nonce.epoch().0),

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::{Issuer, SoughtKey};
 use exequatur_policy::{Identity, Principal, Subject};
+use exequatur_store::{Epoch, Scope};
 use exequatur_token::{
     Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme,
     TokenDigest, TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
@@ -81,7 +82,7 @@ pub(crate) async fn authenticate(
     trail.facts.sender = Some(SenderFact::of(&bound));
     // Only now: whoever does not hold the token's key is told so, and gets no nonce.
     let nonce = match bound.proof() {
-        Some(proof) => judge_nonce(proof, &request, decider, now, trail).await?,
+        Some(proof) => judge_nonce(proof, &request, known.scope, decider, now, trail).await?,
         None => NonceSeen::Absent,
     };
     Ok(Authenticated { request, bound, known, nonce, _verified: Verified(()) })
@@ -91,6 +92,7 @@ pub(crate) async fn authenticate(
 async fn judge_nonce(
     proof: &VerifiedProof,
     request: &GuardedRequest,
+    scope: Scope,
     decider: &Decider,
     now: Timestamp,
     trail: &mut Trail<'_>,
@@ -109,7 +111,8 @@ async fn judge_nonce(
     if enough {
         return Ok(nonce);
     }
-    Err(ask_for_nonce(decider, request, proof, &nonce, now).await?.into())
+    let epoch = decider.store().epoch(scope, now).await.map_err(Fault::Replay)?;
+    Err(ask_for_nonce(decider, request, proof, &nonce, epoch, now).into())
 }
 
 /// The token, verified now, or before under what is in force now. The digest is over every byte of it, so that a
@@ -144,6 +147,7 @@ fn known_token(
     let token = token.map_err(|error| token_denial(issuer, &named, error, now))?;
     let known = Arc::new(KnownToken {
         subject: subject(&token, generation)?,
+        scope: scope(&token),
         id_digest: id_digest(&token),
         token: Arc::new(token),
         issuer: Arc::clone(issuer),
@@ -175,6 +179,22 @@ fn subject(token: &VerifiedToken, generation: &Generation) -> Result<Subject, Fa
         tenant: token.tenant(),
     };
     generation.policies.subject(&identity).map_err(Fault::Policy)
+}
+
+/// The token's tenant, or its issuer where there is none. Tenants of the same name are one, whichever issuer names them:
+/// configuration says who may name whom.
+fn scope(token: &VerifiedToken) -> Scope {
+    let (kind, name) = match token.tenant() {
+        Some(tenant) => ("tenant", tenant),
+        None => ("issuer", token.issuer_name().as_str()),
+    };
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize().into();
+    let mut scope = [0; 16];
+    for (to, from) in scope.iter_mut().zip(digest) {
+        *to = from;
+    }
+    Scope(scope)
 }
 
 fn id_digest(token: &VerifiedToken) -> Option<String> {
@@ -229,33 +249,31 @@ fn see_nonce(
     }
 }
 
-/// The denial that hands out a nonce of the store's current epoch, for this key and origin.
-///
-/// # Errors
-/// A fault if the store does not know its epoch.
-pub(crate) async fn ask_for_nonce(
+/// The denial that hands out a nonce of the store's epoch, for this key and origin.
+pub(crate) fn ask_for_nonce(
     decider: &Decider,
     request: &GuardedRequest,
     proof: &VerifiedProof,
     seen: &NonceSeen,
+    epoch: Epoch,
     now: Timestamp,
-) -> Result<Denial, Refusal> {
-    let nonce = fresh_nonce(decider, request, proof, now).await?;
-    Ok(match seen {
+) -> Denial {
+    let nonce = fresh_nonce(decider, request, proof, epoch, now);
+    match seen {
         NonceSeen::Absent => Denial::NonceRequired(nonce),
         NonceSeen::Foreign | NonceSeen::Ours(_) => Denial::NonceInvalid(nonce),
-    })
+    }
 }
 
-pub(crate) async fn fresh_nonce(
+pub(crate) fn fresh_nonce(
     decider: &Decider,
     request: &GuardedRequest,
     proof: &VerifiedProof,
+    epoch: Epoch,
     now: Timestamp,
-) -> Result<FreshNonce, Refusal> {
-    let epoch = decider.replay().epoch(now).await.map_err(Fault::Replay)?;
+) -> FreshNonce {
     let scope = NonceScope { origin: &request.protected.origin, key: proof.key() };
-    Ok(FreshNonce::new(decider.nonces().issue(&scope, exequatur_token::Epoch(epoch), now)))
+    FreshNonce::new(decider.nonces().issue(&scope, exequatur_token::Epoch(epoch), now))
 }
 
 fn note_identity(known: &KnownToken, trail: &mut Trail<'_>) {

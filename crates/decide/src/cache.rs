@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use exequatur_issuers::Issuer;
 use exequatur_policy::Subject;
+use exequatur_store::Scope;
 use exequatur_token::{KeySetId, TokenDigest, VerifiedToken};
 use quick_cache::sync::Cache;
 
@@ -44,6 +45,8 @@ pub(crate) struct KnownToken {
     pub(crate) issuer: Arc<Issuer>,
     /// The token's agent, user and tenant as policies see them.
     pub(crate) subject: Subject,
+    /// Whose memory its requests use.
+    pub(crate) scope: Scope,
     /// SHA-256 of the token's `jti` (base64url, 16 octets of it).
     pub(crate) id_digest: Option<String>,
     pub(crate) under: MadeUnder,

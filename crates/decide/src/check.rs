@@ -50,6 +50,6 @@ impl Decider {
         let authorized = authorize(admitted, generation, now, trail)?;
 
         trail.enter(Stage::Settle);
-        settle(authorized, self, now).await
+        Ok(settle(&authorized, self, now))
     }
 }

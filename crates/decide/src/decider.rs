@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exequatur_issuers::Issuers;
-use exequatur_store::ReplayStore;
+use exequatur_store::AdmissionStore;
 use exequatur_token::{Nonces, ProofLimits, TokenSize};
 use jiff::SignedDuration;
 
@@ -21,8 +21,8 @@ pub struct Decider {
 pub struct DeciderParts {
     /// The issuers and their keys.
     pub issuers: Arc<Issuers>,
-    /// Used proofs.
-    pub replay: Arc<dyn ReplayStore>,
+    /// What is remembered between requests: used proofs.
+    pub store: Arc<dyn AdmissionStore>,
     /// Verified tokens.
     pub cache: TokenCache,
     /// Nonces, from a secret that replicas share.
@@ -81,8 +81,8 @@ impl Decider {
         self.token_size
     }
 
-    pub(crate) fn replay(&self) -> &dyn ReplayStore {
-        self.parts.replay.as_ref()
+    pub(crate) fn store(&self) -> &dyn AdmissionStore {
+        self.parts.store.as_ref()
     }
 
     pub(crate) fn cache(&self) -> &TokenCache {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::authenticate::fresh_nonce;
 use crate::authorize::Authorized;
 use crate::decider::{Decider, NonceMode};
-use crate::denial::{FreshNonce, Refusal};
+use crate::denial::FreshNonce;
 use crate::route::PublicRequest;
 use crate::routes::CredentialHandling;
 
@@ -53,19 +53,13 @@ pub(crate) fn settle_public(_request: PublicRequest) -> Settled {
 }
 
 /// The permit of a guarded route.
-///
-/// # Errors
-/// A fault if the store cannot name its epoch for the next nonce.
-pub(crate) async fn settle(
-    authorized: Authorized,
-    decider: &Decider,
-    now: Timestamp,
-) -> Result<Settled, Refusal> {
+pub(crate) fn settle(authorized: &Authorized, decider: &Decider, now: Timestamp) -> Settled {
     let authenticated = &authorized.admitted.required.authenticated;
     let token = authenticated.bound.token().token();
-    let next_nonce = match (decider.nonce_mode(), authenticated.bound.proof()) {
-        (NonceMode::Required { .. }, Some(proof)) => {
-            Some(fresh_nonce(decider, &authenticated.request, proof, now).await?)
+    let claimed = authenticated.bound.proof().zip(authorized.admitted.epoch());
+    let next_nonce = match (decider.nonce_mode(), claimed) {
+        (NonceMode::Required { .. }, Some((proof, epoch))) => {
+            Some(fresh_nonce(decider, &authenticated.request, proof, epoch, now))
         }
         (NonceMode::Required { .. }, None) | (NonceMode::Off, _) => None,
     };
@@ -77,5 +71,5 @@ pub(crate) async fn settle(
         delegation: token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect(),
         credentials: authenticated.request.guard.credentials.clone(),
     };
-    Ok(Settled { grant: Some(grant), next_nonce })
+    Settled { grant: Some(grant), next_nonce }
 }

@@ -257,7 +257,7 @@ pub(crate) fn decider(
 ) -> Result<Decider, ServeError> {
     let decider = Decider::new(DeciderParts {
         issuers,
-        replay: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
+        store: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
         cache: TokenCache::new(CacheConfig::default()),
         nonces: nonces(config)?,
         sender: config.sender.policy.clone(),

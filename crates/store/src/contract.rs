@@ -1,13 +1,14 @@
-//! What any replay store must do, as checks to run against a real one.
+//! What any store must do, as checks to run against a real one.
 //!
 //! Each check makes its own empty stores with the function it is given and moves the time by argument. Together
-//! they state the promise of [`ReplayStore`]; what a store adds to it is tested beside that store.
+//! they state the promise of [`AdmissionStore`]; what a store adds to it is tested beside that store.
 
 use std::num::NonZeroU32;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::replay::{Bound, Claim, ClaimOutcome, Epoch, ReplayKey, ReplayLimits, ReplayStore, StoreError};
+use crate::admission::{AdmissionStore, Scope, StoreError};
+use crate::replay::{Bound, Claim, ClaimOutcome, Epoch, ReplayKey, ReplayLimits};
 
 /// How a store broke the contract.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,36 +33,60 @@ pub enum ContractViolation {
 const LIFE: SignedDuration = SignedDuration::from_secs(65);
 /// The contract's future tolerance plus skew.
 const DOUBT: SignedDuration = SignedDuration::from_secs(15);
+/// Where the contract's proofs are claimed, unless it says otherwise.
+const SCOPE: Scope = Scope([201; 16]);
 /// How much later than its last instant an entry must be gone.
 const GRACE: SignedDuration = SignedDuration::from_secs(1);
 
-/// Runs every check. `make` opens an empty store that is complete since the instant it is given.
+/// Runs every check that each store must pass. `make` opens an empty store that knows nothing from before the instant it
+/// is given.
 ///
 /// # Errors
 /// The first violation found.
-pub async fn check<S: ReplayStore>(
+pub async fn check<S: AdmissionStore>(
     start: Timestamp,
     make: impl AsyncFn(ReplayLimits, Timestamp) -> Result<S, StoreError>,
 ) -> Result<(), ContractViolation> {
     let limits = ReplayLimits::default();
+    let make = async |limits, start| {
+        let store = make(limits, start).await?;
+        begin(&store, SCOPE, start).await?;
+        Ok::<_, ContractViolation>(store)
+    };
     a_proof_is_fresh_once(&make(limits, start).await?, start).await?;
     an_entry_lives_to_its_last_instant(&make(limits, start).await?, start).await?;
     what_is_over_is_neither_new_nor_used(&make(limits, start).await?, start).await?;
     a_young_store_doubts(&make(limits, start).await?, start).await?;
     a_doubtful_claim_writes_nothing(&make(limits, start).await?, start).await?;
     a_store_has_its_own_epoch(&make(limits, start).await?, &make(limits, start).await?, start).await?;
-    for (bound, limits) in [
-        (Bound::Key, ReplayLimits { max_per_key: NonZeroU32::MIN.saturating_add(2), ..limits }),
-        (Bound::Tenant, ReplayLimits { max_per_tenant: NonZeroU32::MIN.saturating_add(2), ..limits }),
-        (Bound::Global, ReplayLimits { max_proofs: NonZeroU32::MIN.saturating_add(2), ..limits }),
-    ] {
-        a_bound_refuses_the_new_and_keeps_the_live(&make(limits, start).await?, start, bound).await?;
+    for bound in [Bound::Key, Bound::Tenant] {
+        a_bound_refuses_the_new_and_keeps_the_live(&make(three(limits, bound), start).await?, start, bound)
+            .await?;
     }
     Ok(())
 }
 
-/// D18: single use, of the whole key: the same proof under another holder or tenant is still the same proof.
-async fn a_proof_is_fresh_once(store: &impl ReplayStore, start: Timestamp) -> Result<(), ContractViolation> {
+/// Runs the checks that only a store can pass which counts what it holds: bounds are exact, also that of the whole store.
+/// A store without that refuses too early after a burst, and is full when its machine is.
+///
+/// # Errors
+/// The first violation found.
+pub async fn check_exact_bounds<S: AdmissionStore>(
+    start: Timestamp,
+    make: impl AsyncFn(ReplayLimits, Timestamp) -> Result<S, StoreError>,
+) -> Result<(), ContractViolation> {
+    for bound in [Bound::Key, Bound::Tenant, Bound::Global] {
+        let store = make(three(ReplayLimits::default(), bound), start).await?;
+        what_is_over_leaves_its_room(&store, start, bound).await?;
+    }
+    Ok(())
+}
+
+/// D18: single use, of the whole key: the same proof under another holder is still the same proof.
+async fn a_proof_is_fresh_once(
+    store: &impl AdmissionStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
     let now = known_from(start)?;
     let first = proof(1, now)?;
     fresh(store, &first, now, "an unknown proof is fresh").await?;
@@ -69,7 +94,6 @@ async fn a_proof_is_fresh_once(store: &impl ReplayStore, start: Timestamp) -> Re
     replayed(store, &first, now, "a proof stays replayed").await?;
     let mut moved = first.clone();
     moved.key.holder = [9; 16];
-    moved.key.tenant = [9; 16];
     moved.issued_at = after(now, SignedDuration::from_secs(1))?;
     moved.live_until = after(moved.issued_at, LIFE)?;
     replayed(store, &moved, now, "a known proof is replayed whatever else its claim says").await?;
@@ -78,7 +102,7 @@ async fn a_proof_is_fresh_once(store: &impl ReplayStore, start: Timestamp) -> Re
 
 /// G08: an entry outlives every instant at which its proof could pass, and not by more than a second.
 async fn an_entry_lives_to_its_last_instant(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     start: Timestamp,
 ) -> Result<(), ContractViolation> {
     let now = known_from(start)?;
@@ -96,7 +120,7 @@ async fn an_entry_lives_to_its_last_instant(
 }
 
 async fn what_is_over_is_neither_new_nor_used(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     start: Timestamp,
 ) -> Result<(), ContractViolation> {
     let issued = known_from(start)?;
@@ -117,8 +141,11 @@ async fn what_is_over_is_neither_new_nor_used(
 }
 
 /// G11: a store that may have forgotten says so, to the instant, unless the nonce is of its epoch.
-async fn a_young_store_doubts(store: &impl ReplayStore, start: Timestamp) -> Result<(), ContractViolation> {
-    let epoch = store.epoch(start).await?;
+async fn a_young_store_doubts(
+    store: &impl AdmissionStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
+    let epoch = store.epoch(SCOPE, start).await?;
     let doubtful = |got: &ClaimOutcome| *got == ClaimOutcome::Doubtful { epoch };
     let last_doubtful = after(start, DOUBT)?;
     let now = last_doubtful;
@@ -139,10 +166,10 @@ async fn a_young_store_doubts(store: &impl ReplayStore, start: Timestamp) -> Res
 
 /// A doubtful proof is followed up by the same key with a new proof, and must not have spent anything.
 async fn a_doubtful_claim_writes_nothing(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     start: Timestamp,
 ) -> Result<(), ContractViolation> {
-    let epoch = store.epoch(start).await?;
+    let epoch = store.epoch(SCOPE, start).await?;
     let claim = proof(1, start)?;
     let doubtful = |got: &ClaimOutcome| *got == ClaimOutcome::Doubtful { epoch };
     expect(store, &claim, start, doubtful, "a proof from the start is doubtful").await?;
@@ -152,15 +179,15 @@ async fn a_doubtful_claim_writes_nothing(
 }
 
 async fn a_store_has_its_own_epoch(
-    one: &impl ReplayStore,
-    other: &impl ReplayStore,
+    one: &impl AdmissionStore,
+    other: &impl AdmissionStore,
     start: Timestamp,
 ) -> Result<(), ContractViolation> {
-    let epoch = one.epoch(start).await?;
-    if epoch == other.epoch(start).await? {
+    let epoch = one.epoch(SCOPE, start).await?;
+    if epoch == other.epoch(SCOPE, start).await? {
         return Err(ContractViolation::Broken("two memories share an epoch"));
     }
-    if epoch != one.epoch(after(start, LIFE)?).await? {
+    if epoch != one.epoch(SCOPE, after(start, LIFE)?).await? {
         return Err(ContractViolation::Broken("an epoch changed although nothing was forgotten"));
     }
     Ok(())
@@ -168,50 +195,77 @@ async fn a_store_has_its_own_epoch(
 
 /// C-20: three live proofs fill the bound; the fourth is refused, the three stay, another account goes on.
 async fn a_bound_refuses_the_new_and_keeps_the_live(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     start: Timestamp,
     bound: Bound,
 ) -> Result<(), ContractViolation> {
     let now = known_from(start)?;
-    // What the bound does not count differs from proof to proof, so that no other bound can be the reason.
-    let spread = |n: u8| -> Result<Claim, ContractViolation> {
-        let mut claim = proof(n, now)?;
-        match bound {
-            Bound::Key => claim.key.tenant = [n; 16],
-            Bound::Tenant => claim.key.holder = [n; 16],
-            Bound::Global => (claim.key.holder, claim.key.tenant) = ([n; 16], [n; 16]),
-        }
-        Ok(claim)
-    };
-    for n in 1..=3 {
-        fresh(store, &spread(n)?, now, "below the bound a proof is fresh").await?;
+    let full = |got: &ClaimOutcome| *got == ClaimOutcome::Full(bound);
+    for n in 1..=6 {
+        begin(store, counted_for(bound, n, now)?.0, start).await?;
     }
-    expect(
-        store,
-        &spread(4)?,
-        now,
-        |got| *got == ClaimOutcome::Full(bound),
-        "at the bound a proof is refused",
-    )
-    .await?;
+    let (elsewhere, mut other) = (Scope([101; 16]), proof(101, now)?);
+    other.key.holder = [101; 16];
+    begin(store, elsewhere, start).await?;
     for n in 1..=3 {
-        replayed(store, &spread(n)?, now, "at the bound no live entry is evicted").await?;
+        let (scope, claim) = counted_for(bound, n, now)?;
+        expect_in(store, scope, &claim, now, is_fresh, "below the bound a proof is fresh").await?;
     }
-    let mut other = spread(5)?;
-    (other.key.holder, other.key.tenant) = ([100; 16], [100; 16]);
+    let (scope, claim) = counted_for(bound, 4, now)?;
+    expect_in(store, scope, &claim, now, full, "at the bound a proof is refused").await?;
+    expect_in(store, scope, &claim, now, full, "what was refused was not used").await?;
+    for n in 1..=3 {
+        let (scope, claim) = counted_for(bound, n, now)?;
+        let replayed = |got: &ClaimOutcome| *got == ClaimOutcome::Replayed;
+        expect_in(store, scope, &claim, now, replayed, "at the bound no live entry is evicted").await?;
+    }
     match bound {
         Bound::Key | Bound::Tenant => {
-            fresh(store, &other, now, "a bound holds for its own account only").await?
+            let rule = "a bound holds for its own account only";
+            expect_in(store, elsewhere, &other, now, is_fresh, rule).await
         }
         Bound::Global => {
-            let full = |got: &ClaimOutcome| *got == ClaimOutcome::Full(Bound::Global);
-            expect(store, &other, now, full, "the bound of the store holds for all").await?;
+            expect_in(store, elsewhere, &other, now, full, "the bound of the store holds for all").await
         }
     }
-    let later = after(after(now, LIFE)?, GRACE)?;
-    let mut next = spread(6)?;
-    (next.issued_at, next.live_until) = (later, after(later, LIFE)?);
-    fresh(store, &next, later, "what is over leaves its room").await
+}
+
+async fn what_is_over_leaves_its_room(
+    store: &impl AdmissionStore,
+    start: Timestamp,
+    bound: Bound,
+) -> Result<(), ContractViolation> {
+    a_bound_refuses_the_new_and_keeps_the_live(store, start, bound).await?;
+    let later = after(after(known_from(start)?, LIFE)?, GRACE)?;
+    let (scope, claim) = counted_for(bound, 6, later)?;
+    expect_in(store, scope, &claim, later, is_fresh, "what is over leaves its room").await
+}
+
+/// A proof that counts for the same account of this bound as all others. What the bound does not count differs, so that
+/// no other bound can be the reason.
+fn counted_for(bound: Bound, n: u8, now: Timestamp) -> Result<(Scope, Claim), ContractViolation> {
+    let (mut scope, mut claim) = (SCOPE, proof(n, now)?);
+    match bound {
+        Bound::Key => {}
+        Bound::Tenant => claim.key.holder = [n; 16],
+        Bound::Global => (claim.key.holder, scope) = ([n; 16], Scope([n; 16])),
+    }
+    Ok((scope, claim))
+}
+
+fn three(limits: ReplayLimits, bound: Bound) -> ReplayLimits {
+    let three = NonZeroU32::MIN.saturating_add(2);
+    match bound {
+        Bound::Key => ReplayLimits { max_per_key: three, ..limits },
+        Bound::Tenant => ReplayLimits { max_per_tenant: three, ..limits },
+        Bound::Global => ReplayLimits { max_proofs: three, ..limits },
+    }
+}
+
+/// Lets the memory of a scope begin at `start`: a store may keep one for each.
+async fn begin(store: &impl AdmissionStore, scope: Scope, start: Timestamp) -> Result<(), ContractViolation> {
+    store.epoch(scope, start).await?;
+    Ok(())
 }
 
 /// The first instant at which a proof issued then is beyond doubt, and a second's breadth more.
@@ -221,7 +275,7 @@ fn known_from(start: Timestamp) -> Result<Timestamp, ContractViolation> {
 
 fn proof(n: u8, issued_at: Timestamp) -> Result<Claim, ContractViolation> {
     Ok(Claim {
-        key: ReplayKey { proof: [n; 16], holder: [200; 16], tenant: [201; 16] },
+        key: ReplayKey { proof: [n; 16], holder: [200; 16] },
         issued_at,
         live_until: after(issued_at, LIFE)?,
         nonce_epoch: None::<Epoch>,
@@ -235,17 +289,21 @@ fn after(instant: Timestamp, span: SignedDuration) -> Result<Timestamp, Contract
         .or(Err(ContractViolation::Broken("the start leaves no room for the contract's times")))
 }
 
+fn is_fresh(got: &ClaimOutcome) -> bool {
+    matches!(got, ClaimOutcome::Fresh(_))
+}
+
 async fn fresh(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     claim: &Claim,
     now: Timestamp,
     rule: &'static str,
 ) -> Result<(), ContractViolation> {
-    expect(store, claim, now, |got| matches!(got, ClaimOutcome::Fresh(_)), rule).await
+    expect(store, claim, now, is_fresh, rule).await
 }
 
 async fn replayed(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     claim: &Claim,
     now: Timestamp,
     rule: &'static str,
@@ -254,17 +312,32 @@ async fn replayed(
 }
 
 async fn expect(
-    store: &impl ReplayStore,
+    store: &impl AdmissionStore,
     claim: &Claim,
     now: Timestamp,
     holds: impl FnOnce(&ClaimOutcome) -> bool,
     rule: &'static str,
 ) -> Result<(), ContractViolation> {
-    let got = store.claim(claim, now).await?;
+    expect_in(store, SCOPE, claim, now, holds, rule).await
+}
+
+async fn expect_in(
+    store: &impl AdmissionStore,
+    scope: Scope,
+    claim: &Claim,
+    now: Timestamp,
+    holds: impl FnOnce(&ClaimOutcome) -> bool,
+    rule: &'static str,
+) -> Result<(), ContractViolation> {
+    let got = store.claim(scope, claim, now).await?;
     if holds(&got) { Ok(()) } else { Err(ContractViolation::Outcome { rule, got }) }
 }
 
-async fn expect_live(store: &impl ReplayStore, now: Timestamp, live: u64) -> Result<(), ContractViolation> {
+async fn expect_live(
+    store: &impl AdmissionStore,
+    now: Timestamp,
+    live: u64,
+) -> Result<(), ContractViolation> {
     match store.health(now).await?.live_proofs {
         Some(count) if count != live => Err(ContractViolation::Broken("the count of live proofs is wrong")),
         Some(_) | None => Ok(()),

@@ -4,10 +4,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::live::LiveProofs;
-use crate::replay::{
-    Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayLimits, ReplayStore, StoreError, StoreFuture,
-};
+use crate::admission::{AdmissionStore, Scope, StoreError, StoreFuture};
+use crate::live::{LiveKey, LiveProofs};
+use crate::replay::{Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayLimits};
 
 /// How far a caller's `now` may lag behind the latest one. Requests read the clock before they come here, in no
 /// order, and a disciplined clock is slewed; a bigger step back means that the clock was set.
@@ -55,12 +54,12 @@ impl EmbeddedReplay {
     }
 }
 
-impl ReplayStore for EmbeddedReplay {
-    fn claim<'a>(&'a self, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
-        Box::pin(async move { self.state()?.claim(claim, now) })
+impl AdmissionStore for EmbeddedReplay {
+    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
+        Box::pin(async move { self.state()?.claim(scope, claim, now) })
     }
 
-    fn epoch(&self, now: Timestamp) -> StoreFuture<'_, Epoch> {
+    fn epoch(&self, _scope: Scope, now: Timestamp) -> StoreFuture<'_, Epoch> {
         Box::pin(async move {
             let mut state = self.state()?;
             state.advance(now)?;
@@ -82,7 +81,7 @@ impl ReplayStore for EmbeddedReplay {
 }
 
 impl State {
-    fn claim(&mut self, claim: &Claim, now: Timestamp) -> Result<ClaimOutcome, StoreError> {
+    fn claim(&mut self, scope: Scope, claim: &Claim, now: Timestamp) -> Result<ClaimOutcome, StoreError> {
         let now = self.advance(now)?;
         if claim.live_until < now {
             return Ok(ClaimOutcome::Expired);
@@ -90,14 +89,15 @@ impl State {
         if self.is_doubtful(claim) {
             return Ok(ClaimOutcome::Doubtful { epoch: self.epoch });
         }
-        if self.live.contains(&claim.key) {
+        let key = LiveKey { proof: claim.key.proof, holder: claim.key.holder, scope };
+        if self.live.contains(&key) {
             return Ok(ClaimOutcome::Replayed);
         }
-        if let Some(bound) = self.live.reached_bound(&claim.key) {
+        if let Some(bound) = self.live.reached_bound(&key) {
             return Ok(ClaimOutcome::Full(bound));
         }
-        if self.live.insert(&claim.key, claim.live_until) {
-            Ok(ClaimOutcome::Fresh(Claimed::assertion()))
+        if self.live.insert(&key, claim.live_until) {
+            Ok(ClaimOutcome::Fresh(Claimed::assertion(self.epoch)))
         } else {
             Ok(ClaimOutcome::Replayed)
         }

@@ -5,13 +5,12 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod admission;
 pub mod contract;
 mod embedded;
 mod live;
 mod replay;
 
+pub use admission::{AdmissionStore, Scope, StoreError, StoreFuture};
 pub use embedded::EmbeddedReplay;
-pub use replay::{
-    Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits, ReplayStore,
-    StoreError, StoreFuture,
-};
+pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};

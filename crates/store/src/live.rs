@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
 
-use crate::replay::{Bound, ReplayKey, ReplayLimits};
+use crate::admission::Scope;
+use crate::replay::{Bound, ReplayLimits};
 
 /// Entries per chunk of a bucket. Chunks do not move when a bucket grows, and waste at most one chunk a bucket.
 const CHUNK: usize = 256;
@@ -28,6 +29,14 @@ const SWEEP: usize = 64;
 /// The part of a holder's or tenant's digest that is counted under. Two that share these 8 bytes share a bound:
 /// that can only refuse too early, and finding one to match a given other takes 2^64 tries.
 type Account = [u8; 8];
+
+/// A proof, and the accounts that it counts for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LiveKey {
+    pub(crate) proof: [u8; 16],
+    pub(crate) holder: [u8; 16],
+    pub(crate) scope: Scope,
+}
 
 /// What is needed to forget a proof again.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +85,7 @@ impl LiveProofs {
         self.count
     }
 
-    pub(crate) fn contains(&mut self, key: &ReplayKey) -> bool {
+    pub(crate) fn contains(&mut self, key: &LiveKey) -> bool {
         self.holds(&key.proof)
             && (self.over.is_empty() || {
                 self.forget_over(usize::MAX);
@@ -85,7 +94,7 @@ impl LiveProofs {
     }
 
     /// The first bound, from the narrowest, that another proof of this holder and tenant would pass.
-    pub(crate) fn reached_bound(&mut self, key: &ReplayKey) -> Option<Bound> {
+    pub(crate) fn reached_bound(&mut self, key: &LiveKey) -> Option<Bound> {
         let bound = self.bound_counting_over(key)?;
         if self.over.is_empty() {
             return Some(bound);
@@ -95,12 +104,12 @@ impl LiveProofs {
     }
 
     /// Remembers the proof until `live_until`, inclusive. False if it was there already.
-    pub(crate) fn insert(&mut self, key: &ReplayKey, live_until: Timestamp) -> bool {
+    pub(crate) fn insert(&mut self, key: &LiveKey, live_until: Timestamp) -> bool {
         let Some(shard) = self.shard(&key.proof) else { return false };
         let Err(place) = shard.binary_search(&key.proof) else { return false };
         make_room(shard);
         shard.insert(place, key.proof);
-        let entry = Entry { proof: key.proof, holder: account(&key.holder), tenant: account(&key.tenant) };
+        let entry = Entry { proof: key.proof, holder: account(&key.holder), tenant: account(&key.scope.0) };
         push(self.buckets.entry(whole_second(live_until)).or_default(), entry);
         // No count can pass a u32, since `reached_bound` was asked before; saturation would only refuse more.
         increment(&mut self.holders, entry.holder);
@@ -148,11 +157,11 @@ impl LiveProofs {
         }
     }
 
-    fn bound_counting_over(&self, key: &ReplayKey) -> Option<Bound> {
+    fn bound_counting_over(&self, key: &LiveKey) -> Option<Bound> {
         let of = |accounts: &HashMap<Account, u32>, account| accounts.get(&account).copied().unwrap_or(0);
         if of(&self.holders, account(&key.holder)) >= self.limits.max_per_key.get() {
             Some(Bound::Key)
-        } else if of(&self.tenants, account(&key.tenant)) >= self.limits.max_per_tenant.get() {
+        } else if of(&self.tenants, account(&key.scope.0)) >= self.limits.max_per_tenant.get() {
             Some(Bound::Tenant)
         } else if self.count >= self.limits.max_proofs.get() {
             Some(Bound::Global)
@@ -229,10 +238,10 @@ fn decrement(accounts: &mut HashMap<Account, u32>, account: Account) {
 mod tests {
     use super::*;
 
-    fn key(n: u32) -> ReplayKey {
+    fn key(n: u32) -> LiveKey {
         let spread = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes();
         let [a, b, ..] = spread;
-        ReplayKey { proof: spread, holder: [a % 50; 16], tenant: [b % 5; 16] }
+        LiveKey { proof: spread, holder: [a % 50; 16], scope: Scope([b % 5; 16]) }
     }
 
     fn at(second: i64) -> Timestamp {

@@ -1,56 +1,20 @@
-//! The claim of a proof, and what every replay store promises about it.
+//! The claim of a proof, and what may become of it.
 
-use std::fmt::Debug;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 
 use jiff::{SignedDuration, Timestamp};
 
 /// Names one uninterrupted memory of a store: 16 random bytes, new whenever proofs may have been forgotten.
 pub type Epoch = [u8; 16];
 
-/// What a store's methods return: boxed, so that the store can be chosen when the service starts.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// A store that remembers which proofs were used.
-///
-/// `now` comes from the caller's clock. A claim is decided in one atomic step, in this order:
-///
-/// 1. `live_until` is over: [`ClaimOutcome::Expired`].
-/// 2. The store cannot know about the proof: [`ClaimOutcome::Doubtful`]. Nothing is written.
-/// 3. The proof is remembered: [`ClaimOutcome::Replayed`].
-/// 4. A bound is reached: [`ClaimOutcome::Full`]. What is remembered stays; nothing live is ever evicted.
-/// 5. Else it is remembered: [`ClaimOutcome::Fresh`].
-pub trait ReplayStore: Send + Sync + Debug {
-    /// Claims the proof for its only use.
-    ///
-    /// # Errors
-    /// After an error the proof is neither new nor used: the request must not pass.
-    fn claim<'a>(&'a self, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome>;
-
-    /// The epoch that a nonce issued at `now` should carry.
-    ///
-    /// # Errors
-    /// As for [`ReplayStore::claim`]; no nonce can be issued then.
-    fn epoch(&self, now: Timestamp) -> StoreFuture<'_, Epoch>;
-
-    /// What the operator sees of the store. An error means that claims would fail too.
-    ///
-    /// # Errors
-    /// As for [`ReplayStore::claim`].
-    fn health(&self, now: Timestamp) -> StoreFuture<'_, ReplayHealth>;
-}
-
-/// The proof, and on whose account it is remembered. All three are digests that the caller makes, so that their
-/// length and distribution do not depend on what a client sends.
+/// The proof, and who signed it. Both are digests that the caller makes, so that their length and distribution do not
+/// depend on what a client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplayKey {
     /// Unique per proof and per the key that signed it: one holder cannot spend another's proof.
     pub proof: [u8; 16],
     /// Who signed. Bounded by [`ReplayLimits::max_per_key`].
     pub holder: [u8; 16],
-    /// The tenant on whose behalf. Bounded by [`ReplayLimits::max_per_tenant`].
-    pub tenant: [u8; 16],
 }
 
 /// The wish to use a proof once.
@@ -88,12 +52,20 @@ pub enum ClaimOutcome {
 
 /// Evidence that a proof was claimed, for the first time.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Claimed(());
+pub struct Claimed {
+    epoch: Epoch,
+}
 
 impl Claimed {
     /// Only a store that has just remembered the proof may say so.
-    pub(crate) const fn assertion() -> Self {
-        Self(())
+    pub(crate) const fn assertion(epoch: Epoch) -> Self {
+        Self { epoch }
+    }
+
+    /// The epoch that the next nonce should carry.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
     }
 }
 
@@ -102,7 +74,7 @@ impl Claimed {
 pub enum Bound {
     /// This holder has too many live proofs.
     Key,
-    /// This tenant has too many live proofs.
+    /// This tenant, or rather its [`Scope`](crate::Scope), has too many live proofs.
     Tenant,
     /// The store has too many live proofs.
     Global,
@@ -137,18 +109,4 @@ pub struct ReplayHealth {
     pub complete_since: Timestamp,
     /// How often this store's memory was interrupted since it was opened.
     pub interruptions: u64,
-}
-
-/// The store could not answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The store cannot be reached, or has not answered in time.
-    #[error("the replay store is unavailable")]
-    Unavailable,
-    /// A thread failed while it held the store, so its contents cannot be trusted.
-    #[error("the replay store was left in an unknown state")]
-    Poisoned,
-    /// The system gave no random bytes for an epoch.
-    #[error("no random bytes for the replay store's epoch")]
-    NoRandomness,
 }

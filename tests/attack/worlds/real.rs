@@ -341,7 +341,7 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
     });
     Decider::new(DeciderParts {
         issuers: Arc::clone(&bench.issuers),
-        replay: Arc::new(EmbeddedReplay::new(limits, at(complete_since)).unwrap()),
+        store: Arc::new(EmbeddedReplay::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),
         nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
         sender: SenderPolicy { proofs, nonces },

@@ -12,7 +12,7 @@ use exequatur_decide::{
 };
 use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
-use exequatur_store::{EmbeddedReplay, ReplayLimits, ReplayStore as _};
+use exequatur_store::{AdmissionStore as _, EmbeddedReplay, ReplayLimits};
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
 };
@@ -211,7 +211,7 @@ impl World {
         let policies = policies();
         let decider = Decider::new(DeciderParts {
             issuers,
-            replay: Arc::<EmbeddedReplay>::clone(&store),
+            store: Arc::<EmbeddedReplay>::clone(&store),
             cache: TokenCache::new(CacheConfig::default()),
             nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
             sender: SenderPolicy { proofs: ProofLimits::default(), nonces: setting.nonces },

@@ -1,0 +1,60 @@
+//! What a decision asks of the store, in one trip.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+
+use crate::replay::{Claim, ClaimOutcome, Epoch, ReplayHealth};
+
+/// What a store's methods return: boxed, so that the store can be chosen when the service starts.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Whose memory a decision uses: a digest of the token's tenant, or of its issuer where there is none. All that one
+/// decision asks lies in one scope, so that a store which is spread over many machines keeps it on one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scope(pub [u8; 16]);
+
+/// A store that remembers which proofs were used.
+///
+/// `now` comes from the caller's clock; a store with a clock of its own, which all replicas share, goes by that. A claim
+/// is decided in one atomic step, in this order:
+///
+/// 1. `live_until` is over: [`ClaimOutcome::Expired`].
+/// 2. The store cannot know about the proof: [`ClaimOutcome::Doubtful`]. Nothing is written.
+/// 3. The proof is remembered: [`ClaimOutcome::Replayed`].
+/// 4. A bound is reached: [`ClaimOutcome::Full`]. What is remembered stays; nothing live is ever evicted.
+/// 5. Else it is remembered: [`ClaimOutcome::Fresh`].
+pub trait AdmissionStore: Send + Sync + Debug {
+    /// Claims the proof for its only use.
+    ///
+    /// # Errors
+    /// After an error the proof is neither new nor used: the request must not pass.
+    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome>;
+
+    /// The epoch that a nonce issued at `now` should carry, for proofs to be claimed in this scope.
+    ///
+    /// # Errors
+    /// As for [`AdmissionStore::claim`]; no nonce can be issued then.
+    fn epoch(&self, scope: Scope, now: Timestamp) -> StoreFuture<'_, Epoch>;
+
+    /// What the operator sees of the store. An error means that claims would fail too.
+    ///
+    /// # Errors
+    /// As for [`AdmissionStore::claim`].
+    fn health(&self, now: Timestamp) -> StoreFuture<'_, ReplayHealth>;
+}
+
+/// The store could not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or has not answered in time.
+    #[error("the store is unavailable")]
+    Unavailable,
+    /// A thread failed while it held the store, so its contents cannot be trusted.
+    #[error("the store was left in an unknown state")]
+    Poisoned,
+    /// The system gave no random bytes for an epoch.
+    #[error("no random bytes for the store's epoch")]
+    NoRandomness,
+}
