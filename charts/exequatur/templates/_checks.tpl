@@ -1,0 +1,107 @@
+{{- /* Fails with everything that the schema cannot say of the values. */ -}}
+{{- define "exequatur.checked" -}}
+{{- $wrong := list -}}
+{{- $config := .Values.config -}}
+{{- $listen := $config.listen | default dict -}}
+{{- $redis := dig "store" "redis" "" $config -}}
+
+{{- if not .Values.image.repository -}}
+{{- $wrong = append $wrong "image.repository is empty: no image is published yet, so name the one that you built" -}}
+{{- end -}}
+
+{{- if ne (toString $listen.plaintext) "accepted" -}}
+{{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network and have no TLS yet. Say `accepted` if the network between Envoy and these pods is trusted or encrypted (a mesh, an encrypting CNI)" -}}
+{{- end -}}
+{{- range $key := list "grpc" "public" "metrics" -}}
+{{- if hasKey $listen $key -}}
+{{- $wrong = append $wrong (printf "config.listen.%s is set by the chart: leave it out (listenAddress chooses the address)" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey $config "policies" -}}
+{{- $wrong = append $wrong "config.policies is set by the chart: give policies.files or policies.existingConfigMap" -}}
+{{- end -}}
+
+{{- if and .Values.policies.files .Values.policies.existingConfigMap -}}
+{{- $wrong = append $wrong "policies.files and policies.existingConfigMap are both given: decide for one" -}}
+{{- else if not (or .Values.policies.files .Values.policies.existingConfigMap) -}}
+{{- $wrong = append $wrong "there are no policies: give policies.files or policies.existingConfigMap" -}}
+{{- end -}}
+
+{{- range $name, $_ := .Values.policies.files -}}
+{{- if not (regexMatch "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}[.](cedar|cedarschema)$" $name) -}}
+{{- $wrong = append $wrong (printf "policies.files has `%s`: only *.cedar and *.cedarschema are deployed, side by side. Tests stay where the policies are written" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $_ := .Values.secrets -}}
+{{- if not (regexMatch "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$" $name) -}}
+{{- $wrong = append $wrong (printf "secrets has `%s`, which is no name for a file: letters, digits, `-`, `_` and `.`" $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if and (gt (int .Values.replicas) 1) (not $redis) -}}
+{{- $wrong = append $wrong (printf "replicas is %d and there is no config.store.redis: with the embedded store a proof would pass once in each replica, so run one" (int .Values.replicas)) -}}
+{{- end -}}
+
+{{- $found := dict -}}
+{{- include "exequatur.files" (dict "at" "config" "value" (omit $config "routes" "protected_resources" "records") "found" $found) -}}
+{{- $folder := include "exequatur.secrets" . -}}
+{{- range $key := keys $found | sortAlpha -}}
+{{- $file := get $found $key -}}
+{{- $mounted := false -}}
+{{- range $name, $_ := $.Values.secrets -}}
+{{- if eq $file (printf "%s/%s" $folder $name) -}}{{- $mounted = true -}}{{- end -}}
+{{- end -}}
+{{- if not $mounted -}}
+{{- $wrong = append $wrong (printf "%s names %s, which no Secret is mounted at: say `secrets.<name>: { existingSecret, key }` and %s/<name>" $key $file $folder) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $records := $config.records | default dict -}}
+{{- $stored := hasPrefix (printf "%s/" (include "exequatur.storage" .)) (toString $records.file) -}}
+{{- if and $records (not $stored) (ne (toString $records.file) "/dev/stdout") -}}
+{{- $wrong = append $wrong (printf "config.records.file is neither /dev/stdout nor below %s: nothing else can be written to" (include "exequatur.storage" .)) -}}
+{{- end -}}
+{{- if and $stored (not .Values.storage.existingClaim) -}}
+{{- $wrong = append $wrong "config.records.file is on the storage, and storage.existingClaim is empty: records would be lost with the pod" -}}
+{{- end -}}
+{{- if and $records (not $stored) (eq (toString $records.mode) "required") -}}
+{{- $wrong = append $wrong "config.records.mode is `required`, which only a file on the storage can keep" -}}
+{{- end -}}
+{{- if and (gt (int .Values.replicas) 1) .Values.storage.existingClaim -}}
+{{- $wrong = append $wrong "storage.existingClaim is for a single replica: a record file has one writer" -}}
+{{- end -}}
+
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.envoy) -}}
+{{- $wrong = append $wrong "networkPolicy.envoy is empty: name Envoy's pods, or nobody could ask for decisions" -}}
+{{- end -}}
+
+{{- $size := len (include "exequatur.configuration" .) -}}
+{{- range $name, $text := .Values.policies.files -}}
+{{- $size = add $size (len $name) (len $text) -}}
+{{- end -}}
+{{- if gt (int $size) 1000000 -}}
+{{- $wrong = append $wrong (printf "config and policies.files have %d bytes, more than fit into a ConfigMap: put policies into one of their own (policies.existingConfigMap)" (int $size)) -}}
+{{- end -}}
+
+{{- if $wrong -}}
+{{- fail (printf "\n- %s\n" (join "\n- " $wrong)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Gathers, below `value`, what is named by a key `file` or `…_file`, under where it stands. */ -}}
+{{- define "exequatur.files" -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $value := .value -}}
+{{- $at := printf "%s.%s" $.at $key -}}
+{{- if and (kindIs "string" $value) (or (eq $key "file") (hasSuffix "_file" $key)) -}}
+{{- $_ := set $.found $at $value -}}
+{{- else -}}
+{{- include "exequatur.files" (dict "at" $at "value" $value "found" $.found) -}}
+{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $place, $value := .value -}}
+{{- include "exequatur.files" (dict "at" (printf "%s[%d]" $.at $place) "value" $value "found" $.found) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
