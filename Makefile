@@ -6,9 +6,10 @@ help: ## Show the targets
 build: ## Build the exequatur binary
 	cargo build --locked -p exequatur-cli
 
-tools: ## Install the pinned Envoy, an older one, and the tests' authorization server
+tools: ## Install the pinned Envoy, an older one, Helm, and the tests' authorization server
 	@tests/tools/envoy.sh
 	@tests/tools/envoy.sh older
+	@tests/tools/helm.sh
 	@tests/tools/node.sh
 
 envoy:
@@ -34,13 +35,14 @@ attack: export ATTACK_WORLDS ?= 100000
 attack: ## Change a million permitted requests; compare a hundred thousand random worlds with a model
 	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
-lint: ## Format, clippy, names, layering, docs/requirements.md, stale patches
+lint: ## Format, clippy, names, layering, docs/requirements.md, stale patches, the Helm chart
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	tests/tools/names.sh
 	python3 tests/tools/arrows.py
 	python3 tests/tools/reasons.py
 	tests/tools/demo_mutants.py --check
+	tests/chart/check.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
 

@@ -4,6 +4,7 @@ mod algorithms;
 mod bodies;
 mod certificates;
 mod challenges;
+mod chart;
 mod closed_lists;
 mod configurations;
 mod denied;

@@ -1,0 +1,253 @@
+"""What the rendered objects have to say."""
+
+from typing import Any
+
+from rendering import NAME, NAMESPACE, Object, cases, changed, metadata, render, values, yaml
+
+FULL = f"{NAME}-exequatur"
+SELECTOR = {"app.kubernetes.io/name": "exequatur", "app.kubernetes.io/instance": NAME}
+ALWAYS = [
+    ("ConfigMap", FULL),
+    ("Deployment", FULL),
+    ("Service", FULL),
+    ("Service", f"{FULL}-public"),
+    ("ServiceAccount", FULL),
+]
+POLICY, BUDGET = ("NetworkPolicy", FULL), ("PodDisruptionBudget", FULL)
+RENDERED = {
+    "embedded": [*ALWAYS, POLICY],
+    "storage": ALWAYS,
+    "redis": [*ALWAYS, POLICY, BUDGET],
+}
+# The kinds of volume that the restricted profile of pod security allows, and that are used here.
+VOLUMES = {"projected", "emptyDir", "persistentVolumeClaim"}
+# Mode 0440.
+FOR_GROUP = 0o440
+
+
+class Findings:
+    """Gathers what is not as it should be."""
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self.case = ""
+
+    def same(self, what: str, got: Any, wanted: Any) -> None:
+        if got != wanted:
+            self.wrong.append(f"{self.case}: {what} is {got!r}, not {wanted!r}")
+
+
+def find(rendered: list[Object], kind: str, name: str = FULL) -> Object:
+    return next(found for found in rendered if (found["kind"], found["metadata"]["name"]) == (kind, name))
+
+
+def pod(rendered: list[Object]) -> Object:
+    return find(rendered, "Deployment")["spec"]["template"]["spec"]
+
+
+def check() -> list[str]:
+    findings = Findings()
+    findings.same("the cases", cases(), sorted(RENDERED))
+    for case, wanted in RENDERED.items():
+        findings.case = case
+        given = values(case)
+        rendered = render(given)
+        named = sorted((found["kind"], found["metadata"]["name"]) for found in rendered)
+        findings.same("what is rendered", named, sorted(wanted))
+        for found in rendered:
+            findings.same(f"the namespace of {found['kind']}", found["metadata"]["namespace"], NAMESPACE)
+        restricted(findings, pod(rendered))
+        connected(findings, rendered, given)
+        mounted(findings, pod(rendered), given)
+        replicated(findings, rendered, given)
+        guarded(findings, rendered, given)
+    called(findings)
+    restarted(findings)
+    return findings.wrong
+
+
+def called(findings: Findings) -> None:
+    """Names that are as long as a release's may be, with a dot, and where the release is called after the chart."""
+    findings.case = "names"
+    chart = metadata()
+    wanted = {"our-exequatur": "our-exequatur", "a" * 30 + "." + "b" * 22: "a" * 30 + "-" + "b" * 22}
+    for release, name in wanted.items():
+        rendered = render(values("redis"), release)
+        names = {found["metadata"]["name"] for found in rendered}
+        findings.same("names", names, {name, f"{name}-public"})
+        findings.same("a name of more than 63 characters", [one for one in names if len(one) > 63], [])
+        for found in rendered:
+            labels = {
+                "app.kubernetes.io/name": "exequatur",
+                "app.kubernetes.io/instance": release,
+                "app.kubernetes.io/version": chart["appVersion"],
+                "app.kubernetes.io/managed-by": "Helm",
+                "helm.sh/chart": f"exequatur-{chart['version']}",
+            }
+            findings.same(f"the labels of {found['kind']}", found["metadata"]["labels"], labels)
+
+
+def restricted(findings: Findings, spec: Object) -> None:
+    """The restricted profile of pod security, no token, and nothing that can be written to but volumes."""
+    (container,) = spec["containers"]
+    findings.same("automountServiceAccountToken", spec["automountServiceAccountToken"], False)
+    wanted = {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    findings.same("the pod's security", spec["securityContext"], wanted)
+    wanted = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    findings.same("the container's security", container["securityContext"], wanted)
+    # Names of other Services would be read from the environment.
+    findings.same("enableServiceLinks", spec["enableServiceLinks"], False)
+    findings.same("host namespaces and ports", [k for k in spec if k.startswith("host")], [])
+    findings.same("the ports", [sorted(port) for port in container["ports"]], [["containerPort", "name"]] * 3)
+    kinds = {kind for volume in spec["volumes"] for kind in volume if kind != "name"}
+    findings.same("other kinds of volume", kinds - VOLUMES, set())
+    findings.same("a limit of memory", "memory" in container["resources"]["limits"], True)
+    # Five seconds before the signal, and eleven that a drain takes.
+    findings.same("preStop", container["lifecycle"]["preStop"], {"sleep": {"seconds": 5}})
+    findings.same("time to end in", spec["terminationGracePeriodSeconds"] >= 5 + 11, True)
+
+
+def connected(findings: Findings, rendered: list[Object], given: Object) -> None:
+    """Listeners, container ports, probes and Services agree."""
+    (container,) = pod(rendered)["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    findings.same("the ports", ports, {"grpc": 9191, "public": 9192, "metrics": 9193})
+    config = configuration(rendered)
+    at = given.get("listenAddress", "0.0.0.0")
+    listen = {name: f"{at}:{port}" for name, port in ports.items()}
+    findings.same("listen", config["listen"], {**listen, "plaintext": "accepted"})
+    probe = container["readinessProbe"]["grpc"]
+    wanted = {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}
+    findings.same("the readiness probe", probe, wanted)
+    findings.same("the liveness probe", container["livenessProbe"]["httpGet"], {"path": "/metrics", "port": "metrics"})
+    service = given.get("service", {"grpcPort": 9191, "publicPort": 9192})
+    for name, port, target in [(FULL, "grpcPort", "grpc"), (f"{FULL}-public", "publicPort", "public")]:
+        spec = find(rendered, "Service", name)["spec"]
+        (one,) = spec["ports"]
+        findings.same(f"the port of {name}", (one["port"], one["targetPort"]), (service[port], target))
+        findings.same(f"the selector of {name}", spec["selector"], SELECTOR)
+    # Envoy has to see each replica.
+    findings.same("clusterIP", find(rendered, "Service")["spec"]["clusterIP"], "None")
+    deployment = find(rendered, "Deployment")["spec"]
+    findings.same("the selector", deployment["selector"], {"matchLabels": SELECTOR})
+    labels = deployment["template"]["metadata"]["labels"]
+    findings.same("the pod's labels", labels, {**given.get("pod", {}).get("labels", {}), **SELECTOR})
+    findings.same("serviceAccountName", pod(rendered)["serviceAccountName"], FULL)
+    image = {
+        "embedded": "registry.example.com/exequatur:0.1.0-3",
+        "storage": "registry.example.com/exequatur@sha256:" + "0123456789abcdef" * 4,
+        "redis": f"registry.example.com/exequatur:{metadata()['appVersion']}",
+    }
+    findings.same("the image", container["image"], image[findings.case])
+    findings.same("what is run", container["command"], ["exequatur"])
+    findings.same("when it is pulled", container["imagePullPolicy"], "IfNotPresent")
+    pulled = [{"name": name} for name in given["image"].get("pullSecrets", [])]
+    findings.same("what it is pulled with", pod(rendered).get("imagePullSecrets", []), pulled)
+    scheduling = {key: value for key, value in given.get("pod", {}).items() if key not in ("labels", "annotations")}
+    findings.same("where it runs", {key: pod(rendered).get(key) for key in scheduling}, scheduling)
+
+
+def mounted(findings: Findings, spec: Object, given: Object) -> None:
+    """What is mounted where; secrets by reference, and for nobody but the pod's group."""
+    (container,) = spec["containers"]
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    wanted = {"/etc/exequatur", "/run/exequatur", "/run/secrets/exequatur"}
+    wanted |= {"/var/lib/exequatur"} if "storage" in given else set()
+    findings.same("the mounts", set(mounts), wanted)
+    # A mount by `subPath` is never switched.
+    findings.same("mounts of parts", [path for path, mount in mounts.items() if "subPath" in mount], [])
+    findings.same("--config", container["args"][:3], ["serve", "--config", "/etc/exequatur/configuration"])
+
+    def sources(path: str) -> list[Object]:
+        return volumes[mounts[path]["name"]]["projected"]["sources"]
+
+    ours = [{"configMap": {"name": FULL}}]
+    elsewhere = given["policies"].get("existingConfigMap")
+    theirs = [{"configMap": {"name": elsewhere}}] if elsewhere else []
+    # The last one wins: nobody else's file is read as the configuration.
+    findings.same("configuration and policies", sources("/etc/exequatur"), theirs + ours)
+    secrets = volumes[mounts["/run/secrets/exequatur"]["name"]]["projected"]
+    findings.same("the mode of secrets", secrets["defaultMode"], FOR_GROUP)
+    wanted = [
+        {"secret": {"name": secret["existingSecret"], "items": [{"key": secret["key"], "path": name}]}}
+        for name, secret in sorted(given["secrets"].items())
+    ]
+    findings.same("the secrets", secrets["sources"], wanted)
+    if "storage" in given:
+        claim = volumes[mounts["/var/lib/exequatur"]["name"]]["persistentVolumeClaim"]
+        findings.same("the claim", claim, {"claimName": given["storage"]["existingClaim"]})
+
+
+def replicated(findings: Findings, rendered: list[Object], given: Object) -> None:
+    """G06: one process with the embedded store, not two for a moment; with a shared one, never fewer than asked for."""
+    spec = find(rendered, "Deployment")["spec"]
+    shared = "redis" in given["config"].get("store", {})
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    findings.same("strategy", spec["strategy"], rolling if shared else {"type": "Recreate"})
+    findings.same("replicas", spec["replicas"], given.get("replicas", 1))
+    if shared:
+        budget = find(rendered, "PodDisruptionBudget")["spec"]
+        wanted = {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": SELECTOR}}
+        findings.same("the disruption budget", budget, wanted)
+        (spread,) = pod(rendered)["topologySpreadConstraints"]
+        findings.same("what is spread", spread["labelSelector"], {"matchLabels": SELECTOR})
+
+
+def guarded(findings: Findings, rendered: list[Object], given: Object) -> None:
+    """Who reaches which port. A rule without peers would let everybody in, so there is none."""
+    peers = given["networkPolicy"]
+    if peers.get("enabled") is False:
+        return
+    spec = find(rendered, "NetworkPolicy")["spec"]
+    findings.same("whom the NetworkPolicy guards", spec["podSelector"], {"matchLabels": SELECTOR})
+    findings.same("what it is about", spec["policyTypes"], ["Ingress"])
+
+    def rule(port: int, whom: list[Object]) -> Object:
+        return {"ports": [{"protocol": "TCP", "port": port}], "from": whom}
+
+    wanted = [rule(9191, peers["envoy"]), rule(9192, peers["envoy"] + peers.get("public", []))]
+    wanted += [rule(9193, peers["metrics"])] if peers.get("metrics") else []
+    findings.same("its rules", spec["ingress"], wanted)
+
+
+def restarted(findings: Findings) -> None:
+    """Pods are replaced for what a running Exequatur cannot go over to, and for nothing else in the configuration."""
+    findings.case = "restarts"
+    base = values("embedded")
+
+    def template(given: Object) -> Object:
+        return find(render(given), "Deployment")["spec"]["template"]
+
+    for path, new in [
+        ("config/routes/0/scopes", ["notes:all"]),
+        ("config/protected_resources/0/scopes", ["notes:all"]),
+        ("policies/files/more.cedar", "// nothing yet"),
+    ]:
+        findings.same(f"the pod after {path}", template(changed(base, path, new)), template(base))
+    for path, new in [
+        ("config/issuers/0/leeway", "5s"),
+        ("config/deadline", "100ms"),
+        ("config/store/embedded/max_per_key", 7),
+    ]:
+        fixed = [template(given)["metadata"]["annotations"]["checksum/fixed"] for given in (base, changed(base, path, new))]
+        findings.same(f"whether {path} replaces pods", fixed[0] != fixed[1], True)
+    annotations = template(base)["metadata"]["annotations"]
+    findings.same("an annotation of one's own", annotations["example.com/owner"], "gate")
+    findings.same("whether one's own may hide a change", annotations["checksum/fixed"] != "none", True)
+
+
+def configuration(rendered: list[Object]) -> Object:
+    """Exequatur's configuration, as it stands in the ConfigMap."""
+    return yaml.safe_load(find(rendered, "ConfigMap")["data"]["configuration"])

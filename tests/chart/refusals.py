@@ -1,0 +1,100 @@
+"""Values that must not be rendered, and what is said of each. Each differs from a good one by one thing."""
+
+from typing import Any
+
+from rendering import Refused, changed, render, values
+
+# File, what is changed, to what, and what the refusal says.
+REFUSED: list[tuple[str, str, Any, str]] = [
+    # Nothing listens on the pod's address without TLS, unless somebody said that this is meant.
+    ("embedded", "config/listen", {}, "config.listen.plaintext is not `accepted`"),
+    ("embedded", "config/listen", None, "at '/config/listen'"),
+    ("embedded", "config/listen/plaintext", "refused", "config.listen.plaintext is not `accepted`"),
+    ("embedded", "config/listen/plaintext", True, "config.listen.plaintext is not `accepted`"),
+    ("embedded", "config/listen/grpc", "127.0.0.1:9191", "config.listen.grpc is set by the chart"),
+    ("embedded", "config/listen/public", "0.0.0.0:80", "config.listen.public is set by the chart"),
+    ("embedded", "config/listen/metrics", "0.0.0.0:80", "config.listen.metrics is set by the chart"),
+    ("embedded", "listenAddress", "192.0.2.1", "listenAddress"),
+    # G06: the memory of used proofs is one process's.
+    ("embedded", "replicas", 2, "replicas is 2 and there is no config.store.redis"),
+    ("redis", "config/store", {}, "replicas is 3 and there is no config.store.redis"),
+    ("redis", "config/store", None, "at '/config/store'"),
+    ("redis", "config/store/redis", {}, "replicas is 3 and there is no config.store.redis"),
+    ("redis", "storage/existingClaim", "records", "storage.existingClaim is for a single replica"),
+    ("embedded", "replicas", 0, "replicas"),
+    ("embedded", "replicas", "1", "replicas"),
+    ("embedded", "replicas", 1.5, "replicas"),
+    # Policies, in one place.
+    ("embedded", "policies/existingConfigMap", "more", "policies.files and policies.existingConfigMap are both given"),
+    ("embedded", "policies/files", None, "there are no policies"),
+    ("storage", "policies/existingConfigMap", "", "there are no policies"),
+    ("storage", "config/policies", "/etc/policies", "config.policies is set by the chart"),
+    ("embedded", "policies/files/tests.yaml", "", "policies.files has `tests.yaml`"),
+    ("embedded", "policies/files/configuration", "", "policies.files has `configuration`"),
+    # Exequatur passes over such a name: the policy would not be there.
+    ("embedded", "policies/files/.hidden.cedar", "", "policies.files has `.hidden.cedar`"),
+    ("embedded", "policies/files/b.cedar", None, "at '/policies/files/b.cedar'"),
+    ("embedded", "policies/files/long.cedar", "/" * 1_000_000, "more than fit into a ConfigMap"),
+    # Secrets, by reference.
+    (
+        "embedded",
+        "config/sender_constraint/dpop/nonce_secret_file",
+        "/run/secrets/exequatur/nonces",
+        "config.sender_constraint.dpop.nonce_secret_file names /run/secrets/exequatur/nonces, which no Secret",
+    ),
+    ("embedded", "config/sender_constraint/dpop/nonce_secret_file", "nonce", "nonce_secret_file names nonce, which"),
+    ("embedded", "config/issuers/0/jwks/file", "/etc/keys", "config.issuers[0].jwks.file names /etc/keys, which"),
+    ("storage", "config/issuers/0/ca_file", "/etc/ca", "config.issuers[0].ca_file names /etc/ca, which"),
+    ("redis", "config/store/redis/url_file", "/etc/url", "config.store.redis.url_file names /etc/url, which"),
+    ("embedded", "secrets/..", {"existingSecret": "corp", "key": "proxy"}, "secrets has `..`"),
+    ("embedded", "secrets/nonce/value", "bm9uY2U=", "additional properties 'value' not allowed"),
+    ("embedded", "secrets/nonce", {"key": "secret"}, "missing property 'existingSecret'"),
+    ("embedded", "secrets/nonce/existingSecret", "", "secrets/nonce/existingSecret"),
+    ("embedded", "secrets/nonce/key", "../key", "secrets/nonce/key"),
+    # Records, where they can be written.
+    ("embedded", "config/records/file", "/tmp/decisions", "config.records.file is neither /dev/stdout nor below"),
+    ("embedded", "config/records/file", "/var/lib/exequatur/records", "storage.existingClaim is empty"),
+    ("embedded", "config/records/mode", "required", "config.records.mode is `required`"),
+    # Who may call.
+    ("embedded", "networkPolicy/envoy", [], "networkPolicy.envoy is empty"),
+    ("embedded", "networkPolicy/envoy", [{}], "networkPolicy/envoy"),
+    ("redis", "networkPolicy/metrics", [{}], "networkPolicy/metrics"),
+    ("redis", "networkPolicy/metrics", [{"pods": {}}], "networkPolicy/metrics"),
+    # What is run.
+    ("embedded", "image/repository", "", "image.repository is empty"),
+    ("embedded", "image/digest", "sha256:0", "image/digest"),
+    ("embedded", "service/grpcPort", 0, "service/grpcPort"),
+    # What is not known.
+    ("embedded", "replicaCount", 1, "additional properties 'replicaCount' not allowed"),
+    ("embedded", "image/name", "x", "additional properties 'name' not allowed"),
+    ("embedded", "pod/hostNetwork", True, "additional properties 'hostNetwork' not allowed"),
+    ("embedded", "networkPolicy/egress", [], "additional properties 'egress' not allowed"),
+]
+
+
+def check() -> list[str]:
+    wrong = []
+    for case, path, new, message in REFUSED:
+        what = f"{case} with {path} = {str(new)[:60]!r}"
+        try:
+            render(changed(values(case), path, new))
+        except Refused as refused:
+            said = str(refused)
+            if message not in said:
+                wrong.append(f"{what}: `{message}` is not in `{said}`")
+            if said.count("\n- ") != 1:
+                wrong.append(f"{what}: more is wrong than was changed: `{said}`")
+        else:
+            wrong.append(f"{what} is rendered")
+    wrong += together()
+    return wrong
+
+
+def together() -> list[str]:
+    """All that is wrong is told at once: here, what nobody can choose for the reader."""
+    try:
+        render({})
+    except Refused as refused:
+        missing = ["image.repository", "config.listen.plaintext", "there are no policies", "networkPolicy.envoy"]
+        return [f"without any value, `{part}` is not told" for part in missing if part not in str(refused)]
+    return ["no value at all is rendered"]

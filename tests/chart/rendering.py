@@ -1,0 +1,121 @@
+"""Renders the chart, with Helm's own library, and judges what Helm and Kubernetes' schemas can say of it."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "exequatur"
+sys.path.insert(0, subprocess.check_output([ROOT / "tests/tools/helm.sh"], text=True).strip())
+
+import helm_python as helm  # noqa: E402
+import kubernetes_validate as kubernetes  # noqa: E402
+import yaml  # noqa: E402
+
+NAME, NAMESPACE = "gate", "edge"
+# The oldest that Chart.yaml allows, and the newest that the schemas are there for.
+KUBERNETES = ["1.30", "1.37"]
+Object = dict[str, Any]
+# What Helm says of a chart that need not be heeded.
+HARMLESS = {"icon is recommended"}
+
+
+class Refused(Exception):
+    """Helm's words, where values were not rendered."""
+
+
+def values(name: str) -> Object:
+    """The values of `ci/<name>.yaml`."""
+    return yaml.safe_load((CHART / "ci" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def metadata() -> Object:
+    return yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+
+
+def cases() -> list[str]:
+    return sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
+
+
+def changed(value: Object, path: str, new: Any) -> Object:
+    """A copy in which one thing differs. Parts of the path are separated by `/`."""
+    result = copy.deepcopy(value)
+    *parts, last = path.split("/")
+    at = result
+    for part in parts:
+        at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+    at[last] = new
+    return result
+
+
+def render(given: Object, name: str = NAME) -> list[Object]:
+    """What would be applied."""
+    try:
+        texts = helm.Chart.load(CHART).render(given, name=name, namespace=NAMESPACE)
+    except helm.HelmError as error:
+        raise Refused(str(error)) from error
+    texts = [text for path, text in texts.items() if path.endswith(".yaml")]
+    return [found for text in texts for found in yaml.safe_load_all(text) if found]
+
+
+def check() -> list[str]:
+    wrong = []
+    for case in cases():
+        given = values(case)
+        report = helm.lint(CHART, given, strict=True)
+        said = [message for message in report["messages"] if message["error"] not in HARMLESS]
+        wrong += [f"{case}: helm lint: {message}" for message in [*said, *report["errors"]]]
+        for found in render(given):
+            wrong += [f"{case}: {message}" for message in schema_problems(found)]
+    wrong += validator_problems()
+    wrong += closed_problems()
+    cargo = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    if f'\nversion = "{metadata()["appVersion"]}"\n' not in cargo:
+        wrong.append("appVersion in Chart.yaml is not the version in Cargo.toml")
+    return wrong
+
+
+def schema_problems(found: Object) -> list[str]:
+    wrong = []
+    for version in KUBERNETES:
+        try:
+            judged = kubernetes.validate(found, version, strict=True)
+        except (kubernetes.ValidationError, kubernetes.SchemaNotFoundError) as error:
+            wrong.append(f"Kubernetes {version}, {found.get('kind')}: {error.message}")
+        else:
+            if judged != version:
+                wrong.append(f"there are no schemas of Kubernetes {version}")
+    return wrong
+
+
+def validator_problems() -> list[str]:
+    """The schemas are worth something only if they notice an unknown key and a wrong type."""
+    service = next(found for found in render(values("embedded")) if found["kind"] == "Service")
+    broken = {
+        "an unknown key": changed(service, "spec/port", []),
+        "a wrong type": changed(service, "spec/ports", "9191"),
+    }
+    return [f"the schemas of Kubernetes take {what}" for what, found in broken.items() if not schema_problems(found)]
+
+
+def closed_problems() -> list[str]:
+    """Each object of values.schema.json is closed, but for those that are somebody else's; and it knows values.yaml."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    wrong = []
+
+    def walk(at: str, node: Object, default: Any) -> None:
+        known = node.get("properties", {})
+        if known and at != "config" and node.get("additionalProperties") is not False:
+            wrong.append(f"values.schema.json is open at `{at or '.'}`")
+        if known and at != "config" and set(known) - {"global"} != set(default):
+            wrong.append(f"values.yaml and values.schema.json have other keys at `{at or '.'}`")
+        for key, value in known.items():
+            if isinstance(default, dict) and key in default:
+                walk(f"{at}.{key}".lstrip("."), value, default[key])
+
+    walk("", schema, defaults)
+    return wrong
