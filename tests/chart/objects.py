@@ -59,6 +59,9 @@ def check() -> list[str]:
         restricted(findings, pod(rendered))
         connected(findings, rendered, given)
         mounted(findings, pod(rendered), given)
+        data = find(rendered, "ConfigMap")["data"]
+        policies = {name: text for name, text in data.items() if name != "configuration"}
+        findings.same("the policies", policies, given["policies"].get("files", {}))
         replicated(findings, rendered, given)
         guarded(findings, rendered, given)
     called(findings)
@@ -127,10 +130,14 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     at = given.get("listenAddress", "0.0.0.0")
     listen = {name: f"{at}:{port}" for name, port in ports.items()}
     findings.same("listen", config["listen"], {**listen, "plaintext": "accepted"})
-    probe = container["readinessProbe"]["grpc"]
-    wanted = {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}
-    findings.same("the readiness probe", probe, wanted)
-    findings.same("the liveness probe", container["livenessProbe"]["httpGet"], {"path": "/metrics", "port": "metrics"})
+    health = {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}
+    wanted = {"grpc": health, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2}
+    findings.same("the readiness probe", container["readinessProbe"], wanted)
+    metrics = {"path": "/metrics", "port": "metrics"}
+    wanted = {"httpGet": metrics, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
+    findings.same("the liveness probe", container["livenessProbe"], wanted)
+    account = find(rendered, "ServiceAccount")
+    findings.same("whether its token is mounted", account["automountServiceAccountToken"], False)
     service = given.get("service", {"grpcPort": 9191, "publicPort": 9192})
     for name, port, target in [(FULL, "grpcPort", "grpc"), (f"{FULL}-public", "publicPort", "public")]:
         spec = find(rendered, "Service", name)["spec"]
@@ -163,6 +170,12 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
     (container,) = spec["containers"]
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    findings.same("volumes without exactly one kind", [name for name, volume in volumes.items() if len(volume) != 2], [])
+    findings.same("what is mounted", sorted(mount["name"] for mount in mounts.values()), sorted(volumes))
+    writable = {path for path, mount in mounts.items() if not mount.get("readOnly")}
+    findings.same("what can be written to", writable - {"/var/lib/exequatur"}, {"/run/exequatur"})
+    sockets = volumes[mounts["/run/exequatur"]["name"]]
+    findings.same("room for sockets", sockets.get("emptyDir"), {"medium": "Memory", "sizeLimit": "1Mi"})
     wanted = {"/etc/exequatur", "/run/exequatur", "/run/secrets/exequatur"}
     wanted |= {"/var/lib/exequatur"} if "storage" in given else set()
     findings.same("the mounts", set(mounts), wanted)
