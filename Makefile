@@ -6,10 +6,12 @@ help: ## Show the targets
 build: ## Build the exequatur binary
 	cargo build --locked -p exequatur-cli
 
-tools: ## Install the pinned Envoy, an older one, Helm, and the tests' authorization server
+tools: ## Install the pinned Envoy, an older one, two servers for the store, and the tests' authorization server
 	@tests/tools/envoy.sh
 	@tests/tools/envoy.sh older
 	@tests/tools/helm.sh
+	@tests/tools/redis.sh
+	@tests/tools/redis.sh oldest
 	@tests/tools/node.sh
 
 envoy:

@@ -13,6 +13,7 @@ pub mod jwt;
 pub mod message;
 pub mod ports;
 pub mod raw;
+pub mod redis;
 pub mod stack;
 pub mod streams;
 pub mod tls;

@@ -51,10 +51,39 @@ pub enum StoreError {
     /// The store cannot be reached, or has not answered in time.
     #[error("the store is unavailable")]
     Unavailable,
+    /// The store has no room: its machine refuses to write.
+    #[error("the store has no room left")]
+    Full,
+    /// What the store holds, or answers, is not what this version of Exequatur writes.
+    #[error("the store holds what another program or another version wrote")]
+    Foreign,
+    /// The store answers, but cannot keep the promise.
+    #[error("the store is unfit: {0}")]
+    Unfit(Unfit),
     /// A thread failed while it held the store, so its contents cannot be trusted.
     #[error("the store was left in an unknown state")]
     Poisoned,
     /// The system gave no random bytes for an epoch.
     #[error("no random bytes for the store's epoch")]
     NoRandomness,
+}
+
+/// Why a store that answers is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It would forget used proofs to make room (C-06).
+    #[error("it evicts entries to make room; maxmemory-policy has to be noeviction")]
+    Evicting,
+    /// It is a copy of another.
+    #[error("it is a replica, not the primary")]
+    Replica,
+    /// It is part of a cluster, and was configured as a single server.
+    #[error("it is a node of a cluster")]
+    Cluster,
+    /// It is older than 6.2.
+    #[error("it is older than Redis 6.2")]
+    TooOld,
+    /// It does not say what it is.
+    #[error("it does not say which server it is")]
+    Unnamed,
 }

@@ -73,7 +73,7 @@ impl AdmissionStore for EmbeddedReplay {
             state.advance(now)?;
             Ok(ReplayHealth {
                 live_proofs: Some(u64::from(state.live.len())),
-                complete_since: state.complete_since,
+                complete_since: Some(state.complete_since),
                 interruptions: state.interruptions,
             })
         })

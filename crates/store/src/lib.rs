@@ -9,8 +9,10 @@ mod admission;
 pub mod contract;
 mod embedded;
 mod live;
+mod redis;
 mod replay;
 
-pub use admission::{AdmissionStore, Scope, StoreError, StoreFuture};
+pub use admission::{AdmissionStore, Scope, StoreError, StoreFuture, Unfit};
 pub use embedded::EmbeddedReplay;
+pub use redis::{Address, AddressError, Prefix, RedisConfig, RedisStore, WindowBounds};
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};

@@ -105,8 +105,8 @@ impl Default for ReplayLimits {
 pub struct ReplayHealth {
     /// How many proofs are remembered. None where counting is not cheap.
     pub live_proofs: Option<u64>,
-    /// Uses of proofs before this instant may be unknown.
-    pub complete_since: Timestamp,
-    /// How often this store's memory was interrupted since it was opened.
+    /// Uses of proofs before this instant may be unknown. None where each scope has an instant of its own.
+    pub complete_since: Option<Timestamp>,
+    /// How often this store's memory, or the connection to it, was interrupted since it was opened.
     pub interruptions: u64,
 }

@@ -91,7 +91,7 @@ async fn a_clock_set_back_begins_a_new_epoch() {
     let old_nonce = Claim { nonce_epoch: Some(epoch), ..used.clone() };
     assert_eq!(store.claim(SCOPE, &old_nonce, back).await, Ok(ClaimOutcome::Doubtful { epoch: next }));
     let health = store.health(back).await.unwrap();
-    assert_eq!((health.complete_since, health.interruptions), (at(600_000), 1));
+    assert_eq!((health.complete_since, health.interruptions), (Some(at(600_000)), 1));
 
     let new_nonce = Claim { nonce_epoch: Some(next), ..claim(3, back) };
     assert!(matches!(store.claim(SCOPE, &new_nonce, back).await, Ok(ClaimOutcome::Fresh(_))));
@@ -127,7 +127,7 @@ async fn a_start_in_the_future_is_a_clock_set_back() {
     let store = EmbeddedReplay::new(ReplayLimits::default(), at(600_000)).unwrap();
     let outcome = store.claim(SCOPE, &claim(1, at(60_000)), at(60_000)).await;
     assert!(matches!(outcome, Ok(ClaimOutcome::Doubtful { .. })));
-    assert_eq!(store.health(at(60_000)).await.unwrap().complete_since, at(600_000));
+    assert_eq!(store.health(at(60_000)).await.unwrap().complete_since, Some(at(600_000)));
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ proptest! {
             prop_assert_eq!(word(&outcome), expected);
             let health = now_or_never(store.health(now)).unwrap();
             prop_assert_eq!(health.live_proofs, Some(u64::try_from(model.used.len()).unwrap()));
-            prop_assert_eq!(health.complete_since, model.complete_since);
+            prop_assert_eq!(health.complete_since, Some(model.complete_since));
             prop_assert_eq!(health.interruptions > 0, model.interrupted);
         }
     }

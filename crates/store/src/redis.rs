@@ -1,0 +1,157 @@
+//! The store in Redis (or Valkey): for many replicas.
+//!
+//! Whatever the server forgets, it never forgets that: the memory of a scope names the run of the server that it was
+//! begun in, and a claim names the run that its connection was made to. If the two differ, or the memory is not there,
+//! it begins anew, with doubt (G11, C-09).
+
+mod address;
+mod clock;
+mod gate;
+mod keys;
+mod link;
+mod script;
+mod server;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use address::{Address, AddressError};
+pub use keys::Prefix;
+
+use crate::admission::{AdmissionStore, Scope, StoreError, StoreFuture};
+use crate::replay::{Claim, ClaimOutcome, Epoch, ReplayHealth};
+use clock::Times;
+use link::{Line, Links, Unanswered};
+use script::{Answer, Answered, Call, Look, Scripts};
+
+/// How a store in Redis is reached, and what it bounds.
+#[derive(Debug)]
+pub struct RedisConfig {
+    /// Where it is.
+    pub address: Address,
+    /// What its keys begin with. All replicas need the same; whoever has another shares nothing with them.
+    pub prefix: Prefix,
+    /// Time for one call. Longer than it, and the request that waits for it is refused.
+    pub timeout: Duration,
+    /// How many proofs are taken.
+    pub bounds: WindowBounds,
+}
+
+/// How many proofs are taken in a window, which begins with the first and is as long as that one lives. So at most twice
+/// as many are live at once. In all, the server's memory is the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowBounds {
+    /// Per scope, so that one tenant cannot take the others' room.
+    pub max_per_tenant: NonZeroU32,
+    /// Per holder, so that a flood under one key stops at that key.
+    pub max_per_key: NonZeroU32,
+}
+
+impl Default for WindowBounds {
+    /// 250 000 per tenant and 10 000 per holder.
+    fn default() -> Self {
+        let bound = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { max_per_tenant: bound(250_000), max_per_key: bound(10_000) }
+    }
+}
+
+/// A store in Redis, shared by all replicas with the same prefix. Times are the server's; `now` of the caller counts for
+/// nothing.
+#[derive(Debug)]
+pub struct RedisStore {
+    links: Links,
+    prefix: Prefix,
+    bounds: WindowBounds,
+    scripts: Scripts,
+}
+
+impl RedisStore {
+    /// Connects to nothing yet: each runtime does so with its first call.
+    #[must_use]
+    pub fn new(config: RedisConfig) -> Self {
+        let RedisConfig { address, prefix, timeout, bounds } = config;
+        let links = Links::new(address, timeout);
+        Self { links, prefix, bounds, scripts: Scripts::new() }
+    }
+
+    /// One trip, but after the server's clock was set back: then a look at it, and another.
+    async fn run(&self, call: Call<'_>) -> Result<Answer, StoreError> {
+        let mut epoch = Epoch::default();
+        getrandom::fill(&mut epoch).or(Err(StoreError::NoRandomness))?;
+        let line = self.links.fit_line().await?;
+        let known = match self.links.clock().times()? {
+            Some(times) if line.looked() => times,
+            Some(_) | None => self.look_by(&line).await?,
+        };
+        match self.run_in(known, &line, &call, &epoch).await? {
+            Answered::Answer(answer) => Ok(answer),
+            Answered::SetBack => {
+                let known = self.look_by(&line).await?;
+                match self.run_in(known, &line, &call, &epoch).await? {
+                    Answered::Answer(answer) => Ok(answer),
+                    Answered::SetBack => Err(StoreError::Unavailable),
+                }
+            }
+        }
+    }
+
+    async fn run_in(
+        &self,
+        times: Times,
+        line: &Arc<Line>,
+        call: &Call<'_>,
+        epoch: &Epoch,
+    ) -> Result<Answered, StoreError> {
+        let command = |known| self.scripts.command(known, call, &line.run, &times, epoch);
+        let value = match self.links.ask(line, &command(true)).await {
+            // Not kept: the server is new, or its scripts were flushed. Said in full, it keeps it.
+            Err(Unanswered::NoScript) => self.links.ask(line, &command(false)).await,
+            answer => answer,
+        };
+        let answered = Answered::read(&value?).ok_or(StoreError::Foreign)?;
+        if let Answered::Answer(answer) = &answered {
+            self.links.clock().seen(times.era, answer.time)?;
+        }
+        Ok(answered)
+    }
+
+    /// Looks at the server's clock and memory.
+    async fn look_by(&self, line: &Arc<Line>) -> Result<Times, StoreError> {
+        let command = self.scripts.look(&self.prefix.clock(), self.links.clock().times()?)?;
+        let look = Look::read(&self.links.ask(line, &command).await?).ok_or(StoreError::Foreign)?;
+        self.links.judge(look.fitness)?;
+        look.fitness.map_err(StoreError::Unfit)?;
+        self.links.clock().looked(look.times)?;
+        line.has_looked();
+        Ok(look.times)
+    }
+
+    async fn look(&self) -> Result<ReplayHealth, StoreError> {
+        let line = self.links.line().await?;
+        self.look_by(&line).await?;
+        Ok(ReplayHealth { live_proofs: None, complete_since: None, interruptions: self.links.failures() })
+    }
+}
+
+impl AdmissionStore for RedisStore {
+    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, _now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
+        Box::pin(async move {
+            let call = Call::claim(&self.prefix, self.bounds, scope, claim);
+            self.run(call).await?.outcome()
+        })
+    }
+
+    fn epoch(&self, scope: Scope, _now: Timestamp) -> StoreFuture<'_, Epoch> {
+        Box::pin(async move { self.run(Call::epoch(&self.prefix, scope)).await?.epoch() })
+    }
+
+    fn health(&self, _now: Timestamp) -> StoreFuture<'_, ReplayHealth> {
+        Box::pin(self.look())
+    }
+}
+
+#[cfg(test)]
+mod tests;

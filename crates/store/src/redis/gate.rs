@@ -1,0 +1,104 @@
+//! When a server that does not answer is tried again: by all runtimes of a replica together, not more often than about
+//! once a second (C-02), and not in step with other replicas.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::admission::StoreError;
+
+/// The pause after a failure: this and up to half as much again, at random.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Open as long as nothing failed. After a failure it lets one attempt through at a time, after a pause.
+#[derive(Debug, Default)]
+pub(super) struct Gate(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Set while the last attempt failed.
+    closed_until: Option<Instant>,
+    failures: u64,
+}
+
+impl Gate {
+    /// Whether a connection may be tried now. If so after a failure, nobody else may until a pause later, whatever
+    /// becomes of this attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if not; [`StoreError::Poisoned`], [`StoreError::NoRandomness`].
+    pub(super) fn pass(&self, now: Instant) -> Result<(), StoreError> {
+        let mut state = self.0.lock().or(Err(StoreError::Poisoned))?;
+        match state.closed_until {
+            None => Ok(()),
+            Some(until) if until <= now => {
+                state.closed_until = Some(after_a_pause(now)?);
+                Ok(())
+            }
+            Some(_) => Err(StoreError::Unavailable),
+        }
+    }
+
+    /// A connection was made, and answered: everybody may.
+    pub(super) fn open(&self) {
+        if let Ok(mut state) = self.0.lock() {
+            state.closed_until = None;
+        }
+    }
+
+    /// The server did not answer, or its connection broke.
+    pub(super) fn close(&self, now: Instant) {
+        // Without randomness the pause has no jitter; it is still a pause.
+        let until = after_a_pause(now).unwrap_or_else(|_no_randomness| now.checked_add(PAUSE).unwrap_or(now));
+        if let Ok(mut state) = self.0.lock() {
+            state.failures = state.failures.saturating_add(1);
+            state.closed_until.get_or_insert(until);
+        }
+    }
+
+    /// How often [`Gate::close`] was called.
+    pub(super) fn failures(&self) -> u64 {
+        self.0.lock().map_or(u64::MAX, |state| state.failures)
+    }
+}
+
+fn after_a_pause(now: Instant) -> Result<Instant, StoreError> {
+    let mut random = [0; 1];
+    getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
+    let [random] = random;
+    let jitter = Duration::from_millis(u64::from(random).saturating_mul(2));
+    Ok(now.checked_add(PAUSE.saturating_add(jitter)).unwrap_or(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// C-02
+    #[test]
+    fn after_a_failure_one_attempt_a_pause() {
+        let (gate, start) = (Gate::default(), Instant::now());
+        assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Ok(())), "nothing has failed yet");
+        gate.close(start);
+        assert_eq!(gate.pass(start + PAUSE - Duration::from_millis(1)), Err(StoreError::Unavailable));
+        let later = start + 2 * PAUSE;
+        assert_eq!(gate.pass(later), Ok(()), "the pause is over");
+        assert_eq!(gate.pass(later), Err(StoreError::Unavailable), "one at a time, even if it never ends");
+        let tries = (0..10_000).filter(|n| gate.pass(later + Duration::from_millis(*n)).is_ok()).count();
+        assert!((6..=10).contains(&tries), "{tries} attempts in 10 s");
+        gate.open();
+        assert_eq!((gate.pass(later), gate.pass(later)), (Ok(()), Ok(())));
+        assert_eq!(gate.failures(), 1);
+    }
+
+    #[test]
+    fn failures_at_once_are_one_pause() {
+        let (gate, start) = (Gate::default(), Instant::now());
+        gate.close(start);
+        for late in 1..=400 {
+            gate.close(start + Duration::from_millis(late));
+        }
+        assert_eq!(gate.pass(start + 2 * PAUSE), Ok(()), "later failures do not put it off");
+    }
+}

@@ -1,0 +1,287 @@
+//! Connections: one for each runtime, driven there, so that a claim crosses no thread.
+//!
+//! A connection that broke, or did not answer several times in a row, is given up, and a new one learns anew which
+//! server is at its other end. It is never repaired underneath: the run id that claims are made with is that of the
+//! connection that they are sent on.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
+use tokio::runtime::{Handle, Id};
+use tokio::time::Instant;
+
+use super::address::Address;
+use super::clock::Clock;
+use super::gate::Gate;
+use super::server::{RunId, Server};
+use crate::admission::{StoreError, Unfit};
+
+/// After so many calls in a row without an answer in time, the connection is given up.
+const MOST_SILENT: u32 = 3;
+/// Commands that may wait for their answers on one connection. Beyond it they wait for their time to be over.
+const MOST_WAITING: usize = 4096;
+/// How many times a call's time it may take to connect: name, handshakes and what is to be learnt are several trips.
+const CONNECT_FACTOR: u32 = 8;
+
+/// All connections of a store.
+#[derive(Debug)]
+pub(super) struct Links {
+    address: Address,
+    timeout: Duration,
+    by_runtime: RwLock<HashMap<Id, Arc<Link>>>,
+    gate: Gate,
+    clock: Clock,
+    told_lost: AtomicBool,
+    /// Why the server is not used though it answers, as it was last looked at.
+    unfit: Mutex<Option<Unfit>>,
+}
+
+/// What one runtime has.
+#[derive(Debug, Default)]
+struct Link {
+    line: Mutex<Option<Arc<Line>>>,
+    connecting: tokio::sync::Mutex<()>,
+}
+
+/// A connection, and who is at its other end.
+pub(super) struct Line {
+    connection: MultiplexedConnection,
+    pub(super) run: RunId,
+    silent: AtomicU32,
+    /// Whether the server's clock was looked at over this connection: what is known may be another's.
+    looked: AtomicBool,
+}
+
+impl Line {
+    pub(super) fn looked(&self) -> bool {
+        self.looked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_looked(&self) {
+        self.looked.store(true, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+impl Links {
+    pub(super) fn new(address: Address, timeout: Duration) -> Self {
+        Self {
+            address,
+            timeout,
+            by_runtime: RwLock::default(),
+            gate: Gate::default(),
+            clock: Clock::default(),
+            told_lost: AtomicBool::new(false),
+            unfit: Mutex::default(),
+        }
+    }
+
+    /// What is known of the server's clock.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// How often a connection could not be made, broke or fell silent.
+    pub(super) fn failures(&self) -> u64 {
+        self.gate.failures()
+    }
+
+    /// Remembers what a look at the server came to, for those who claim.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub(super) fn judge(&self, fitness: Result<(), Unfit>) -> Result<(), StoreError> {
+        let mut unfit = self.unfit.lock().or(Err(StoreError::Poisoned))?;
+        if let (None, Err(why)) = (*unfit, fitness) {
+            tracing::error!(%why, "the store is used no more");
+        }
+        *unfit = fitness.err();
+        Ok(())
+    }
+
+    /// As [`Links::line`], to a server that was fit when it was last looked at.
+    ///
+    /// # Errors
+    /// As for [`Links::line`].
+    pub(super) async fn fit_line(&self) -> Result<Arc<Line>, StoreError> {
+        match *self.unfit.lock().or(Err(StoreError::Poisoned))? {
+            None => {}
+            Some(unfit) => return Err(StoreError::Unfit(unfit)),
+        }
+        self.line().await
+    }
+
+    /// This runtime's connection, made now if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if there is none within the time of a call, or it is too early to try again;
+    /// [`StoreError::Unfit`].
+    pub(super) async fn line(&self) -> Result<Arc<Line>, StoreError> {
+        let link = self.link()?;
+        if let Some(line) = link.current()? {
+            return Ok(line);
+        }
+        // Others of this runtime wait for the one who connects.
+        let Ok(_turn) = tokio::time::timeout(self.timeout, link.connecting.lock()).await else {
+            return Err(StoreError::Unavailable);
+        };
+        if let Some(line) = link.current()? {
+            return Ok(line);
+        }
+        self.gate.pass(Instant::now())?;
+        let within = self.timeout.saturating_mul(CONNECT_FACTOR);
+        let outcome = tokio::time::timeout(within, self.connect(within)).await;
+        let line = match outcome.unwrap_or(Err(StoreError::Unavailable)) {
+            Ok(line) => Arc::new(line),
+            Err(error) => {
+                self.lost(error);
+                return Err(error);
+            }
+        };
+        self.gate.open();
+        self.told_lost.store(false, Ordering::Relaxed);
+        link.set(Some(Arc::clone(&line)))?;
+        Ok(line)
+    }
+
+    /// Sends one command and waits for its answer.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if none came in time. What was sent may have been done.
+    pub(super) async fn ask(&self, line: &Arc<Line>, command: &Cmd) -> Result<Value, Unanswered> {
+        let mut connection = line.connection.clone();
+        match tokio::time::timeout(self.timeout, connection.send_packed_command(command)).await {
+            Ok(answer) => {
+                line.silent.store(0, Ordering::Relaxed);
+                // An answer may also be an error that the server made.
+                answer.and_then(Value::extract_error).map_err(|error| self.failed(line, &error))
+            }
+            Err(_elapsed) => {
+                if line.silent.fetch_add(1, Ordering::Relaxed) >= MOST_SILENT.saturating_sub(1) {
+                    self.give_up(line);
+                }
+                Err(Unanswered::Error(StoreError::Unavailable))
+            }
+        }
+    }
+
+    fn link(&self) -> Result<Arc<Link>, StoreError> {
+        let id = Handle::try_current().or(Err(StoreError::Unavailable))?.id();
+        if let Some(link) = self.by_runtime.read().or(Err(StoreError::Poisoned))?.get(&id) {
+            return Ok(Arc::clone(link));
+        }
+        let mut links = self.by_runtime.write().or(Err(StoreError::Poisoned))?;
+        Ok(Arc::clone(links.entry(id).or_default()))
+    }
+
+    /// What an error says about the connection and the server.
+    fn failed(&self, line: &Arc<Line>, error: &RedisError) -> Unanswered {
+        // Before 7.0 an error within a script is told in the text of another.
+        let says = |code: &str| {
+            error.code() == Some(code)
+                || error.detail().is_some_and(|text| text.split([' ', '-']).any(|word| word == code))
+        };
+        match error.code() {
+            Some("NOSCRIPT") => Unanswered::NoScript,
+            Some(_) if says("OOM") => Unanswered::Error(StoreError::Full),
+            Some(_) if says("WRONGTYPE") || says("SCHEMA") => Unanswered::Error(StoreError::Foreign),
+            // It follows another now, or the password is another: whoever connects next learns it.
+            Some(_) if says("READONLY") || says("NOAUTH") || says("MOVED") => {
+                self.give_up(line);
+                Unanswered::Error(StoreError::Unavailable)
+            }
+            Some(_) => Unanswered::Error(StoreError::Unavailable),
+            None => {
+                self.give_up(line);
+                Unanswered::Error(StoreError::Unavailable)
+            }
+        }
+    }
+
+    /// Whoever still waits on it goes on waiting for his time; nobody else is given it.
+    fn give_up(&self, line: &Arc<Line>) {
+        if let Ok(link) = self.link()
+            && let Ok(mut current) = link.line.lock()
+            && current.as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
+        {
+            *current = None;
+            self.lost(StoreError::Unavailable);
+        }
+    }
+
+    /// One line in the log for all that fails until there is a connection again.
+    fn lost(&self, error: StoreError) {
+        self.gate.close(Instant::now());
+        if !self.told_lost.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "the store is lost");
+        }
+    }
+
+    async fn connect(&self, within: Duration) -> Result<Line, StoreError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(within))
+            .set_response_timeout(Some(within))
+            .set_concurrency_limit(MOST_WAITING);
+        let client = self.address.primary(&config).await?;
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = connection.map_err(|error| unreachable_server(&error))?;
+        let info = redis::cmd("INFO").query_async::<String>(&mut connection).await;
+        let server =
+            Server::read(&info.map_err(|error| unreachable_server(&error))?).map_err(StoreError::Unfit)?;
+        let Server { run, version, replicas, fenced } = server;
+        tracing::info!(%version, replicas, "connected to the store");
+        if replicas > 0 && !fenced {
+            tracing::warn!(
+                replicas,
+                "the store has replicas, and min-replicas-to-write is 0: a primary that was cut off goes on taking \
+                 claims, and a proof may pass on both sides"
+            );
+        }
+        Ok(Line { connection, run, silent: AtomicU32::new(0), looked: AtomicBool::new(false) })
+    }
+}
+
+impl From<Unanswered> for StoreError {
+    /// A script that is said in full is known, so whoever says otherwise is no Redis.
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::NoScript => Self::Foreign,
+            Unanswered::Error(error) => error,
+        }
+    }
+}
+
+/// What a command came to, if not to an answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The server has not kept the script.
+    NoScript,
+    /// Nothing that can be gone on with.
+    Error(StoreError),
+}
+
+impl Link {
+    fn current(&self) -> Result<Option<Arc<Line>>, StoreError> {
+        Ok(self.line.lock().or(Err(StoreError::Poisoned))?.clone())
+    }
+
+    fn set(&self, line: Option<Arc<Line>>) -> Result<(), StoreError> {
+        *self.line.lock().or(Err(StoreError::Poisoned))? = line;
+        Ok(())
+    }
+}
+
+/// The kind and code of an error are told, never its text, which may have been made by anybody.
+pub(super) fn unreachable_server(error: &RedisError) -> StoreError {
+    tracing::debug!(kind = ?error.kind(), code = error.code(), "no connection to the store");
+    StoreError::Unavailable
+}

