@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::EmbeddedReplay;
+use exequatur_store::EmbeddedStore;
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -257,7 +257,7 @@ pub(crate) fn decider(
 ) -> Result<Decider, ServeError> {
     let decider = Decider::new(DeciderParts {
         issuers,
-        store: Arc::new(EmbeddedReplay::new(config.store, complete_since)?),
+        store: Arc::new(EmbeddedStore::new(config.store, complete_since)?),
         cache: TokenCache::new(CacheConfig::default()),
         nonces: nonces(config)?,
         sender: config.sender.policy.clone(),

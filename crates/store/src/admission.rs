@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 
+use crate::limit::{Charge, ChargeOutcome, Reserved};
 use crate::replay::{Claim, ClaimOutcome, Epoch, ReplayHealth};
 
 /// What a store's methods return: boxed, so that the store can be chosen when the service starts.
@@ -15,7 +16,27 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scope(pub [u8; 16]);
 
-/// A store that remembers which proofs were used.
+/// All that one decision asks, in one trip.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Whose memory.
+    pub scope: Scope,
+    /// The proof to be claimed, if there is one.
+    pub claim: Option<&'a Claim>,
+    /// What the request costs: at most [`crate::MAX_CHARGES`], each of another key.
+    pub charges: &'a [Charge],
+}
+
+/// What a store says to an [`Ask`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What became of the claim; none if there was none.
+    pub claim: Option<ClaimOutcome>,
+    /// What became of the charges. [`ChargeOutcome::NotReached`] if the proof was not fresh.
+    pub charges: ChargeOutcome,
+}
+
+/// A store that remembers which proofs were used, and what was charged to limits.
 ///
 /// `now` comes from the caller's clock; a store with a clock of its own, which all replicas share, goes by that. A claim
 /// is decided in one atomic step, in this order:
@@ -25,23 +46,42 @@ pub struct Scope(pub [u8; 16]);
 /// 3. The proof is remembered: [`ClaimOutcome::Replayed`].
 /// 4. A bound is reached: [`ClaimOutcome::Full`]. What is remembered stays; nothing live is ever evicted.
 /// 5. Else it is remembered: [`ClaimOutcome::Fresh`].
+///
+/// The charges come after the claim: a proof that is not fresh is charged nothing, and a request that is limited has spent
+/// its proof. They too are decided in one atomic step: every limit has room and all are charged, or nothing is.
 pub trait AdmissionStore: Send + Sync + Debug {
-    /// Claims the proof for its only use.
+    /// Claims the proof for its only use, then charges the limits.
     ///
     /// # Errors
-    /// After an error the proof is neither new nor used: the request must not pass.
-    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome>;
+    /// After an error the proof is neither new nor used, and what was charged is not known: the request must not pass.
+    fn admit<'a>(&'a self, ask: &'a Ask<'a>, now: Timestamp) -> StoreFuture<'a, Answer>;
+
+    /// Claims the proof alone.
+    ///
+    /// # Errors
+    /// As for [`AdmissionStore::admit`].
+    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
+        Box::pin(async move {
+            let ask = Ask { scope, claim: Some(claim), charges: &[] };
+            self.admit(&ask, now).await?.claim.ok_or(StoreError::Unavailable)
+        })
+    }
+
+    /// Gives charges to quotas back: of a request that was not permitted after all. It waits for nothing, and may take
+    /// effect later; what gets lost on the way stays used. Nothing falls below zero, and nothing is given back to
+    /// another period than the one that was charged.
+    fn give_back(&self, reserved: Reserved);
 
     /// The epoch that a nonce issued at `now` should carry, for proofs to be claimed in this scope.
     ///
     /// # Errors
-    /// As for [`AdmissionStore::claim`]; no nonce can be issued then.
+    /// As for [`AdmissionStore::admit`]; no nonce can be issued then.
     fn epoch(&self, scope: Scope, now: Timestamp) -> StoreFuture<'_, Epoch>;
 
     /// What the operator sees of the store. An error means that claims would fail too.
     ///
     /// # Errors
-    /// As for [`AdmissionStore::claim`].
+    /// As for [`AdmissionStore::admit`].
     fn health(&self, now: Timestamp) -> StoreFuture<'_, ReplayHealth>;
 }
 

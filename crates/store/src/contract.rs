@@ -3,11 +3,14 @@
 //! Each check makes its own empty stores with the function it is given and moves the time by argument. Together
 //! they state the promise of [`AdmissionStore`]; what a store adds to it is tested beside that store.
 
+mod limits;
+
 use std::num::NonZeroU32;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::admission::{AdmissionStore, Scope, StoreError};
+use crate::limit::ChargeOutcome;
 use crate::replay::{Bound, Claim, ClaimOutcome, Epoch, ReplayKey, ReplayLimits};
 
 /// How a store broke the contract.
@@ -23,6 +26,14 @@ pub enum ContractViolation {
         rule: &'static str,
         /// What the store said instead.
         got: ClaimOutcome,
+    },
+    /// The store charged otherwise than it must.
+    #[error("{rule}: got {got:?}")]
+    Charges {
+        /// The promise, in a sentence.
+        rule: &'static str,
+        /// What the store said instead.
+        got: ChargeOutcome,
     },
     /// Something else than an outcome is wrong.
     #[error("{0}")]
@@ -63,7 +74,7 @@ pub async fn check<S: AdmissionStore>(
         a_bound_refuses_the_new_and_keeps_the_live(&make(three(limits, bound), start).await?, start, bound)
             .await?;
     }
-    Ok(())
+    limits::check(start, async || make(limits, start).await).await
 }
 
 /// Runs the checks that only a store can pass which counts what it holds: bounds are exact, also that of the whole store.

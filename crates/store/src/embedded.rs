@@ -1,12 +1,18 @@
-//! The replay store inside the process: for one replica.
+//! The store inside the process: for one replica.
+
+mod limits;
 
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::admission::{AdmissionStore, Scope, StoreError, StoreFuture};
+use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture};
+use crate::limit::{ChargeOutcome, Reserved, micros};
 use crate::live::{LiveKey, LiveProofs};
 use crate::replay::{Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayLimits};
+
+use limits::LimitTable;
+pub use limits::{LimitBounds, MAX_CHARGES};
 
 /// How far a caller's `now` may lag behind the latest one. Requests read the clock before they come here, in no
 /// order, and a disciplined clock is slewed; a bigger step back means that the clock was set.
@@ -18,9 +24,12 @@ const BACKWARD_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// Nothing live is evicted: at a bound, new proofs are refused. The time never runs backwards in here; when the
 /// clock was set back, what was dropped in the meantime could pass again, so a new epoch begins that is complete
 /// only since the latest instant seen.
+///
+/// Levels of limits are forgotten once they are as good as none; at their bound, keys without one are refused.
 #[derive(Debug)]
-pub struct EmbeddedReplay {
+pub struct EmbeddedStore {
     state: Mutex<State>,
+    limits: LimitTable,
 }
 
 #[derive(Debug)]
@@ -33,7 +42,7 @@ struct State {
     interruptions: u64,
 }
 
-impl EmbeddedReplay {
+impl EmbeddedStore {
     /// An empty store, complete since `started_at`.
     ///
     /// # Errors
@@ -46,7 +55,13 @@ impl EmbeddedReplay {
             latest: started_at,
             interruptions: 0,
         };
-        Ok(Self { state: Mutex::new(state) })
+        Ok(Self { state: Mutex::new(state), limits: LimitTable::new(LimitBounds::default()) })
+    }
+
+    /// Remembers so many levels of limits instead of the default. What was charged before is forgotten.
+    #[must_use]
+    pub fn with_limit_bounds(self, bounds: LimitBounds) -> Self {
+        Self { limits: LimitTable::new(bounds), ..self }
     }
 
     fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
@@ -54,9 +69,30 @@ impl EmbeddedReplay {
     }
 }
 
-impl AdmissionStore for EmbeddedReplay {
-    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
-        Box::pin(async move { self.state()?.claim(scope, claim, now) })
+impl AdmissionStore for EmbeddedStore {
+    fn admit<'a>(&'a self, ask: &'a Ask<'a>, now: Timestamp) -> StoreFuture<'a, Answer> {
+        Box::pin(async move {
+            let claim = match ask.claim {
+                Some(claim) => Some(self.state()?.claim(ask.scope, claim, now)?),
+                None => None,
+            };
+            let charges = match &claim {
+                Some(ClaimOutcome::Fresh(_)) | None => {
+                    self.limits.charge(ask.scope, ask.charges, micros(now))?
+                }
+                Some(
+                    ClaimOutcome::Replayed
+                    | ClaimOutcome::Doubtful { .. }
+                    | ClaimOutcome::Full(_)
+                    | ClaimOutcome::Expired,
+                ) => ChargeOutcome::NotReached,
+            };
+            Ok(Answer { claim, charges })
+        })
+    }
+
+    fn give_back(&self, reserved: Reserved) {
+        self.limits.give_back(&reserved);
     }
 
     fn epoch(&self, _scope: Scope, now: Timestamp) -> StoreFuture<'_, Epoch> {

@@ -1,4 +1,4 @@
-//! What is remembered between requests: which proofs were used.
+//! What is remembered between requests: which proofs were used, and what was charged to limits.
 //!
 //! A store knows opaque keys and times to live. It knows neither what a proof is nor why its key exists, and it
 //! reads no clock: every call is told the time.
@@ -8,11 +8,16 @@
 mod admission;
 pub mod contract;
 mod embedded;
+mod limit;
 mod live;
 mod redis;
 mod replay;
 
-pub use admission::{AdmissionStore, Scope, StoreError, StoreFuture, Unfit};
-pub use embedded::EmbeddedReplay;
+pub use admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture, Unfit};
+pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES};
+pub use limit::{
+    Charge, ChargeOutcome, Charged, Limit, LimitKey, MAX_UNITS, Period, Quota, Rate, RatePer, Reservation,
+    Reserved, Standing,
+};
 pub use redis::{Address, AddressError, Prefix, RedisConfig, RedisStore, WindowBounds};
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};

@@ -17,15 +17,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 pub use address::{Address, AddressError};
 pub use keys::Prefix;
 
-use crate::admission::{AdmissionStore, Scope, StoreError, StoreFuture};
-use crate::replay::{Claim, ClaimOutcome, Epoch, ReplayHealth};
+use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture};
+use crate::embedded::MAX_CHARGES;
+use crate::limit::Reserved;
+use crate::replay::{Epoch, ReplayHealth};
 use clock::Times;
 use link::{Line, Links, Unanswered};
-use script::{Answer, Answered, Call, Look, Scripts};
+use script::{Answered, Call, Look, Scripts};
+
+/// How many givings back of quotas may be on their way at once.
+const MOST_GIVEN_BACK: usize = 1024;
 
 /// How a store in Redis is reached, and what it bounds.
 #[derive(Debug)]
@@ -62,10 +69,11 @@ impl Default for WindowBounds {
 /// nothing.
 #[derive(Debug)]
 pub struct RedisStore {
-    links: Links,
+    links: Arc<Links>,
     prefix: Prefix,
     bounds: WindowBounds,
     scripts: Scripts,
+    given_back: TaskTracker,
 }
 
 impl RedisStore {
@@ -73,12 +81,12 @@ impl RedisStore {
     #[must_use]
     pub fn new(config: RedisConfig) -> Self {
         let RedisConfig { address, prefix, timeout, bounds } = config;
-        let links = Links::new(address, timeout);
-        Self { links, prefix, bounds, scripts: Scripts::new() }
+        let links = Arc::new(Links::new(address, timeout));
+        Self { links, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new() }
     }
 
-    /// One trip, but after the server's clock was set back: then a look at it, and another.
-    async fn run(&self, call: Call<'_>) -> Result<Answer, StoreError> {
+    /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.
+    async fn run(&self, call: Call<'_>) -> Result<script::Answer, StoreError> {
         let mut epoch = Epoch::default();
         getrandom::fill(&mut epoch).or(Err(StoreError::NoRandomness))?;
         let line = self.links.fit_line().await?;
@@ -86,13 +94,13 @@ impl RedisStore {
             Some(times) if line.looked() => times,
             Some(_) | None => self.look_by(&line).await?,
         };
-        match self.run_in(known, &line, &call, &epoch).await? {
+        match self.run_in(known, &line, call, &epoch).await? {
             Answered::Answer(answer) => Ok(answer),
-            Answered::SetBack => {
+            Answered::LookAgain => {
                 let known = self.look_by(&line).await?;
-                match self.run_in(known, &line, &call, &epoch).await? {
+                match self.run_in(known, &line, call, &epoch).await? {
                     Answered::Answer(answer) => Ok(answer),
-                    Answered::SetBack => Err(StoreError::Unavailable),
+                    Answered::LookAgain => Err(StoreError::Unavailable),
                 }
             }
         }
@@ -102,10 +110,10 @@ impl RedisStore {
         &self,
         times: Times,
         line: &Arc<Line>,
-        call: &Call<'_>,
+        call: Call<'_>,
         epoch: &Epoch,
     ) -> Result<Answered, StoreError> {
-        let command = |known| self.scripts.command(known, call, &line.run, &times, epoch);
+        let command = |known| self.scripts.command(known, (&self.prefix, call), &line.run, &times, epoch);
         let value = match self.links.ask(line, &command(true)).await {
             // Not kept: the server is new, or its scripts were flushed. Said in full, it keeps it.
             Err(Unanswered::NoScript) => self.links.ask(line, &command(false)).await,
@@ -137,15 +145,33 @@ impl RedisStore {
 }
 
 impl AdmissionStore for RedisStore {
-    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, _now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
+    fn admit<'a>(&'a self, ask: &'a Ask<'a>, _now: Timestamp) -> StoreFuture<'a, Answer> {
         Box::pin(async move {
-            let call = Call::claim(&self.prefix, self.bounds, scope, claim);
-            self.run(call).await?.outcome()
+            if ask.charges.len() > MAX_CHARGES {
+                return Err(StoreError::Full);
+            }
+            self.run(Call::Admit(ask, self.bounds)).await?.to(ask)
         })
     }
 
+    /// At most [`MOST_GIVEN_BACK`] at once are on their way; others stay used.
+    fn give_back(&self, reserved: Reserved) {
+        if reserved.is_empty() || self.given_back.len() >= MOST_GIVEN_BACK {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (links, command) = (Arc::clone(&self.links), script::give_back(&self.prefix, &reserved));
+        let giving = async move {
+            let Ok(line) = links.fit_line().await else { return };
+            if let Err(error) = links.ask(&line, &command).await {
+                tracing::debug!(?error, "a quota was not given back");
+            }
+        };
+        self.given_back.spawn_on(giving, &runtime);
+    }
+
     fn epoch(&self, scope: Scope, _now: Timestamp) -> StoreFuture<'_, Epoch> {
-        Box::pin(async move { self.run(Call::epoch(&self.prefix, scope)).await?.epoch() })
+        Box::pin(async move { self.run(Call::Epoch(scope)).await?.epoch() })
     }
 
     fn health(&self, _now: Timestamp) -> StoreFuture<'_, ReplayHealth> {

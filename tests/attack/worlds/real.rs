@@ -17,7 +17,7 @@ use exequatur_decide::{
 use exequatur_decide::{Denial, Generation as RealGeneration};
 use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
-use exequatur_store::{EmbeddedReplay, ReplayLimits};
+use exequatur_store::{EmbeddedStore, ReplayLimits};
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope,
 };
@@ -341,7 +341,7 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
     });
     Decider::new(DeciderParts {
         issuers: Arc::clone(&bench.issuers),
-        store: Arc::new(EmbeddedReplay::new(limits, at(complete_since)).unwrap()),
+        store: Arc::new(EmbeddedStore::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),
         nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
         sender: SenderPolicy { proofs, nonces },

@@ -12,7 +12,7 @@ use exequatur_decide::{
 };
 use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
-use exequatur_store::{AdmissionStore as _, EmbeddedReplay, ReplayLimits};
+use exequatur_store::{AdmissionStore as _, EmbeddedStore, ReplayLimits};
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
 };
@@ -161,7 +161,7 @@ impl Default for Setting {
 pub(crate) struct World {
     decider: Decider,
     pub(crate) generation: Generation,
-    pub(crate) store: Arc<EmbeddedReplay>,
+    pub(crate) store: Arc<EmbeddedStore>,
     keys: PathBuf,
     _stop: tokio_util::sync::DropGuard,
     _folder: tempfile::TempDir,
@@ -207,11 +207,11 @@ impl World {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let issuers = Issuers::start(vec![config], HttpConfig::default(), clock, &tasks, &stop).unwrap();
-        let store = Arc::new(EmbeddedReplay::new(setting.limits, setting.complete_since).unwrap());
+        let store = Arc::new(EmbeddedStore::new(setting.limits, setting.complete_since).unwrap());
         let policies = policies();
         let decider = Decider::new(DeciderParts {
             issuers,
-            store: Arc::<EmbeddedReplay>::clone(&store),
+            store: Arc::<EmbeddedStore>::clone(&store),
             cache: TokenCache::new(CacheConfig::default()),
             nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
             sender: SenderPolicy { proofs: ProofLimits::default(), nonces: setting.nonces },

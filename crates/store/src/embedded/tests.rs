@@ -27,8 +27,8 @@ fn claim(n: u8, issued_at: Timestamp) -> Claim {
     }
 }
 
-fn store() -> EmbeddedReplay {
-    EmbeddedReplay::new(ReplayLimits::default(), at(0)).unwrap()
+fn store() -> EmbeddedStore {
+    EmbeddedStore::new(ReplayLimits::default(), at(0)).unwrap()
 }
 
 fn now_or_never<T>(future: StoreFuture<'_, T>) -> Result<T, StoreError> {
@@ -37,12 +37,12 @@ fn now_or_never<T>(future: StoreFuture<'_, T>) -> Result<T, StoreError> {
 
 #[tokio::test]
 async fn it_keeps_the_contract() {
-    contract::check(at(0), async |limits, start| EmbeddedReplay::new(limits, start)).await.unwrap();
-    contract::check_exact_bounds(at(0), async |limits, start| EmbeddedReplay::new(limits, start))
+    contract::check(at(0), async |limits, start| EmbeddedStore::new(limits, start)).await.unwrap();
+    contract::check_exact_bounds(at(0), async |limits, start| EmbeddedStore::new(limits, start))
         .await
         .unwrap();
     contract::check(at(0) + SignedDuration::from_nanos(1), async |limits, start| {
-        EmbeddedReplay::new(limits, start)
+        EmbeddedStore::new(limits, start)
     })
     .await
     .unwrap();
@@ -124,7 +124,7 @@ async fn a_lag_of_a_second_is_no_step_back() {
 
 #[tokio::test]
 async fn a_start_in_the_future_is_a_clock_set_back() {
-    let store = EmbeddedReplay::new(ReplayLimits::default(), at(600_000)).unwrap();
+    let store = EmbeddedStore::new(ReplayLimits::default(), at(600_000)).unwrap();
     let outcome = store.claim(SCOPE, &claim(1, at(60_000)), at(60_000)).await;
     assert!(matches!(outcome, Ok(ClaimOutcome::Doubtful { .. })));
     assert_eq!(store.health(at(60_000)).await.unwrap().complete_since, Some(at(600_000)));
@@ -223,7 +223,7 @@ proptest! {
     ) {
         let bound = |n| NonZeroU32::new(n).unwrap();
         let limits = ReplayLimits { max_proofs: bound(12), max_per_tenant: bound(8), max_per_key: bound(5) };
-        let store = EmbeddedReplay::new(limits, at(0)).unwrap();
+        let store = EmbeddedStore::new(limits, at(0)).unwrap();
         let mut model =
             Model { limits, used: HashMap::new(), latest: at(0), complete_since: at(0), interrupted: false };
         let mut now = at(20_000);

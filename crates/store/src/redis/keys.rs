@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::admission::Scope;
+use crate::limit::LimitKey;
 
 /// The version of what lies in Redis. It changes when a key or a script changes its meaning.
 const VERSION: u8 = 1;
@@ -54,6 +55,11 @@ impl Prefix {
         format!("{}:{{{}}}:{VERSION}:t", self.0, text(&scope.0))
     }
 
+    /// The level of a limit. A key is used with limits of one kind only.
+    pub(super) fn level(&self, scope: Scope, key: &LimitKey) -> String {
+        self.of(scope, 'l', &key.0)
+    }
+
     /// The latest time that any replica saw here. It is of no scope.
     pub(super) fn clock(&self) -> String {
         format!("{}:{VERSION}:clock", self.0)
@@ -78,7 +84,10 @@ mod tests {
         let (prefix, scope) = (Prefix::default(), Scope([0xff; 16]));
         let memory = prefix.memory(scope);
         assert_eq!(memory, "exequatur:{_____________________w}");
-        for key in [prefix.proof(scope, &[1; 16]), prefix.holder(scope, &[2; 16]), prefix.tenant(scope)] {
+        let level = prefix.level(scope, &LimitKey([3; 16]));
+        for key in
+            [prefix.proof(scope, &[1; 16]), prefix.holder(scope, &[2; 16]), prefix.tenant(scope), level]
+        {
             assert!(key.starts_with(&memory) && key.matches('{').count() == 1, "{key}");
         }
         assert_ne!(prefix.proof(scope, &[1; 16]), prefix.holder(scope, &[1; 16]));

@@ -5,13 +5,14 @@
 --       2 an epoch that nobody had before: 16 random octets
 --       3 latest time of this era that the caller knows of, microseconds
 --       4 latest time of any era or server that the caller knows of, microseconds
+--       5, 6 the time for which the periods of quotas hold that the caller gives: from, and the first after it
 -- Gives epoch, since, now, and `tail`: the epoch and this server's time, the end of each answer. Returns S and `tail`
--- if the clock was set back since the caller looked: a new era begins, and the caller has to look again.
+-- if the clock was set back since the caller looked, or ran on too far: he has to look again. Nothing was written then.
 --
 -- A script and no transaction: what is written depends on what is read. Numbers are below 2^53, so they are exact.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-if now < ARGV[3] - 1000000 then
+if now < ARGV[3] - 1000000 or now < tonumber(ARGV[5]) or now >= tonumber(ARGV[6]) then
     return 'S' .. string.rep('\0', 16) .. string.format('%.0f', now)
 end
 

@@ -8,12 +8,14 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use self::ports::Reserved;
+use self::ports::Reserved as Ports;
 use self::process::{Kind, Redis};
 use super::*;
 use crate::admission::Unfit;
 use crate::contract;
-use crate::replay::{Bound, ReplayKey};
+use crate::embedded::EmbeddedStore;
+use crate::limit::{Charge, Limit, LimitKey, Period, Quota, Rate, RatePer};
+use crate::replay::{Bound, Claim, ClaimOutcome, ReplayKey, ReplayLimits};
 
 #[path = "../../../../tests/support/ports.rs"]
 #[expect(unreachable_pub, reason = "it is shared with tests that need more of it")]
@@ -64,9 +66,19 @@ impl Told {
 }
 
 impl AdmissionStore for Told {
-    fn claim<'a>(&'a self, scope: Scope, claim: &'a Claim, now: Timestamp) -> StoreFuture<'a, ClaimOutcome> {
+    fn admit<'a>(&'a self, ask: &'a Ask<'a>, now: Timestamp) -> StoreFuture<'a, Answer> {
         self.tell(now);
-        self.0.claim(scope, claim, now)
+        Box::pin(async move {
+            // What was given back is waited for here; otherwise nobody does.
+            self.0.given_back.close();
+            self.0.given_back.wait().await;
+            self.0.given_back.reopen();
+            self.0.admit(ask, now).await
+        })
+    }
+
+    fn give_back(&self, reserved: Reserved) {
+        self.0.give_back(reserved);
     }
 
     fn epoch(&self, scope: Scope, now: Timestamp) -> StoreFuture<'_, Epoch> {
@@ -291,7 +303,7 @@ async fn what_was_forgotten_is_doubted() {
 async fn a_replica_that_takes_over_is_doubted() {
     for kind in Kind::ALL {
         let folders = [folder(), folder()];
-        let reserved = Reserved::block().unwrap();
+        let reserved = Ports::block().unwrap();
         let ports = reserved.all();
         let mut primary =
             Redis::start(kind, folders[0].path(), Some(ports[0]), &["--repl-diskless-sync-delay", "0"])
@@ -562,4 +574,56 @@ async fn a_window_refuses_and_says_whose_it_is() {
     let prefix = Prefix::default();
     redis.say(&["DEL", &prefix.holder(SCOPE, &[1; 16]), &prefix.tenant(SCOPE)]).unwrap();
     assert!(fresh(&store.claim(SCOPE, &of(3, 1), first.issued_at).await), "what was refused was not used");
+}
+
+fn any_charge() -> impl Strategy<Value = Charge> {
+    let rate = (1..1_000_000_u32, 0..3_usize, 1..50_u32).prop_map(|(count, per, burst)| {
+        let per = [RatePer::Second, RatePer::Minute, RatePer::Hour][per];
+        Limit::Rate(Rate::new(count.try_into().unwrap(), per, burst.try_into().unwrap()).unwrap())
+    });
+    let quota = (1..50_u64, 0..4_usize).prop_map(|(units, period)| {
+        let period = [Period::Minute, Period::Hour, Period::Day, Period::Month][period];
+        Limit::Quota(Quota::new(units.try_into().unwrap(), period).unwrap())
+    });
+    // A key is used with limits of one kind.
+    let rates = (0..2_u8, rate).prop_map(|(key, limit)| (key, limit));
+    let quotas = (2..5_u8, quota).prop_map(|(key, limit)| (key, limit));
+    (prop_oneof![rates, quotas], 1..9_u32).prop_map(|((key, limit), cost)| Charge {
+        key: LimitKey([key; 16]),
+        limit,
+        cost: cost.try_into().unwrap(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Charges come to the same, to the microsecond, as in the embedded store.
+    #[test]
+    fn charges_are_what_they_are_in_the_embedded_store(
+        steps in prop::collection::vec(
+            (
+                prop::collection::vec(any_charge(), 1..4),
+                // A second, an hour, some months; half a second back.
+                prop_oneof![8 => 0..1_000_000_i64, 2 => 0..3_600_000_000_i64, 1 => 0..10_000_000_000_000_i64],
+                prop::bool::weighted(0.2),
+            ),
+            1..40,
+        ),
+        oldest in prop::bool::ANY,
+    ) {
+        let folder = folder();
+        let redis = start(if oldest { Kind::Oldest } else { Kind::Newest }, folder.path());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let told = Told(store(&redis));
+        let embedded = EmbeddedStore::new(ReplayLimits::default(), at(0)).unwrap();
+        let mut now = at(0);
+        for (charges, step, back) in steps {
+            now += SignedDuration::from_micros(step);
+            let now = if back { now - SignedDuration::from_millis(500) } else { now };
+            let ask = Ask { scope: SCOPE, claim: None, charges: &charges };
+            let expected = runtime.block_on(embedded.admit(&ask, now)).unwrap();
+            prop_assert_eq!(runtime.block_on(told.admit(&ask, now)).unwrap(), expected);
+        }
+    }
 }

@@ -1,0 +1,304 @@
+//! The levels of limits inside the process.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use crate::admission::{Scope, StoreError};
+use crate::limit::{Charge, ChargeOutcome, Charged, Judged, Level, Limit, LimitKey, Reserved};
+
+/// Locks and tables: so many that two requests seldom meet, and that a table of a full store has some thousand
+/// entries, which are looked through in tens of microseconds.
+const SHARDS: usize = 256;
+/// A table is looked through once it has twice the entries that were left the last time, and no sooner.
+const SWEEP_FROM: usize = 64;
+/// At a bound, all tables are looked through, at most once in this time, in microseconds.
+const SWEEP_ALL_EVERY: i64 = 1_000_000;
+/// Limits that one request is charged to.
+pub const MAX_CHARGES: usize = 16;
+
+/// The part of a scope's digest that is counted under. Two that share these 8 bytes share a bound: that can only
+/// refuse too early.
+type Account = [u8; 8];
+
+/// How many levels are remembered at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitBounds {
+    /// In all.
+    pub max_keys: NonZeroU32,
+    /// Per scope, so that one tenant's users cannot take the others' room.
+    pub max_per_scope: NonZeroU32,
+}
+
+impl Default for LimitBounds {
+    /// A million in all, for at most 100 MB; a quarter of it per scope.
+    fn default() -> Self {
+        let bound = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { max_keys: bound(1_000_000), max_per_scope: bound(250_000) }
+    }
+}
+
+/// Remembers what was charged. A level that is as good as none is forgotten, nothing else is: at a bound, keys
+/// that have no level are refused ([`ChargeOutcome::NoRoom`]).
+///
+/// Locks are taken in the order of the shards, then `accounts`.
+#[derive(Debug)]
+pub(crate) struct LimitTable {
+    bounds: LimitBounds,
+    shards: Vec<Mutex<Shard>>,
+    /// Chosen by a keyed hash, so that nobody can make names that crowd one shard.
+    placement: RandomState,
+    accounts: Mutex<Accounts>,
+    /// When all shards were looked through last, in microseconds since 1970.
+    swept_at: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    rates: HashMap<LimitKey, Slot>,
+    quotas: HashMap<LimitKey, Slot>,
+    sweep_at: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    level: Level,
+    account: Account,
+}
+
+/// INVARIANT (same set): the number of slots in all shards, in all and by account; an account without is absent.
+#[derive(Debug, Default)]
+struct Accounts {
+    total: u32,
+    by_scope: HashMap<Account, u32>,
+}
+
+/// The shards that a request needs, by number, locked.
+struct Held<'a>(Vec<(usize, MutexGuard<'a, Shard>)>);
+
+impl LimitTable {
+    pub(crate) fn new(bounds: LimitBounds) -> Self {
+        Self {
+            bounds,
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            placement: RandomState::new(),
+            accounts: Mutex::default(),
+            swept_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Judges all charges, and charges all or none, in one step. `now` in microseconds since 1970.
+    pub(crate) fn charge(
+        &self,
+        scope: Scope,
+        charges: &[Charge],
+        now: i64,
+    ) -> Result<ChargeOutcome, StoreError> {
+        if charges.is_empty() {
+            return Ok(ChargeOutcome::nothing_to_charge(scope));
+        }
+        if charges.len() > MAX_CHARGES {
+            return Ok(ChargeOutcome::NoRoom);
+        }
+        match self.try_charge(scope, charges, now)? {
+            ChargeOutcome::NoRoom if self.sweep_all(now)? => self.try_charge(scope, charges, now),
+            outcome @ (ChargeOutcome::NoRoom
+            | ChargeOutcome::NotReached
+            | ChargeOutcome::Charged(_)
+            | ChargeOutcome::Limited(_)) => Ok(outcome),
+        }
+    }
+
+    fn try_charge(&self, scope: Scope, charges: &[Charge], now: i64) -> Result<ChargeOutcome, StoreError> {
+        let mut held = self.hold(charges)?;
+        let levels = match Judged::of(charges, |charge| self.level(&held, charge), now) {
+            Judged::Refused(standings) => return Ok(ChargeOutcome::Limited(standings)),
+            Judged::Room(levels) => levels,
+        };
+        if !self.make_room(&mut held, scope, charges)? {
+            return Ok(ChargeOutcome::NoRoom);
+        }
+        for (charge, level) in charges.iter().zip(&levels) {
+            self.put(&mut held, account(scope), charge, *level);
+        }
+        self.sweep_held(&mut held, now)?;
+        Ok(ChargeOutcome::Charged(Charged::to(scope, charges, &levels, now)))
+    }
+
+    /// Takes charges to quotas back. A shard that cannot be trusted is left as it is: it charges nothing more either.
+    pub(crate) fn give_back(&self, reserved: &Reserved) {
+        for reservation in reserved.reservations() {
+            let shard = self.shards.get(self.place(&reservation.key)).map(Mutex::lock);
+            if let Some(Ok(mut shard)) = shard
+                && let Some(slot) = shard.quotas.get_mut(&reservation.key)
+                && let Some(level) = reservation.taken_from(slot.level)
+            {
+                slot.level = level;
+            }
+        }
+    }
+
+    /// How many levels are remembered.
+    #[cfg(test)]
+    fn len(&self) -> Result<u32, StoreError> {
+        Ok(self.accounts.lock().or(Err(StoreError::Poisoned))?.total)
+    }
+
+    fn place(&self, key: &LimitKey) -> usize {
+        let hash = self.placement.hash_one(key);
+        usize::try_from(hash % 256).unwrap_or_default()
+    }
+
+    fn hold(&self, charges: &[Charge]) -> Result<Held<'_>, StoreError> {
+        let mut places: Vec<usize> = charges.iter().map(|charge| self.place(&charge.key)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut held = Vec::with_capacity(places.len());
+        for place in places {
+            let shard = self.shards.get(place).ok_or(StoreError::Poisoned)?;
+            held.push((place, shard.lock().or(Err(StoreError::Poisoned))?));
+        }
+        Ok(Held(held))
+    }
+
+    fn level(&self, held: &Held<'_>, charge: &Charge) -> Option<Level> {
+        let shard = held.shard(self.place(&charge.key))?;
+        shard.of(&charge.limit).get(&charge.key).map(|slot| slot.level)
+    }
+
+    fn put(&self, held: &mut Held<'_>, account: Account, charge: &Charge, level: Level) {
+        let Some(shard) = held.shard_mut(self.place(&charge.key)) else { return };
+        match charge.limit {
+            Limit::Rate(_) => shard.rates.insert(charge.key, Slot { level, account }),
+            Limit::Quota(_) => shard.quotas.insert(charge.key, Slot { level, account }),
+        };
+    }
+
+    /// Counts the keys that have no level yet, if there is room for all of them.
+    fn make_room(&self, held: &mut Held<'_>, scope: Scope, charges: &[Charge]) -> Result<bool, StoreError> {
+        let mut new: Vec<LimitKey> = charges
+            .iter()
+            .filter(|charge| self.level(held, charge).is_none())
+            .map(|charge| charge.key)
+            .collect();
+        new.sort_unstable();
+        new.dedup();
+        if new.is_empty() {
+            return Ok(true);
+        }
+        let more = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        let mut accounts = self.accounts.lock().or(Err(StoreError::Poisoned))?;
+        let own = accounts.by_scope.get(&account(scope)).copied().unwrap_or_default();
+        let room = accounts.total.saturating_add(more) <= self.bounds.max_keys.get()
+            && own.saturating_add(more) <= self.bounds.max_per_scope.get();
+        if room {
+            accounts.add(account(scope), more);
+        }
+        Ok(room)
+    }
+
+    fn sweep_held(&self, held: &mut Held<'_>, now: i64) -> Result<(), StoreError> {
+        for (_, shard) in &mut held.0 {
+            if shard.is_due() {
+                self.sweep(shard, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks through everything, unless that was done a moment ago.
+    fn sweep_all(&self, now: i64) -> Result<bool, StoreError> {
+        let before = self.swept_at.load(Ordering::Relaxed);
+        // Also after the clock was set back.
+        if before != i64::MIN && now.abs_diff(before) < SWEEP_ALL_EVERY.unsigned_abs() {
+            return Ok(false);
+        }
+        if self.swept_at.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return Ok(false);
+        }
+        for shard in &self.shards {
+            self.sweep(&mut *shard.lock().or(Err(StoreError::Poisoned))?, now)?;
+        }
+        Ok(true)
+    }
+
+    fn sweep(&self, shard: &mut Shard, now: i64) -> Result<(), StoreError> {
+        let mut over = Vec::new();
+        for slots in [&mut shard.rates, &mut shard.quotas] {
+            slots.retain(|_, slot| {
+                let keep = !slot.level.is_over(now);
+                if !keep {
+                    over.push(slot.account);
+                }
+                keep
+            });
+            let spare = slots.len().saturating_mul(2);
+            slots.shrink_to(spare);
+        }
+        shard.sweep_at = shard.len().saturating_mul(2).max(SWEEP_FROM);
+        let mut accounts = self.accounts.lock().or(Err(StoreError::Poisoned))?;
+        for account in over {
+            accounts.remove(account);
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    fn of(&self, limit: &Limit) -> &HashMap<LimitKey, Slot> {
+        match limit {
+            Limit::Rate(_) => &self.rates,
+            Limit::Quota(_) => &self.quotas,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.rates.len().saturating_add(self.quotas.len())
+    }
+
+    fn is_due(&self) -> bool {
+        self.len() > self.sweep_at.max(SWEEP_FROM)
+    }
+}
+
+impl Held<'_> {
+    fn shard(&self, place: usize) -> Option<&Shard> {
+        self.0.iter().find(|(other, _)| *other == place).map(|(_, shard)| &**shard)
+    }
+
+    fn shard_mut(&mut self, place: usize) -> Option<&mut Shard> {
+        self.0.iter_mut().find(|(other, _)| *other == place).map(|(_, shard)| &mut **shard)
+    }
+}
+
+impl Accounts {
+    fn add(&mut self, account: Account, more: u32) {
+        self.total = self.total.saturating_add(more);
+        let own = self.by_scope.entry(account).or_default();
+        *own = own.saturating_add(more);
+    }
+
+    fn remove(&mut self, account: Account) {
+        self.total = self.total.saturating_sub(1);
+        if let Some(own) = self.by_scope.get_mut(&account) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                self.by_scope.remove(&account);
+                let spare = self.by_scope.len().saturating_mul(4).max(SWEEP_FROM);
+                if self.by_scope.capacity() > spare.saturating_mul(2) {
+                    self.by_scope.shrink_to(spare);
+                }
+            }
+        }
+    }
+}
+
+/// The part of a scope that is counted under.
+fn account(scope: Scope) -> Account {
+    scope.0.first_chunk().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
