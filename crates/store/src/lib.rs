@@ -1,4 +1,4 @@
-//! What is remembered between requests: which proofs were used, and what was charged to limits.
+//! What is remembered between requests: which proofs were used, what was charged to limits, and what is revoked.
 //!
 //! A store knows opaque keys and times to live. It knows neither what a proof is nor why its key exists, and it
 //! reads no clock: every call is told the time.
@@ -8,16 +8,25 @@
 mod admission;
 pub mod contract;
 mod embedded;
+mod folder;
 mod limit;
 mod live;
 mod redis;
 mod replay;
+mod revocation;
 
 pub use admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture, Unfit};
 pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES};
+pub use folder::{FolderError, StateFolder};
 pub use limit::{
     Charge, ChargeOutcome, Charged, Limit, LimitKey, MAX_UNITS, Period, Quota, Rate, RatePer, Reservation,
     Reserved, Standing,
 };
 pub use redis::{Address, AddressError, Prefix, RedisConfig, RedisStore, WindowBounds};
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};
+pub use revocation::{
+    Asked, Changed, EmbeddedRevocations, Finding, Form, InForce, Keeping, Lift, MAX_AUTHOR, MAX_LABEL,
+    MAX_REASON, NotRevoked, Note, NoteTooLong, Page, Position, Revocation, RevocationError, RevocationFuture,
+    RevocationHealth, RevocationKind, RevocationLimits, RevocationOpenError, RevocationStore, Revoked,
+    Snapshot, Target, TornTail, Unknown,
+};
