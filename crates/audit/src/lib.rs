@@ -13,8 +13,8 @@ mod writer;
 
 pub use error::AuditError;
 pub use record::{
-    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, SenderConstraint, SenderConstraintCheck,
-    Timings, TokenCheck, Verdict,
+    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
+    SenderConstraintCheck, Timings, TokenCheck, Verdict,
 };
 pub use recorder::{Mode, Recorded, Recorder};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};

@@ -146,6 +146,9 @@ pub struct Controls<'a> {
     /// What binds the token to its sender.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender_constraint: Option<SenderConstraintCheck<'a>>,
+    /// Whether anything that the token rests on is revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<RevocationCheck>,
     /// Whether the proof was new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayCheck>,
@@ -156,8 +159,12 @@ pub struct Controls<'a> {
 
 impl Controls<'_> {
     fn is_empty(&self) -> bool {
-        let Self { token, sender_constraint, replay, nonce } = self;
-        token.is_none() && sender_constraint.is_none() && replay.is_none() && nonce.is_none()
+        let Self { token, sender_constraint, revocation, replay, nonce } = self;
+        token.is_none()
+            && sender_constraint.is_none()
+            && revocation.is_none()
+            && replay.is_none()
+            && nonce.is_none()
     }
 }
 
@@ -194,6 +201,18 @@ pub enum SenderConstraint {
     Mtls,
     /// Both.
     DpopMtls,
+}
+
+/// What was known of revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationCheck {
+    /// Nothing that the token rests on is revoked.
+    Clear,
+    /// Something is; the reason says what.
+    Revoked,
+    /// It could not be known.
+    Unknown,
 }
 
 /// What the replay store said of a proof.

@@ -46,6 +46,7 @@ impl Serve {
             ServeError::Generation(error) => Failure::invalid(error),
             error @ (ServeError::Issuers(_)
             | ServeError::Store(_)
+            | ServeError::State(_)
             | ServeError::NonceSecret(_)
             | ServeError::NonceSecretFile { .. }
             | ServeError::NoRandomness

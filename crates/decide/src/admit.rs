@@ -1,9 +1,10 @@
 //! Fifth stage: what is remembered. One trip to the store, and only for an identity that is proven.
 //!
 //! A proof is claimed after its signature, `ath` and key binding have passed, so that garbage neither fills
-//! the store nor burns another's proof (G10). Revocation and limits belong here too, before and after replay.
+//! the store nor burns another's proof (G10). What is revoked is asked first, of the snapshot in this process: without a
+//! trip, and for each use of a token, known or not. Limits belong here too, after replay.
 
-use exequatur_store::{Claim, ClaimOutcome, Claimed, Epoch, ReplayKey};
+use exequatur_store::{Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, ReplayKey};
 use exequatur_token::{ProofLimits, VerifiedProof};
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,13 +12,14 @@ use crate::authenticate::{NonceSeen, ask_for_nonce};
 use crate::decider::Decider;
 use crate::denial::{Denial, Fault, Refusal};
 use crate::require::Required;
-use crate::trail::{ReplayFact, Trail};
+use crate::trail::{ReplayFact, RevocationFact, Trail};
 
 /// Evidence that this use is the first.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) required: Required,
     first_use: FirstUse,
+    _not_revoked: NotRevoked,
 }
 
 impl Admitted {
@@ -39,9 +41,10 @@ enum FirstUse {
     Claimed(Claimed),
 }
 
-/// Claims the proof, if there is one.
+/// Asks whether anything that the token rests on is revoked, then claims the proof, if there is one.
 ///
 /// # Errors
+/// [`Denial::Revoked`]; a fault where it is not known what is revoked.
 /// [`Denial::Replayed`]; a request for a nonce where the store cannot know; [`Denial::ReplayBound`];
 /// a fault where the store does not answer: a proof that could not be claimed is not a new one.
 pub(crate) async fn admit(
@@ -50,8 +53,9 @@ pub(crate) async fn admit(
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<Admitted, Refusal> {
+    let not_revoked = not_revoked(&required, decider, now, trail)?;
     let Some(proof) = required.authenticated.bound.proof() else {
-        return Ok(Admitted { required, first_use: FirstUse::NoProof });
+        return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked: not_revoked });
     };
     let claim = claim_of(proof, &required.authenticated.nonce, decider)?;
     let outcome =
@@ -62,7 +66,8 @@ pub(crate) async fn admit(
     let (fact, end) = match outcome {
         ClaimOutcome::Fresh(claimed) => {
             trail.facts.replay = Some(ReplayFact::Fresh);
-            return Ok(Admitted { required, first_use: FirstUse::Claimed(claimed) });
+            let first_use = FirstUse::Claimed(claimed);
+            return Ok(Admitted { required, first_use, _not_revoked: not_revoked });
         }
         ClaimOutcome::Replayed => (ReplayFact::Replayed, Denial::Replayed.into()),
         ClaimOutcome::Expired => {
@@ -78,6 +83,22 @@ pub(crate) async fn admit(
     };
     trail.facts.replay = Some(fact);
     Err(end)
+}
+
+/// D-06, D-07, G26, G27: token, keys, agent and every actor, user, session, client, tenant, issuer, everything.
+fn not_revoked(
+    required: &Required,
+    decider: &Decider,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<NotRevoked, Refusal> {
+    let (fact, answer) = match decider.revocations().ask(&*required.authenticated.known.revocable_by, now) {
+        Finding::NotRevoked(evidence) => (RevocationFact::Clear, Ok(evidence)),
+        Finding::Revoked(revoked) => (RevocationFact::Revoked, Err(Denial::Revoked(revoked).into())),
+        Finding::Unknown(unknown) => (RevocationFact::Unknown, Err(Fault::Revocations(unknown).into())),
+    };
+    trail.facts.revocation = Some(fact);
+    answer
 }
 
 fn claim_of(proof: &VerifiedProof, nonce: &NonceSeen, decider: &Decider) -> Result<Claim, Refusal> {

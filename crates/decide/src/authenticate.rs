@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::{Issuer, SoughtKey};
 use exequatur_policy::{Identity, Principal, Subject};
 use exequatur_store::{Epoch, Scope};
@@ -14,11 +12,12 @@ use exequatur_token::{
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::cache::{KnownToken, MadeUnder};
+use crate::cache::{KnownToken, MadeUnder, token_id_digest};
 use crate::credentials::Credentials;
 use crate::decider::{Decider, NonceMode};
 use crate::denial::{Denial, Fault, FreshNonce, Refusal};
 use crate::generation::Generation;
+use crate::revocation::targets;
 use crate::route::GuardedRequest;
 use crate::routes::CredentialHandling;
 use crate::trail::{NonceFact, SenderFact, Trail};
@@ -148,7 +147,8 @@ fn known_token(
     let known = Arc::new(KnownToken {
         subject: subject(&token, generation)?,
         scope: scope(&token),
-        id_digest: id_digest(&token),
+        revocable_by: targets(&token),
+        id_digest: token_id_digest(token.jti()),
         token: Arc::new(token),
         issuer: Arc::clone(issuer),
         under: MadeUnder { key_set: keys.id(), configuration: generation.configuration },
@@ -195,11 +195,6 @@ fn scope(token: &VerifiedToken) -> Scope {
         *to = from;
     }
     Scope(scope)
-}
-
-fn id_digest(token: &VerifiedToken) -> Option<String> {
-    let digest = Sha256::digest(token.jti().as_bytes());
-    digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half))
 }
 
 /// The key that a token names.

@@ -7,11 +7,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_issuers::Issuer;
 use exequatur_policy::Subject;
-use exequatur_store::Scope;
+use exequatur_store::{Asked, Scope};
 use exequatur_token::{KeySetId, TokenDigest, VerifiedToken};
 use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
 
 /// Most verified tokens kept. One takes about 4 KiB (`memory_per_token_b` of `make bench`); a token is at most 8 KiB
 /// unless configured otherwise.
@@ -47,9 +50,17 @@ pub(crate) struct KnownToken {
     pub(crate) subject: Subject,
     /// Whose memory its requests use.
     pub(crate) scope: Scope,
+    /// What can stop it.
+    pub(crate) revocable_by: Box<[Asked]>,
     /// SHA-256 of the token's `jti` (base64url, 16 octets of it).
     pub(crate) id_digest: Option<String>,
     pub(crate) under: MadeUnder,
+}
+
+/// SHA-256 of a token's `jti` (base64url, 16 octets of it).
+pub(crate) fn token_id_digest(jti: &str) -> Option<String> {
+    let digest = Sha256::digest(jti.as_bytes());
+    digest.get(..16).map(|half| BASE64_URL_SAFE_NO_PAD.encode(half))
 }
 
 /// Verified tokens by digest, bounded; which entry goes when it is full is the library's choice.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exequatur_issuers::Issuers;
-use exequatur_store::AdmissionStore;
+use exequatur_store::{AdmissionStore, Snapshot};
 use exequatur_token::{Nonces, ProofLimits, TokenSize};
 use jiff::SignedDuration;
 
@@ -23,6 +23,8 @@ pub struct DeciderParts {
     pub issuers: Arc<Issuers>,
     /// What is remembered between requests: used proofs.
     pub store: Arc<dyn AdmissionStore>,
+    /// What is revoked.
+    pub revocations: Arc<Snapshot>,
     /// Verified tokens.
     pub cache: TokenCache,
     /// Nonces, from a secret that replicas share.
@@ -83,6 +85,12 @@ impl Decider {
 
     pub(crate) fn store(&self) -> &dyn AdmissionStore {
         self.parts.store.as_ref()
+    }
+
+    /// What is revoked, as this process knows it.
+    #[must_use]
+    pub fn revocations(&self) -> &Arc<Snapshot> {
+        &self.parts.revocations
     }
 
     pub(crate) fn cache(&self) -> &TokenCache {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use exequatur_issuers::KeysUnavailable;
 use exequatur_policy::PolicyFault;
-use exequatur_store::{Bound as StoreBound, StoreError};
+use exequatur_store::{Bound as StoreBound, Revoked, StoreError, Unknown};
 use exequatur_token::{BindingError, ProofError, TokenError};
 
 use crate::path::PathRefusal;
-use crate::reason::{Reason, binding_reason, proof_reason, token_reason};
+use crate::reason::{Reason, binding_reason, proof_reason, revocation_reason, token_reason};
 
 /// Not permitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub enum Denial {
         /// Every scope that the route needs.
         needed: Vec<String>,
     },
+    /// Something that the token rests on is revoked.
+    Revoked(Revoked),
     /// The proof was used before.
     Replayed,
     /// This key or tenant has as many live proofs as it may have.
@@ -96,6 +98,8 @@ pub enum Malformed {
 pub enum Fault {
     /// The issuer's keys were never loaded, or are too old.
     Keys(KeysUnavailable),
+    /// It is not known what is revoked.
+    Revocations(Unknown),
     /// The replay store did not answer, or is full.
     Replay(StoreError),
     /// The replay store holds as many live proofs as it may hold.
@@ -194,6 +198,7 @@ impl Denial {
             Self::BindingRequired => Reason::TokenBindingRequired,
             Self::TenantMismatch => Reason::TenantMismatch,
             Self::ScopeInsufficient { .. } => Reason::ScopeInsufficient,
+            Self::Revoked(revoked) => revocation_reason(revoked),
             Self::Replayed => Reason::DpopReplay,
             Self::ReplayBound(_) => Reason::RateLimited,
             Self::Forbidden { .. } => Reason::PolicyForbid,
@@ -208,6 +213,7 @@ impl Fault {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Keys(_) => Reason::IssuerKeysUnavailable,
+            Self::Revocations(_) => Reason::StateStale,
             Self::Replay(_) | Self::ReplayFull => Reason::ReplayStoreUnavailable,
             Self::Policy(_) => Reason::PolicyError,
             Self::Deadline | Self::Overloaded => Reason::Overloaded,

@@ -24,6 +24,7 @@ mod presented;
 mod protected;
 mod reason;
 mod require;
+mod revocation;
 mod route;
 mod routes;
 mod sender;
@@ -42,6 +43,7 @@ pub use path::{PathRefusal, RequestPath};
 pub use presented::{BodySeen, RawRequest};
 pub use protected::{ProtectedResource, ProtectedResources};
 pub use reason::Reason;
+pub use revocation::{NotRevocable, Revocable, kind_word};
 pub use routes::{
     Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route,
     RouteMatch, RouteMisfit, RouteProblem, Routes,
@@ -49,4 +51,4 @@ pub use routes::{
 pub use sender::SenderRequirement;
 pub use settle::{Grant, Settled};
 pub use template::{Template, TemplateError};
-pub use trail::{Facts, NonceFact, ReplayFact, SenderFact, Stage, Trail};
+pub use trail::{Facts, NonceFact, ReplayFact, RevocationFact, SenderFact, Stage, Trail};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use exequatur_store::{Form, RevocationKind, Revoked};
 use exequatur_token::{BindingError, ProofError, TokenError};
 
 macro_rules! vocabulary {
@@ -69,6 +70,16 @@ vocabulary! {
     DpopNonceInvalid = "dpop_nonce_invalid",
     ScopeInsufficient = "scope_insufficient",
     TenantMismatch = "tenant_mismatch",
+    TokenRevoked = "token_revoked",
+    KeyRevoked = "key_revoked",
+    AgentRevoked = "agent_revoked",
+    AgentSuspended = "agent_suspended",
+    UserRevoked = "user_revoked",
+    SessionRevoked = "session_revoked",
+    ClientRevoked = "client_revoked",
+    TenantRevoked = "tenant_revoked",
+    IssuerRevoked = "issuer_revoked",
+    Killed = "killed",
     PolicyForbid = "policy_forbid",
     PolicyNoPermit = "policy_no_permit",
     PolicyError = "policy_error",
@@ -77,6 +88,7 @@ vocabulary! {
     PathRefused = "path_refused",
     HostUnknown = "host_unknown",
     IssuerKeysUnavailable = "issuer_keys_unavailable",
+    StateStale = "state_stale",
     ReplayStoreUnavailable = "replay_store_unavailable",
     AuditUnavailable = "audit_unavailable",
     Overloaded = "overloaded",
@@ -132,5 +144,20 @@ pub(crate) fn binding_reason(error: &BindingError) -> Reason {
         BindingError::KeyMismatch => Reason::DpopKeyMismatch,
         BindingError::CertificateMissing => Reason::MtlsCertMissing,
         BindingError::CertificateMismatch => Reason::MtlsCertMismatch,
+    }
+}
+
+pub(crate) fn revocation_reason(revoked: &Revoked) -> Reason {
+    match revoked.target.kind {
+        RevocationKind::TokenId => Reason::TokenRevoked,
+        RevocationKind::Key => Reason::KeyRevoked,
+        RevocationKind::Agent if revoked.form == Form::Suspension => Reason::AgentSuspended,
+        RevocationKind::Agent => Reason::AgentRevoked,
+        RevocationKind::User => Reason::UserRevoked,
+        RevocationKind::Session => Reason::SessionRevoked,
+        RevocationKind::Client => Reason::ClientRevoked,
+        RevocationKind::Tenant => Reason::TenantRevoked,
+        RevocationKind::Issuer => Reason::IssuerRevoked,
+        RevocationKind::All => Reason::Killed,
     }
 }

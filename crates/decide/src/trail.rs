@@ -111,6 +111,17 @@ impl ReplayFact {
     }
 }
 
+/// What is known of the revocation of what the token rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationFact {
+    /// Nothing of it is revoked.
+    Clear,
+    /// Something of it is.
+    Revoked,
+    /// It cannot be known.
+    Unknown,
+}
+
 /// What the proof's nonce was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceFact {
@@ -169,6 +180,8 @@ pub struct Facts {
     pub sender: Option<SenderFact>,
     /// The proof's key.
     pub proof_key: Option<Thumbprint>,
+    /// Whether anything that the token rests on is revoked.
+    pub revocation: Option<RevocationFact>,
     /// What the replay store said.
     pub replay: Option<ReplayFact>,
     /// The determining policies.

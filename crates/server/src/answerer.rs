@@ -17,7 +17,7 @@ use crate::service::Service;
 pub struct Answerer(Service);
 
 impl Answerer {
-    /// The replay store is new and knows of every proof that was used since what `clock` says now.
+    /// The replay store is new and knows of every proof that was used since what `clock` says now. Nothing is revoked.
     ///
     /// # Errors
     /// The store's or the nonce secret's.
@@ -27,8 +27,9 @@ impl Answerer {
         generation: Generation,
         clock: Clock,
     ) -> Result<Self, ServeError> {
+        let revocations = Arc::new(exequatur_store::Snapshot::local());
         let generation = Arc::new(ArcSwap::from_pointee(generation));
-        Ok(Self(Service::new(service_parts(config, issuers, None, &generation, clock)?)))
+        Ok(Self(Service::new(service_parts(config, issuers, None, revocations, &generation, clock)?)))
     }
 
     /// The answer to one message.

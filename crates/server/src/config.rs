@@ -18,6 +18,7 @@ mod secrets;
 mod sender;
 mod show;
 mod spelling;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,6 @@ use std::time::Duration;
 
 use exequatur_decide::{ProtectedResources, Route, RouteProblem, SenderRequirement};
 use exequatur_issuers::IssuerConfig;
-use exequatur_store::ReplayLimits;
 use exequatur_token::TokenSize;
 use sha2::{Digest as _, Sha256};
 
@@ -40,6 +40,7 @@ pub use routes::{RoutePlace, RouteTexts};
 pub use schema::schema;
 pub use sender::{NonceSecretFiles, Sender};
 pub use show::show;
+pub use store::Store;
 
 use keys::{Key, count, duration, list, map, number, optional, required, text};
 use reader::{Fields, Node, Notes};
@@ -65,8 +66,8 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// How senders are constrained.
     pub sender: Sender,
-    /// How many used proofs are remembered.
-    pub store: ReplayLimits,
+    /// What is remembered.
+    pub store: Store,
     /// The routes, in the order of the file.
     pub routes: Vec<Route>,
     /// Where each route stands, in the same order.
@@ -154,7 +155,7 @@ struct Parts {
     protected: ProtectedResources,
     issuers: Vec<IssuerConfig>,
     sender: Sender,
-    store: ReplayLimits,
+    store: Store,
     routes: Vec<(Route, RoutePlace)>,
     records: Option<Records>,
     deadline: Duration,
@@ -169,7 +170,7 @@ impl Parts {
         required("protected_resources", "What tokens are for.", || list(map(resources::KEYS)).some()),
         required("issuers", "Whose tokens are accepted.", || list(map(issuers::KEYS)).some()),
         optional("sender_constraint", "How callers show that a token is theirs.", || map(sender::KEYS)),
-        optional("store", "How many used proofs are remembered.", || map(records::STORE_KEYS)),
+        optional("store", "What is remembered, how much of it, and where.", || map(store::KEYS)),
         required("routes", "What a host, path and method mean.", || list(routes::shape()).some()),
         optional("records", "Where decisions are recorded; nowhere if this is absent.", || {
             map(records::KEYS)
@@ -197,7 +198,7 @@ impl Parts {
         let issuers = fields.required("issuers").and_then(|node| issuers::read(node, folder, notes));
         let sender =
             fields.or("sender_constraint", Sender::default(), |node| sender::read(node, folder, notes));
-        let store = fields.or("store", ReplayLimits::default(), |node| records::read_store(node, notes));
+        let store = fields.or("store", Store::default(), |node| store::read(node, folder, notes));
         // A broken section is noted already: until it is whole, its routes may ask for anything.
         let least = sender.as_ref().map_or(SenderRequirement::None, |sender| sender.least);
         let routes = fields.required("routes").and_then(|node| routes::read(node, least, notes));

@@ -13,6 +13,8 @@ const FETCHES: &str = "exequatur_issuer_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
+const REVOCATIONS: &str = "exequatur_revocations";
+const REVOCATIONS_NOT_KEPT: &str = "exequatur_revocations_not_kept";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
@@ -41,6 +43,11 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(
         FAILED,
         "gRPC requests that were answered by a status alone, by service and code."
+    );
+    metrics::describe_gauge!(REVOCATIONS, "Revocations in force here, and those over that still take room.");
+    metrics::describe_gauge!(
+        REVOCATIONS_NOT_KEPT,
+        "1 when revocations cannot be written to the disk any more."
     );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
@@ -86,6 +93,11 @@ pub(crate) fn connections_refused(total: u64) {
 /// A gRPC request that ended with a status and without a message: of a service, none of its decisions.
 pub(crate) fn failed(service: &'static str, code: tonic::Code) {
     metrics::counter!(FAILED, "service" => service, "code" => format!("{code:?}")).increment(1);
+}
+
+pub(crate) fn revocations(entries: u32, not_kept: bool) {
+    metrics::gauge!(REVOCATIONS).set(entries);
+    metrics::gauge!(REVOCATIONS_NOT_KEPT).set(if not_kept { 1.0 } else { 0.0 });
 }
 
 pub(crate) fn duty_lost(duty: &'static str) {

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use exequatur_audit::{
-    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, SenderConstraint, SenderConstraintCheck,
-    Text, Timings as AuditTimings, TokenCheck, Verdict,
+    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
+    SenderConstraintCheck, Text, Timings as AuditTimings, TokenCheck, Verdict,
 };
-use exequatur_decide::{Facts, Generation, Host, NonceFact, Refusal, ReplayFact, SenderFact, Stage};
+use exequatur_decide::{
+    Facts, Generation, Host, NonceFact, Refusal, ReplayFact, RevocationFact, SenderFact, Stage,
+};
 use jiff::Timestamp;
 
 use crate::service::Timings;
@@ -107,6 +109,11 @@ fn controls(facts: &Facts) -> Controls<'_> {
                 SenderFact::DpopAndMtls => SenderConstraint::DpopMtls,
             },
             thumbprint: facts.proof_key.map(|key| Text::from(key.to_string())),
+        }),
+        revocation: facts.revocation.map(|revocation| match revocation {
+            RevocationFact::Clear => RevocationCheck::Clear,
+            RevocationFact::Revoked => RevocationCheck::Revoked,
+            RevocationFact::Unknown => RevocationCheck::Unknown,
         }),
         replay: facts.replay.map(|replay| match replay {
             ReplayFact::Fresh => ReplayCheck::Fresh,

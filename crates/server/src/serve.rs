@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::EmbeddedStore;
+use exequatur_store::{EmbeddedStore, Snapshot as Revocations};
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,6 +30,7 @@ use crate::metrics;
 use crate::public::{self, Public, Readiness};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
+use crate::state::{self, StateError, Tending};
 use crate::workers::{Listener, TurnedAway, WorkerError, Workers, accept};
 
 /// Records that may wait for the file.
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// The store.
     #[error("store: {0}")]
     Store(#[from] exequatur_store::StoreError),
+    /// What is remembered.
+    #[error("store: {0}")]
+    State(#[from] StateError),
     /// The nonce secret.
     #[error("nonce secret: {0}")]
     NonceSecret(#[from] exequatur_token::NonceSecretError),
@@ -110,6 +114,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
+    let revocations = state::open_revocations(&config.store, clock())?;
     let readiness = Arc::new(Readiness::default());
     for (name, address, router) in [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
@@ -133,6 +138,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         &config,
         Arc::clone(&issuers),
         recorder.clone(),
+        Arc::clone(revocations.snapshot()),
         &generation,
         Arc::clone(&clock),
     )?);
@@ -142,6 +148,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let observer = Observer {
         issuers,
         recorder: recorder.clone(),
+        revocations: Tending::new(revocations),
         clock,
         service,
         metrics: handle,
@@ -229,13 +236,14 @@ pub(crate) fn service_parts(
     config: &Config,
     issuers: Arc<Issuers>,
     recorder: Option<Recorder>,
+    revocations: Arc<Revocations>,
     generation: &Arc<ArcSwap<Generation>>,
     clock: Clock,
 ) -> Result<ServiceParts, ServeError> {
     let names: Vec<_> =
         config.sender.policy.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
     Ok(ServiceParts {
-        decider: decider(config, issuers, clock())?,
+        decider: decider(config, issuers, revocations, clock())?,
         generation: Arc::clone(generation),
         recorder,
         clock,
@@ -253,11 +261,13 @@ pub(crate) fn service_parts(
 pub(crate) fn decider(
     config: &Config,
     issuers: Arc<Issuers>,
+    revocations: Arc<Revocations>,
     complete_since: Timestamp,
 ) -> Result<Decider, ServeError> {
     let decider = Decider::new(DeciderParts {
         issuers,
-        store: Arc::new(EmbeddedStore::new(config.store, complete_since)?),
+        store: Arc::new(EmbeddedStore::new(config.store.replay, complete_since)?),
+        revocations,
         cache: TokenCache::new(CacheConfig::default()),
         nonces: nonces(config)?,
         sender: config.sender.policy.clone(),
@@ -312,6 +322,7 @@ async fn withdraw(readiness: &Readiness, health: &HealthReporter) {
 struct Observer {
     issuers: Arc<Issuers>,
     recorder: Option<Recorder>,
+    revocations: Tending,
     clock: Clock,
     service: Service,
     metrics: PrometheusHandle,
@@ -322,7 +333,7 @@ struct Observer {
 
 impl Observer {
     /// Ends early only if an issuer's keys are kept no more.
-    async fn run(self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         let (mut complete, mut told) = (false, Refused::default());
         loop {
             let now = (self.clock)();
@@ -335,6 +346,7 @@ impl Observer {
                 tracing::info!("ready");
             }
             self.measure(now);
+            self.revocations.tend(now).await;
             told = self.refused().tell_since(told);
             if let Some(issuer) = self.issuers.unattended()
                 && !stop.is_cancelled()

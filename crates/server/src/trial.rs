@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
 use exequatur_issuers::{HttpConfig, Issuers, KeysUnavailable};
+use exequatur_store::Snapshot as Revocations;
 use exequatur_token::{IssuerProfile, KeySet};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -30,8 +31,8 @@ pub struct Trial {
     pub result: Result<Settled, Refusal>,
 }
 
-/// Decides one request. The replay store is the trial's own and empty, so that whether a proof was used
-/// before is not known here; nothing of a running server is touched.
+/// Decides one request. The store is the trial's own and empty, so that neither whether a proof was used before nor what
+/// is revoked is known here; nothing of a running server is touched.
 ///
 /// # Errors
 /// If the parts cannot be put together. Keys that cannot be loaded are the decision's to name.
@@ -47,7 +48,7 @@ pub async fn try_once(
     wait_for_keys(&issuers, &clock).await;
     let now = clock();
     let long_ago = now.saturating_sub(COMPLETE_FOR).unwrap_or(now);
-    let decider = decider(config, issuers, long_ago)?;
+    let decider = decider(config, issuers, Arc::new(Revocations::local()), long_ago)?;
     let mut stages = Vec::new();
     let mut observer = |stage| stages.push(stage);
     let mut trail = Trail::new(&mut observer);

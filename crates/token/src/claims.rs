@@ -35,6 +35,8 @@ pub enum Claim {
     Scope,
     /// `act`
     Act,
+    /// `sid`
+    Sid,
     /// The claim configured to hold the agent.
     Agent,
     /// The claim configured to hold the user.
@@ -58,6 +60,7 @@ impl Claim {
             Self::Nbf => "nbf",
             Self::Scope => "scope",
             Self::Act => "act",
+            Self::Sid => "sid",
             Self::Agent => "agent",
             Self::User => "user",
             Self::Tenant => "tenant",

@@ -340,6 +340,7 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
         max_age: SignedDuration::from_secs(seconds),
     });
     Decider::new(DeciderParts {
+        revocations: Arc::new(exequatur_store::Snapshot::local()),
         issuers: Arc::clone(&bench.issuers),
         store: Arc::new(EmbeddedStore::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),

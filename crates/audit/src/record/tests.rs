@@ -30,6 +30,7 @@ fn full() -> Record<'static> {
                 kind: SenderConstraint::DpopMtls,
                 thumbprint: Some(Text::from("bb")),
             }),
+            revocation: Some(RevocationCheck::Clear),
             replay: Some(ReplayCheck::Fresh),
             nonce: Some(NonceCheck::Ignored),
         },
@@ -56,7 +57,7 @@ fn a_full_record_is_this_line() {
         r#""client":"crm-bot","agent":"corp:crm-bot","user":"corp:alice","tenant":"acme","#,
         r#""actors":["sub-bot","crm-bot"],"controls":{"#,
         r#""token":{"digest":"00112233445566778899aabbccddeeff","cached":true,"key_set":"aa"},"#,
-        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"replay":"fresh","nonce":"ignored"},"#,
+        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"revocation":"clear","replay":"fresh","nonce":"ignored"},"#,
         r#""policy":{"ids":["owners-read"],"set_hash":"cc"},"observed":["dpop_nonce_required"],"#,
         r#""timings_us":{"route":1,"authenticate":80,"total":95}}"#,
     );

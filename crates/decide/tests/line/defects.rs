@@ -1,6 +1,7 @@
 //! Any defect refuses, and of several the one that is checked first is named.
 
 use exequatur_decide::{Fault, Reason, Refusal};
+use exequatur_store::{Form, RevocationKind};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::json;
@@ -8,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::ask::{API, Ask, ISSUER, NOW, Proof, Token};
 use crate::key::{self, digest};
-use crate::world::World;
+use crate::world::{World, named};
 
 /// What can be wrong with a request, in the order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ enum Defect {
     Tenant,
     Scope,
     Sender,
+    Revoked,
     Replay,
     PolicyError,
     Forbid,
@@ -41,7 +43,7 @@ enum Defect {
 
 use Defect::*;
 
-const ALL: [(Defect, Reason); 24] = [
+const ALL: [(Defect, Reason); 25] = [
     (Method, Reason::RequestMalformed),
     (Path, Reason::PathRefused),
     (Host, Reason::HostUnknown),
@@ -62,6 +64,7 @@ const ALL: [(Defect, Reason); 24] = [
     (Tenant, Reason::TenantMismatch),
     (Scope, Reason::ScopeInsufficient),
     (Sender, Reason::TokenBindingRequired),
+    (Revoked, Reason::SessionRevoked),
     (Replay, Reason::DpopReplay),
     (PolicyError, Reason::PolicyError),
     (Forbid, Reason::PolicyForbid),
@@ -101,6 +104,9 @@ fn token_with(defects: &[Defect]) -> Token {
         .with("client_id", json!(if has(NoPermit) { "other-bot" } else { "crm-bot" }))
         .with("scope", json!(scopes.join(" ")))
         .with("cnf", json!({ "jkt": jkt }));
+    if has(Revoked) {
+        token = token.with("sid", json!("stolen"));
+    }
     if has(TokenType) {
         token.header["typ"] = json!("dpop+jwt");
     }
@@ -125,6 +131,13 @@ fn proof_with(defects: &[Defect], target: &str) -> Proof {
     proof
 }
 
+/// In which one session is revoked.
+async fn world() -> World {
+    let world = World::new().await;
+    world.revoke(&named(RevocationKind::Session, "corp:stolen"), Form::Total).await;
+    world
+}
+
 async fn outcome(world: &World, defects: &[Defect]) -> Option<Reason> {
     let ask = ask_with(defects);
     if defects.contains(&Replay) {
@@ -141,7 +154,7 @@ fn expected(defects: &[Defect]) -> Option<Reason> {
 /// Every defect alone, and every two.
 #[tokio::test]
 async fn of_two_defects_the_earlier_is_named() {
-    let world = World::new().await;
+    let world = world().await;
     assert_eq!(outcome(&world, &[]).await, None);
     for (one, _) in ALL {
         for (two, _) in ALL {
@@ -153,7 +166,7 @@ async fn of_two_defects_the_earlier_is_named() {
 #[test]
 fn a_permit_is_a_request_without_defects() {
     let runtime = Runtime::new().unwrap();
-    let world = runtime.block_on(World::new());
+    let world = runtime.block_on(world());
     // Few defects more often than many, and late ones as often as early ones.
     let few = subsequence(ALL.to_vec(), 0..=4);
     let many = subsequence(ALL.to_vec(), 0..=ALL.len());

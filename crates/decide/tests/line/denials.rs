@@ -12,8 +12,8 @@ use crate::key::{Key, digest};
 use crate::world::{Setting, World, at};
 
 /// The shortest that passes for a certificate: `SEQUENCE { INTEGER 0 }`.
-const DER: &[u8] = b"\x30\x03\x02\x01\x00";
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----%0AMAMCAQA=%0A-----END CERTIFICATE-----%0A";
+pub(crate) const DER: &[u8] = b"\x30\x03\x02\x01\x00";
+pub(crate) const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----%0AMAMCAQA=%0A-----END CERTIFICATE-----%0A";
 const OTHER_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----%0AMAMCAQE=%0A-----END CERTIFICATE-----%0A";
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod key;
 mod key_server;
 mod nonces;
 mod public;
+mod revocations;
 mod rotation;
 mod routes;
 mod world;

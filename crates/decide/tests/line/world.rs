@@ -7,12 +7,15 @@ use std::time::Duration;
 use exequatur_decide::{
     Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
     Generation, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
-    Refusal, ResourceTemplate, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement, Settled, Template,
-    TokenCache, Trail,
+    Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement,
+    Settled, Template, TokenCache, Trail,
 };
 use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
-use exequatur_store::{AdmissionStore as _, EmbeddedStore, ReplayLimits};
+use exequatur_store::{
+    AdmissionStore as _, EmbeddedRevocations, EmbeddedStore, Form, Lift, Note, ReplayLimits, Revocation,
+    RevocationKind, RevocationLimits, RevocationStore as _, Snapshot,
+};
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
 };
@@ -145,6 +148,8 @@ pub(crate) struct Setting {
     pub(crate) complete_since: Timestamp,
     pub(crate) limits: ReplayLimits,
     pub(crate) token_size: TokenSize,
+    /// How long a feed of revocations may be silent; there is none otherwise, and they are made here.
+    pub(crate) max_staleness: Option<SignedDuration>,
 }
 
 impl Default for Setting {
@@ -154,6 +159,7 @@ impl Default for Setting {
             complete_since: at(-3600),
             limits: ReplayLimits::default(),
             token_size: TokenSize::default(),
+            max_staleness: None,
         }
     }
 }
@@ -162,6 +168,8 @@ pub(crate) struct World {
     decider: Decider,
     pub(crate) generation: Generation,
     pub(crate) store: Arc<EmbeddedStore>,
+    /// Made here.
+    pub(crate) revocations: EmbeddedRevocations,
     keys: PathBuf,
     _stop: tokio_util::sync::DropGuard,
     _folder: tempfile::TempDir,
@@ -209,7 +217,13 @@ impl World {
         let issuers = Issuers::start(vec![config], HttpConfig::default(), clock, &tasks, &stop).unwrap();
         let store = Arc::new(EmbeddedStore::new(setting.limits, setting.complete_since).unwrap());
         let policies = policies();
+        let revocations = EmbeddedRevocations::open(None, RevocationLimits::default(), at(0)).unwrap();
+        let snapshot = match setting.max_staleness {
+            None => Arc::clone(revocations.snapshot()),
+            Some(max_staleness) => Arc::new(Snapshot::fed(max_staleness)),
+        };
         let decider = Decider::new(DeciderParts {
+            revocations: snapshot,
             issuers,
             store: Arc::<EmbeddedStore>::clone(&store),
             cache: TokenCache::new(CacheConfig::default()),
@@ -219,7 +233,7 @@ impl World {
         let decider = decider.with_token_size(setting.token_size);
         let routes = Routes::compile(routes(), protected(), &policies, SenderRequirement::None).unwrap();
         let generation = Generation { number: 1, routes, policies, configuration: [1; 32] };
-        Self { decider, generation, store, keys, _stop: stop.drop_guard(), _folder: folder }
+        Self { decider, generation, store, revocations, keys, _stop: stop.drop_guard(), _folder: folder }
     }
 
     fn write_keys(&self, keys: &[Value]) {
@@ -267,10 +281,34 @@ impl World {
         (result, trail.facts)
     }
 
+    /// What decisions ask.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        self.decider.revocations()
+    }
+
+    pub(crate) async fn revoke(&self, revocable: &Revocable, form: Form) {
+        let (target, note) = (revocable.target(), note());
+        let revocation = Revocation { target, form, until: None, note };
+        self.revocations.revoke(&revocation, at(0)).await.unwrap();
+    }
+
+    pub(crate) async fn lift(&self, revocable: &Revocable, lift: Lift) {
+        self.revocations.lift(revocable.target(), lift, &note(), at(0)).await.unwrap();
+    }
+
     /// The refusal.
     pub(crate) async fn refusal(&self, ask: &Ask) -> Refusal {
         self.check(ask).await.unwrap_err()
     }
+}
+
+/// A name.
+pub(crate) fn named(kind: RevocationKind, name: &str) -> Revocable {
+    Revocable::parse(kind, name).unwrap()
+}
+
+fn note() -> Note {
+    Note::new(String::new(), "stolen".to_owned(), "local:0".to_owned(), at(0)).unwrap()
 }
 
 /// Lets background tasks run until `reached`.

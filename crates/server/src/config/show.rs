@@ -73,8 +73,19 @@ impl fmt::Display for Shown<'_> {
         config.issuers.iter().try_for_each(|issuer| show_issuer(issuer, f))?;
         show_sender(config, f)?;
         let store = &config.store;
-        writeln!(f, "store:\n  embedded:\n    max_proofs: {}", store.max_proofs)?;
-        writeln!(f, "    max_per_tenant: {}\n    max_per_key: {}", store.max_per_tenant, store.max_per_key)?;
+        writeln!(f, "store:\n  embedded:")?;
+        match &store.path {
+            Some(path) => writeln!(f, "    path: {path:?}")?,
+            None => writeln!(f, "    # path: none, revocations are lost at a restart")?,
+        }
+        let replay = &store.replay;
+        writeln!(f, "    max_proofs: {}", replay.max_proofs)?;
+        writeln!(
+            f,
+            "    max_per_tenant: {}\n    max_per_key: {}",
+            replay.max_per_tenant, replay.max_per_key
+        )?;
+        writeln!(f, "    max_revocations: {}", store.max_revocations)?;
         writeln!(f, "routes:")?;
         let routes = || config.routes.iter().zip(&config.places);
         routes().try_for_each(|(route, place)| show_route(route, place, f))?;

@@ -28,7 +28,7 @@ issuers:
 sender_constraint:
   require: any
   dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce, previous_nonce_secret_file: /etc/nonce-before }
-store: { embedded: { max_proofs: 10, max_per_tenant: 5, max_per_key: 2 } }
+store: { embedded: { path: ./state, max_proofs: 10, max_per_tenant: 5, max_per_key: 2, max_revocations: 7 } }
 routes:
   - name: read-document
     match: { host: localhost, path: "/tenants/{tenant}/documents/{id}", methods: [GET, HEAD] }
@@ -98,7 +98,9 @@ fn a_whole_file_is_read() {
 
     assert_eq!(config.sender.policy.proofs.skew, SignedDuration::from_millis(500));
     assert_eq!(config.sender.policy.nonces, NonceMode::Required { max_age: SignedDuration::from_secs(120) });
-    assert_eq!(config.store.max_per_key.get(), 2);
+    assert_eq!(config.store.replay.max_per_key.get(), 2);
+    assert_eq!(config.store.path.as_deref(), Some(Path::new("/etc/exequatur/./state")));
+    assert_eq!(config.store.max_revocations.get(), 7);
     assert_eq!(config.deadline, Duration::from_millis(100));
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.records.as_ref().map(|records| records.mode), Some(exequatur_audit::Mode::Required));
@@ -127,7 +129,7 @@ fn defaults_are_filled_in() {
     assert_eq!(config.deadline, DEADLINE);
     assert_eq!(config.token_size.bytes(), 8192);
     assert!(config.records.is_none());
-    assert_eq!(config.store, ReplayLimits::default());
+    assert_eq!(config.store, Store::default());
 }
 
 // J12
@@ -287,6 +289,7 @@ fn single_mistakes() {
         ("listen: { public: localhost }", "`localhost` is no address"),
         ("listen: { public: \"[::]:9192\" }", "without TLS, only a loopback address is listened on"),
         ("listen: { plaintext: true }", "text expected, a truth value found"),
+        ("store: { embedded: { max_revocations: 0 } }", "must be between 1 and 4294967295"),
         ("store: { redis: {} }", "key `redis` is not known here"),
         ("store: { embedded: { max_proofs: 0 } }", "must be between 1 and 4294967295"),
         ("records: {}", "key `file` is missing"),

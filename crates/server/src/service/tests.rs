@@ -40,7 +40,8 @@ fn service(deadline: Duration) -> Service {
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)
             .unwrap();
     Service::new(ServiceParts {
-        decider: serve::decider(&config, issuers, clock()).unwrap(),
+        decider: serve::decider(&config, issuers, Arc::new(exequatur_store::Snapshot::local()), clock())
+            .unwrap(),
         generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),
         recorder: None,
         clock,

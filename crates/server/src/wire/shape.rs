@@ -78,6 +78,16 @@ pub(crate) fn shape(reason: Reason) -> Shape {
             (401, Challenge::Nonce, "resource server requires nonce in DPoP proof")
         }
         Reason::ScopeInsufficient => (403, Challenge::Scope, "the access token lacks a scope"),
+        Reason::TokenRevoked
+        | Reason::KeyRevoked
+        | Reason::AgentRevoked
+        | Reason::UserRevoked
+        | Reason::SessionRevoked
+        | Reason::ClientRevoked
+        | Reason::IssuerRevoked => (401, Challenge::Token, "the access token is revoked"),
+        Reason::AgentSuspended => (403, Challenge::None, "the agent is suspended"),
+        Reason::TenantRevoked => (403, Challenge::None, "the tenant is stopped"),
+        Reason::Killed => (403, Challenge::None, "everything is stopped"),
         Reason::TenantMismatch => (403, Challenge::None, "the tenant is another one"),
         Reason::PolicyForbid | Reason::PolicyNoPermit => (403, Challenge::None, "not permitted by policy"),
         Reason::RouteUnmatched => (403, Challenge::None, "nothing is offered here"),
@@ -86,6 +96,7 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         Reason::RateLimited => (429, Challenge::None, "too many requests"),
         Reason::PolicyError
         | Reason::IssuerKeysUnavailable
+        | Reason::StateStale
         | Reason::ReplayStoreUnavailable
         | Reason::AuditUnavailable
         | Reason::Overloaded

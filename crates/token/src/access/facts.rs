@@ -20,6 +20,7 @@ pub(super) struct Facts {
     pub(super) agent: ScopedId,
     pub(super) user: Option<ScopedId>,
     pub(super) tenant: Option<String>,
+    pub(super) session: Option<ScopedId>,
     pub(super) subject: String,
     pub(super) client_id: String,
     pub(super) jti: String,
@@ -62,6 +63,8 @@ impl Facts {
             None => None,
         };
         let user = user.map(|id| scoped(id, Claim::User)).transpose()?;
+        let session = claims::optional_id(payload, "sid", Claim::Sid)?;
+        let session = session.map(|id| scoped(id, Claim::Sid)).transpose()?;
         let tenant = match &names.tenant {
             Some(name) => claims::optional_id(payload, name, Claim::Tenant)?,
             None => None,
@@ -74,6 +77,7 @@ impl Facts {
             agent,
             user,
             tenant: tenant.map(ToOwned::to_owned),
+            session,
             subject: subject.to_owned(),
             client_id: client_id.to_owned(),
             jti: jti.to_owned(),

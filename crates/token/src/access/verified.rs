@@ -77,6 +77,12 @@ impl VerifiedToken {
         self.facts.tenant.as_deref()
     }
 
+    /// `sid`, scoped by the issuer, if the token names a session (OpenID Connect Front-Channel Logout §3).
+    #[must_use]
+    pub const fn session(&self) -> Option<&ScopedId> {
+        self.facts.session.as_ref()
+    }
+
     /// `sub`.
     #[must_use]
     pub fn subject(&self) -> &str {

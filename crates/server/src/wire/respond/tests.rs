@@ -3,7 +3,7 @@
 use exequatur_decide::{Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason};
 use exequatur_issuers::KeysUnavailable;
 use exequatur_policy::PolicyFault;
-use exequatur_store::{Bound as StoreBound, StoreError};
+use exequatur_store::{Bound as StoreBound, Form, RevocationKind, Revoked, StoreError, Target, Unknown};
 use exequatur_token::{BindingError, Claim, JwsError, KeyError, MalformedProof, ProofError, TokenError};
 use serde_json::json;
 
@@ -29,6 +29,8 @@ fn refusal(reason: Reason) -> Refusal {
     use Refusal::{Denied, Faulted};
     let (token, proof) = (|error| Denied(Denial::Token(error)), |error| Denied(Denial::Proof(error)));
     let binding = |error| Denied(Denial::Binding(error));
+    let revoked =
+        |kind, form| Denied(Denial::Revoked(Revoked { target: Target { kind, digest: [0; 16] }, form }));
     let nonce = || FreshNonce::assertion("a-nonce");
     match reason {
         Reason::CredentialsMissing => Denied(Denial::CredentialsMissing),
@@ -71,6 +73,16 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::DpopNonceInvalid => Denied(Denial::NonceInvalid(nonce())),
         Reason::ScopeInsufficient => Denied(Denial::ScopeInsufficient { needed: vec!["a".to_owned()] }),
         Reason::TenantMismatch => Denied(Denial::TenantMismatch),
+        Reason::TokenRevoked => revoked(RevocationKind::TokenId, Form::Total),
+        Reason::KeyRevoked => revoked(RevocationKind::Key, Form::Total),
+        Reason::AgentRevoked => revoked(RevocationKind::Agent, Form::Total),
+        Reason::AgentSuspended => revoked(RevocationKind::Agent, Form::Suspension),
+        Reason::UserRevoked => revoked(RevocationKind::User, Form::IssuedUntil(jiff::Timestamp::UNIX_EPOCH)),
+        Reason::SessionRevoked => revoked(RevocationKind::Session, Form::Total),
+        Reason::ClientRevoked => revoked(RevocationKind::Client, Form::Total),
+        Reason::TenantRevoked => revoked(RevocationKind::Tenant, Form::Total),
+        Reason::IssuerRevoked => revoked(RevocationKind::Issuer, Form::Total),
+        Reason::Killed => revoked(RevocationKind::All, Form::Total),
         Reason::PolicyForbid => Denied(Denial::Forbidden { policies: vec!["p".to_owned()] }),
         Reason::PolicyNoPermit => Denied(Denial::NotPermitted),
         Reason::PolicyError => Faulted(Fault::Policy(PolicyFault::Evaluation { policies: Vec::new() })),
@@ -79,6 +91,7 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::PathRefused => Denied(Denial::PathRefused(PathRefusal::DotSegment)),
         Reason::HostUnknown => Denied(Denial::HostUnknown),
         Reason::IssuerKeysUnavailable => Faulted(Fault::Keys(KeysUnavailable::TooStale)),
+        Reason::StateStale => Faulted(Fault::Revocations(Unknown::Silent)),
         Reason::ReplayStoreUnavailable => Faulted(Fault::Replay(StoreError::Unavailable)),
         Reason::AuditUnavailable => Faulted(Fault::Record),
         Reason::Overloaded => Faulted(Fault::Overloaded),

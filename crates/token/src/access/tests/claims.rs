@@ -41,6 +41,7 @@ fn textual_claims() {
             ("client_id", Claim::ClientId),
             ("jti", Claim::Jti),
             ("tenant", Claim::Tenant),
+            ("sid", Claim::Sid),
         ] {
             assert_eq!(refusal(name, value.clone()), TokenError::ClaimInvalid(claim), "{name} {value}");
         }
