@@ -1,16 +1,23 @@
 //! Fifth stage: what is remembered. One trip to the store, and only for an identity that is proven.
 //!
 //! A proof is claimed after its signature, `ath` and key binding have passed, so that garbage neither fills
-//! the store nor burns another's proof (G10). What is revoked is asked first, of the snapshot in this process: without a
-//! trip, and for each use of a token, known or not. Limits belong here too, after replay.
+//! the store nor burns another's proof (G10), and limits are charged after the claim: a replay is charged nothing, and
+//! nobody but its holder can charge an identity (L04). What is revoked is asked first, of the snapshot in this process:
+//! without a trip, and for each use of a token, known or not.
 
-use exequatur_store::{Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, ReplayKey};
+use std::sync::Arc;
+
+use exequatur_store::{
+    Ask, Charge, ChargeOutcome, Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, ReplayKey, Standing,
+};
 use exequatur_token::{ProofLimits, VerifiedProof};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::authenticate::{NonceSeen, ask_for_nonce};
+use crate::authenticate::{Authenticated, NonceSeen, ask_for_nonce};
 use crate::decider::Decider;
 use crate::denial::{Denial, Fault, Refusal};
+use crate::generation::Generation;
+use crate::limits::{Account, Held, LimitRule, LimitStanding};
 use crate::require::Required;
 use crate::trail::{ReplayFact, RevocationFact, Trail};
 
@@ -20,6 +27,10 @@ pub(crate) struct Admitted {
     pub(crate) required: Required,
     first_use: FirstUse,
     _not_revoked: NotRevoked,
+    /// How each limit stands.
+    pub(crate) limits: Vec<LimitStanding>,
+    /// What quotas were charged: kept with the permit, else given back.
+    pub(crate) held: Option<Held>,
 }
 
 impl Admitted {
@@ -41,40 +52,80 @@ enum FirstUse {
     Claimed(Claimed),
 }
 
-/// Asks whether anything that the token rests on is revoked, then claims the proof, if there is one.
+/// Asks whether anything that the token rests on is revoked, claims the proof, if there is one, and charges the limits, if
+/// there are any. Without proof and limits, the store is not asked.
 ///
 /// # Errors
 /// [`Denial::Revoked`]; a fault where it is not known what is revoked.
-/// [`Denial::Replayed`]; a request for a nonce where the store cannot know; [`Denial::ReplayBound`];
-/// a fault where the store does not answer: a proof that could not be claimed is not a new one.
+/// [`Denial::Replayed`]; a request for a nonce where the store cannot know; [`Denial::ReplayBound`]; [`Denial::Limited`];
+/// a fault where the store does not answer: a proof that could not be claimed is not a new one, and a limit that could
+/// not be charged is not known to have room.
 pub(crate) async fn admit(
     required: Required,
     decider: &Decider,
+    generation: &Generation,
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<Admitted, Refusal> {
-    let not_revoked = not_revoked(&required, decider, now, trail)?;
-    let Some(proof) = required.authenticated.bound.proof() else {
-        return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked: not_revoked });
+    let _not_revoked = not_revoked(&required, decider, now, trail)?;
+    let authenticated = &required.authenticated;
+    let rules = generation.limits.of_route(&authenticated.request.route);
+    let proof = authenticated.bound.proof();
+    if proof.is_none() && rules.is_empty() {
+        let (limits, held) = (Vec::new(), None);
+        return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked, limits, held });
+    }
+    let claim = proof.map(|proof| claim_of(proof, &authenticated.nonce, decider)).transpose()?;
+    let charges = charges(rules, authenticated);
+    let ask = Ask { scope: authenticated.known.scope, claim: claim.as_ref(), charges: &charges };
+    let answer = decider.store().admit(&ask, now).await.map_err(|error| {
+        if claim.is_none() {
+            return Fault::Limits(error);
+        }
+        trail.facts.replay = Some(ReplayFact::Unavailable);
+        Fault::Replay(error)
+    })?;
+    let first_use = match (answer.claim, proof) {
+        (None, None) => FirstUse::NoProof,
+        (Some(outcome), Some(proof)) => claimed(outcome, proof, authenticated, decider, now, trail)?,
+        (None, Some(_)) | (Some(_), None) => return Err(Fault::Internal.into()),
     };
-    let claim = claim_of(proof, &required.authenticated.nonce, decider)?;
-    let outcome =
-        decider.store().claim(required.authenticated.known.scope, &claim, now).await.map_err(|error| {
-            trail.facts.replay = Some(ReplayFact::Unavailable);
-            Fault::Replay(error)
-        })?;
+    let (standings, reserved) = match answer.charges {
+        ChargeOutcome::Charged(charged) => charged.into_parts(),
+        ChargeOutcome::Limited(standings) => {
+            let limits = named(rules, standings);
+            let violated = limits.iter().filter(|limit| limit.standing.wait.is_some());
+            trail.facts.limits = violated.map(|limit| limit.name.clone()).collect();
+            return Err(Denial::Limited(limits).into());
+        }
+        ChargeOutcome::NoRoom => return Err(Fault::LimitsFull.into()),
+        // The claim was fresh, or there was none.
+        ChargeOutcome::NotReached => return Err(Fault::Internal.into()),
+    };
+    let held = (!reserved.is_empty()).then(|| Held::new(decider.store(), reserved));
+    let limits = named(rules, standings);
+    Ok(Admitted { required, first_use, _not_revoked, limits, held })
+}
+
+/// What the claim of a proof is evidence of.
+fn claimed(
+    outcome: ClaimOutcome,
+    proof: &VerifiedProof,
+    authenticated: &Authenticated,
+    decider: &Decider,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<FirstUse, Refusal> {
     let (fact, end) = match outcome {
         ClaimOutcome::Fresh(claimed) => {
             trail.facts.replay = Some(ReplayFact::Fresh);
-            let first_use = FirstUse::Claimed(claimed);
-            return Ok(Admitted { required, first_use, _not_revoked: not_revoked });
+            return Ok(FirstUse::Claimed(claimed));
         }
         ClaimOutcome::Replayed => (ReplayFact::Replayed, Denial::Replayed.into()),
         ClaimOutcome::Expired => {
             (ReplayFact::Expired, Denial::Proof(exequatur_token::ProofError::IatOutOfWindow).into())
         }
         ClaimOutcome::Doubtful { epoch } => {
-            let authenticated = &required.authenticated;
             let (request, nonce) = (&authenticated.request, &authenticated.nonce);
             (ReplayFact::Doubtful, ask_for_nonce(decider, request, proof, nonce, epoch, now).into())
         }
@@ -99,6 +150,28 @@ fn not_revoked(
     };
     trail.facts.revocation = Some(fact);
     answer
+}
+
+fn charges(rules: &[Arc<LimitRule>], authenticated: &Authenticated) -> Vec<Charge> {
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let token = authenticated.bound.token().token();
+    let (agent, user) = (token.agent().to_string(), token.user().map(ToString::to_string));
+    let request = &authenticated.request;
+    let account = Account {
+        scope: authenticated.known.scope,
+        agent: &agent,
+        user: user.as_deref(),
+        route: &request.route,
+    };
+    rules.iter().map(|rule| rule.charge(account, request.guard.cost)).collect()
+}
+
+/// Standings are in the order of the charges, which is that of the rules.
+fn named(rules: &[Arc<LimitRule>], standings: Vec<Standing>) -> Vec<LimitStanding> {
+    let named = rules.iter().zip(standings);
+    named.map(|(rule, standing)| LimitStanding { name: rule.name.clone(), standing }).collect()
 }
 
 fn claim_of(proof: &VerifiedProof, nonce: &NonceSeen, decider: &Decider) -> Result<Claim, Refusal> {

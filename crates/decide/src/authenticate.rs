@@ -20,6 +20,7 @@ use crate::generation::Generation;
 use crate::revocation::targets;
 use crate::route::GuardedRequest;
 use crate::routes::CredentialHandling;
+use crate::source::Source;
 use crate::trail::{NonceFact, SenderFact, Trail};
 
 /// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
@@ -48,11 +49,27 @@ pub(crate) enum NonceSeen {
 #[derive(Debug)]
 struct Verified(());
 
-/// Verifies token, proof and binding.
+/// Verifies token, proof and binding; but nothing for a source that has failed too often (L04).
 ///
 /// # Errors
 /// Any denial about credentials, token, proof or binding; a fault where the issuer's keys are unknown.
 pub(crate) async fn authenticate(
+    request: Box<GuardedRequest>,
+    decider: &Decider,
+    generation: &Generation,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<Authenticated, Refusal> {
+    let source = Source::of(request.presented.peer);
+    source.may_fail(decider.sources(), now)?;
+    let outcome = verify(request, decider, generation, now, trail).await;
+    if let Err(refusal) = &outcome {
+        source.charge(refusal, decider.sources(), now)?;
+    }
+    outcome
+}
+
+async fn verify(
     request: Box<GuardedRequest>,
     decider: &Decider,
     generation: &Generation,

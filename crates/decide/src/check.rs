@@ -44,12 +44,12 @@ impl Decider {
         let required = require(authenticated)?;
 
         trail.enter(Stage::Admit);
-        let admitted = admit(required, self, now, trail).await?;
+        let admitted = admit(required, self, generation, now, trail).await?;
 
         trail.enter(Stage::Authorize);
         let authorized = authorize(admitted, generation, now, trail)?;
 
         trail.enter(Stage::Settle);
-        Ok(settle(&authorized, self, now))
+        Ok(settle(authorized, self, now))
     }
 }

@@ -1,9 +1,10 @@
 //! What a decision is made with, beside the generation.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use exequatur_issuers::Issuers;
-use exequatur_store::{AdmissionStore, Snapshot};
+use exequatur_store::{AdmissionStore, Rate, RatePer, Snapshot, SourceLimits};
 use exequatur_token::{Nonces, ProofLimits, TokenSize};
 use jiff::SignedDuration;
 
@@ -14,6 +15,7 @@ use crate::cache::TokenCache;
 pub struct Decider {
     parts: DeciderParts,
     token_size: TokenSize,
+    sources: SourceLimits,
 }
 
 /// The parts of a [`Decider`].
@@ -54,17 +56,37 @@ pub enum NonceMode {
     },
 }
 
+/// How often a source may come without credentials that hold: 100 a second, a thousand at once. A failed verification
+/// takes some 100 µs, so that one source takes a hundredth of a core; and a thousand callers behind one gateway, whose
+/// tokens expire in one moment, are still told so.
+#[must_use]
+pub fn default_unauthenticated() -> Rate {
+    let count = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    let (count, burst) = (count(100), count(1000));
+    Rate::new(count, RatePer::Second, burst).unwrap_or_else(Rate::least)
+}
+
 impl Decider {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: DeciderParts) -> Self {
-        Self { parts, token_size: TokenSize::default() }
+        Self {
+            parts,
+            token_size: TokenSize::default(),
+            sources: SourceLimits::new(default_unauthenticated()),
+        }
     }
 
     /// Reads tokens up to this size instead of the default.
     #[must_use]
     pub fn with_token_size(self, token_size: TokenSize) -> Self {
         Self { token_size, ..self }
+    }
+
+    /// Bounds requests without credentials that hold by this rate for each source, instead of the default.
+    #[must_use]
+    pub fn with_unauthenticated(self, rate: Rate) -> Self {
+        Self { sources: SourceLimits::new(rate), ..self }
     }
 
     /// The issuers, for readiness and metrics.
@@ -83,8 +105,12 @@ impl Decider {
         self.token_size
     }
 
-    pub(crate) fn store(&self) -> &dyn AdmissionStore {
-        self.parts.store.as_ref()
+    pub(crate) fn store(&self) -> &Arc<dyn AdmissionStore> {
+        &self.parts.store
+    }
+
+    pub(crate) fn sources(&self) -> &SourceLimits {
+        &self.sources
     }
 
     /// What is revoked, as this process knows it.

@@ -1,12 +1,14 @@
 //! How a decision ends when it is not a permit: by the caller's fault or by ours.
 
 use std::fmt;
+use std::time::Duration;
 
 use exequatur_issuers::KeysUnavailable;
 use exequatur_policy::PolicyFault;
 use exequatur_store::{Bound as StoreBound, Revoked, StoreError, Unknown};
 use exequatur_token::{BindingError, ProofError, TokenError};
 
+use crate::limits::LimitStanding;
 use crate::path::PathRefusal;
 use crate::reason::{Reason, binding_reason, proof_reason, revocation_reason, token_reason};
 
@@ -63,6 +65,13 @@ pub enum Denial {
     Replayed,
     /// This key or tenant has as many live proofs as it may have.
     ReplayBound(StoreBound),
+    /// At least one limit has no room ([`exequatur_store::Standing::wait`]); all that apply are named.
+    Limited(Vec<LimitStanding>),
+    /// Too many requests from this source came without credentials that hold.
+    SourceLimited {
+        /// Until another one would be looked at.
+        wait: Duration,
+    },
     /// A policy forbids it.
     Forbidden {
         /// The determining policies.
@@ -104,6 +113,10 @@ pub enum Fault {
     Replay(StoreError),
     /// The replay store holds as many live proofs as it may hold.
     ReplayFull,
+    /// The store did not answer, for a request without a proof: its limits are not known to have room.
+    Limits(StoreError),
+    /// The store remembers as many levels of limits as it may.
+    LimitsFull,
     /// A policy failed while deciding, or the question did not fit the schema.
     Policy(PolicyFault),
     /// No answer within the time that the proxy waits.
@@ -200,7 +213,7 @@ impl Denial {
             Self::ScopeInsufficient { .. } => Reason::ScopeInsufficient,
             Self::Revoked(revoked) => revocation_reason(revoked),
             Self::Replayed => Reason::DpopReplay,
-            Self::ReplayBound(_) => Reason::RateLimited,
+            Self::ReplayBound(_) | Self::Limited(_) | Self::SourceLimited { .. } => Reason::RateLimited,
             Self::Forbidden { .. } => Reason::PolicyForbid,
             Self::NotPermitted => Reason::PolicyNoPermit,
         }
@@ -215,6 +228,7 @@ impl Fault {
             Self::Keys(_) => Reason::IssuerKeysUnavailable,
             Self::Revocations(_) => Reason::StateStale,
             Self::Replay(_) | Self::ReplayFull => Reason::ReplayStoreUnavailable,
+            Self::Limits(_) | Self::LimitsFull => Reason::LimitsUnavailable,
             Self::Policy(_) => Reason::PolicyError,
             Self::Deadline | Self::Overloaded => Reason::Overloaded,
             Self::Record => Reason::AuditUnavailable,

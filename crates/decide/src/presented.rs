@@ -60,6 +60,8 @@ pub(crate) struct Presented {
     /// The protocol that the connection is to be switched to, in lower case (RFC 9110 §7.8). Several of them stay one
     /// text, which is the name of none.
     pub(crate) upgrade: Option<String>,
+    /// Who is at the other end of the connection to the proxy.
+    pub(crate) peer: Option<IpAddr>,
     _checked: Checked,
 }
 
@@ -97,7 +99,9 @@ pub(crate) fn present(request: &RawRequest<'_>, trail: &mut Trail<'_>) -> Result
         values.collect::<Vec<_>>().join(",")
     });
     let credentials = Credentials::parse(request.headers, &path);
-    Ok(Presented { method, host, path, credentials, certificate, preflight, upgrade, _checked: Checked(()) })
+    let peer = request.peer;
+    let _checked = Checked(());
+    Ok(Presented { method, host, path, credentials, certificate, preflight, upgrade, peer, _checked })
 }
 
 /// A token of RFC 9110 §5.6.2, case kept: methods are case-sensitive (§9.1).

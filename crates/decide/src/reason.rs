@@ -90,6 +90,7 @@ vocabulary! {
     IssuerKeysUnavailable = "issuer_keys_unavailable",
     StateStale = "state_stale",
     ReplayStoreUnavailable = "replay_store_unavailable",
+    LimitsUnavailable = "limits_unavailable",
     AuditUnavailable = "audit_unavailable",
     Overloaded = "overloaded",
     InternalError = "internal_error",

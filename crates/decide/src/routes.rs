@@ -4,6 +4,7 @@ mod pattern;
 mod precedence;
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use pattern::{PathPattern, PatternError};
@@ -66,6 +67,8 @@ pub struct Guard {
     pub hide: bool,
     /// Protocols, in lower case, that a connection may be switched to; what is said over it then is not judged.
     pub upgrades: Vec<String>,
+    /// What a request costs of each limit that applies.
+    pub cost: NonZeroU32,
 }
 
 /// The resource that a guarded route names.

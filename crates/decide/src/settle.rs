@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::admit::Admitted;
 use crate::authenticate::fresh_nonce;
 use crate::authorize::Authorized;
 use crate::decider::{Decider, NonceMode};
 use crate::denial::FreshNonce;
+use crate::limits::{Held, LimitStanding};
 use crate::route::PublicRequest;
 use crate::routes::CredentialHandling;
 
@@ -14,6 +16,8 @@ use crate::routes::CredentialHandling;
 pub struct Settled {
     grant: Option<Grant>,
     next_nonce: Option<FreshNonce>,
+    limits: Vec<LimitStanding>,
+    held: Option<Held>,
 }
 
 /// What the upstream may know of the caller.
@@ -45,15 +49,28 @@ impl Settled {
     pub fn next_nonce(&self) -> Option<&FreshNonce> {
         self.next_nonce.as_ref()
     }
+
+    /// How each limit stands that the request was charged to.
+    #[must_use]
+    pub fn limits(&self) -> &[LimitStanding] {
+        &self.limits
+    }
+
+    /// The request is permitted: what quotas were charged stays charged. Where this is not said, it is given back.
+    pub fn keep_charges(mut self) {
+        if let Some(held) = &mut self.held {
+            held.keep();
+        }
+    }
 }
 
 /// A public route's permit carries nobody's name.
 pub(crate) fn settle_public(_request: PublicRequest) -> Settled {
-    Settled { grant: None, next_nonce: None }
+    Settled { grant: None, next_nonce: None, limits: Vec::new(), held: None }
 }
 
 /// The permit of a guarded route.
-pub(crate) fn settle(authorized: &Authorized, decider: &Decider, now: Timestamp) -> Settled {
+pub(crate) fn settle(authorized: Authorized, decider: &Decider, now: Timestamp) -> Settled {
     let authenticated = &authorized.admitted.required.authenticated;
     let token = authenticated.bound.token().token();
     let claimed = authenticated.bound.proof().zip(authorized.admitted.epoch());
@@ -71,5 +88,6 @@ pub(crate) fn settle(authorized: &Authorized, decider: &Decider, now: Timestamp)
         delegation: token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect(),
         credentials: authenticated.request.guard.credentials.clone(),
     };
-    Settled { grant: Some(grant), next_nonce }
+    let Admitted { limits, held, .. } = authorized.admitted;
+    Settled { grant: Some(grant), next_nonce, limits, held }
 }

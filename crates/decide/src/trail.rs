@@ -19,7 +19,7 @@ pub enum Stage {
     Authenticate,
     /// Tenant, scopes, sender constraint.
     Require,
-    /// Replay.
+    /// Replay, limits.
     Admit,
     /// Policies.
     Authorize,
@@ -184,6 +184,8 @@ pub struct Facts {
     pub revocation: Option<RevocationFact>,
     /// What the replay store said.
     pub replay: Option<ReplayFact>,
+    /// The limits that had no room.
+    pub limits: Vec<String>,
     /// The determining policies.
     pub policies: Vec<String>,
 }

@@ -7,6 +7,7 @@ mod document;
 mod duration;
 mod issuers;
 mod keys;
+mod limits;
 mod listen;
 mod problems;
 mod reader;
@@ -27,8 +28,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use exequatur_decide::{ProtectedResources, Route, RouteProblem, SenderRequirement};
+use exequatur_decide::{
+    LimitRule, ProtectedResources, Route, RouteProblem, SenderRequirement, default_unauthenticated,
+};
 use exequatur_issuers::IssuerConfig;
+use exequatur_store::Rate;
 use exequatur_token::TokenSize;
 use sha2::{Digest as _, Sha256};
 
@@ -72,6 +76,10 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Where each route stands, in the same order.
     pub places: Vec<RoutePlace>,
+    /// What requests to guarded routes are charged to.
+    pub limits: Vec<LimitRule>,
+    /// How often a source may come without credentials that hold.
+    pub unauthenticated: Rate,
     /// Where decisions are recorded; nowhere if `None`.
     pub records: Option<Records>,
     /// Time for one decision.
@@ -157,6 +165,8 @@ struct Parts {
     sender: Sender,
     store: Store,
     routes: Vec<(Route, RoutePlace)>,
+    limits: Vec<limits::Placed>,
+    unauthenticated: Rate,
     records: Option<Records>,
     deadline: Duration,
     token_size: TokenSize,
@@ -172,6 +182,14 @@ impl Parts {
         optional("sender_constraint", "How callers show that a token is theirs.", || map(sender::KEYS)),
         optional("store", "What is remembered, how much of it, and where.", || map(store::KEYS)),
         required("routes", "What a host, path and method mean.", || list(routes::shape()).some()),
+        optional("limits", "How often, and how much. All that apply to a route must have room.", || {
+            list(map(limits::KEYS))
+        }),
+        optional(
+            "unauthenticated",
+            "How often one source may come without credentials that hold, before any are looked at.",
+            || map(limits::UNAUTHENTICATED_KEYS),
+        ),
         optional("records", "Where decisions are recorded; nowhere if this is absent.", || {
             map(records::KEYS)
         }),
@@ -202,6 +220,10 @@ impl Parts {
         // A broken section is noted already: until it is whole, its routes may ask for anything.
         let least = sender.as_ref().map_or(SenderRequirement::None, |sender| sender.least);
         let routes = fields.required("routes").and_then(|node| routes::read(node, least, notes));
+        let limits = fields.or("limits", Vec::new(), |node| limits::read(node, notes));
+        let unauthenticated = fields.or("unauthenticated", default_unauthenticated(), |node| {
+            limits::read_unauthenticated(node, notes)
+        });
         let records = fields.or("records", None, |node| records::read(node, folder, notes).map(Some));
         let deadline = fields.duration("deadline", DEADLINE, &DEADLINE_RANGE);
         let token_size = fields.or("max_token_bytes", TokenSize::default(), |node| {
@@ -212,6 +234,9 @@ impl Parts {
             let resources = fields.optional("protected_resources");
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
         }
+        if let (Some(limits), Some(routes)) = (&limits, &routes) {
+            limits::check(limits, routes, notes);
+        }
         Some(Self {
             listen: listen?,
             policies: policies?,
@@ -220,6 +245,8 @@ impl Parts {
             sender: sender?,
             store: store?,
             routes: routes?,
+            limits: limits?,
+            unauthenticated: unauthenticated?,
             records: records?,
             deadline: deadline?,
             token_size: token_size?,
@@ -238,6 +265,8 @@ impl Parts {
             store: self.store,
             routes,
             places,
+            limits: self.limits.into_iter().map(|(limit, _)| limit).collect(),
+            unauthenticated: self.unauthenticated,
             records: self.records,
             deadline: self.deadline,
             token_size: self.token_size,

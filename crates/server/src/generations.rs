@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
-use exequatur_decide::{Generation, Routes};
+use exequatur_decide::{Generation, LimitRules, Routes};
 use exequatur_issuers::{Issuers, IssuersError, Transport};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
 use sha2::{Digest, Sha256};
@@ -30,9 +30,9 @@ pub enum GenerationError {
     /// The configuration.
     #[error("{0}")]
     Config(#[from] config::Problems),
-    /// Listeners, issuers, sender limits, store, records, deadline, token size or workers differ from those in use.
+    /// Listeners, issuers, sender limits, store, the rate of sources, records, deadline, token size or workers differ from those in use.
     #[error(
-        "listen, policies, issuers, sender_constraint, store, records, deadline, max_token_bytes or workers changed: restart to apply them"
+        "listen, policies, issuers, sender_constraint, store, unauthenticated, records, deadline, max_token_bytes or workers changed: restart to apply them"
     )]
     NeedsRestart,
     /// The policies or their schema.
@@ -119,7 +119,8 @@ pub(crate) fn compile(
     let mut digest = Sha256::new();
     digest.update(config.digest);
     digest.update(policies.schema_hash());
-    Ok(Generation { number, routes, policies, configuration: digest.finalize().into() })
+    let limits = LimitRules::new(config.limits.clone());
+    Ok(Generation { number, routes, limits, policies, configuration: digest.finalize().into() })
 }
 
 /// Says what is in force.
@@ -153,6 +154,8 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         store,
         routes: _,
         places: _,
+        limits: _,
+        unauthenticated,
         records,
         deadline,
         token_size,
@@ -160,8 +163,10 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         digest: _,
         source: _,
     } = config;
-    let fixed =
-        format!("{:?}", (listen, policies, issuers, sender, store, records, deadline, token_size, workers));
+    let fixed = format!(
+        "{:?}",
+        (listen, policies, issuers, sender, store, (unauthenticated, records), deadline, token_size, workers)
+    );
     Sha256::digest(fixed.as_bytes()).into()
 }
 

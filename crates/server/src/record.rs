@@ -1,6 +1,5 @@
 //! Decision → record: what is kept of it, in names, ids and digests.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use exequatur_audit::{
@@ -13,6 +12,7 @@ use exequatur_decide::{
 use jiff::Timestamp;
 
 use crate::service::Timings;
+use crate::wire::extract::Caller;
 use crate::wire::shape::status;
 
 /// A decision, as it is recorded.
@@ -23,7 +23,7 @@ pub(crate) struct Decided<'a> {
     pub(crate) finished: Instant,
     pub(crate) generation: &'a Generation,
     pub(crate) facts: &'a Facts,
-    pub(crate) peer: Option<IpAddr>,
+    pub(crate) caller: Caller,
     pub(crate) timings: &'a Timings,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn record_of<'a>(refusal: Option<&Refusal>, decided: Decided<'a>) -> 
     };
     let mut record = Record::new(decided.now, text(decided.id), verdict, text(reason), code);
     record.generation = decided.generation.number;
-    record.peer = decided.peer;
+    record.peer = decided.caller.peer;
     record.route = maybe(facts.route.as_deref());
     record.action = maybe(facts.action.as_deref());
     record.resource = facts.resource_type.as_deref().zip(facts.resource_id.as_deref()).map(|(kind, id)| {

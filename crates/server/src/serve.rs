@@ -272,7 +272,7 @@ pub(crate) fn decider(
         nonces: nonces(config)?,
         sender: config.sender.policy.clone(),
     });
-    Ok(decider.with_token_size(config.token_size))
+    Ok(decider.with_token_size(config.token_size).with_unauthenticated(config.unauthenticated))
 }
 
 /// Those that nonces are made and recognised with, or a random one.

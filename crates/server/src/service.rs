@@ -1,6 +1,5 @@
 //! What Envoy calls: takes a message in, lets `decide` decide, records, answers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ use crate::clock::{Clock, monotonic};
 use crate::metrics;
 use crate::record::{Decided, record_of};
 use crate::wire::challenge::Offer;
-use crate::wire::extract::{Described, Message, extract};
+use crate::wire::extract::{Caller, Described, Message, extract};
 use crate::wire::patience::patience;
 use crate::wire::respond::{Answer, changes, deny, permit};
 use crate::workers::{Floor, Overload, Place, Queue, Seat};
@@ -103,7 +102,7 @@ impl Service {
         let id = decision_id(now);
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
-        let (peer, result) = place.spend(self.decide(message, &generation, now, by, &mut trail)).await;
+        let (caller, result) = place.spend(self.decide(message, &generation, now, by, &mut trail)).await;
         let facts = trail.facts;
         let finished = monotonic();
         let decided = Decided {
@@ -112,7 +111,7 @@ impl Service {
             finished,
             generation: &generation,
             facts: &facts,
-            peer,
+            caller,
             timings: &timings,
         };
         self.finish(result, decided, by).await
@@ -140,7 +139,7 @@ impl Service {
         if let Some(recorder) = &self.parts.recorder {
             recorder.leave_out();
         }
-        let answer = Answer { id: &id, generation: generation.number, facts: &facts };
+        let answer = Answer { id: &id, generation: generation.number, facts: &facts, grpc: false };
         deny(&refusal, self.offer(&generation, &facts), answer)
     }
 
@@ -151,10 +150,10 @@ impl Service {
         now: Timestamp,
         by: tokio::time::Instant,
         trail: &mut Trail<'_>,
-    ) -> (Option<IpAddr>, Result<Settled, Refusal>) {
+    ) -> (Caller, Result<Settled, Refusal>) {
         let described: Described = match extract(message) {
             Ok(described) => described,
-            Err(denial) => return (None, Err(denial.into())),
+            Err(denial) => return (Caller::default(), Err(denial.into())),
         };
         let headers = described.headers();
         let raw = described.raw(&headers);
@@ -163,7 +162,7 @@ impl Service {
             Ok(result) => result,
             Err(_elapsed) => Err(Fault::Deadline.into()),
         };
-        (described.peer, result)
+        (described.caller(), result)
     }
 
     /// Records, then answers: a permit that must be recorded and was not is no permit.
@@ -173,7 +172,8 @@ impl Service {
         decided: Decided<'_>,
         by: tokio::time::Instant,
     ) -> CheckResponse {
-        let answer = Answer { id: decided.id, generation: decided.generation.number, facts: decided.facts };
+        let (generation, grpc) = (decided.generation.number, decided.caller.grpc);
+        let answer = Answer { id: decided.id, generation, facts: decided.facts, grpc };
         // A decision that never had to wait is still late if nothing let it run: Envoy has answered by now.
         let late = tokio::time::Instant::now() >= by;
         let permitted = result.and_then(|settled| {
@@ -188,7 +188,7 @@ impl Service {
             (Ok((settled, changes)), Ok(recorded)) => {
                 metrics::decision("permit", "permitted", decided.elapsed());
                 crate::record::log(None, decided);
-                return permit(&settled, changes, &recorded, answer);
+                return permit(settled, changes, &recorded, answer);
             }
             // Its record was handed in; only the time to wait for it was gone, and that is its reason already.
             (Err(refusal), Err(_not_waited_for)) if late => refusal,

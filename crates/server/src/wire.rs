@@ -5,5 +5,6 @@ pub(crate) mod extract;
 pub(crate) mod headers;
 pub(crate) mod metadata;
 pub(crate) mod patience;
+mod ratelimit;
 pub(crate) mod respond;
 pub(crate) mod shape;

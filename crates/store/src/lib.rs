@@ -14,6 +14,7 @@ mod live;
 mod redis;
 mod replay;
 mod revocation;
+mod sources;
 
 pub use admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture, Unfit};
 pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES};
@@ -30,3 +31,4 @@ pub use revocation::{
     RevocationHealth, RevocationKind, RevocationLimits, RevocationOpenError, RevocationStore, Revoked,
     Snapshot, Target, TornTail, Unknown,
 };
+pub use sources::{SourceKey, SourceLimits};

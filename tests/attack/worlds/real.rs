@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use exequatur_decide::{
     Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
-    FreshNonce, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
-    Refusal, ResourceTemplate, Route as RealRoute, RouteMatch, Routes, SenderPolicy, SenderRequirement,
-    Settled, Template, TokenCache, Trail,
+    FreshNonce, Guard, Host, LimitRules, NonceMode, PathPattern, ProtectedResource, ProtectedResources,
+    RawRequest, Refusal, ResourceTemplate, Route as RealRoute, RouteMatch, Routes, SenderPolicy,
+    SenderRequirement, Settled, Template, TokenCache, Trail,
 };
 use exequatur_decide::{Denial, Generation as RealGeneration};
 use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
-use exequatur_store::{EmbeddedStore, ReplayLimits};
+use exequatur_store::{EmbeddedStore, MAX_UNITS, Rate, RatePer, ReplayLimits};
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope,
 };
@@ -372,7 +372,7 @@ fn compile(generation: &Generation, number: usize) -> RealGeneration {
     let routes = Routes::compile(routes, protected, &policies, SenderRequirement::None).unwrap();
     let mut configuration = [0; 32];
     configuration[..8].copy_from_slice(&number.to_be_bytes());
-    RealGeneration { number: 1, routes, policies, configuration }
+    RealGeneration { number: 1, routes, limits: LimitRules::default(), policies, configuration }
 }
 
 fn route(route: &Route) -> RealRoute {
@@ -398,6 +398,7 @@ fn route(route: &Route) -> RealRoute {
         }),
         hide: false,
         upgrades: Vec::new(),
+        cost: std::num::NonZeroU32::MIN,
     };
     RealRoute {
         name: route.name.to_owned(),

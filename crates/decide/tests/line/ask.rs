@@ -1,5 +1,6 @@
 //! A request that is permitted, to be changed in one place by each test.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
@@ -105,6 +106,7 @@ pub(crate) struct Ask {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) certificate: Option<String>,
     pub(crate) has_body: bool,
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Ask {
@@ -117,6 +119,7 @@ impl Ask {
             headers: Vec::new(),
             certificate: None,
             has_body: false,
+            peer: None,
         }
     }
 
@@ -160,6 +163,11 @@ impl Ask {
 
     pub(crate) fn method(mut self, method: &str) -> Self {
         self.method = method.to_owned();
+        self
+    }
+
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.peer = Some(address.parse().unwrap());
         self
     }
 

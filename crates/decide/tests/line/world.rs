@@ -1,20 +1,21 @@
 //! The parts of a decision, put together as a server would.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::{
     Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
-    Generation, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
-    Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement,
-    Settled, Template, TokenCache, Trail,
+    Generation, Guard, Host, LimitRules, NonceMode, PathPattern, ProtectedResource, ProtectedResources,
+    RawRequest, Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy,
+    SenderRequirement, Settled, Template, TokenCache, Trail,
 };
 use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{
-    AdmissionStore as _, EmbeddedRevocations, EmbeddedStore, Form, Lift, Note, ReplayLimits, Revocation,
-    RevocationKind, RevocationLimits, RevocationStore as _, Snapshot,
+    AdmissionStore as _, EmbeddedRevocations, EmbeddedStore, Form, Lift, Note, Rate, ReplayLimits,
+    Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Snapshot,
 };
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
@@ -85,6 +86,7 @@ pub(crate) fn guard() -> Guard {
         credentials: CredentialHandling::Strip,
         hide: false,
         upgrades: Vec::new(),
+        cost: NonZeroU32::MIN,
     }
 }
 
@@ -116,6 +118,7 @@ fn routes() -> Vec<Route> {
         guarded("forwarded", |guard| {
             guard.credentials = CredentialHandling::Forward { audience: "https://up.example.com".to_owned() };
         }),
+        guarded("dear", |guard| guard.cost = NonZeroU32::new(3).unwrap()),
         route("health", "/healthz", Access::Public),
         route("wide", "/tenants/{tenant}/{kind}/{level}/{id}", Access::Public),
         route("preflight", "/**", Access::Preflight),
@@ -150,6 +153,7 @@ pub(crate) struct Setting {
     pub(crate) token_size: TokenSize,
     /// How long a feed of revocations may be silent; there is none otherwise, and they are made here.
     pub(crate) max_staleness: Option<SignedDuration>,
+    pub(crate) unauthenticated: Rate,
 }
 
 impl Default for Setting {
@@ -160,6 +164,7 @@ impl Default for Setting {
             limits: ReplayLimits::default(),
             token_size: TokenSize::default(),
             max_staleness: None,
+            unauthenticated: exequatur_decide::default_unauthenticated(),
         }
     }
 }
@@ -230,9 +235,11 @@ impl World {
             nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
             sender: SenderPolicy { proofs: ProofLimits::default(), nonces: setting.nonces },
         });
-        let decider = decider.with_token_size(setting.token_size);
+        let decider =
+            decider.with_token_size(setting.token_size).with_unauthenticated(setting.unauthenticated);
         let routes = Routes::compile(routes(), protected(), &policies, SenderRequirement::None).unwrap();
-        let generation = Generation { number: 1, routes, policies, configuration: [1; 32] };
+        let limits = LimitRules::default();
+        let generation = Generation { number: 1, routes, limits, policies, configuration: [1; 32] };
         Self { decider, generation, store, revocations, keys, _stop: stop.drop_guard(), _folder: folder }
     }
 
@@ -273,7 +280,7 @@ impl World {
             headers: &headers,
             certificate: ask.certificate.as_deref(),
             body: if ask.has_body { BodySeen::Present } else { BodySeen::Absent },
-            peer: None,
+            peer: ask.peer,
         };
         let mut observer = |_stage| {};
         let mut trail = Trail::new(&mut observer);

@@ -1,5 +1,6 @@
 //! `routes`: what a host, path and method mean.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use exequatur_decide::{
@@ -9,12 +10,13 @@ use exequatur_decide::{
 use serde_json::{Map, Value as Json, json};
 
 use super::keys::{Key, Shape, boolean, either, list, map, optional, pattern, required, text, words};
+use super::limits;
 use super::problems::Place;
 use super::reader::{Entry, Fields, Node, Notes, Value, once};
 use super::sender::REQUIREMENTS;
 
 const GUARDED_KEYS: &[&str] =
-    &["action", "resource", "scopes", "sender_constraint", "credentials", "hide", "upgrades"];
+    &["action", "resource", "scopes", "sender_constraint", "credentials", "hide", "upgrades", "cost"];
 const KEYS: &[Key] = &[
     required("name", "In records, metadata and the policies' context; unique.", || {
         pattern(&format!("^[A-Za-z0-9._-]{{1,{MAX_NAME}}}$"))
@@ -50,6 +52,7 @@ const KEYS: &[Key] = &[
          judged.",
         || list(pattern("^[a-z0-9-]+$")).default(Vec::<String>::new()),
     ),
+    optional("cost", "What a request costs of each limit that applies.", limits::cost_shape),
 ];
 const MATCH_KEYS: &[Key] = &[
     optional("host", "A host name without scheme and port. If absent, that of any protected resource.", text),
@@ -273,6 +276,7 @@ fn guard(
             Some(protocol.to_owned())
         })
     });
+    let cost = fields.or("cost", NonZeroU32::MIN, |node| limits::cost(node, notes));
     Some(Guard {
         action: action?.to_owned(),
         resource: resource?,
@@ -281,6 +285,7 @@ fn guard(
         credentials: credentials?,
         hide: hide?,
         upgrades: upgrades?,
+        cost: cost?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
 use exequatur_issuers::{IssuerConfig, KeySource};
+use exequatur_store::Limit;
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
@@ -12,7 +13,7 @@ use super::issuers::DISCOVERIES;
 use super::records::word;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
-use super::{Config, duration};
+use super::{Config, duration, limits};
 
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
 #[must_use]
@@ -89,6 +90,7 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "routes:")?;
         let routes = || config.routes.iter().zip(&config.places);
         routes().try_for_each(|(route, place)| show_route(route, place, f))?;
+        show_limits(config, f)?;
         match &config.records {
             Some(records) => {
                 writeln!(f, "records:\n  file: {:?}\n  mode: {}", records.file, word(records.mode))?;
@@ -224,7 +226,31 @@ fn show_guard(guard: &Guard, texts: &RouteTexts, f: &mut fmt::Formatter<'_>) -> 
         }
     }
     writeln!(f, "    hide: {}", guard.hide)?;
-    writeln!(f, "    upgrades: {:?}", guard.upgrades)
+    writeln!(f, "    upgrades: {:?}", guard.upgrades)?;
+    writeln!(f, "    cost: {}", guard.cost)
+}
+
+fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let unauthenticated = &config.unauthenticated;
+    writeln!(f, "unauthenticated:\n  rate: {}", limits::rate_text(unauthenticated))?;
+    writeln!(f, "  burst: {}", unauthenticated.burst())?;
+    if config.limits.is_empty() {
+        return writeln!(f, "limits: []");
+    }
+    writeln!(f, "limits:")?;
+    for limit in &config.limits {
+        writeln!(f, "  - name: {:?}\n    per: {}", limit.name, limits::per_text(&limit.per))?;
+        match &limit.limit {
+            Limit::Rate(rate) => {
+                writeln!(f, "    rate: {}\n    burst: {}", limits::rate_text(rate), rate.burst())?;
+            }
+            Limit::Quota(quota) => writeln!(f, "    quota: {}", limits::quota_text(quota))?,
+        }
+        if let Some(routes) = &limit.routes {
+            writeln!(f, "    routes: {routes:?}")?;
+        }
+    }
+    Ok(())
 }
 
 fn requirement(requirement: SenderRequirement) -> &'static str {

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use exequatur_decide::{Access, CredentialHandling, NonceMode, RouteMisfit};
+use exequatur_decide::{Access, CredentialHandling, NonceMode, Per, RouteMisfit};
 use exequatur_issuers::KeySource;
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
@@ -43,12 +43,19 @@ routes:
     credentials: { forward: { audience: https://up.example.com } }
     hide: true
     upgrades: [websocket]
+    cost: 5
   - name: list
     match: { path: /documents, methods: [GET] }
     action: ListDocuments
     resource: { type: Collection, id: all }
   - { name: health, match: { path: /healthz, methods: [GET] }, access: public }
   - { name: cors, match: { path: "/**", methods: [OPTIONS] }, access: preflight }
+limits:
+  - { name: agent-burst, per: agent, rate: 100/s, burst: 200 }
+  - { name: user-route, per: [user, route], rate: 60/m, routes: [read-document] }
+  - { name: tenant-day, per: tenant, quota: 1000000/1d }
+  - { name: tenant-month, per: tenant, quota: 20000000/month, routes: [list, read-document] }
+unauthenticated: { rate: 50/s, burst: 75 }
 records: { file: ./decisions.jsonl, mode: required }
 deadline: 100ms
 max_token_bytes: 12000
@@ -101,6 +108,19 @@ fn a_whole_file_is_read() {
     assert_eq!(config.store.replay.max_per_key.get(), 2);
     assert_eq!(config.store.path.as_deref(), Some(Path::new("/etc/exequatur/./state")));
     assert_eq!(config.store.max_revocations.get(), 7);
+    let shown: Vec<_> =
+        config.limits.iter().map(|limit| (limit.name.as_str(), &limit.per[..], limit.limit.most())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("agent-burst", &[Per::Agent][..], 200),
+            ("user-route", &[Per::User, Per::Route], 60),
+            ("tenant-day", &[Per::Tenant], 1_000_000),
+            ("tenant-month", &[Per::Tenant], 20_000_000),
+        ]
+    );
+    assert_eq!(config.limits[1].routes, Some(vec!["read-document".to_owned()]));
+    assert_eq!(config.unauthenticated.burst().get(), 75);
     assert_eq!(config.deadline, Duration::from_millis(100));
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.records.as_ref().map(|records| records.mode), Some(exequatur_audit::Mode::Required));
@@ -117,6 +137,7 @@ fn a_whole_file_is_read() {
     );
     assert_eq!(guards[0].resource.attributes.len(), 5);
     assert!(guards[0].hide);
+    assert_eq!(guards.iter().map(|guard| guard.cost.get()).collect::<Vec<_>>(), [5, 1]);
     assert_eq!(guards[1].sender, SenderRequirement::Any, "the general setting");
     assert_eq!(guards[1].credentials, CredentialHandling::Strip);
 }
@@ -130,6 +151,8 @@ fn defaults_are_filled_in() {
     assert_eq!(config.token_size.bytes(), 8192);
     assert!(config.records.is_none());
     assert_eq!(config.store, Store::default());
+    assert!(config.limits.is_empty());
+    assert_eq!((config.unauthenticated.count().get(), config.unauthenticated.burst().get()), (100, 1000));
 }
 
 // J12
@@ -183,8 +206,8 @@ fn shown_settings_can_be_read_again() {
         assert_eq!(settings(&shown), settings(&again));
     }
     let shown = show(&config(WHOLE).unwrap());
-    assert!(shown.contains("#   public GET */healthz  (health, line 40)"), "{shown}");
-    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 41)"), "{shown}");
+    assert!(shown.contains("#   public GET */healthz  (health, line 41)"), "{shown}");
+    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 42)"), "{shown}");
 }
 
 #[test]
@@ -307,6 +330,60 @@ fn single_mistakes() {
     assert!(mistakes(&twins).contains(&"2: `api.example.com` stands here a second time".to_owned()));
 }
 
+/// Each is one mistake in one limit; a limit that cannot be kept is refused, never left out.
+#[test]
+fn mistakes_in_limits() {
+    let guarded =
+        "{ name: a, match: { path: /a, methods: [GET] }, action: A, resource: { type: R, id: r }, cost: 3 }";
+    let routes = SMALL.replace("routes: [", &format!("routes: [{guarded}, "));
+    let mistakes_of = |limit: &str| mistakes(&format!("{routes}limits:\n  - {limit}\n"));
+    let good =
+        ["{ name: x, per: agent, rate: 3/s }", "{ name: x, per: [user, route], quota: 3/1mo, routes: [a] }"];
+    for limit in good {
+        assert!(config(&format!("{routes}limits:\n  - {limit}\n")).is_ok(), "{limit}");
+    }
+    let cases = [
+        ("{ name: x, per: agent }", "6: neither `rate` nor `quota`"),
+        ("{ name: x, per: agent, rate: 3/s, quota: 3/day }", "6: `rate` and `quota` in one limit"),
+        ("{ name: x, per: agent, quota: 3/day, burst: 3 }", "6: a quota has no burst"),
+        ("{ name: x, per: agent, rate: 0/s }", "6: `0/s` says no number in a time"),
+        ("{ name: x, per: agent, rate: 3 }", "6: text expected, a number found"),
+        ("{ name: x, per: agent, rate: 3/d }", "6: `3/d` says no number in a time"),
+        ("{ name: x, per: agent, rate: 1000001/s }", "6: more than 1000000"),
+        ("{ name: x, per: agent, rate: 3/s, burst: 0 }", "6: must be between 1 and 4294967295"),
+        ("{ name: x, per: agent, rate: 3/s, burst: 1000001 }", "6: more than 1000000"),
+        ("{ name: x, per: agent, quota: 3/week }", "6: `3/week` says no number in a time"),
+        ("{ name: x, per: agent, quota: 1000000000001/day }", "6: more than 1000000000000 units"),
+        ("{ name: x, per: client, rate: 3/s }", "6: `client` is not known here"),
+        ("{ name: x, per: [], rate: 3/s }", "6: at least one is needed"),
+        ("{ name: x, per: [user, user], rate: 3/s }", "6: `user` stands here a second time"),
+        (
+            "{ name: \"x y\", per: user, rate: 3/s }",
+            "6: a limit's name is 1 to 64 letters, digits, `-`, `_` and `.`",
+        ),
+        ("{ name: x, per: user, rate: 3/s, routes: [b] }", "6: limit `x`: there is no route `b`"),
+        (
+            "{ name: x, per: user, rate: 3/s, routes: [health] }",
+            "6: limit `x`: route `health` needs no identity, so nobody is counted",
+        ),
+        ("{ name: x, per: user, rate: 2/s }", "4: a request costs 3, and limit `x` never has more than 2"),
+        (
+            "{ name: x, per: user, rate: 3/s, across: tenants }",
+            "6: a limit across tenants is not built yet: each tenant is counted on its own",
+        ),
+    ];
+    for (limit, expected) in cases {
+        assert_eq!(mistakes_of(limit), [expected], "{limit}");
+    }
+    let many: String = (0..17).map(|n| format!("  - {{ name: l{n}, per: agent, rate: 3/s }}\n")).collect();
+    assert_eq!(mistakes(&format!("{routes}limits:\n{many}")), ["4: 17 limits for one route; at most 16"]);
+    let twice = "{ name: x, per: agent, rate: 3/s }\n  - { name: x, per: user, rate: 3/s }";
+    assert_eq!(mistakes_of(twice), ["7: `x` stands here a second time"]);
+    let cost = SMALL.replace("access: public", "access: public, cost: 2");
+    assert_eq!(mistakes(&cost), ["4: `cost` has no meaning on a route without authentication"]);
+    assert_eq!(mistakes(&format!("{SMALL}unauthenticated: {{ burst: 3 }}\n")), ["5: key `rate` is missing"]);
+}
+
 /// One issuer may name any tenant; beside another one, each says which.
 #[test]
 fn tenants_of_issuers() {
@@ -382,7 +459,7 @@ fn route_problems_are_placed() {
         problem(1, "scopes", RouteMisfit::ParameterUnknown("x".into())),
     ]);
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place).map(|place| place.line).collect();
-    assert_eq!(lines, [32, 36, 36, 40]);
+    assert_eq!(lines, [32, 37, 37, 41]);
 }
 
 #[test]

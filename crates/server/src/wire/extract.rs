@@ -39,14 +39,31 @@ pub(crate) struct Described {
     headers: Vec<(String, Vec<u8>)>,
     certificate: Option<String>,
     body: BodySeen,
+    peer: Option<IpAddr>,
+}
+
+/// What the answer depends on beside the decision.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Caller {
     /// The connection's source address.
     pub(crate) peer: Option<IpAddr>,
+    /// Whether it speaks gRPC, as Envoy sees it.
+    pub(crate) grpc: bool,
 }
 
 impl Described {
     /// The request in decide's terms.
     pub(crate) fn headers(&self) -> Vec<(&str, &[u8])> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        let grpc = |(name, value): &(String, Vec<u8>)| {
+            let rest = value.strip_prefix(b"application/grpc");
+            name == "content-type"
+                && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        };
+        Caller { peer: self.peer, grpc: self.headers.iter().any(grpc) }
     }
 
     pub(crate) fn raw<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> RawRequest<'a> {

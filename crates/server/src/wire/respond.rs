@@ -4,7 +4,7 @@
 //! that sets OK, and it takes the evidence that the decision was settled and recorded.
 
 use exequatur_audit::Recorded;
-use exequatur_decide::{CredentialHandling, Facts, Fault, Grant, Refusal, Settled};
+use exequatur_decide::{CredentialHandling, Denial, Facts, Fault, Grant, LimitStanding, Refusal, Settled};
 use exequatur_proto::envoy::config::core::v3::HeaderValueOption;
 use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
 use exequatur_proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
@@ -15,18 +15,20 @@ use serde::Serialize;
 use super::challenge::{Offer, challenges};
 use super::headers::{encode, overwrite, removals};
 use super::metadata::metadata;
+use super::ratelimit;
 use super::shape::{shape, status};
 
 // Codes of google.rpc, not of HTTP.
 const OK: i32 = 0;
 const PERMISSION_DENIED: i32 = 7;
+const RESOURCE_EXHAUSTED: i32 = 8;
 const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
 
 /// Longest header value that is injected, in bytes; Envoy refuses far longer ones only later (M7).
 const MAX_VALUE: usize = 4096;
-/// What a caller is asked to wait before trying again, in seconds.
-const RETRY_AFTER: &str = "1";
+/// The type of a problem for which quotas are the cause (L03).
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 /// What both answers carry.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,9 @@ pub(crate) struct Answer<'a> {
     pub(crate) generation: u64,
     /// What is known of the request.
     pub(crate) facts: &'a Facts,
+    /// Whether the caller speaks gRPC: Envoy answers it with a status of that, which it makes itself of ours unless it is
+    /// told one.
+    pub(crate) grpc: bool,
 }
 
 /// What a permit changes on the request and its response: made before the decision is recorded, so that what
@@ -62,17 +67,19 @@ pub(crate) fn changes(settled: &Settled, id: &str) -> Result<Changes, Fault> {
     Ok(Changes(OkHttpResponse {
         headers_to_remove: removals(&headers, keep_authorization),
         headers,
-        response_headers_to_add: nonce.into_iter().collect(),
+        response_headers_to_add: nonce.into_iter().chain(ratelimit::of_permit(settled.limits())).collect(),
     }))
 }
 
-/// The permit: of a decision that was settled, whose changes stand, and that is recorded.
+/// The permit: of a decision that was settled, whose changes stand, and that is recorded. Here alone quotas are kept:
+/// whatever is settled and not permitted gives them back.
 pub(crate) fn permit(
-    _settled: &Settled,
+    settled: Settled,
     changes: Changes,
     _recorded: &Recorded,
     answer: Answer<'_>,
 ) -> CheckResponse {
+    settled.keep_charges();
     CheckResponse {
         status: Some(Status { code: OK, message: String::new() }),
         http_response: Some(HttpResponse::OkResponse(changes.0)),
@@ -127,13 +134,22 @@ pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> C
         // Scripts of other origins see these only by name (D26).
         headers.push(overwrite("access-control-expose-headers", "DPoP-Nonce, WWW-Authenticate".to_owned()));
     }
+    if status == 429 {
+        let names = "RateLimit, RateLimit-Policy, Retry-After";
+        headers.push(overwrite("access-control-expose-headers", names.to_owned()));
+    }
     if matches!(status, 429 | 503) {
-        headers.push(overwrite("retry-after", RETRY_AFTER.to_owned()));
+        headers.push(overwrite("retry-after", retry_after(refusal).to_string()));
+    }
+    headers.extend(ratelimit::of_refusal(limits_of(refusal)));
+    if answer.grpc && status == 429 {
+        // Envoy would say UNAVAILABLE.
+        headers.push(overwrite("grpc-status", RESOURCE_EXHAUSTED.to_string()));
     }
     let body = if hidden {
-        body(status, "not found", "not_found", answer.id)
+        body(status, "not found", "not_found", answer.id, &[])
     } else {
-        body(status, shape.title, reason.code(), answer.id)
+        body(status, shape.title, reason.code(), answer.id, limits_of(refusal))
     };
     let verdict = match refusal {
         Refusal::Denied(_) => "deny",
@@ -157,12 +173,27 @@ pub(crate) fn deny(refusal: &Refusal, offer: Offer<'_>, answer: Answer<'_>) -> C
 }
 
 fn nonce_of(refusal: &Refusal) -> Option<String> {
-    use exequatur_decide::Denial;
     match refusal {
         Refusal::Denied(Denial::NonceRequired(nonce) | Denial::NonceInvalid(nonce)) => {
             Some(nonce.as_str().to_owned())
         }
         Refusal::Denied(_) | Refusal::Faulted(_) => None,
+    }
+}
+
+fn limits_of(refusal: &Refusal) -> &[LimitStanding] {
+    match refusal {
+        Refusal::Denied(Denial::Limited(limits)) => limits,
+        Refusal::Denied(_) | Refusal::Faulted(_) => &[],
+    }
+}
+
+/// What a caller is asked to wait before trying again, in seconds.
+fn retry_after(refusal: &Refusal) -> u64 {
+    match refusal {
+        Refusal::Denied(Denial::Limited(limits)) => ratelimit::retry_after(limits),
+        Refusal::Denied(Denial::SourceLimited { wait }) => ratelimit::seconds(*wait).max(1),
+        Refusal::Denied(_) | Refusal::Faulted(_) => 1,
     }
 }
 
@@ -174,18 +205,27 @@ struct Problem<'a> {
     status: u16,
     reason: &'a str,
     decision: &'a str,
+    /// The names of the limits that had no room.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<&'a str>,
 }
 
-fn body(status: u16, title: &str, reason: &str, id: &str) -> String {
-    let r#type = format!("urn:exequatur:reason:{reason}");
+fn body(status: u16, title: &str, reason: &str, decision: &str, limits: &[LimitStanding]) -> String {
+    let violated_policies = ratelimit::violated(limits);
+    let r#type = match violated_policies.is_empty() {
+        true => format!("urn:exequatur:reason:{reason}"),
+        false => QUOTA_EXCEEDED.to_owned(),
+    };
     // Strings and a number always become JSON; without a body the status still denies.
-    serde_json::to_string(&Problem { r#type, title, status, reason, decision: id }).unwrap_or_default()
+    serde_json::to_string(&Problem { r#type, title, status, reason, decision, violated_policies })
+        .unwrap_or_default()
 }
 
 /// Never OK.
 fn grpc_code(status: u16) -> i32 {
     match status {
         401 => UNAUTHENTICATED,
+        429 => RESOURCE_EXHAUSTED,
         503 => UNAVAILABLE,
         _ => PERMISSION_DENIED,
     }

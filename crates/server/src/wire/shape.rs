@@ -98,6 +98,7 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         | Reason::IssuerKeysUnavailable
         | Reason::StateStale
         | Reason::ReplayStoreUnavailable
+        | Reason::LimitsUnavailable
         | Reason::AuditUnavailable
         | Reason::Overloaded
         | Reason::InternalError => (503, Challenge::None, "no decision can be made now"),

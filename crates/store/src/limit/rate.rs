@@ -49,6 +49,12 @@ impl Rate {
         (count.get() <= MAX_UNITS && burst.get() <= MAX_UNITS).then_some(Self { count, per, burst })
     }
 
+    /// One an hour.
+    #[must_use]
+    pub const fn least() -> Self {
+        Self { count: NonZeroU32::MIN, per: RatePer::Hour, burst: NonZeroU32::MIN }
+    }
+
     /// Units in the time [`Self::per`].
     #[must_use]
     pub const fn count(&self) -> NonZeroU32 {
@@ -67,7 +73,7 @@ impl Rate {
         self.burst
     }
 
-    pub(super) fn judge(&self, level: Option<Level>, cost: NonZeroU32, now: i64) -> Verdict {
+    pub(crate) fn judge(&self, level: Option<Level>, cost: NonZeroU32, now: i64) -> Verdict {
         let missing = self.missing(level, now);
         let with_cost = missing.saturating_add(self.parts(cost));
         if with_cost <= self.bucket() {

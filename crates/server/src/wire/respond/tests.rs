@@ -1,9 +1,13 @@
 //! What a permit carries and what a denial says, field by field.
 
+use std::time::Duration;
+
 use exequatur_decide::{Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason};
 use exequatur_issuers::KeysUnavailable;
 use exequatur_policy::PolicyFault;
-use exequatur_store::{Bound as StoreBound, Form, RevocationKind, Revoked, StoreError, Target, Unknown};
+use exequatur_store::{
+    Bound as StoreBound, Form, RevocationKind, Revoked, Standing, StoreError, Target, Unknown,
+};
 use exequatur_token::{BindingError, Claim, JwsError, KeyError, MalformedProof, ProofError, TokenError};
 use serde_json::json;
 
@@ -17,7 +21,7 @@ fn fields(options: &[HeaderValueOption]) -> Vec<(&str, &str)> {
 
 fn denied(refusal: &Refusal, facts: &Facts) -> (CheckResponse, DeniedHttpResponse) {
     let offer = Offer { algorithms: "ES256 EdDSA", metadata: None, scopes: &[], facts };
-    let response = deny(refusal, offer, Answer { id: "d", generation: 1, facts });
+    let response = deny(refusal, offer, Answer { id: "d", generation: 1, facts, grpc: false });
     let Some(HttpResponse::DeniedResponse(denied)) = response.http_response.clone() else {
         panic!("no denial")
     };
@@ -93,6 +97,7 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::IssuerKeysUnavailable => Faulted(Fault::Keys(KeysUnavailable::TooStale)),
         Reason::StateStale => Faulted(Fault::Revocations(Unknown::Silent)),
         Reason::ReplayStoreUnavailable => Faulted(Fault::Replay(StoreError::Unavailable)),
+        Reason::LimitsUnavailable => Faulted(Fault::LimitsFull),
         Reason::AuditUnavailable => Faulted(Fault::Record),
         Reason::Overloaded => Faulted(Fault::Overloaded),
         Reason::InternalError => Faulted(Fault::Internal),
@@ -214,8 +219,11 @@ fn other_denials_have_what_their_status_asks_for() {
         (
             Refusal::Denied(Denial::ReplayBound(StoreBound::Key)),
             429,
-            PERMISSION_DENIED,
-            &[("retry-after", "1")],
+            RESOURCE_EXHAUSTED,
+            &[
+                ("access-control-expose-headers", "RateLimit, RateLimit-Policy, Retry-After"),
+                ("retry-after", "1"),
+            ],
         ),
         (Refusal::Faulted(Fault::Internal), 503, UNAVAILABLE, &[("retry-after", "1")]),
     ];
@@ -247,5 +255,78 @@ fn the_body_is_a_problem_document() {
     for (name, value) in [("verdict", "deny"), ("reason", "tenant_mismatch"), ("decision", "d")] {
         let kind = metadata.fields[name].kind.clone().unwrap();
         assert_eq!(kind, prost_types::value::Kind::StringValue(value.to_owned()), "{name}");
+    }
+}
+
+fn limited() -> Refusal {
+    let standing = |wait: Option<u64>| Standing {
+        most: 10,
+        window: Duration::from_secs(60),
+        remaining: 0,
+        reset: Duration::from_secs(50),
+        wait: wait.map(Duration::from_millis),
+    };
+    let limits = [("a", standing(Some(2500))), ("b", standing(None))];
+    let limits = limits.map(|(name, standing)| LimitStanding { name: name.to_owned(), standing });
+    Refusal::Denied(Denial::Limited(limits.to_vec()))
+}
+
+/// L01, L02, L03: when to come back, to which limit it was due, and nothing of whom it counts.
+#[test]
+fn a_limited_request_is_told_when_to_come_back() {
+    let facts = Facts { agent: Some("corp:crm-bot".into()), tenant: Some("acme".into()), ..Facts::default() };
+    let (response, denied) = denied(&limited(), &facts);
+    assert_eq!(response.status.unwrap().code, RESOURCE_EXHAUSTED);
+    assert_eq!(denied.status.unwrap().code, 429);
+    assert_eq!(
+        fields(&denied.headers),
+        [
+            ("content-type", "application/problem+json"),
+            ("cache-control", "no-store"),
+            ("access-control-expose-headers", "RateLimit, RateLimit-Policy, Retry-After"),
+            ("retry-after", "3"),
+            ("ratelimit-policy", "\"a\";q=10;w=60, \"b\";q=10;w=60"),
+            ("ratelimit", "\"a\";r=0;t=3"),
+        ]
+    );
+    let body: serde_json::Value = serde_json::from_str(&denied.body).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            "title": "too many requests",
+            "status": 429,
+            "reason": "rate_limited",
+            "decision": "d",
+            "violated-policies": ["a"],
+        })
+    );
+}
+
+/// L01, L04: a source is told when, and nothing of limits.
+#[test]
+fn a_limited_source_is_told_when_to_come_back() {
+    let wait = Duration::from_micros(2_000_001);
+    let (_, denied) = denied(&Refusal::Denied(Denial::SourceLimited { wait }), &Facts::default());
+    let fields = fields(&denied.headers);
+    assert!(fields.contains(&("retry-after", "3")), "{fields:?}");
+    assert!(fields.iter().all(|(name, _)| !name.starts_with("ratelimit")), "{fields:?}");
+    assert!(denied.body.contains("urn:exequatur:reason:rate_limited"), "{}", denied.body);
+}
+
+/// Envoy makes 14 of 429 for a gRPC caller unless it is told better; other callers get no such field.
+#[test]
+fn a_grpc_caller_is_told_that_something_is_exhausted() {
+    for (refusal, grpc, expected) in [
+        (limited(), true, Some("8")),
+        (limited(), false, None),
+        (Refusal::Denied(Denial::TenantMismatch), true, None),
+    ] {
+        let facts = Facts::default();
+        let offer = Offer { algorithms: "", metadata: None, scopes: &[], facts: &facts };
+        let response = deny(&refusal, offer, Answer { id: "d", generation: 1, facts: &facts, grpc });
+        let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else { panic!("no denial") };
+        let status = fields(&denied.headers).into_iter().find(|(name, _)| *name == "grpc-status");
+        assert_eq!(status.map(|(_, value)| value), expected, "{refusal:?} {grpc}");
     }
 }
