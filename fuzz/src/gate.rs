@@ -85,6 +85,7 @@ fn configuration(keys: &str) -> String {
         r#"
 policies: ../policies
 protected_resources: [{{ resource: {AUDIENCE} }}]
+unauthenticated: {{ rate: 1000000/s, burst: 1000000 }}
 deadline: 10s
 issuers:
   - {{ name: corp, issuer: {ISSUER}, jwks: {{ file: "{keys}" }}, audiences: [{AUDIENCE}], claims: {{ agent: client_id, user: sub, tenant: tenant }} }}

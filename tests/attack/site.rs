@@ -233,6 +233,7 @@ fn configuration(mood: Mood) -> String {
     format!(
         r#"
 policies: {policies}
+unauthenticated: {{ rate: 1000000/s, burst: 1000000 }}
 deadline: 10s
 protected_resources:
   - {{ resource: "https://api.example.com" }}

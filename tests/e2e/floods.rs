@@ -136,7 +136,9 @@ async fn a_flood_of_tokens_is_forgotten() {
 /// Tokens with key ids that nobody has: refused, and the issuer is hardly asked.
 #[tokio::test]
 async fn a_flood_of_key_ids_asks_for_nothing() {
-    let (stack, direct) = start(Vec::new()).await;
+    // One source, which is to be looked at each time.
+    let all = "unauthenticated: { rate: 1000000/s, burst: 1000000 }\nrecords: {";
+    let (stack, direct) = start(vec![("records: {", all)]).await;
     let other = Caller::of(&stack, "globex").await;
     assert_eq!(other.ask(&stack, &direct).await, Decision::Permit);
     let before = stack.resident().unwrap();

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -323,8 +324,7 @@ fn identity(grant: &exequatur_decide::Grant) -> Identity {
 }
 
 fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
-    let bound =
-        |count: usize| u32::try_from(count).ok().and_then(std::num::NonZeroU32::new).expect("not zero");
+    let bound = |count: usize| u32::try_from(count).ok().and_then(NonZeroU32::new).expect("not zero");
     let limits = ReplayLimits {
         max_proofs: bound(setting.limits.all),
         max_per_tenant: bound(setting.limits.tenant),
@@ -339,14 +339,17 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
     let nonces = setting.nonces.map_or(NonceMode::Off, |seconds| NonceMode::Required {
         max_age: SignedDuration::from_secs(seconds),
     });
-    Decider::new(DeciderParts {
+    let decider = Decider::new(DeciderParts {
         revocations: Arc::new(exequatur_store::Snapshot::local()),
         issuers: Arc::clone(&bench.issuers),
         store: Arc::new(EmbeddedStore::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),
         nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
         sender: SenderPolicy { proofs, nonces },
-    })
+    });
+    // Sources are not told apart in these worlds, and nobody is to be held back.
+    let most = NonZeroU32::new(MAX_UNITS).expect("not zero");
+    decider.with_unauthenticated(Rate::new(most, RatePer::Second, most).expect("within bounds"))
 }
 
 fn compile(generation: &Generation, number: usize) -> RealGeneration {
@@ -398,7 +401,7 @@ fn route(route: &Route) -> RealRoute {
         }),
         hide: false,
         upgrades: Vec::new(),
-        cost: std::num::NonZeroU32::MIN,
+        cost: NonZeroU32::MIN,
     };
     RealRoute {
         name: route.name.to_owned(),

@@ -13,7 +13,6 @@ use crate::limit::{
 use crate::replay::{Claim, ClaimOutcome};
 
 const BROKEN: ContractViolation = ContractViolation::Broken("the contract's own figures are wrong");
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Every check; `make` opens an empty store.
 pub(super) async fn check<S: AdmissionStore>(
@@ -176,11 +175,11 @@ async fn figures_may_change(store: &impl AdmissionStore, now: Timestamp) -> Resu
     if standing.standings().iter().any(|standing| standing.remaining != 1) {
         return Err(ContractViolation::Charges { rule, got: ChargeOutcome::Charged(standing) });
     }
-    // An hour's bucket, emptied; as a second's bucket it is empty too, and no longer.
-    passes(store, &with_cost(&[rate_per(2, 1, RatePer::Hour, 5)?], 5)?, now, "there is room").await?;
-    let rule = "an empty bucket of another rate is an empty bucket";
-    let refused = limited(store, &[rate(2, 1, 5)?], now, rule).await?;
-    expect(&refused, &[(5, 0, Duration::from_secs(5), Some(SECOND))], rule)
+    // What a faster rate has used up, a slower one still misses.
+    passes(store, &with_cost(&[rate(2, 1, 5)?], 5)?, now, "there is room").await?;
+    let rule = "a bucket is full again when it would have been";
+    let refused = limited(store, &with_cost(&[rate_per(2, 1, RatePer::Minute, 1)?], 1)?, now, rule).await?;
+    expect(&refused, &[(1, 0, Duration::from_secs(5), Some(Duration::from_secs(5)))], rule)
 }
 
 /// Requests read the clock before they come, in no order.

@@ -62,17 +62,16 @@ impl Quota {
     }
 
     fn used(&self, level: Option<Level>, now: i64) -> Used {
-        let (start, end) = self.period.bounds(now);
+        let (_, end) = self.period.bounds(now);
+        let soon = now.saturating_add(BACKWARD_STEP_US);
         match level {
             // A level's end is the first microsecond of the next period, in which it does not count.
-            Some(level) if level.over_at > start => {
-                // Of a later period: either `now` was read just before its beginning, or the clock was set back over
-                // it. What was used is used: it counts for the period that it is now, never for none.
-                let later = level.over_at > end;
-                let lagging =
-                    later && self.period.bounds(now.saturating_add(BACKWARD_STEP_US)).1 == level.over_at;
-                Used { end: if lagging { level.over_at } else { end }, units: level.amount }
+            Some(level) if level.over_at == end => Used { end, units: level.amount },
+            // Of the next period already: `now` was read just before its beginning.
+            Some(level) if level.over_at > end && level.over_at == self.period.bounds(soon).1 => {
+                Used { end: level.over_at, units: level.amount }
             }
+            // Of a period that is over, or from before the clock was set back.
             Some(_) | None => Used { end, units: 0 },
         }
     }

@@ -109,8 +109,8 @@ impl Rate {
         let Ok(full_in) = u64::try_from(level.over_at.saturating_sub(now)) else { return 0 };
         let most = self.refill().saturating_add(BACKWARD_STEP_US.unsigned_abs());
         if full_in > most {
-            // The clock was set back, or the rate was other before: an empty bucket, and no longer wait than that.
-            return self.bucket();
+            // The clock was set back, or the rate was slower before: what was used then says nothing of now.
+            return 0;
         }
         // Parts of another count are rounded up to the next microsecond.
         let parts = level.amount.min(self.parts_each().get());
