@@ -30,12 +30,9 @@ for charge = 1, charges do
     if ARGV[at] == 'r' then
         local count, bucket = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
         local missing = 0
-        if over_at and over_at >= now then
-            if over_at - now > ARGV[at + 4] + 1000000 then
-                missing = bucket
-            else
-                missing = (over_at - now) * count + math.min(amount, count)
-            end
+        -- Further ahead than it can be: the clock was set back, or the rate was slower before.
+        if over_at and over_at >= now and over_at - now <= ARGV[at + 4] + 1000000 then
+            missing = (over_at - now) * count + math.min(amount, count)
         end
         missing = missing + ARGV[at + 3]
         if missing <= bucket then
@@ -47,13 +44,12 @@ for charge = 1, charges do
     else
         local ends = { tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]) }
         local period = now < ends[2] and 1 or 2
-        local from, to, next_end = ends[period], ends[period + 1], ends[period + 2]
+        local to, next_end = ends[period + 1], ends[period + 2]
         local used = 0
-        if over_at and over_at > from then
+        if over_at == to then
             used = amount
-            if over_at == next_end and now + 1000000 >= to then
-                to = next_end
-            end
+        elseif over_at == next_end and now + 1000000 >= to then
+            used, to = amount, next_end
         end
         used = used + ARGV[at + 2]
         if used <= tonumber(ARGV[at + 1]) then
