@@ -30,6 +30,7 @@ mod readings;
 mod reload;
 mod retries;
 mod rotation;
+mod shared;
 mod stock_client;
 mod stopping;
 mod switching;

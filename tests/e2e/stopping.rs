@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use exequatur_tests::client::send;
 use exequatur_tests::direct::{Decision, Direct, check};
+use exequatur_tests::stack::{ONE_ENDPOINT, TWO_ENDPOINTS};
 use exequatur_tests::{Agent, Call, DOCUMENT, OPEN, Options, Stack, in_time};
 use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// Where the cluster's endpoints stand in `envoy/plain.yaml`, and what docs/envoy.md says of two replicas.
+/// Where the cluster stands in `envoy/plain.yaml`, and what docs/envoy.md says of two replicas.
 const CLUSTER: &str = "  - name: exequatur\n    type: STATIC\n";
 const CHECKED: &str = "  - name: exequatur
     type: STATIC
@@ -18,10 +19,6 @@ const CHECKED: &str = "  - name: exequatur
     - { interval: 0.25s, no_traffic_interval: 0.25s, timeout: 0.25s, unhealthy_threshold: 1, healthy_threshold: 1, grpc_health_check: { service_name: envoy.service.auth.v3.Authorization } }
     common_lb_config: { healthy_panic_threshold: {} }
 ";
-const ONE: &str =
-    "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } } ]";
-const TWO: &str = "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } }, \
-                   { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9194 } } } } ]";
 
 /// Requests at once.
 const AT_ONCE: usize = 8;
@@ -101,7 +98,7 @@ async fn a_stop_under_load_loses_no_request() {
     let options = Options {
         terse: true,
         second_replica: true,
-        envoy: vec![(CLUSTER, CHECKED), (ONE, TWO)],
+        envoy: vec![(CLUSTER, CHECKED), (ONE_ENDPOINT, TWO_ENDPOINTS)],
         ..Options::default()
     };
     let mut stack = Stack::start(options).await.unwrap();

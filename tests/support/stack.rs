@@ -1,6 +1,8 @@
 //! Upstream, Exequatur and Envoy, as real processes on the loopback.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,12 +17,19 @@ use crate::configuration::{self, IssuerEntry, Ports};
 use crate::jwt::Algorithm;
 use crate::ports::Reserved;
 use crate::raw::{Raw, RawCaller, Version};
+use crate::redis::{Kind, Redis};
 use crate::token_service::TokenService;
 use crate::upstream::Upstream;
 use crate::{binaries, jwt, tls};
 
 /// Bound on each wait for a process to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Where the cluster's endpoint stands in `envoy/plain.yaml`, and what it says of two replicas.
+pub const ONE_ENDPOINT: &str =
+    "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } } ]";
+/// See [`ONE_ENDPOINT`].
+pub const TWO_ENDPOINTS: &str = "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } }, \
+                                 { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9194 } } } } ]";
 const POLL: Duration = Duration::from_millis(25);
 
 /// Which stack to start.
@@ -49,6 +58,8 @@ pub struct Options {
     pub own_policies: &'static [&'static str],
     /// Log no more than warnings. Everything is logged otherwise, so that a test can tell what never is.
     pub terse: bool,
+    /// A Redis for the store, shared by all replicas.
+    pub redis: Option<Kind>,
     /// Start a second replica too. Envoy's configuration names it by port 9194.
     pub second_replica: bool,
 }
@@ -64,6 +75,17 @@ impl Options {
     #[must_use]
     pub fn everywhere() -> [Self; 3] {
         [Self::on(false), Self::on(true), Self { older_envoy: true, ..Self::on(false) }]
+    }
+
+    /// The plain example with two replicas behind Envoy that share a store.
+    #[must_use]
+    pub fn shared(kind: Kind) -> Self {
+        Self {
+            redis: Some(kind),
+            second_replica: true,
+            envoy: vec![(ONE_ENDPOINT, TWO_ENDPOINTS)],
+            ..Self::default()
+        }
     }
 
     fn example(&self) -> &'static str {
@@ -91,6 +113,7 @@ pub struct Stack {
     second: Option<Child>,
     envoy: Child,
     _reserved: Reserved,
+    redis: Option<Redis>,
     folder: Folder,
 }
 
@@ -102,7 +125,7 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self, String> {
         let upstream = Upstream::start().await.map_err(|error| error.to_string())?;
         let tokens = TokenService::start_with(&options.signing).await.map_err(|error| error.to_string())?;
-        let Processes { reserved, ports, exequatur, second, envoy, folder } =
+        let Processes { reserved, ports, exequatur, second, envoy, redis, folder } =
             Processes::start(&options, &tokens, upstream.address.port()).await?;
         let client = client(&options, &folder.0, Speaks::Http1)?;
         Ok(Self {
@@ -115,8 +138,17 @@ impl Stack {
             second,
             envoy,
             _reserved: reserved,
+            redis,
             folder,
         })
+    }
+
+    /// The store's server.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn redis(&mut self) -> &mut Redis {
+        self.redis.as_mut().expect("a stack with Redis")
     }
 
     /// Which of the processes have ended, how, and the end of their logs; for the message of a test that fails.
@@ -393,6 +425,7 @@ impl Drop for Folder {
 }
 
 struct Processes {
+    redis: Option<Redis>,
     reserved: Reserved,
     ports: Ports,
     exequatur: Child,
@@ -406,6 +439,10 @@ impl Processes {
         let reserved = Reserved::block().map_err(|error| error.to_string())?;
         let ports = ports_of(&reserved, upstream);
         let folder = write_files(options, tokens, &ports)?;
+        let redis = match options.redis {
+            Some(kind) => Some(Redis::start(kind, &folder.0, None, &[]).map_err(|error| error.to_string())?),
+            None => None,
+        };
         let mut exequatur = start_exequatur(options, &folder.0, "exequatur")?;
         wait_for_exequatur(&folder.0, &ports, &mut exequatur).await?;
         let mut second = None;
@@ -416,7 +453,7 @@ impl Processes {
         let mut envoy = start_envoy(options, &folder.0)?;
         let ready = format!("http://127.0.0.1:{}/ready", ports.envoy_admin);
         wait_until_ok(&ready, &mut envoy).await.map_err(|error| with_log(&folder.0, "envoy", &error))?;
-        Ok(Self { reserved, ports, exequatur, second, envoy, folder })
+        Ok(Self { redis, reserved, ports, exequatur, second, envoy, folder })
     }
 }
 
@@ -459,14 +496,32 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         if !options.timely {
             text.push_str("deadline: 8s\n");
         }
+        if options.redis.is_some() {
+            // A local server answers within the time, but for a machine that does much at once.
+            let timeout = if options.timely { "25ms" } else { "2s" };
+            let url = format!("redis+unix://{}/redis.sock", folder.0.display());
+            text.push_str(&format!("store: {{ redis: {{ url: \"{url}\", timeout: {timeout} }} }}\n"));
+            text = text.replace("nonce: \"off\" }", "nonce: \"off\", nonce_secret_file: ./nonce.secret }");
+        }
         replaced(text, &options.exequatur)
     };
+    if options.redis.is_some() {
+        write_secret(&folder.0.join("nonce.secret"))?;
+    }
     write("exequatur.yaml", &configuration(ports)?)?;
     if options.second_replica {
         let text = configuration(&ports.of_second())?;
         write("second.yaml", &text.replace("./decisions.jsonl", "./second.jsonl"))?;
     }
     Ok(folder)
+}
+
+/// A secret that all replicas share, and nobody else may read.
+fn write_secret(file: &Path) -> Result<(), String> {
+    let mut open = std::fs::OpenOptions::new();
+    let opened = open.write(true).create_new(true).mode(0o600).open(file);
+    let written = opened.and_then(|mut file| file.write_all(jwt::random_id().repeat(4).as_bytes()));
+    written.map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn replaced(mut text: String, replacements: &[(&str, &str)]) -> Result<String, String> {

@@ -45,7 +45,6 @@ impl Serve {
         runtime.block_on(exequatur_server::serve(&self.config)).map_err(|error| match error {
             ServeError::Generation(error) => Failure::invalid(error),
             error @ (ServeError::Issuers(_)
-            | ServeError::Store(_)
             | ServeError::State(_)
             | ServeError::NonceSecret(_)
             | ServeError::NonceSecretFile { .. }

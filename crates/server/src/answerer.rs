@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::serve::{ServeError, service_parts};
 use crate::service::Service;
+use crate::state;
 
 /// The authorization service as `serve` puts it together, without records, reloads or a transport.
 #[derive(Clone, Debug)]
@@ -29,7 +30,8 @@ impl Answerer {
     ) -> Result<Self, ServeError> {
         let revocations = Arc::new(exequatur_store::Snapshot::local());
         let generation = Arc::new(ArcSwap::from_pointee(generation));
-        Ok(Self(Service::new(service_parts(config, issuers, None, revocations, &generation, clock)?)))
+        let store = state::open_store(&config.store, clock())?;
+        Ok(Self(Service::new(service_parts(config, issuers, store, None, revocations, &generation, clock)?)))
     }
 
     /// The answer to one message.

@@ -12,6 +12,7 @@ mod listen;
 mod problems;
 mod reader;
 mod records;
+mod redis;
 mod resources;
 mod routes;
 mod schema;
@@ -40,6 +41,7 @@ pub use duration::parse as parse_duration;
 pub use listen::{GrpcAddress, Listen};
 pub use problems::{Place, Problem, Problems, Source};
 pub use records::Records;
+pub use redis::{Redis, RedisUrl};
 pub use routes::{RoutePlace, RouteTexts};
 pub use schema::schema;
 pub use sender::{NonceSecretFiles, Sender};
@@ -180,7 +182,7 @@ impl Parts {
         required("protected_resources", "What tokens are for.", || list(map(resources::KEYS)).some()),
         required("issuers", "Whose tokens are accepted.", || list(map(issuers::KEYS)).some()),
         optional("sender_constraint", "How callers show that a token is theirs.", || map(sender::KEYS)),
-        optional("store", "What is remembered, how much of it, and where.", || map(store::KEYS)),
+        optional("store", "What is remembered, how much of it, and where.", store::shape),
         required("routes", "What a host, path and method mean.", || list(routes::shape()).some()),
         optional("limits", "How often, and how much. All that apply to a route must have room.", || {
             list(map(limits::KEYS))
@@ -230,6 +232,9 @@ impl Parts {
             node.number(&TokenSize::RANGE, notes).and_then(TokenSize::new)
         });
         let workers = fields.or("workers", one_a_core(), |node| workers(node, notes));
+        if let (Some(store), Some(sender), Some(deadline)) = (&store, &sender, deadline) {
+            check_shared(store, sender, deadline, fields.optional("store").map(|node| node.place), notes);
+        }
         if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
             let resources = fields.optional("protected_resources");
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
@@ -274,6 +279,25 @@ impl Parts {
             digest: Sha256::digest(source.text.as_bytes()).into(),
             source,
         }
+    }
+}
+
+/// What only a store that replicas share asks for.
+fn check_shared(store: &Store, sender: &Sender, deadline: Duration, place: Option<Place>, notes: &Notes) {
+    let (Some(redis), place) = (&store.redis, place.unwrap_or_default()) else { return };
+    if sender.nonce_secret.is_none() {
+        notes.hint(
+            place,
+            "with Redis, replicas have to know each other's nonces",
+            "give all of them the same `sender_constraint.dpop.nonce_secret_file`",
+        );
+    }
+    if redis.timeout >= deadline {
+        notes.hint(
+            place,
+            format!("`timeout` is not below `deadline` ({})", duration::format(deadline)),
+            "a call that is not answered has to leave time for a decision",
+        );
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use exequatur_store::ReplayHealth;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 const DECISIONS: &str = "exequatur_decisions_total";
 const DURATION: &str = "exequatur_decision_duration_seconds";
 const GENERATION: &str = "exequatur_generation";
 const RELOADS: &str = "exequatur_reloads_total";
+const STORE_UP: &str = "exequatur_store_up";
+const STORE_INTERRUPTIONS: &str = "exequatur_store_interruptions_total";
+const STORE_PROOFS: &str = "exequatur_store_live_proofs";
 const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
 const FETCHES: &str = "exequatur_issuer_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
@@ -37,6 +41,15 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_gauge!(GENERATION, "Number of the generation of routes and policies in use.");
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
     metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");
+    metrics::describe_gauge!(
+        STORE_UP,
+        "Whether the store could be used when it was looked at last (0 or 1)."
+    );
+    metrics::describe_counter!(
+        STORE_INTERRUPTIONS,
+        "How often the store's memory, or the connection to it, was interrupted."
+    );
+    metrics::describe_gauge!(STORE_PROOFS, "Used proofs that the embedded store remembers.");
     metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
@@ -70,6 +83,17 @@ pub(crate) fn generation(number: u64) {
 
 pub(crate) fn reload(outcome: &'static str) {
     metrics::counter!(RELOADS, "outcome" => outcome).increment(1);
+}
+
+/// What a look at the store came to; `None` if it cannot be used.
+pub(crate) fn store(health: Option<&ReplayHealth>) {
+    metrics::gauge!(STORE_UP).set(if health.is_some() { 1.0 } else { 0.0 });
+    let Some(health) = health else { return };
+    metrics::counter!(STORE_INTERRUPTIONS).absolute(health.interruptions);
+    if let Some(live) = health.live_proofs {
+        // A whole number of at most 32 bits is exact.
+        metrics::gauge!(STORE_PROOFS).set(u32::try_from(live).map_or(f64::INFINITY, f64::from));
+    }
 }
 
 pub(crate) fn keys_age(issuer: &str, seconds: f64) {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::{EmbeddedStore, Snapshot as Revocations};
+use exequatur_store::{AdmissionStore, Snapshot as Revocations};
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -54,9 +54,6 @@ pub enum ServeError {
     #[error("issuers: {0}")]
     Issuers(#[from] exequatur_issuers::IssuersError),
     /// The store.
-    #[error("store: {0}")]
-    Store(#[from] exequatur_store::StoreError),
-    /// What is remembered.
     #[error("store: {0}")]
     State(#[from] StateError),
     /// The nonce secret.
@@ -134,9 +131,11 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
+    let store = state::open_store(&config.store, clock())?;
     let service = Service::new(service_parts(
         &config,
         Arc::clone(&issuers),
+        Arc::clone(&store),
         recorder.clone(),
         Arc::clone(revocations.snapshot()),
         &generation,
@@ -147,6 +146,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let (intake, closed) = (workers.intake(), stop.child_token());
     let observer = Observer {
         issuers,
+        store,
         recorder: recorder.clone(),
         revocations: Tending::new(revocations),
         clock,
@@ -231,10 +231,11 @@ async fn listen_grpc(address: &GrpcAddress) -> Result<Listener, ServeError> {
 /// The parts of the service that answers.
 ///
 /// # Errors
-/// The store's or the nonce secret's.
+/// The nonce secret's.
 pub(crate) fn service_parts(
     config: &Config,
     issuers: Arc<Issuers>,
+    store: Arc<dyn AdmissionStore>,
     recorder: Option<Recorder>,
     revocations: Arc<Revocations>,
     generation: &Arc<ArcSwap<Generation>>,
@@ -243,7 +244,7 @@ pub(crate) fn service_parts(
     let names: Vec<_> =
         config.sender.policy.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
     Ok(ServiceParts {
-        decider: decider(config, issuers, revocations, clock())?,
+        decider: decider(config, issuers, store, revocations)?,
         generation: Arc::clone(generation),
         recorder,
         clock,
@@ -253,20 +254,19 @@ pub(crate) fn service_parts(
     })
 }
 
-/// The parts of a decision that outlive generations; also what a trial decides with. The replay
-/// store remembers every proof since `complete_since`, and doubts those that may be older.
+/// The parts of a decision that outlive generations; also what a trial decides with.
 ///
 /// # Errors
-/// The store's or the nonce secret's.
+/// The nonce secret's.
 pub(crate) fn decider(
     config: &Config,
     issuers: Arc<Issuers>,
+    store: Arc<dyn AdmissionStore>,
     revocations: Arc<Revocations>,
-    complete_since: Timestamp,
 ) -> Result<Decider, ServeError> {
     let decider = Decider::new(DeciderParts {
         issuers,
-        store: Arc::new(EmbeddedStore::new(config.store.replay, complete_since)?),
+        store,
         revocations,
         cache: TokenCache::new(CacheConfig::default()),
         nonces: nonces(config)?,
@@ -321,6 +321,7 @@ async fn withdraw(readiness: &Readiness, health: &HealthReporter) {
 /// Measures what is not measured by decisions, and says when everything was complete once.
 struct Observer {
     issuers: Arc<Issuers>,
+    store: Arc<dyn AdmissionStore>,
     recorder: Option<Recorder>,
     revocations: Tending,
     clock: Clock,
@@ -337,7 +338,8 @@ impl Observer {
         let (mut complete, mut told) = (false, Refused::default());
         loop {
             let now = (self.clock)();
-            if !complete && self.issuers.complete(now) {
+            let remembers = self.look_at_store(now).await;
+            if !complete && remembers && self.issuers.complete(now) {
                 complete = true;
                 self.readiness.complete();
                 if self.readiness.is_ready() {
@@ -359,6 +361,13 @@ impl Observer {
                 () = tokio::time::sleep(OBSERVE_EVERY) => {}
             }
         }
+    }
+
+    /// Whether the store can be used now. Also what makes a connection that broke anew where nothing is asked.
+    async fn look_at_store(&self, now: Timestamp) -> bool {
+        let health = self.store.health(now).await;
+        metrics::store(health.as_ref().ok());
+        health.is_ok()
     }
 
     fn measure(&self, now: Timestamp) {

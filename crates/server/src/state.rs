@@ -1,15 +1,18 @@
 //! What is remembered: opened when the server starts, tended while it runs.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use exequatur_store::{
-    EmbeddedRevocations, FolderError, RevocationError, RevocationHealth, RevocationLimits,
-    RevocationOpenError, RevocationStore, StateFolder,
+    Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, RedisConfig,
+    RedisStore, RevocationError, RevocationHealth, RevocationLimits, RevocationOpenError, RevocationStore,
+    StateFolder, StoreError,
 };
 use jiff::Timestamp;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
-use crate::config::Store;
+use crate::config::{Redis, RedisUrl, Store};
 use crate::metrics;
 
 /// Why what is remembered cannot be opened.
@@ -21,6 +24,55 @@ pub enum StateError {
     /// The file of revocations.
     #[error("revocations: {0}")]
     Revocations(#[from] RevocationOpenError),
+    /// The embedded store.
+    #[error("{0}")]
+    Embedded(#[from] StoreError),
+    /// A file that the configuration names.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address of Redis.
+    #[error("{}: {source}", named.display())]
+    Address {
+        /// The file that it is in, or the key.
+        named: PathBuf,
+        /// Why.
+        source: AddressError,
+    },
+}
+
+/// Opens the store of used proofs and of limits, complete since `now` if it is in this process. Redis is not waited for.
+///
+/// # Errors
+/// See [`StateError`].
+pub(crate) fn open_store(store: &Store, now: Timestamp) -> Result<Arc<dyn AdmissionStore>, StateError> {
+    Ok(match &store.redis {
+        None => Arc::new(EmbeddedStore::new(store.replay, now)?),
+        Some(redis) => Arc::new(RedisStore::new(redis_config(redis)?)),
+    })
+}
+
+fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
+    let (url, named) = match &redis.url {
+        RedisUrl::Here(url) => (Zeroizing::new(url.clone()), Path::new("store.redis.url")),
+        RedisUrl::File(file) => {
+            let text = Zeroizing::new(String::from_utf8_lossy(&read(file)?).into_owned());
+            (Zeroizing::new(text.trim().to_owned()), file.as_path())
+        }
+    };
+    let ca = redis.ca_file.as_deref().map(read).transpose()?;
+    let address = Address::new(&url, &redis.sentinels, ca)
+        .map_err(|source| StateError::Address { named: named.to_owned(), source })?;
+    let (prefix, timeout, bounds) = (redis.prefix.clone(), redis.timeout, redis.bounds);
+    Ok(RedisConfig { address, prefix, timeout, bounds })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, StateError> {
+    std::fs::read(file).map_err(|source| StateError::File { file: file.to_owned(), source })
 }
 
 /// Opens the revocations that the configuration names.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
 use exequatur_issuers::{HttpConfig, Issuers, KeysUnavailable};
-use exequatur_store::Snapshot as Revocations;
+use exequatur_store::{EmbeddedStore, Snapshot as Revocations};
 use exequatur_token::{IssuerProfile, KeySet};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::serve::{ServeError, decider};
+use crate::state::StateError;
 
 /// How long the issuers' keys are waited for.
 const KEYS_WITHIN: Duration = Duration::from_secs(5);
@@ -48,7 +49,8 @@ pub async fn try_once(
     wait_for_keys(&issuers, &clock).await;
     let now = clock();
     let long_ago = now.saturating_sub(COMPLETE_FOR).unwrap_or(now);
-    let decider = decider(config, issuers, Arc::new(Revocations::local()), long_ago)?;
+    let store = EmbeddedStore::new(config.store.replay, long_ago).map_err(StateError::from)?;
+    let decider = decider(config, issuers, Arc::new(store), Arc::new(Revocations::local()))?;
     let mut stages = Vec::new();
     let mut observer = |stage| stages.push(stage);
     let mut trail = Trail::new(&mut observer);

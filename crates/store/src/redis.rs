@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, RedisPlace};
 pub use keys::Prefix;
 
 use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture};

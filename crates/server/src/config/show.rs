@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
 use exequatur_issuers::{IssuerConfig, KeySource};
-use exequatur_store::Limit;
+use exequatur_store::{Limit, ReplayLimits, WindowBounds};
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
@@ -13,7 +13,7 @@ use super::issuers::DISCOVERIES;
 use super::records::word;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
-use super::{Config, duration, limits};
+use super::{Config, RedisUrl, Store, duration, limits};
 
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
 #[must_use]
@@ -73,20 +73,7 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "issuers:")?;
         config.issuers.iter().try_for_each(|issuer| show_issuer(issuer, f))?;
         show_sender(config, f)?;
-        let store = &config.store;
-        writeln!(f, "store:\n  embedded:")?;
-        match &store.path {
-            Some(path) => writeln!(f, "    path: {path:?}")?,
-            None => writeln!(f, "    # path: none, revocations are lost at a restart")?,
-        }
-        let replay = &store.replay;
-        writeln!(f, "    max_proofs: {}", replay.max_proofs)?;
-        writeln!(
-            f,
-            "    max_per_tenant: {}\n    max_per_key: {}",
-            replay.max_per_tenant, replay.max_per_key
-        )?;
-        writeln!(f, "    max_revocations: {}", store.max_revocations)?;
+        show_store(&config.store, f)?;
         writeln!(f, "routes:")?;
         let routes = || config.routes.iter().zip(&config.places);
         routes().try_for_each(|(route, place)| show_route(route, place, f))?;
@@ -168,6 +155,34 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
         TenantScope::Any => writeln!(f, "    tenants: any"),
         TenantScope::Only(tenants) => writeln!(f, "    tenants: {tenants:?}"),
     }
+}
+
+fn show_store(store: &Store, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(redis) = &store.redis else {
+        writeln!(f, "store:\n  embedded:")?;
+        match &store.path {
+            Some(path) => writeln!(f, "    path: {path:?}")?,
+            None => writeln!(f, "    # path: none, revocations are lost at a restart")?,
+        }
+        let ReplayLimits { max_proofs, max_per_tenant, max_per_key } = store.replay;
+        writeln!(f, "    max_proofs: {max_proofs}")?;
+        writeln!(f, "    max_per_tenant: {max_per_tenant}\n    max_per_key: {max_per_key}")?;
+        return writeln!(f, "    max_revocations: {}", store.max_revocations);
+    };
+    match &redis.url {
+        RedisUrl::Here(url) => writeln!(f, "store:\n  redis:\n    url: {url:?}")?,
+        RedisUrl::File(file) => writeln!(f, "store:\n  redis:\n    url_file: {file:?}")?,
+    }
+    if !redis.sentinels.is_empty() {
+        writeln!(f, "    sentinels: {:?}", redis.sentinels)?;
+    }
+    if let Some(file) = &redis.ca_file {
+        writeln!(f, "    ca_file: {file:?}")?;
+    }
+    writeln!(f, "    prefix: {:?}", redis.prefix.as_str())?;
+    writeln!(f, "    timeout: {}", duration::format(redis.timeout))?;
+    let WindowBounds { max_per_tenant, max_per_key } = redis.bounds;
+    writeln!(f, "    max_per_tenant: {max_per_tenant}\n    max_per_key: {max_per_key}")
 }
 
 fn show_sender(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {

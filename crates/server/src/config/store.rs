@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use exequatur_store::{ReplayLimits, RevocationLimits};
 
-use super::keys::{Key, count_or, map, optional, required, text};
+use super::keys::{Key, Shape, count_or, either, map, optional, required, text};
 use super::reader::{Fields, Node, Notes};
+use super::redis::{self, Redis};
 use super::resolve;
 
 /// What is remembered.
@@ -14,10 +15,12 @@ use super::resolve;
 pub struct Store {
     /// The folder of what outlives the process; without it, nothing does.
     pub path: Option<PathBuf>,
-    /// How many used proofs.
+    /// How many used proofs, in this process.
     pub replay: ReplayLimits,
     /// How many revocations.
     pub max_revocations: NonZeroU32,
+    /// The Redis where used proofs and the levels of limits are instead, shared by all replicas.
+    pub redis: Option<Redis>,
 }
 
 impl Default for Store {
@@ -26,15 +29,21 @@ impl Default for Store {
             path: None,
             replay: ReplayLimits::default(),
             max_revocations: RevocationLimits::default().max_revocations,
+            redis: None,
         }
     }
 }
 
-pub(super) const KEYS: &[Key] = &[required(
-    "embedded",
-    "In this process, for a single replica. At a bound what is new is refused.",
-    || map(EMBEDDED_KEYS),
-)];
+const EMBEDDED: Key =
+    required("embedded", "In this process, for a single replica. At a bound what is new is refused.", || {
+        map(EMBEDDED_KEYS)
+    });
+const REDIS: Key = required("redis", "In Redis or Valkey, for any number of replicas.", || map(redis::KEYS));
+
+/// Where it is: in the one or in the other.
+pub(super) fn shape() -> Shape {
+    either([map(&[EMBEDDED]), map(&[REDIS])])
+}
 
 const EMBEDDED_KEYS: &[Key] = &[
     optional(
@@ -54,8 +63,25 @@ const EMBEDDED_KEYS: &[Key] = &[
 ];
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Store> {
-    let fields = Fields::open(node, KEYS, notes)?;
-    let node = fields.required("embedded")?;
+    let fields = Fields::open(node, &[EMBEDDED, REDIS], notes)?;
+    match (fields.optional("embedded"), fields.entry("redis")) {
+        (Some(embedded), None) => read_embedded(embedded, folder, notes),
+        (None, Some(entry)) => {
+            let redis = redis::read(&entry.value, folder, notes)?;
+            Some(Store { redis: Some(redis), ..Store::default() })
+        }
+        (Some(_), Some(entry)) => {
+            notes.add(entry.key_place, "both `embedded` and `redis`: what is remembered is in one place");
+            None
+        }
+        (None, None) => {
+            notes.add(node.place, "key `embedded` or `redis` is missing");
+            None
+        }
+    }
+}
+
+fn read_embedded(node: &Node, folder: &Path, notes: &Notes) -> Option<Store> {
     let fields = Fields::open(node, EMBEDDED_KEYS, notes)?;
     let default = Store::default();
     let count = |node: &Node| node.count(notes);
@@ -66,5 +92,5 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Store> {
     let max_revocations = fields.or("max_revocations", default.max_revocations, count);
     let replay =
         ReplayLimits { max_proofs: max_proofs?, max_per_tenant: max_per_tenant?, max_per_key: max_per_key? };
-    Some(Store { path: path?, replay, max_revocations: max_revocations? })
+    Some(Store { path: path?, replay, max_revocations: max_revocations?, redis: None })
 }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::{self, Source};
+use crate::state;
 use crate::workers::Queue;
 use crate::{clock, generations, serve};
 
@@ -40,8 +41,13 @@ fn service(deadline: Duration) -> Service {
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)
             .unwrap();
     Service::new(ServiceParts {
-        decider: serve::decider(&config, issuers, Arc::new(exequatur_store::Snapshot::local()), clock())
-            .unwrap(),
+        decider: serve::decider(
+            &config,
+            issuers,
+            state::open_store(&config.store, clock()).unwrap(),
+            Arc::new(exequatur_store::Snapshot::local()),
+        )
+        .unwrap(),
         generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),
         recorder: None,
         clock,

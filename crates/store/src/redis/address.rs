@@ -33,8 +33,29 @@ pub enum AddressError {
     Unnamed,
 }
 
+/// A URL of a server, for those who only look at it.
+#[derive(Debug)]
+pub struct RedisPlace {
+    password: bool,
+}
+
+impl RedisPlace {
+    /// # Errors
+    /// [`AddressError::Malformed`].
+    pub fn parse(url: &str) -> Result<Self, AddressError> {
+        let info = url.into_connection_info().or(Err(AddressError::Malformed))?;
+        Ok(Self { password: info.redis_settings().password().is_some() })
+    }
+
+    /// Whether it has a password in it.
+    #[must_use]
+    pub const fn has_password(&self) -> bool {
+        self.password
+    }
+}
+
 impl Address {
-    /// The server at `url`: `redis://`, `rediss://` (TLS) or `unix://`.
+    /// The server at `url`: `redis://`, `rediss://` (TLS) or `redis+unix://`.
     ///
     /// With `sentinels`, the host in `url` is the name of the primary that they watch; user, password, database and
     /// TLS are for the primary, and each sentinel's are in its own URL. `ca` is PEM, instead of the system's roots, for

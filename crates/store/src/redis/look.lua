@@ -10,19 +10,22 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local clock = redis.call('GET', KEYS[1])
-local era, latest, top = ARGV[1], now, math.max(now, ARGV[2])
+local top = math.max(now, ARGV[2])
+-- A server that forgot its era is told it by those who know: replicas that named one run differently would each begin
+-- the memory anew whenever the other had been there.
+local known, before = ARGV[3], tonumber(ARGV[4])
 if clock then
     if string.sub(clock, 1, 2) ~= '1|' or #clock ~= 66 then
         return redis.error_reply('SCHEMA the clock is of another version')
     end
-    local known, before = string.sub(clock, 3, 34), tonumber(string.sub(clock, 35, 50))
-    if known == ARGV[3] then
-        before = math.max(before, ARGV[4])
-    end
+    local kept = tonumber(string.sub(clock, 35, 50))
+    before = string.sub(clock, 3, 34) == known and math.max(before, kept) or kept
+    known = string.sub(clock, 3, 34)
     top = math.max(top, before, tonumber(string.sub(clock, 51, 66)))
-    if now >= before - 1000000 then
-        era, latest = known, math.max(now, before)
-    end
+end
+local era, latest = ARGV[1], now
+if known ~= '' and now >= before - 1000000 then
+    era, latest = known, math.max(now, before)
 end
 local number = function (micros) return string.format('%016.0f', micros) end
 redis.call('SET', KEYS[1], '1|' .. era .. number(latest) .. number(top))

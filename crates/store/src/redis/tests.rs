@@ -378,6 +378,31 @@ async fn what_another_wrote_is_no_answer() {
     }
 }
 
+/// What docs/shared-state.md says of an ACL is enough.
+#[tokio::test]
+async fn the_documented_acl_is_enough() {
+    let folder = folder();
+    let redis = start(Kind::Newest, folder.path());
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/shared-state.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("An ACL for Exequatur: `").unwrap();
+    let (commands, _) = rest.split_once('`').unwrap();
+    let mut words = vec!["ACL", "SETUSER", "gate", "on", ">word", "~exequatur:*", "-@all"];
+    words.extend(commands.split(' '));
+    assert!(redis.say(&words).unwrap().starts_with("+OK"));
+    let limited =
+        bounded(&format!("{}?user=gate&pass=word", redis.socket_url()), "exequatur", WindowBounds::default());
+    let used = undoubted(&limited, &redis, 1).await;
+    assert!(fresh(&limited.claim(SCOPE, &used, used.issued_at).await));
+    assert!(limited.health(used.issued_at).await.is_ok());
+    let wrong = bounded(
+        &format!("{}?user=gate&pass=other", redis.socket_url()),
+        "exequatur",
+        WindowBounds::default(),
+    );
+    assert_eq!(wrong.epoch(SCOPE, at(0)).await, Err(StoreError::Unavailable));
+}
+
 /// C-05: a server without room neither remembers nor forgets.
 #[tokio::test]
 async fn a_full_server_takes_nothing() {
@@ -488,6 +513,22 @@ async fn a_clock_set_back_begins_a_new_memory() {
 
     let lagging = told.epoch(Scope([4; 16]), at(599_500)).await.unwrap();
     assert_eq!(told.epoch(Scope([4; 16]), at(599_500)).await, Ok(lagging), "half a second is no step");
+}
+
+/// Whom a flushed server has told first does not matter: replicas agree on the memory at once.
+#[tokio::test]
+async fn after_a_loss_replicas_agree() {
+    let folder = folder();
+    let redis = start(Kind::Newest, folder.path());
+    let (one, other) = (store(&redis), store(&redis));
+    for store in [&one, &other] {
+        until_there(store).await;
+    }
+    redis.say(&["FLUSHALL"]).unwrap();
+    until_there(&one).await;
+    let epoch = one.epoch(SCOPE, at(0)).await;
+    assert!(epoch.is_ok());
+    assert_eq!((other.epoch(SCOPE, at(0)).await, one.epoch(SCOPE, at(0)).await), (epoch, epoch));
 }
 
 /// C-10: a clock that was set back, ran on, and was set back again, though never to where it had been at first.

@@ -78,6 +78,21 @@ fn every_key() -> (Json, NamedTempFile) {
     (whole, secret)
 }
 
+/// The store elsewhere: the one in a document that has the URL, the other in one that has its file.
+fn on_redis(whole: &Json) -> [Json; 2] {
+    let ca_file = format!("{}/src/config/schema/authority.pem", env!("CARGO_MANIFEST_DIR"));
+    let redis = json!({
+        "sentinels": ["redis://127.0.0.1:26379"], "ca_file": ca_file, "prefix": "gate", "timeout": "20ms",
+        "max_per_tenant": 8, "max_per_key": 3,
+    });
+    let with = |key: &str, value: &str| {
+        let mut redis = redis.clone();
+        redis[key] = json!(value);
+        changed(whole, "/store", json!({ "redis": redis }))
+    };
+    [with("url", "rediss://primary/0"), with("url_file", "/run/secrets/redis-url")]
+}
+
 /// Every place in a document, as a JSON pointer, outermost first.
 fn pointers(json: &Json) -> Vec<String> {
     fn walk(json: &Json, at: &str, found: &mut Vec<String>) {
@@ -158,7 +173,12 @@ fn changed(json: &Json, pointer: &str, value: Json) -> Json {
 fn the_example_uses_every_key() {
     let (whole, _secret) = every_key();
     assert_eq!(messages(&whole), Vec::<String>::new());
-    let (example, known) = (keys_of(&whole), keys_of_schema());
+    let mut example = keys_of(&whole);
+    for other in on_redis(&whole) {
+        assert_eq!(messages(&other), Vec::<String>::new());
+        example.extend(keys_of(&other));
+    }
+    let known = keys_of_schema();
     assert_eq!(
         known.difference(&example).collect::<Vec<_>>(),
         Vec::<&String>::new(),
@@ -224,7 +244,12 @@ fn an_unknown_key_is_refused_by_both() {
 #[test]
 fn both_agree_on_what_may_be_left_out() {
     let (validator, (whole, _secret)) = (validator(), every_key());
-    for pointer in pointers(&whole).into_iter().skip(1) {
+    let [by_url, by_file] = on_redis(&whole);
+    let places = |json: &Json| pointers(json).into_iter().skip(1).collect::<Vec<_>>();
+    let store =
+        |json: &Json| places(json).into_iter().filter(|at| at.starts_with("/store/")).collect::<Vec<_>>();
+    let all = [(&whole, places(&whole)), (&by_url, store(&by_url)), (&by_file, store(&by_file))];
+    for (whole, pointer) in all.into_iter().flat_map(|(json, at)| at.into_iter().map(move |at| (json, at))) {
         let (outer, key) = pointer.rsplit_once('/').expect("a path");
         let mut json = whole.clone();
         match json.pointer_mut(outer) {
@@ -234,8 +259,8 @@ fn both_agree_on_what_may_be_left_out() {
         }
         let mistakes = agree(&validator, &json, &pointer);
         let missing = mistakes.iter().any(|m| m.ends_with("` is missing") || m == "at least one is needed");
-        // Beside another issuer tenants must be said; a schema cannot say so.
-        if !pointer.ends_with("/tenants") {
+        // Beside another issuer tenants must be said, and of two keys one; a schema cannot say so.
+        if !["/tenants", "/url", "/url_file"].iter().any(|key| pointer.ends_with(key)) {
             assert_eq!(missing, !validator.is_valid(&json), "{pointer}: {mistakes:?}");
         }
     }
@@ -244,10 +269,14 @@ fn both_agree_on_what_may_be_left_out() {
 #[test]
 fn a_wrong_type_is_refused_by_both() {
     let (validator, (whole, _secret)) = (validator(), every_key());
-    for pointer in pointers(&whole) {
+    let [by_url, by_file] = on_redis(&whole);
+    let store =
+        |json: &Json| pointers(json).into_iter().filter(|at| at.starts_with("/store/")).collect::<Vec<_>>();
+    let all = [(&whole, pointers(&whole)), (&by_url, store(&by_url)), (&by_file, store(&by_file))];
+    for (whole, pointer) in all.into_iter().flat_map(|(json, at)| at.into_iter().map(move |at| (json, at))) {
         let mut taken = 0;
         for value in TYPES {
-            let json = changed(&whole, &pointer, serde_json::from_str(value).expect("JSON"));
+            let json = changed(whole, &pointer, serde_json::from_str(value).expect("JSON"));
             let mistakes = agree(&validator, &json, &format!("{pointer} = {value}"));
             if mistakes.iter().any(|message| message.contains(" expected, ")) {
                 assert!(!validator.is_valid(&json), "{pointer} = {value}: {mistakes:?}");
@@ -298,6 +327,9 @@ fn defaults_are_the_readers() {
         if schema["items"].is_object() {
             walk(&schema["items"], &format!("{at}/0"), found);
         }
+        for inner in schema["oneOf"].as_array().into_iter().flatten() {
+            walk(inner, at, found);
+        }
     }
     let mut defaults = Vec::new();
     walk(&schema(), "", &mut defaults);
@@ -308,13 +340,15 @@ fn defaults_are_the_readers() {
     };
     let (mut whole, _secret) = every_key();
     whole["listen"]["public"] = json!("0.0.0.0:19192");
+    let [on_redis, _] = on_redis(&whole);
     for (at, key, default) in defaults {
+        let whole = if whole.pointer(&at).is_some() { &whole } else { &on_redis };
         let mut with = whole.clone();
         let map = with.pointer_mut(&at).and_then(Json::as_object_mut).expect("a map");
         let mut without = map.clone();
         without.remove(&key);
         map.insert(key.clone(), default);
-        let without = changed(&whole, &at, Json::Object(without));
+        let without = changed(whole, &at, Json::Object(without));
         assert_eq!(shown(&with, &key), shown(&without, &key), "{at}/{key}");
     }
 }

@@ -1,0 +1,122 @@
+//! `store.redis`: where Redis is, and how it is used.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use exequatur_store::{Prefix, RedisPlace, WindowBounds};
+
+use super::keys::{Key, count_or, duration, optional, pattern, text, texts};
+use super::reader::{Fields, Node, Notes};
+use super::resolve;
+use super::secrets::private;
+
+/// A trip within one data centre takes well under a millisecond.
+const TIMEOUT: Duration = Duration::from_millis(25);
+const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(5);
+const PREFIX: &str = "^[A-Za-z0-9._:-]{1,64}$";
+
+pub(super) const KEYS: &[Key] = &[
+    optional("url", "`redis://`, `rediss://` (TLS) or `redis+unix://`, without user and password.", text),
+    optional("url_file", "A file with the URL, user and password included. Instead of `url`.", text),
+    optional(
+        "sentinels",
+        "URLs of sentinels. The host in the server's URL is then the name of the primary that they watch.",
+        texts,
+    ),
+    optional("ca_file", "PEM certificates to trust for TLS, instead of the system's.", text),
+    optional("prefix", "What every key begins with; the same for all replicas.", || {
+        pattern(PREFIX).default(Prefix::default().as_str())
+    }),
+    optional("timeout", "Time for one call; below `deadline`.", || {
+        duration(&TIMEOUT_RANGE).default_duration(TIMEOUT)
+    }),
+    optional("max_per_tenant", "Proofs taken per tenant, in as long as one lives.", || {
+        count_or(WindowBounds::default().max_per_tenant)
+    }),
+    optional("max_per_key", "Proofs taken per key, in as long as one lives.", || {
+        count_or(WindowBounds::default().max_per_key)
+    }),
+];
+
+/// Where Redis is, and how it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    /// Where the URL is.
+    pub url: RedisUrl,
+    /// The sentinels' URLs, if there are any.
+    pub sentinels: Vec<String>,
+    /// PEM certificates to trust.
+    pub ca_file: Option<PathBuf>,
+    /// What every key begins with.
+    pub prefix: Prefix,
+    /// Time for one call.
+    pub timeout: Duration,
+    /// How many proofs are taken.
+    pub bounds: WindowBounds,
+}
+
+/// Where the URL is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisUrl {
+    /// In the configuration; it has no password.
+    Here(String),
+    /// In a file, since it may have one.
+    File(PathBuf),
+}
+
+pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
+    let fields = Fields::open(node, KEYS, notes)?;
+    let url = match (fields.optional("url"), fields.entry("url_file")) {
+        (Some(url), None) => open_url(url, notes).map(RedisUrl::Here),
+        (None, Some(entry)) => entry.value.parsed(notes, |file| {
+            let file = resolve(folder, file);
+            private(&file).map(|()| RedisUrl::File(file))
+        }),
+        (Some(_), Some(entry)) => {
+            notes.add(entry.key_place, "both `url` and `url_file`");
+            None
+        }
+        (None, None) => {
+            notes.hint(node.place, "key `url` or `url_file` is missing", "redis://127.0.0.1:6379");
+            None
+        }
+    };
+    let sentinels = fields.or("sentinels", Vec::new(), |node| node.some(notes, |item| open_url(item, notes)));
+    let ca_file = fields.or("ca_file", None, |node| node.text(notes).map(|path| Some(resolve(folder, path))));
+    let prefix = fields.or("prefix", Prefix::default(), |node| {
+        let prefix = Prefix::parse(node.text(notes)?);
+        if prefix.is_none() {
+            notes.add(node.place, "must be 1 to 64 of the characters a-z A-Z 0-9 . _ : -");
+        }
+        prefix
+    });
+    let timeout = fields.duration("timeout", TIMEOUT, &TIMEOUT_RANGE);
+    let default = WindowBounds::default();
+    let max_per_tenant = fields.or("max_per_tenant", default.max_per_tenant, |node| node.count(notes));
+    let max_per_key = fields.or("max_per_key", default.max_per_key, |node| node.count(notes));
+    Some(Redis {
+        url: url?,
+        sentinels: sentinels?,
+        ca_file: ca_file?,
+        prefix: prefix?,
+        timeout: timeout?,
+        bounds: WindowBounds { max_per_tenant: max_per_tenant?, max_per_key: max_per_key? },
+    })
+}
+
+/// A URL without a secret in it, since the file is one that everybody may read.
+fn open_url(node: &Node, notes: &Notes) -> Option<String> {
+    let url = node.text(notes)?;
+    match RedisPlace::parse(url) {
+        Ok(place) if place.has_password() => {
+            notes.hint(node.place, "a password in the configuration", "put the URL into a `url_file`");
+            None
+        }
+        Ok(_) => Some(url.to_owned()),
+        Err(error) => {
+            notes.add(node.place, error.to_string());
+            None
+        }
+    }
+}
