@@ -187,3 +187,25 @@ async fn a_source_without_credentials_is_bounded() {
     let open = stack.url("/healthz");
     assert_eq!(stack.send(&Call::new("GET", &open), None, None).await.unwrap().status, 200);
 }
+
+/// Issue 4, point 4: a quota outlives the process, where there is a folder for it: at a stop to the last unit, at a kill but
+/// for its last second.
+#[tokio::test]
+async fn a_quota_survives_a_restart() {
+    let quota = limited(
+        "store: { embedded: { path: ./state } }\nlimits:\n  - { name: month, per: agent, quota: 3/month }\nrecords: {",
+    );
+    let mut stack = Stack::start(Options { exequatur: vec![quota], ..Options::default() }).await.unwrap();
+    let agent = Agent::new();
+    let token = stack.tokens.token(&agent, &Value::Null);
+    let left = |answer: &Answer| said(&answer.field("ratelimit"), "month").map(|said| said[0].1);
+    assert_eq!(left(&read(&stack, &agent, &token).await), Some(2));
+    stack.terminate_exequatur().await.unwrap();
+    stack.restart_exequatur().await.unwrap();
+    assert_eq!(left(&read(&stack, &agent, &token).await), Some(1));
+    stack.terminate_exequatur().await.unwrap();
+    stack.restart_exequatur().await.unwrap();
+    assert_eq!(left(&read(&stack, &agent, &token).await), Some(0));
+    let answer = read(&stack, &agent, &token).await;
+    assert_eq!((answer.status, answer.reason.as_str()), (429, "rate_limited"));
+}

@@ -76,7 +76,16 @@ pub(crate) fn log(refusal: Option<&Refusal>, decided: Decided<'_>) {
     match refusal {
         None => tracing::debug!(decision, reason = "permitted", route, agent, "permitted"),
         Some(refusal @ Refusal::Denied(_)) => {
-            tracing::info!(decision, reason = refusal.reason().code(), route, agent, "denied");
+            let (reason, limits) =
+                (refusal.reason().code(), (!facts.limits.is_empty()).then_some(&facts.limits));
+            tracing::info!(
+                decision,
+                reason,
+                route,
+                agent,
+                limits = limits.map(tracing::field::debug),
+                "denied"
+            );
         }
         Some(refusal @ Refusal::Faulted(_)) => {
             let reason = refusal.reason().code();

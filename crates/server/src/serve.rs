@@ -30,7 +30,7 @@ use crate::metrics;
 use crate::public::{self, Public, Readiness};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
-use crate::state::{self, StateError, Tending};
+use crate::state::{self, Opened, StateError, Tending};
 use crate::workers::{Listener, TurnedAway, WorkerError, Workers, accept};
 
 /// Records that may wait for the file.
@@ -99,8 +99,8 @@ pub enum ServeError {
 pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let snapshot = Snapshot::read(path)?;
     let judged = Some(snapshot.state());
-    let Snapshot { config, folder, .. } = snapshot;
-    let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &folder, 1)?));
+    let Snapshot { config, folder: policies, .. } = snapshot;
+    let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &policies, 1)?));
     let handle = metrics::install()?;
     generations::tell(&generation.load());
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -111,7 +111,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
-    let revocations = state::open_revocations(&config.store, clock())?;
+    let Opened { revocations, store, quotas } = state::open(&config.store, clock())?;
+    duties.begin("quotas", &stop, quotas.run(stop.clone()));
     let readiness = Arc::new(Readiness::default());
     for (name, address, router) in [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
@@ -131,7 +132,6 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
-    let store = state::open_store(&config.store, clock())?;
     let service = Service::new(service_parts(
         &config,
         Arc::clone(&issuers),

@@ -2,18 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use exequatur_store::{
-    Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, RedisConfig,
-    RedisStore, RevocationError, RevocationHealth, RevocationLimits, RevocationOpenError, RevocationStore,
-    StateFolder, StoreError,
+    Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, QuotaFileError,
+    RedisConfig, RedisStore, RevocationError, RevocationHealth, RevocationLimits, RevocationOpenError,
+    RevocationStore, StateFolder, StoreError,
 };
 use jiff::Timestamp;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::config::{Redis, RedisUrl, Store};
 use crate::metrics;
+
+/// How often quotas are written to the disk: what a crash may forget of them.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Why what is remembered cannot be opened.
 #[derive(Debug, Error)]
@@ -27,6 +32,9 @@ pub enum StateError {
     /// The embedded store.
     #[error("{0}")]
     Embedded(#[from] StoreError),
+    /// The file of quotas.
+    #[error("quotas: {0}")]
+    Quotas(#[from] QuotaFileError),
     /// A file that the configuration names.
     #[error("{}: {source}", file.display())]
     File {
@@ -75,15 +83,100 @@ fn read(file: &Path) -> Result<Vec<u8>, StateError> {
     std::fs::read(file).map_err(|source| StateError::File { file: file.to_owned(), source })
 }
 
+/// What is remembered.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) revocations: Arc<dyn RevocationStore>,
+    /// Used proofs and limits.
+    pub(crate) store: Arc<dyn AdmissionStore>,
+    pub(crate) quotas: Keeping,
+}
+
+/// Opens all that is remembered, in one folder if there is one.
+///
+/// # Errors
+/// [`StateError`]
+pub(crate) fn open(config: &Store, now: Timestamp) -> Result<Opened, StateError> {
+    let folder = open_folder(config)?;
+    let revocations = open_revocations(config, folder.clone(), now)?;
+    let Some(folder) = folder.filter(|_| config.redis.is_none()) else {
+        let quotas = Keeping { store: None, failing: false };
+        return Ok(Opened { revocations, store: open_store(config, now)?, quotas });
+    };
+    let store = open_embedded(config, folder, now)?;
+    let quotas = Keeping { store: Some(Arc::clone(&store)), failing: false };
+    Ok(Opened { revocations, store, quotas })
+}
+
+/// Opens the folder that the configuration names, if it names one.
+///
+/// # Errors
+/// It cannot be used, or another process uses it.
+fn open_folder(store: &Store) -> Result<Option<Arc<StateFolder>>, StateError> {
+    Ok(store.path.as_deref().map(StateFolder::open).transpose()?.map(Arc::new))
+}
+
+/// Opens the embedded store, complete since `now`, with the quotas of a folder.
+fn open_embedded(
+    store: &Store,
+    folder: Arc<StateFolder>,
+    now: Timestamp,
+) -> Result<Arc<EmbeddedStore>, StateError> {
+    let (opened, found) = EmbeddedStore::new(store.replay, now)?.with_quotas_in(folder, now)?;
+    if found.unreadable > 0 {
+        let unreadable = found.unreadable;
+        tracing::warn!(
+            unreadable,
+            "the file of quotas held records that cannot be read; what they counted is lost"
+        );
+    }
+    tracing::info!(quotas = found.quotas, "quotas loaded");
+    Ok(Arc::new(opened))
+}
+
+/// Keeps quotas on the disk, where there is a folder for them, and tells when that fails.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    store: Option<Arc<EmbeddedStore>>,
+    failing: bool,
+}
+
+impl Keeping {
+    /// Writes about once a second what changed, and the rest when it is to stop.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(KEEP_EVERY) => {}
+            }
+            self.keep().await;
+        }
+        self.keep().await;
+    }
+
+    async fn keep(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        let kept = tokio::task::spawn_blocking(move || store.keep_quotas()).await;
+        match kept.unwrap_or(Err(QuotaFileError::Poisoned)) {
+            Ok(()) => self.failing = false,
+            Err(error) if !self.failing => {
+                tracing::error!(%error, "quotas are not kept on the disk: a restart forgets what is charged now");
+                self.failing = true;
+            }
+            Err(_told) => {}
+        }
+    }
+}
+
 /// Opens the revocations that the configuration names.
 ///
 /// # Errors
 /// What was revoked cannot be known.
-pub(crate) fn open_revocations(
+fn open_revocations(
     store: &Store,
+    folder: Option<Arc<StateFolder>>,
     now: Timestamp,
 ) -> Result<Arc<dyn RevocationStore>, StateError> {
-    let folder = store.path.as_deref().map(StateFolder::open).transpose()?.map(Arc::new);
     let limits = RevocationLimits { max_revocations: store.max_revocations, ..RevocationLimits::default() };
     let revocations = EmbeddedRevocations::open(folder, limits, now)?;
     if let Some(torn) = revocations.torn() {
@@ -142,9 +235,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store { path: Some(folder.path().join("state")), ..Store::default() };
         let now = Timestamp::UNIX_EPOCH;
-        let first = open_revocations(&store, now).unwrap();
-        assert!(matches!(open_revocations(&store, now), Err(StateError::Folder(FolderError::InUse(_)))));
-        drop(first);
-        assert!(open_revocations(&store, now).is_ok());
+        let Opened { revocations, store: used, quotas } = open(&store, now).unwrap();
+        let taken = || matches!(open_folder(&store), Err(StateError::Folder(FolderError::InUse(_))));
+        assert!(taken());
+        assert!(quotas.store.is_some());
+        drop((used, quotas));
+        assert!(taken());
+        drop(revocations);
+        assert!(open_folder(&store).is_ok());
     }
 }

@@ -1,18 +1,22 @@
 //! The store inside the process: for one replica.
 
 mod limits;
+mod quota_file;
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture};
+use crate::folder::StateFolder;
 use crate::limit::{ChargeOutcome, Reserved, micros};
 use crate::live::{LiveKey, LiveProofs};
 use crate::replay::{Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayLimits};
 
 use limits::LimitTable;
 pub use limits::{LimitBounds, MAX_CHARGES};
+use quota_file::QuotaFile;
+pub use quota_file::{QuotaFileError, QuotasFound};
 
 /// How far a caller's `now` may lag behind the latest one. Requests read the clock before they come here, in no
 /// order, and a disciplined clock is slewed; a bigger step back means that the clock was set.
@@ -30,6 +34,15 @@ const BACKWARD_STEP: SignedDuration = SignedDuration::from_secs(1);
 pub struct EmbeddedStore {
     state: Mutex<State>,
     limits: LimitTable,
+    quotas: Option<KeptQuotas>,
+}
+
+/// Where quotas are kept that are to outlive the process.
+#[derive(Debug)]
+struct KeptQuotas {
+    file: Mutex<QuotaFile>,
+    /// Nobody else may write in it as long as this lives.
+    _folder: Arc<StateFolder>,
 }
 
 #[derive(Debug)]
@@ -55,7 +68,52 @@ impl EmbeddedStore {
             latest: started_at,
             interruptions: 0,
         };
-        Ok(Self { state: Mutex::new(state), limits: LimitTable::new(LimitBounds::default()) })
+        let limits = LimitTable::new(LimitBounds::default());
+        Ok(Self { state: Mutex::new(state), limits, quotas: None })
+    }
+
+    /// Goes on with the quotas that a folder holds, and keeps them there: as often as [`Self::keep_quotas`] is called.
+    ///
+    /// # Errors
+    /// [`QuotaFileError`]: what was used is not known, or would not be kept.
+    pub fn with_quotas_in(
+        mut self,
+        folder: Arc<StateFolder>,
+        now: Timestamp,
+    ) -> Result<(Self, QuotasFound), QuotaFileError> {
+        let mut restored = Ok(());
+        let unreadable = QuotaFile::read(folder.path(), |quota| {
+            if restored.is_ok() {
+                restored = self.limits.restore(quota);
+            }
+        })?;
+        restored.or(Err(QuotaFileError::Poisoned))?;
+        self.limits.forget_over(micros(now)).or(Err(QuotaFileError::Poisoned))?;
+        self.limits.keep();
+        let quotas = self.limits.all_quotas().or(Err(QuotaFileError::Poisoned))?;
+        let file = Mutex::new(QuotaFile::write(folder.path(), &quotas)?);
+        let found = QuotasFound { quotas: quotas.len(), unreadable };
+        Ok((Self { quotas: Some(KeptQuotas { file, _folder: folder }), ..self }, found))
+    }
+
+    /// Writes what changed of quotas, and returns once it is on the disk. Blocks; nothing without a folder.
+    ///
+    /// # Errors
+    /// What could not be written is written the next time.
+    pub fn keep_quotas(&self) -> Result<(), QuotaFileError> {
+        let Some(kept) = &self.quotas else { return Ok(()) };
+        let mut file = kept.file.lock().or(Err(QuotaFileError::Poisoned))?;
+        let long = file.is_long(self.limits.quotas().or(Err(QuotaFileError::Poisoned))?);
+        let quotas = if long { self.limits.all_quotas() } else { self.limits.take_changed() };
+        let quotas = quotas.or(Err(QuotaFileError::Poisoned))?;
+        if quotas.is_empty() && !long {
+            return Ok(());
+        }
+        let written = if long { file.rewrite(&quotas) } else { file.append(&quotas) };
+        if written.is_err() {
+            self.limits.put_back_changed(&quotas).or(Err(QuotaFileError::Poisoned))?;
+        }
+        written
     }
 
     /// Remembers so many levels of limits instead of the default. What was charged before is forgotten.

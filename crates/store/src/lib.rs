@@ -17,7 +17,7 @@ mod revocation;
 mod sources;
 
 pub use admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture, Unfit};
-pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES};
+pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES, QuotaFileError, QuotasFound};
 pub use folder::{FolderError, StateFolder};
 pub use limit::{
     Charge, ChargeOutcome, Charged, Limit, LimitKey, MAX_UNITS, Period, Quota, Rate, RatePer, Reservation,

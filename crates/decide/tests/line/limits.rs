@@ -64,7 +64,7 @@ async fn a_limit_is_reached_and_says_so() {
     assert_eq!(told, [("burst", Some(Duration::from_secs(60))), ("month", None)]);
     let (result, facts) = world.check_at(&Ask::valid(), at(0)).await;
     assert!(result.is_err());
-    assert_eq!(facts.limits, ["burst"], "the record names it");
+    assert_eq!(facts.limits, ["burst"], "the log names it");
 
     let (result, _) = world
         .check_at(&Ask::signed(&Token::bound(), &Proof::new().with("iat", at(60).as_second())), at(60))

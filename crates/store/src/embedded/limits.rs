@@ -1,6 +1,6 @@
 //! The levels of limits inside the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -53,12 +53,16 @@ pub(crate) struct LimitTable {
     accounts: Mutex<Accounts>,
     /// When all shards were looked through last, in microseconds since 1970.
     swept_at: AtomicI64,
+    /// Whether anybody asks what changed.
+    kept: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
     rates: HashMap<LimitKey, Slot>,
     quotas: HashMap<LimitKey, Slot>,
+    /// Quotas that changed since they were last asked for; nothing where nobody asks.
+    changed: HashSet<LimitKey>,
     sweep_at: usize,
 }
 
@@ -75,6 +79,14 @@ struct Accounts {
     by_scope: HashMap<Account, u32>,
 }
 
+/// A quota's level, as it is kept elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QuotaLevel {
+    pub(crate) key: LimitKey,
+    pub(crate) scope: Account,
+    pub(crate) level: Level,
+}
+
 /// The shards that a request needs, by number, locked.
 struct Held<'a>(Vec<(usize, MutexGuard<'a, Shard>)>);
 
@@ -86,7 +98,13 @@ impl LimitTable {
             placement: RandomState::new(),
             accounts: Mutex::default(),
             swept_at: AtomicI64::new(i64::MIN),
+            kept: false,
         }
+    }
+
+    /// From here on, [`Self::take_changed`] tells what changed.
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
     }
 
     /// Judges all charges, and charges all or none, in one step. `now` in microseconds since 1970.
@@ -131,13 +149,71 @@ impl LimitTable {
     pub(crate) fn give_back(&self, reserved: &Reserved) {
         for reservation in reserved.reservations() {
             let shard = self.shards.get(self.place(&reservation.key)).map(Mutex::lock);
-            if let Some(Ok(mut shard)) = shard
-                && let Some(slot) = shard.quotas.get_mut(&reservation.key)
+            let Some(Ok(mut shard)) = shard else { continue };
+            let shard = &mut *shard;
+            if let Some(slot) = shard.quotas.get_mut(&reservation.key)
                 && let Some(level) = reservation.taken_from(slot.level)
             {
                 slot.level = level;
+                if self.kept {
+                    shard.changed.insert(reservation.key);
+                }
             }
         }
+    }
+
+    /// The quotas that changed since this was last asked.
+    pub(crate) fn take_changed(&self) -> Result<Vec<QuotaLevel>, StoreError> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock().or(Err(StoreError::Poisoned))?;
+            let changed = std::mem::take(&mut shard.changed);
+            all.extend(changed.iter().filter_map(|key| shard.quotas.get(key).map(|slot| slot.of(*key))));
+        }
+        Ok(all)
+    }
+
+    /// All quotas; those that changed count as told.
+    pub(crate) fn all_quotas(&self) -> Result<Vec<QuotaLevel>, StoreError> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock().or(Err(StoreError::Poisoned))?;
+            shard.changed.clear();
+            all.extend(shard.quotas.iter().map(|(key, slot)| slot.of(*key)));
+        }
+        Ok(all)
+    }
+
+    /// These could not be kept: they count as changed again.
+    pub(crate) fn put_back_changed(&self, quotas: &[QuotaLevel]) -> Result<(), StoreError> {
+        for quota in quotas {
+            if let Some(shard) = self.shards.get(self.place(&quota.key)) {
+                shard.lock().or(Err(StoreError::Poisoned))?.changed.insert(quota.key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers a quota's level that was kept elsewhere, in place of the one that is there.
+    pub(crate) fn restore(&self, quota: QuotaLevel) -> Result<(), StoreError> {
+        let Some(shard) = self.shards.get(self.place(&quota.key)) else { return Ok(()) };
+        let slot = Slot { level: quota.level, account: quota.scope };
+        let before = shard.lock().or(Err(StoreError::Poisoned))?.quotas.insert(quota.key, slot);
+        let mut accounts = self.accounts.lock().or(Err(StoreError::Poisoned))?;
+        if let Some(before) = before {
+            accounts.remove(before.account);
+        }
+        accounts.add(quota.scope, 1);
+        Ok(())
+    }
+
+    /// How many quotas are remembered.
+    pub(crate) fn quotas(&self) -> Result<usize, StoreError> {
+        let mut sum = 0_usize;
+        for shard in &self.shards {
+            sum = sum.saturating_add(shard.lock().or(Err(StoreError::Poisoned))?.quotas.len());
+        }
+        Ok(sum)
     }
 
     /// How many levels are remembered.
@@ -172,7 +248,12 @@ impl LimitTable {
         let Some(shard) = held.shard_mut(self.place(&charge.key)) else { return };
         match charge.limit {
             Limit::Rate(_) => shard.rates.insert(charge.key, Slot { level, account }),
-            Limit::Quota(_) => shard.quotas.insert(charge.key, Slot { level, account }),
+            Limit::Quota(_) => {
+                if self.kept {
+                    shard.changed.insert(charge.key);
+                }
+                shard.quotas.insert(charge.key, Slot { level, account })
+            }
         };
     }
 
@@ -218,10 +299,16 @@ impl LimitTable {
         if self.swept_at.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return Ok(false);
         }
+        self.forget_over(now)?;
+        Ok(true)
+    }
+
+    /// Forgets every level that is as good as none.
+    pub(crate) fn forget_over(&self, now: i64) -> Result<(), StoreError> {
         for shard in &self.shards {
             self.sweep(&mut *shard.lock().or(Err(StoreError::Poisoned))?, now)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn sweep(&self, shard: &mut Shard, now: i64) -> Result<(), StoreError> {
@@ -237,6 +324,8 @@ impl LimitTable {
             let spare = slots.len().saturating_mul(2);
             slots.shrink_to(spare);
         }
+        let Shard { quotas, changed, .. } = shard;
+        changed.retain(|key| quotas.contains_key(key));
         shard.sweep_at = shard.len().saturating_mul(2).max(SWEEP_FROM);
         let mut accounts = self.accounts.lock().or(Err(StoreError::Poisoned))?;
         for account in over {
@@ -260,6 +349,12 @@ impl Shard {
 
     fn is_due(&self) -> bool {
         self.len() > self.sweep_at.max(SWEEP_FROM)
+    }
+}
+
+impl Slot {
+    fn of(&self, key: LimitKey) -> QuotaLevel {
+        QuotaLevel { key, scope: self.account, level: self.level }
     }
 }
 
