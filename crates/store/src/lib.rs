@@ -23,7 +23,10 @@ pub use limit::{
     Charge, ChargeOutcome, Charged, Limit, LimitKey, MAX_UNITS, Period, Quota, Rate, RatePer, Reservation,
     Reserved, Standing,
 };
-pub use redis::{Address, AddressError, Prefix, RedisConfig, RedisPlace, RedisStore, WindowBounds};
+pub use redis::{
+    Address, AddressError, FeedClock, Prefix, RedisConfig, RedisPlace, RedisRevocations, RedisStore, Replica,
+    WindowBounds,
+};
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};
 pub use revocation::{
     Asked, Changed, EmbeddedRevocations, Finding, Form, InForce, Keeping, Lift, MAX_AUTHOR, MAX_LABEL,

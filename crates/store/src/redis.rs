@@ -9,6 +9,7 @@ mod clock;
 mod gate;
 mod keys;
 mod link;
+mod revocation;
 mod script;
 mod server;
 
@@ -16,17 +17,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 pub use address::{Address, AddressError, RedisPlace};
 pub use keys::Prefix;
+pub use revocation::{FeedClock, RedisRevocations, Replica};
 
 use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture};
 use crate::embedded::MAX_CHARGES;
 use crate::limit::Reserved;
 use crate::replay::{Epoch, ReplayHealth};
+use crate::revocation::RevocationLimits;
 use clock::Times;
 use link::{Line, Links, Unanswered};
 use script::{Answered, Call, Look, Scripts};
@@ -83,6 +86,18 @@ impl RedisStore {
         let RedisConfig { address, prefix, timeout, bounds } = config;
         let links = Arc::new(Links::new(address, timeout));
         Self { links, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new() }
+    }
+
+    /// The revocations in the same Redis. `max_staleness`: for how long a snapshot answers that hears nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRandomness`].
+    pub fn revocations(
+        &self,
+        limits: RevocationLimits,
+        max_staleness: SignedDuration,
+    ) -> Result<RedisRevocations, StoreError> {
+        RedisRevocations::new(Arc::clone(&self.links), self.prefix.clone(), limits, max_staleness)
     }
 
     /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.

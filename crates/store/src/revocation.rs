@@ -26,6 +26,9 @@ pub use entry::{
     Form, InForce, Lift, MAX_AUTHOR, MAX_LABEL, MAX_REASON, Note, NoteTooLong, Position, Revocation,
     RevocationKind, Target,
 };
+pub(crate) use entry::{ISSUED_UNTIL, SUSPENSION, TOTAL};
+pub(crate) use journal::{decode_note, encode_note};
+pub(crate) use rows::{Row, STRIPE_BITS, up_to_the_second};
 pub use snapshot::{Asked, Finding, NotRevoked, Revoked, Snapshot, Unknown};
 
 /// What a store's methods return: boxed, so that the store can be chosen when the service starts.
@@ -119,6 +122,8 @@ pub enum Keeping {
     UntilRestart,
     /// On the disk of this machine.
     OnDisk,
+    /// In a store that replicas share, and as it keeps it.
+    Shared,
 }
 
 /// A change, or a list, that came to nothing.

@@ -60,6 +60,16 @@ impl Prefix {
         self.of(scope, 'l', &key.0)
     }
 
+    /// What of revocations lies at `name`. All of it is of one shard.
+    pub(super) fn revocations(&self, name: &str) -> String {
+        format!("{}:{{revocations}}:{VERSION}:{name}", self.0)
+    }
+
+    /// What revocations remember of the server, without a version, as for [`Self::memory`].
+    pub(super) fn revocation_memory(&self) -> String {
+        format!("{}:{{revocations}}", self.0)
+    }
+
     /// The latest time that any replica saw here. It is of no scope.
     pub(super) fn clock(&self) -> String {
         format!("{}:{VERSION}:clock", self.0)

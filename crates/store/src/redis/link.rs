@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisError, Value};
 use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
 
@@ -118,6 +118,39 @@ impl Links {
             Some(unfit) => return Err(StoreError::Unfit(unfit)),
         }
         self.line().await
+    }
+
+    /// A connection of one's own, for who blocks it. It is never given to anybody else.
+    ///
+    /// # Errors
+    /// As for [`Links::line`].
+    pub(super) async fn own_line(&self) -> Result<Line, StoreError> {
+        self.gate.pass(Instant::now())?;
+        let within = self.timeout.saturating_mul(CONNECT_FACTOR);
+        let outcome = tokio::time::timeout(within, self.connect(within)).await;
+        match outcome.unwrap_or(Err(StoreError::Unavailable)) {
+            Ok(line) => {
+                self.gate.open();
+                self.told_lost.store(false, Ordering::Relaxed);
+                Ok(line)
+            }
+            Err(error) => {
+                self.lost(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection for an order that no failure before it may hold up: it is tried whether it is time or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if there is none within `within`.
+    pub(super) async fn line_for_order(&self, within: Duration) -> Result<Arc<Line>, StoreError> {
+        if let Some(line) = self.link()?.current()? {
+            return Ok(line);
+        }
+        let outcome = tokio::time::timeout(within, self.connect(within)).await;
+        Ok(Arc::new(outcome.unwrap_or(Err(StoreError::Unavailable))?))
     }
 
     /// This runtime's connection, made now if there is none.
@@ -257,6 +290,35 @@ impl From<Unanswered> for StoreError {
             Unanswered::NoScript => Self::Foreign,
             Unanswered::Error(error) => error,
         }
+    }
+}
+
+impl Line {
+    /// Says commands at once and gives their answers, none of which is an error.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if they did not come within `within`; whatever an answer says.
+    pub(super) async fn say(&self, commands: &Pipeline, within: Duration) -> Result<Vec<Value>, StoreError> {
+        let mut connection = self.connection.clone();
+        let count = commands.len();
+        match tokio::time::timeout(within, connection.send_packed_commands(commands, 0, count)).await {
+            Ok(Ok(answers)) => answers
+                .into_iter()
+                .map(|answer| answer.extract_error().map_err(|error| unreachable_server(&error)))
+                .collect(),
+            Ok(Err(error)) => Err(unreachable_server(&error)),
+            Err(_elapsed) => Err(StoreError::Unavailable),
+        }
+    }
+
+    /// Says one command.
+    ///
+    /// # Errors
+    /// As for [`Line::say`].
+    pub(super) async fn say_one(&self, command: Cmd, within: Duration) -> Result<Value, StoreError> {
+        let mut commands = Pipeline::new();
+        commands.add_command(command);
+        self.say(&commands, within).await?.pop().ok_or(StoreError::Foreign)
     }
 }
 

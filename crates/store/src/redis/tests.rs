@@ -22,7 +22,7 @@ use crate::replay::{Bound, Claim, ClaimOutcome, ReplayKey, ReplayLimits};
 mod ports;
 #[path = "../../../../tests/support/redis.rs"]
 #[expect(dead_code, unreachable_pub, reason = "it is shared with tests that need more of it")]
-mod process;
+pub(in crate::redis) mod process;
 
 const SCOPE: Scope = Scope([2; 16]);
 const LIFE: SignedDuration = SignedDuration::from_secs(65);

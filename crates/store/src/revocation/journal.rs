@@ -23,6 +23,7 @@ use super::embedded::{RevocationOpenError, TornTail};
 use super::entry::Position;
 
 pub(super) use record::Record;
+pub(crate) use record::{decode_note, encode_note};
 
 const MAGIC: &[u8; 14] = b"exequatur-rev\0";
 const VERSION: u16 = 1;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use super::entry::{Form, ISSUED_UNTIL, Lift, Position, Revocation, SUSPENSION, Target};
+use super::entry::{Form, ISSUED_UNTIL, Lift, Position, Revocation, RevocationKind, SUSPENSION, Target};
 
 /// The end of a row that has none.
 const NEVER: u32 = u32::MAX;
@@ -15,7 +15,7 @@ const MOST_SPARE: usize = 32;
 /// How far a row usually is from where even spread would put it: for 600 rows, the standard deviation is 12.
 const NEAR: usize = 16;
 /// Bits of the digest that choose the stripe.
-pub(super) const STRIPE_BITS: u32 = 14;
+pub(crate) const STRIPE_BITS: u32 = 14;
 
 /// One revocation of one form. Times are seconds since 1970, up to the year 2106; what lies beyond either end
 /// counts as that end, and an end beyond it as none.
@@ -41,6 +41,28 @@ impl Row {
             issued_until,
             tag: (position.0.min(Position::MAX) << 8) | u64::from(sort),
         }
+    }
+
+    /// From its parts, as another replica has them: codes of kind and form, seconds since 1970.
+    pub(crate) fn of_parts(
+        target: &Target,
+        form: u8,
+        until: Option<u32>,
+        issued_until: u32,
+        position: Position,
+    ) -> Self {
+        let sort = sort(target.kind.code(), form);
+        Self {
+            digest: target.digest,
+            until: until.unwrap_or(NEVER),
+            issued_until,
+            tag: (position.0.min(Position::MAX) << 8) | u64::from(sort),
+        }
+    }
+
+    /// Of what it is; none if its kind is one of a later version.
+    pub(crate) fn target(&self) -> Option<Target> {
+        Some(Target { kind: RevocationKind::from_code(self.kind_code())?, digest: self.digest })
     }
 
     pub(crate) const fn position(&self) -> Position {
@@ -152,6 +174,47 @@ impl Stripe {
         Put { now: row, before: None }
     }
 
+    /// Holds these rows and no others, but those that it had and they lack, if they are to be kept; gives the latter.
+    /// `rows` need no order.
+    pub(super) fn replace(&mut self, mut rows: Vec<Row>, keep: bool) -> Vec<Row> {
+        rows.sort_unstable_by(|one, other| one.order(&other.digest, other.sort()));
+        rows.dedup_by(|later, first| {
+            let same = later.order(&first.digest, first.sort()) == Ordering::Equal;
+            if same {
+                first.join(later);
+            }
+            same
+        });
+        let there = |row: &Row| rows.binary_search_by(|other| other.order(&row.digest, row.sort())).is_ok();
+        let missing: Vec<Row> = self.rows.iter().filter(|row| !there(row)).copied().collect();
+        if keep {
+            rows.extend(&missing);
+            rows.sort_unstable_by(|one, other| one.order(&other.digest, other.sort()));
+        }
+        rows.shrink_to(rows.len().saturating_add(STEP));
+        self.rows = rows;
+        missing
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// What another process has decided on: the row stands as it is, unless a later one stands there.
+    pub(super) fn set(&mut self, row: Row) -> bool {
+        let place = self.place(&row.digest, row.sort());
+        if let Some(found) = self.rows.get_mut(place)
+            && found.order(&row.digest, row.sort()) == Ordering::Equal
+        {
+            if found.position() < row.position() {
+                *found = row;
+            }
+            return false;
+        }
+        self.put(row);
+        true
+    }
+
     /// Gives the row that stands where `before` stood that one's position.
     pub(super) fn restamp(&mut self, before: &Row) {
         let place = self.place(&before.digest, before.sort());
@@ -167,11 +230,14 @@ impl Stripe {
         self.of_target(target).any(|row| lift.takes(row.form_code()))
     }
 
-    /// Removes what is lifted, and tells each.
-    pub(super) fn lift(&mut self, target: &Target, lift: Lift, mut told: impl FnMut(&Row)) {
+    /// Removes what stood before a position and is lifted, and tells each.
+    pub(super) fn lift(&mut self, target: &Target, lift: Lift, before: Position, mut told: impl FnMut(&Row)) {
         let kind = target.kind.code();
         self.rows.retain(|row| {
-            let goes = row.digest == target.digest && row.kind_code() == kind && lift.takes(row.form_code());
+            let goes = row.digest == target.digest
+                && row.kind_code() == kind
+                && lift.takes(row.form_code())
+                && row.position() < before;
             if goes {
                 told(row);
             }

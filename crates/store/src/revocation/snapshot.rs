@@ -189,6 +189,43 @@ impl Snapshot {
         Ok(put)
     }
 
+    /// How many parts there are that are replaced each on its own.
+    pub(crate) const PARTS: usize = STRIPES;
+
+    /// Makes a part hold what it holds elsewhere. What is missing there is kept here, if so wished; it is told in
+    /// either case.
+    pub(crate) fn replace(&self, part: usize, rows: Vec<Row>, keep: bool) -> Result<Vec<Row>, Unknown> {
+        let lock = self.stripes.get(part).ok_or(Unknown::Poisoned)?;
+        let mut stripe = lock.write().or(Err(Unknown::Poisoned))?;
+        let kinds = |rows: &[Row]| rows.iter().map(Row::kind_code).collect::<Vec<_>>();
+        let (before, coming) = (kinds(stripe.rows()), kinds(&rows));
+        // Too high for a moment, never too low: who sees no revocation of a kind looks no further.
+        self.recount(&coming, true);
+        let missing = stripe.replace(rows, keep);
+        let after = kinds(stripe.rows());
+        self.recount(&after, true);
+        drop(stripe);
+        self.recount(&coming, false);
+        self.recount(&before, false);
+        Ok(missing)
+    }
+
+    /// Counts each of these kinds, and all of them, up or down.
+    fn recount(&self, kinds: &[u8], up: bool) {
+        let one = |count: &AtomicU32| {
+            if up { count.fetch_add(1, Ordering::AcqRel) } else { count.fetch_sub(1, Ordering::AcqRel) }
+        };
+        for kind in kinds {
+            self.counts.get(usize::from(*kind)).map(one);
+            one(&self.total);
+        }
+    }
+
+    /// As [`Self::applied`], where positions may begin anew: those of another incarnation say nothing here.
+    pub(crate) fn applied_anew(&self, position: Position) {
+        self.position.store(position.0, Ordering::Release);
+    }
+
     /// The row of this target and form, whether it is over or not.
     pub(crate) fn get(&self, target: &Target, form: u8) -> Option<Row> {
         self.stripe(target)?.read().ok()?.get(target, form).copied()
@@ -216,7 +253,25 @@ impl Snapshot {
     /// Removes what is lifted; tells the positions.
     pub(crate) fn lift(&self, target: &Target, lift: Lift, told: &mut Vec<Position>) -> Result<(), Unknown> {
         let mut stripe = self.stripe(target).ok_or(Unknown::Poisoned)?.write().or(Err(Unknown::Poisoned))?;
-        stripe.lift(target, lift, |row| self.gone(row, told));
+        stripe.lift(target, lift, Position(u64::MAX), |row| self.gone(row, told));
+        Ok(())
+    }
+
+    /// As [`Self::lift`], of what was revoked before a position: changes that come from elsewhere may come twice.
+    pub(crate) fn lift_before(&self, target: &Target, lift: Lift, before: Position) -> Result<(), Unknown> {
+        let mut stripe = self.stripe(target).ok_or(Unknown::Poisoned)?.write().or(Err(Unknown::Poisoned))?;
+        stripe.lift(target, lift, before, |row| self.gone(row, &mut Vec::new()));
+        Ok(())
+    }
+
+    /// What was decided elsewhere: the row stands as it is, unless a later one stands there.
+    pub(crate) fn set(&self, target: &Target, row: Row) -> Result<(), Unknown> {
+        let mut stripe = self.stripe(target).ok_or(Unknown::Poisoned)?.write().or(Err(Unknown::Poisoned))?;
+        // Before the row: a reader that sees no revocation of a kind looks no further.
+        self.recount(&[target.kind.code()], true);
+        if !stripe.set(row) {
+            self.recount(&[target.kind.code()], false);
+        }
         Ok(())
     }
 

@@ -116,7 +116,7 @@ fn decode_target(bytes: &mut &[u8]) -> Option<Target> {
     Some(Target { kind: RevocationKind::from_code(kind)?, digest: take(bytes)? })
 }
 
-fn encode_note(note: &Note, bytes: &mut Vec<u8>) {
+pub(crate) fn encode_note(note: &Note, bytes: &mut Vec<u8>) {
     bytes.extend(note.at().as_millisecond().to_le_bytes());
     for text in [note.label(), note.reason(), note.by()] {
         // A note's texts are far shorter than that.
@@ -125,7 +125,7 @@ fn encode_note(note: &Note, bytes: &mut Vec<u8>) {
     }
 }
 
-fn decode_note(bytes: &mut &[u8]) -> Option<Note> {
+pub(crate) fn decode_note(bytes: &mut &[u8]) -> Option<Note> {
     let at = Timestamp::from_millisecond(i64::from_le_bytes(take(bytes)?)).ok()?;
     let (label, reason, by) = (text(bytes)?, text(bytes)?, text(bytes)?);
     Note::new(label, reason, by, at).ok()

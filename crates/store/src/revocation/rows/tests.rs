@@ -85,7 +85,7 @@ proptest! {
                 Step::Lift(digest, kind, lift) => {
                     let target = Target { kind, digest };
                     let mut told = 0;
-                    stripe.lift(&target, lift, |_| told += 1);
+                    stripe.lift(&target, lift, Position(u64::MAX), |_| told += 1);
                     let before = model.len();
                     model.retain(|(d, k, form), _| *d != digest || *k != kind.code() || !lift.takes(*form));
                     prop_assert_eq!(told, before - model.len());

@@ -1,0 +1,323 @@
+//! Revocations in Redis, for many replicas: a log that each follows into a snapshot of its own, and the whole, for those
+//! who come later or fell behind.
+//!
+//! Decisions ask the snapshot alone. It knows as long as the log is followed and this replica's own sign of life was
+//! taken: a primary that was cut off from its replicas takes none, if it has `min-replicas-to-write`.
+
+mod feed;
+mod script;
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+pub use feed::FeedClock;
+pub use script::Replica;
+
+use super::keys::Prefix;
+use super::link::Links;
+use super::server::RunId;
+use crate::admission::StoreError;
+use crate::revocation::{
+    Changed, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError, RevocationFuture,
+    RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Target, Unknown,
+};
+use script::{Beat, Caller, Ordered, in_force, number};
+
+/// Time for an order: longer than for a decision, which Envoy waits for.
+const ORDER_WITHIN: Duration = Duration::from_secs(2);
+/// Orders of this replica that are remembered, to be said again with their notes if the store loses them.
+const REMEMBERED: usize = 1000;
+/// Orders that the store did not take, and that hold here meanwhile.
+const MOST_WAITING: usize = 1000;
+
+/// Revocations that replicas share. [`RedisRevocations::follow`] has to run.
+#[derive(Debug)]
+pub struct RedisRevocations {
+    links: Arc<Links>,
+    prefix: Prefix,
+    limits: RevocationLimits,
+    snapshot: Arc<Snapshot>,
+    replica: String,
+    applied: watch::Sender<Position>,
+    replicas: Mutex<Vec<Replica>>,
+    /// What this replica ordered lately.
+    ordered: Mutex<VecDeque<Revocation>>,
+    /// What the store did not take.
+    waiting: Mutex<Vec<Revocation>>,
+    tidied: AtomicU32,
+    swept: AtomicUsize,
+    /// How often everything was loaded, or begun to be.
+    loads: AtomicU32,
+    #[cfg(test)]
+    told: Mutex<Option<Timestamp>>,
+}
+
+impl RedisRevocations {
+    pub(super) fn new(
+        links: Arc<Links>,
+        prefix: Prefix,
+        limits: RevocationLimits,
+        max_staleness: SignedDuration,
+    ) -> Result<Self, StoreError> {
+        let mut id = [0; 9];
+        getrandom::fill(&mut id).or(Err(StoreError::NoRandomness))?;
+        Ok(Self {
+            links,
+            prefix,
+            limits,
+            snapshot: Arc::new(Snapshot::fed(max_staleness)),
+            replica: BASE64_URL_SAFE_NO_PAD.encode(id),
+            applied: watch::Sender::new(Position::default()),
+            replicas: Mutex::default(),
+            ordered: Mutex::default(),
+            waiting: Mutex::default(),
+            tidied: AtomicU32::new(0),
+            swept: AtomicUsize::new(0),
+            loads: AtomicU32::new(0),
+            #[cfg(test)]
+            told: Mutex::default(),
+        })
+    }
+
+    /// This replica's id among [`RedisRevocations::replicas`].
+    #[must_use]
+    pub fn replica(&self) -> &str {
+        &self.replica
+    }
+
+    /// The replicas that were heard in the last minute, as of this replica's last beat.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<Replica> {
+        self.replicas.lock().map(|replicas| replicas.clone()).unwrap_or_default()
+    }
+
+    fn caller<'a>(&'a self, run: &'a RunId) -> Result<Caller<'a>, StoreError> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
+        let mut next = [0; 32];
+        let written = BASE64_URL_SAFE_NO_PAD.encode_slice(random, &mut next);
+        written.or(Err(StoreError::NoRandomness))?;
+        Ok(Caller {
+            prefix: &self.prefix,
+            run,
+            next,
+            applied: self.position(),
+            #[cfg(test)]
+            told: *self.told.lock().unwrap(),
+        })
+    }
+
+    /// The last change that was applied here, of this incarnation.
+    fn position(&self) -> Position {
+        *self.applied.borrow()
+    }
+
+    fn applied_to(&self, position: Position) {
+        self.snapshot.applied_anew(position);
+        self.applied.send_replace(position);
+    }
+
+    fn hear_of(&self, beat: &Beat) {
+        if let Ok(mut replicas) = self.replicas.lock() {
+            replicas.clone_from(&beat.replicas);
+        }
+    }
+
+    async fn order(&self, command: impl FnOnce(&Caller<'_>) -> redis::Cmd) -> Result<Ordered, StoreError> {
+        let line = self.links.line_for_order(ORDER_WITHIN).await?;
+        let command = command(&self.caller(&line.run)?);
+        let value = line.say_one(command, ORDER_WITHIN).await?;
+        Ordered::read(&value).ok_or(StoreError::Foreign)
+    }
+
+    /// Waits until a change is in the snapshot of this process.
+    async fn until_applied(&self, position: Position) -> Result<(), RevocationError> {
+        let mut applied = self.applied.subscribe();
+        let there = applied.wait_for(|applied| *applied >= position);
+        match tokio::time::timeout(ORDER_WITHIN, there).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_closed)) => Err(RevocationError::Closed),
+            Err(_elapsed) => Err(RevocationError::Busy),
+        }
+    }
+
+    fn has_ordered(&self, row: &Row) -> bool {
+        let same =
+            |one: &Revocation| row.target() == Some(one.target) && one.form.code() == row.form().code();
+        self.ordered.lock().is_ok_and(|ordered| ordered.iter().any(same))
+    }
+
+    fn remember(&self, revocation: &Revocation) {
+        if let Ok(mut ordered) = self.ordered.lock() {
+            ordered.push_back(revocation.clone());
+            while ordered.len() > REMEMBERED {
+                ordered.pop_front();
+            }
+        }
+    }
+
+    /// The store did not take it: it holds here, and is said again when the store is there.
+    fn hold_here(&self, revocation: &Revocation) -> Result<(), RevocationError> {
+        let mut waiting = self.waiting.lock().or(Err(RevocationError::Closed))?;
+        if waiting.len() >= MOST_WAITING {
+            return Err(RevocationError::Busy);
+        }
+        let row = Row::of(revocation, self.position());
+        match self.snapshot.put(&revocation.target, row) {
+            Ok(_) => waiting.push(revocation.clone()),
+            Err(Unknown::NeverLoaded | Unknown::Silent | Unknown::Poisoned) => {
+                return Err(RevocationError::Closed);
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&self) -> Vec<Revocation> {
+        self.waiting.lock().map(|waiting| waiting.clone()).unwrap_or_default()
+    }
+
+    fn no_longer_waiting(&self, said: &[Revocation]) {
+        if let Ok(mut waiting) = self.waiting.lock() {
+            waiting.retain(|one| !said.contains(one));
+        }
+    }
+}
+
+impl RevocationStore for RedisRevocations {
+    fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation, _now: Timestamp) -> RevocationFuture<'a, Changed> {
+        Box::pin(async move {
+            #[cfg(test)]
+            self.tell(_now);
+            let most = self.limits.max_revocations.get();
+            match self.order(|caller| caller.revoke(revocation, most)).await {
+                Ok(Ordered::Done { position, changed }) => {
+                    self.remember(revocation);
+                    self.until_applied(position).await?;
+                    Ok(Changed { position, changed })
+                }
+                Ok(Ordered::Full) => Err(RevocationError::Full),
+                Err(error) => {
+                    self.hold_here(revocation)?;
+                    Err(RevocationError::NotKept(kind(error)))
+                }
+            }
+        })
+    }
+
+    fn lift<'a>(
+        &'a self,
+        target: Target,
+        lift: Lift,
+        note: &'a Note,
+        _now: Timestamp,
+    ) -> RevocationFuture<'a, Changed> {
+        Box::pin(async move {
+            #[cfg(test)]
+            self.tell(_now);
+            match self.order(|caller| caller.lift(target, lift, note)).await {
+                Ok(Ordered::Done { position, changed }) => {
+                    if let Ok(mut ordered) = self.ordered.lock() {
+                        ordered.retain(|one| one.target != target || !lift.takes(one.form.code()));
+                    }
+                    self.until_applied(position).await?;
+                    Ok(Changed { position, changed })
+                }
+                Ok(Ordered::Full) => Err(RevocationError::Full),
+                Err(error) => Err(RevocationError::NotKept(kind(error))),
+            }
+        })
+    }
+
+    fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> RevocationFuture<'_, Page> {
+        Box::pin(async move {
+            let unreadable = |error| RevocationError::Unreadable(kind(error));
+            let line = self.links.line_for_order(ORDER_WITHIN).await.map_err(unreadable)?;
+            let mut command = redis::cmd("XRANGE");
+            command.arg(self.prefix.revocations("entries")).arg(format!("{}-0", after.next().0)).arg("+");
+            command.arg("COUNT").arg(limit.get());
+            let value = line.say_one(command, ORDER_WITHIN).await.map_err(unreadable)?;
+            let found = in_force(&value).ok_or(RevocationError::Unreadable(ErrorKind::InvalidData))?;
+            let next =
+                (found.len() >= usize::from(limit.get())).then(|| found.last().map(|last| last.position));
+            let holds = |standing: &InForce| standing.revocation.until.is_none_or(|until| now < until);
+            Ok(Page { standing: found.into_iter().filter(holds).collect(), next: next.flatten() })
+        })
+    }
+
+    /// Forgets what is over here, and in a few buckets of the store.
+    fn tend(&self, now: Timestamp) -> RevocationFuture<'_, ()> {
+        Box::pin(async move {
+            #[cfg(test)]
+            self.tell(now);
+            let from = self.tidied.load(Ordering::Relaxed);
+            let part = self.swept.load(Ordering::Relaxed);
+            self.swept.store(self.snapshot.sweep(part, SWEPT, now, &mut Vec::new()), Ordering::Relaxed);
+            let Ok(line) = self.links.line().await else { return Ok(()) };
+            let command =
+                self.caller(&line.run).map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from);
+            if let Ok(value) = line.say_one(command, ORDER_WITHIN).await {
+                let next = number(&value).and_then(|next| u32::try_from(next).ok()).unwrap_or_default();
+                self.tidied.store(next, Ordering::Relaxed);
+            }
+            Ok(())
+        })
+    }
+
+    fn health(&self) -> RevocationHealth {
+        RevocationHealth {
+            entries: self.snapshot.len(),
+            max_entries: self.limits.max_revocations,
+            position: self.snapshot.position(),
+            keeping: Keeping::Shared,
+            broken: None,
+            not_compacted: None,
+        }
+    }
+}
+
+/// Parts of the snapshot that are looked through each time.
+const SWEPT: usize = 256;
+
+fn kind(error: StoreError) -> ErrorKind {
+    match error {
+        StoreError::Unavailable => ErrorKind::TimedOut,
+        StoreError::Full => ErrorKind::StorageFull,
+        StoreError::Foreign => ErrorKind::InvalidData,
+        StoreError::Unfit(_) => ErrorKind::Unsupported,
+        StoreError::Poisoned | StoreError::NoRandomness => ErrorKind::Other,
+    }
+}
+
+/// What is said again.
+struct Remembered;
+
+impl Remembered {
+    fn of(row: &Row, ordered: &Mutex<VecDeque<Revocation>>) -> Option<Revocation> {
+        let (target, form, until) = (row.target()?, row.form(), row.until());
+        let known = ordered.lock().ok().and_then(|ordered| {
+            let mut latest = ordered.iter().rev();
+            latest
+                .find(|one| one.target == target && one.form.code() == form.code())
+                .map(|one| one.note.clone())
+        });
+        let reason = "said again: the store had lost it".to_owned();
+        let unknown = || Note::new(String::new(), reason, String::new(), Timestamp::UNIX_EPOCH).ok();
+        Some(Revocation { target, form, until, note: known.or_else(unknown)? })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Against real servers, the newest and the oldest.
+
+use std::path::Path;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::super::tests::process::{Kind, Redis};
+use super::super::{Address, RedisConfig, RedisStore, WindowBounds};
+use super::*;
+use crate::contract::revocation as contract;
+use crate::revocation::{Asked, Finding, Form, RevocationKind};
+
+impl RedisRevocations {
+    /// The time of the scripts, from the first time that it is told.
+    pub(super) fn tell(&self, now: Timestamp) {
+        let mut told = self.told.lock().unwrap();
+        if told.is_some() {
+            *told = Some(now);
+        }
+    }
+}
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+fn server(kind: Kind, folder: &Path) -> Redis {
+    Redis::start(kind, folder, None, &[]).unwrap()
+}
+
+/// A replica: its revocations, and the task that follows the log, which ends with it.
+#[derive(Debug)]
+struct Follower {
+    revocations: Arc<RedisRevocations>,
+    stop: Option<DropGuard>,
+}
+
+impl std::ops::Deref for Follower {
+    type Target = RedisRevocations;
+
+    fn deref(&self) -> &RedisRevocations {
+        &self.revocations
+    }
+}
+
+impl Follower {
+    fn of(redis: &Redis, prefix: &str, limits: RevocationLimits) -> Self {
+        let store = RedisStore::new(RedisConfig {
+            address: Address::new(&redis.socket_url().into(), &[], None).unwrap(),
+            prefix: Prefix::parse(prefix).unwrap(),
+            timeout: Duration::from_secs(2),
+            bounds: WindowBounds::default(),
+        });
+        let revocations = store.revocations(limits, SignedDuration::from_hours(24)).unwrap();
+        Self { revocations: Arc::new(revocations), stop: None }
+    }
+
+    fn follow(mut self) -> Self {
+        let stop = CancellationToken::new();
+        let (revocations, token) = (Arc::clone(&self.revocations), stop.clone());
+        let clock: FeedClock = Arc::new(start);
+        TaskTracker::new().spawn(async move { revocations.follow(clock, token).await });
+        self.stop = Some(stop.drop_guard());
+        self
+    }
+
+    /// One that knows what is revoked.
+    async fn ready(redis: &Redis) -> Self {
+        let follower = Self::of(redis, "exequatur", RevocationLimits::default()).follow();
+        follower.until_known().await;
+        follower
+    }
+
+    async fn until_known(&self) {
+        until(|| self.snapshot.unknown(start()).is_none()).await;
+    }
+
+    fn stops(&self, n: u8) -> bool {
+        let asked = Asked { target: agent(n), issued_at: Some(start()) };
+        matches!(self.snapshot.ask(&[asked], start()), Finding::Revoked(_))
+    }
+
+    async fn order(&self, n: u8) -> Changed {
+        self.revoke(&revocation(n), start()).await.unwrap()
+    }
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let asked = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked).await.unwrap();
+}
+
+fn agent(n: u8) -> Target {
+    Target { kind: RevocationKind::Agent, digest: [n.wrapping_mul(83).wrapping_add(7); 16] }
+}
+
+fn note() -> Note {
+    Note::new("corp:a".to_owned(), "why".to_owned(), "local:0".to_owned(), start()).unwrap()
+}
+
+fn revocation(n: u8) -> Revocation {
+    Revocation { target: agent(n), form: Form::Total, until: None, note: note() }
+}
+
+async fn listed(store: &RedisRevocations) -> Vec<Revocation> {
+    let page = store.list(Position::default(), NonZeroU16::new(1000).unwrap(), start()).await.unwrap();
+    page.standing.into_iter().map(|standing| standing.revocation).collect()
+}
+
+/// As the contract needs it: the scripts go by the time that they are told.
+#[derive(Debug)]
+struct Told(Follower);
+
+impl RevocationStore for Told {
+    fn snapshot(&self) -> &Arc<Snapshot> {
+        self.0.revocations.snapshot()
+    }
+
+    fn revoke<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> RevocationFuture<'a, Changed> {
+        self.0.revocations.revoke(revocation, now)
+    }
+
+    fn lift<'a>(
+        &'a self,
+        target: Target,
+        lift: Lift,
+        note: &'a Note,
+        now: Timestamp,
+    ) -> RevocationFuture<'a, Changed> {
+        self.0.revocations.lift(target, lift, note, now)
+    }
+
+    fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> RevocationFuture<'_, Page> {
+        self.0.revocations.list(after, limit, now)
+    }
+
+    fn tend(&self, now: Timestamp) -> RevocationFuture<'_, ()> {
+        self.0.revocations.tend(now)
+    }
+
+    fn health(&self) -> RevocationHealth {
+        self.0.revocations.health()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_contract() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let stores = AtomicU32::new(0);
+        contract::check(start(), async |limits| {
+            let number = stores.fetch_add(1, Ordering::Relaxed);
+            let follower = Follower::of(&redis, &format!("contract:{number}"), limits);
+            *follower.told.lock().unwrap() = Some(start());
+            let follower = follower.follow();
+            follower.until_known().await;
+            Ok(Told(follower))
+        })
+        .await
+        .unwrap();
+    }
+}
+
+/// Issue 4, point 3: what one replica is told holds on the other, and on one that starts later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_is_told_all_obey() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
+        one.order(1).await;
+        other.order(2).await;
+        for replica in [&one, &other] {
+            until(|| replica.stops(1) && replica.stops(2)).await;
+            assert!(!replica.stops(3));
+        }
+        let undone = other.lift(agent(1), Lift::Revocation, &note(), start()).await.unwrap();
+        assert!(undone.changed);
+        until(|| !one.stops(1)).await;
+        let third = Follower::ready(&redis).await;
+        assert!(third.stops(2) && !third.stops(1), "who comes later loads what holds");
+        assert_eq!(third.health().entries, 1);
+        assert_eq!(listed(&third).await, [revocation(2)]);
+    }
+}
+
+/// A writer learns how far each replica is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_tell_how_far_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
+    let changed = one.order(1).await;
+    let there = |replica: &Follower| {
+        let replicas = one.replicas();
+        replicas.iter().any(|seen| seen.id == replica.replica() && seen.position >= changed.position)
+    };
+    until(|| there(&one) && there(&other)).await;
+    drop(other);
+    until(|| one.replicas().iter().any(|seen| seen.silent >= Duration::from_millis(600))).await;
+}
+
+/// C-28: a log that was cut shows as a gap, and everything is loaded; what was lifted in it is lifted here too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = Follower::ready(&redis).await;
+    one.order(1).await;
+    let mut behind = Follower::ready(&redis).await;
+    // It hears nothing for a while.
+    drop(behind.stop.take());
+    until(|| Arc::strong_count(&behind.revocations) == 1).await;
+    one.lift(agent(1), Lift::Revocation, &note(), start()).await.unwrap();
+    one.order(2).await;
+    one.order(3).await;
+    redis.say(&["XTRIM", "exequatur:{revocations}:1:log", "MAXLEN", "1"]).unwrap();
+    assert!(behind.stops(1) && !behind.stops(2));
+    let behind = behind.follow();
+    until(|| !behind.stops(1) && behind.stops(2) && behind.stops(3)).await;
+    assert_eq!(behind.health().entries, 2);
+}
+
+/// C-09: what the store has lost is said again by those who know it; nobody ceases to obey meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_lost_is_said_again() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let mut redis = server(kind, folder.path());
+        let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
+        for n in 1..=5 {
+            one.order(n).await;
+        }
+        until(|| other.stops(5)).await;
+        for lost in ["flushed", "killed"] {
+            if lost == "flushed" {
+                redis.say(&["FLUSHALL"]).unwrap();
+            } else {
+                redis.kill().unwrap();
+                redis.start_again().unwrap();
+            }
+            let watched = async {
+                loop {
+                    assert!(one.stops(3) && other.stops(3), "{lost}: it holds throughout");
+                    let again = Follower::of(&redis, "exequatur", RevocationLimits::default());
+                    if again
+                        .list(Position::default(), NonZeroU16::new(9).unwrap(), start())
+                        .await
+                        .is_ok_and(|page| page.standing.len() == 5)
+                    {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), watched).await.unwrap();
+            let later = Follower::ready(&redis).await;
+            assert!((1..=5).all(|n| later.stops(n)), "{lost}");
+            assert_eq!(later.health().entries, 5, "{lost}");
+            assert_eq!(
+                listed(&later).await.iter().filter(|one| one.note == note()).count(),
+                5,
+                "{lost}: notes too"
+            );
+            // Changes go on, and everybody has them.
+            let changed = other.lift(agent(5), Lift::Revocation, &note(), start()).await.unwrap();
+            assert!(changed.changed);
+            until(|| !one.stops(5) && !later.stops(5)).await;
+            one.order(5).await;
+            until(|| other.stops(5) && later.stops(5)).await;
+        }
+    }
+}
+
+/// C-05: an order that the store did not take holds where it was given, is not told to be kept, and is said again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_without_the_store_holds_here_and_is_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = server(Kind::Newest, folder.path());
+    let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
+    redis.kill().unwrap();
+    let told = one.revoke(&revocation(1), start()).await;
+    assert!(matches!(told, Err(RevocationError::NotKept(_))), "{told:?}");
+    assert!(one.stops(1) && !other.stops(1));
+    let lifted = one.lift(agent(1), Lift::Revocation, &note(), start()).await;
+    assert!(lifted.is_err() && one.stops(1), "what cannot be lifted everywhere holds");
+    redis.start_again().unwrap();
+    until(|| other.stops(1)).await;
+    assert!(one.stops(1));
+}
+
+/// D-07: who hears nothing for too long does not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_is_not_knowledge() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let new = Follower::of(&redis, "exequatur", RevocationLimits::default());
+    let asked = [Asked { target: agent(1), issued_at: None }];
+    assert_eq!(new.snapshot.ask(&asked, start()), Finding::Unknown(Unknown::NeverLoaded));
+    let follower = new.follow();
+    follower.until_known().await;
+    let (day, late) = (SignedDuration::from_hours(24), SignedDuration::from_millis(1));
+    assert!(matches!(follower.snapshot.ask(&asked, start() + day), Finding::NotRevoked(_)));
+    assert_eq!(follower.snapshot.ask(&asked, start() + day + late), Finding::Unknown(Unknown::Silent));
+}
+
+/// C-07: what a later version wrote is not guessed at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_version_wrote_is_not_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = Follower::ready(&redis).await;
+    one.order(1).await;
+    let bucket = format!("exequatur:{{revocations}}:1:b:{}", {
+        let [first, second, third, ..] = agent(1).digest;
+        u32::from_be_bytes([0, first, second, third]) >> 7
+    });
+    redis.say(&["HSET", &bucket, "a-field-of-eighteen", "1 - 0"]).unwrap();
+    let later = Follower::of(&redis, "exequatur", RevocationLimits::default()).follow();
+    // Its sign of life comes before it loads, and again after it failed.
+    let there = || one.replicas().iter().any(|seen| seen.id == later.replica());
+    until(there).await;
+    until(|| there() && later.loads.load(Ordering::Relaxed) > 1).await;
+    assert_eq!(later.snapshot.unknown(start()), Some(Unknown::NeverLoaded));
+    redis.say(&["SET", "exequatur:{revocations}", "2|another"]).unwrap();
+    assert!(one.revoke(&revocation(2), start()).await.is_err());
+}
