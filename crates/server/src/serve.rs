@@ -111,8 +111,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
-    let Opened { revocations, store, quotas } = state::open(&config.store, clock())?;
-    duties.begin("quotas", &stop, quotas.run(stop.clone()));
+    let Opened { revocations, store, background } = state::open(&config.store, clock())?;
+    background.begin(&duties, &clock, &stop);
     let readiness = Arc::new(Readiness::default());
     for (name, address, router) in [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
@@ -339,7 +339,7 @@ impl Observer {
         loop {
             let now = (self.clock)();
             let remembers = self.look_at_store(now).await;
-            if !complete && remembers && self.issuers.complete(now) {
+            if !complete && remembers && self.revocations.known(now) && self.issuers.complete(now) {
                 complete = true;
                 self.readiness.complete();
                 if self.readiness.is_ready() {

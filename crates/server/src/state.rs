@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use exequatur_store::{
     Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, QuotaFileError,
-    RedisConfig, RedisStore, RevocationError, RevocationHealth, RevocationLimits, RevocationOpenError,
-    RevocationStore, StateFolder, StoreError,
+    RedisConfig, RedisRevocations, RedisStore, RevocationError, RevocationHealth, RevocationLimits,
+    RevocationOpenError, RevocationStore, StateFolder, StoreError,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
 use crate::config::{Redis, RedisUrl, Store};
+use crate::duties::Duties;
 use crate::metrics;
 
 /// How often quotas are written to the disk: what a crash may forget of them.
@@ -89,23 +91,62 @@ pub(crate) struct Opened {
     pub(crate) revocations: Arc<dyn RevocationStore>,
     /// Used proofs and limits.
     pub(crate) store: Arc<dyn AdmissionStore>,
-    pub(crate) quotas: Keeping,
+    pub(crate) background: Background,
 }
 
-/// Opens all that is remembered, in one folder if there is one.
+/// What has to run beside it.
+#[derive(Debug)]
+pub(crate) enum Background {
+    /// Quotas that are kept on the disk.
+    Quotas(Keeping),
+    /// Revocations that come from elsewhere.
+    Feed(Arc<RedisRevocations>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Background {
+    /// Begins it.
+    pub(crate) fn begin(self, duties: &Duties, clock: &Clock, stop: &CancellationToken) {
+        match self {
+            Self::Quotas(quotas) => duties.begin("quotas", stop, quotas.run(stop.clone())),
+            Self::Feed(feed) => {
+                let (clock, stopped) = (Arc::clone(clock), stop.clone());
+                duties.begin("revocations", stop, async move { feed.follow(clock, stopped).await });
+            }
+            Self::Nothing => {}
+        }
+    }
+}
+
+/// Opens all that is remembered: in Redis, which is not waited for, or in this process, and in one folder if there is one.
 ///
 /// # Errors
 /// [`StateError`]
 pub(crate) fn open(config: &Store, now: Timestamp) -> Result<Opened, StateError> {
+    if let Some(redis) = &config.redis {
+        return open_redis(config, redis);
+    }
     let folder = open_folder(config)?;
     let revocations = open_revocations(config, folder.clone(), now)?;
-    let Some(folder) = folder.filter(|_| config.redis.is_none()) else {
-        let quotas = Keeping { store: None, failing: false };
-        return Ok(Opened { revocations, store: open_store(config, now)?, quotas });
+    let Some(folder) = folder else {
+        return Ok(Opened { revocations, store: open_store(config, now)?, background: Background::Nothing });
     };
     let store = open_embedded(config, folder, now)?;
-    let quotas = Keeping { store: Some(Arc::clone(&store)), failing: false };
-    Ok(Opened { revocations, store, quotas })
+    let quotas = Keeping { store: Arc::clone(&store), failing: false };
+    Ok(Opened { revocations, store, background: Background::Quotas(quotas) })
+}
+
+fn open_redis(config: &Store, redis: &Redis) -> Result<Opened, StateError> {
+    let store = RedisStore::new(redis_config(redis)?);
+    let limits = RevocationLimits { max_revocations: config.max_revocations, ..RevocationLimits::default() };
+    let max_staleness = SignedDuration::try_from(redis.max_staleness).unwrap_or(SignedDuration::ZERO);
+    let feed = Arc::new(store.revocations(limits, max_staleness)?);
+    Ok(Opened {
+        revocations: Arc::<RedisRevocations>::clone(&feed),
+        store: Arc::new(store),
+        background: Background::Feed(feed),
+    })
 }
 
 /// Opens the folder that the configuration names, if it names one.
@@ -137,7 +178,7 @@ fn open_embedded(
 /// Keeps quotas on the disk, where there is a folder for them, and tells when that fails.
 #[derive(Debug)]
 pub(crate) struct Keeping {
-    store: Option<Arc<EmbeddedStore>>,
+    store: Arc<EmbeddedStore>,
     failing: bool,
 }
 
@@ -155,7 +196,7 @@ impl Keeping {
     }
 
     async fn keep(&mut self) {
-        let Some(store) = self.store.clone() else { return };
+        let store = Arc::clone(&self.store);
         let kept = tokio::task::spawn_blocking(move || store.keep_quotas()).await;
         match kept.unwrap_or(Err(QuotaFileError::Poisoned)) {
             Ok(()) => self.failing = false,
@@ -202,6 +243,11 @@ impl Tending {
         Self { revocations, told: None }
     }
 
+    /// Whether it is known what is revoked.
+    pub(crate) fn known(&self, now: Timestamp) -> bool {
+        self.revocations.snapshot().unknown(now).is_none()
+    }
+
     /// Forgets a part of what is over, and measures.
     pub(crate) async fn tend(&mut self, now: Timestamp) {
         match self.revocations.tend(now).await {
@@ -235,11 +281,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store { path: Some(folder.path().join("state")), ..Store::default() };
         let now = Timestamp::UNIX_EPOCH;
-        let Opened { revocations, store: used, quotas } = open(&store, now).unwrap();
+        let Opened { revocations, store: used, background } = open(&store, now).unwrap();
         let taken = || matches!(open_folder(&store), Err(StateError::Folder(FolderError::InUse(_))));
         assert!(taken());
-        assert!(quotas.store.is_some());
-        drop((used, quotas));
+        assert!(matches!(background, Background::Quotas(_)));
+        drop((used, background));
         assert!(taken());
         drop(revocations);
         assert!(open_folder(&store).is_ok());

@@ -1,10 +1,11 @@
 //! `store.redis`: where Redis is, and how it is used.
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exequatur_store::{Prefix, RedisPlace, WindowBounds};
+use exequatur_store::{Prefix, RedisPlace, RevocationLimits, WindowBounds};
 
 use super::keys::{Key, count_or, duration, optional, pattern, text, texts};
 use super::reader::{Fields, Node, Notes};
@@ -14,6 +15,9 @@ use super::secrets::private;
 /// A trip within one data centre takes well under a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(25);
 const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(5);
+/// Beats come twice a second; a primary that fails over is gone for a few seconds.
+const STALENESS: Duration = Duration::from_secs(5);
+const STALENESS_RANGE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(3600);
 const PREFIX: &str = "^[A-Za-z0-9._:-]{1,64}$";
 
 pub(super) const KEYS: &[Key] = &[
@@ -30,6 +34,12 @@ pub(super) const KEYS: &[Key] = &[
     }),
     optional("timeout", "Time for one call; below `deadline`.", || {
         duration(&TIMEOUT_RANGE).default_duration(TIMEOUT)
+    }),
+    optional("max_staleness", "For how long revocations that nothing is heard of are gone by.", || {
+        duration(&STALENESS_RANGE).default_duration(STALENESS)
+    }),
+    optional("max_revocations", "Revocations at once.", || {
+        count_or(RevocationLimits::default().max_revocations)
     }),
     optional("max_per_tenant", "Proofs taken per tenant, in as long as one lives.", || {
         count_or(WindowBounds::default().max_per_tenant)
@@ -52,6 +62,10 @@ pub struct Redis {
     pub prefix: Prefix,
     /// Time for one call.
     pub timeout: Duration,
+    /// For how long revocations that nothing is heard of are gone by.
+    pub max_staleness: Duration,
+    /// How many revocations.
+    pub max_revocations: NonZeroU32,
     /// How many proofs are taken.
     pub bounds: WindowBounds,
 }
@@ -92,6 +106,9 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
         prefix
     });
     let timeout = fields.duration("timeout", TIMEOUT, &TIMEOUT_RANGE);
+    let max_staleness = fields.duration("max_staleness", STALENESS, &STALENESS_RANGE);
+    let max_revocations =
+        fields.or("max_revocations", RevocationLimits::default().max_revocations, |node| node.count(notes));
     let default = WindowBounds::default();
     let max_per_tenant = fields.or("max_per_tenant", default.max_per_tenant, |node| node.count(notes));
     let max_per_key = fields.or("max_per_key", default.max_per_key, |node| node.count(notes));
@@ -101,6 +118,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
         ca_file: ca_file?,
         prefix: prefix?,
         timeout: timeout?,
+        max_staleness: max_staleness?,
+        max_revocations: max_revocations?,
         bounds: WindowBounds { max_per_tenant: max_per_tenant?, max_per_key: max_per_key? },
     })
 }

@@ -181,6 +181,8 @@ fn show_store(store: &Store, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     writeln!(f, "    prefix: {:?}", redis.prefix.as_str())?;
     writeln!(f, "    timeout: {}", duration::format(redis.timeout))?;
+    writeln!(f, "    max_staleness: {}", duration::format(redis.max_staleness))?;
+    writeln!(f, "    max_revocations: {}", redis.max_revocations)?;
     let WindowBounds { max_per_tenant, max_per_key } = redis.bounds;
     writeln!(f, "    max_per_tenant: {max_per_tenant}\n    max_per_key: {max_per_key}")
 }

@@ -68,7 +68,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Store> {
         (Some(embedded), None) => read_embedded(embedded, folder, notes),
         (None, Some(entry)) => {
             let redis = redis::read(&entry.value, folder, notes)?;
-            Some(Store { redis: Some(redis), ..Store::default() })
+            let max_revocations = redis.max_revocations;
+            Some(Store { redis: Some(redis), max_revocations, ..Store::default() })
         }
         (Some(_), Some(entry)) => {
             notes.add(entry.key_place, "both `embedded` and `redis`: what is remembered is in one place");

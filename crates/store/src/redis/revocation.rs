@@ -268,7 +268,7 @@ impl RevocationStore for RedisRevocations {
             let Ok(line) = self.links.line().await else { return Ok(()) };
             let command =
                 self.caller(&line.run).map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from);
-            if let Ok(value) = line.say_one(command, ORDER_WITHIN).await {
+            if let Ok(value) = line.say_one(command, TIDY_WITHIN).await {
                 let next = number(&value).and_then(|next| u32::try_from(next).ok()).unwrap_or_default();
                 self.tidied.store(next, Ordering::Relaxed);
             }
@@ -288,6 +288,8 @@ impl RevocationStore for RedisRevocations {
     }
 }
 
+/// Time for tidying up, which nobody waits for.
+const TIDY_WITHIN: Duration = Duration::from_millis(100);
 /// Parts of the snapshot that are looked through each time.
 const SWEPT: usize = 256;
 
