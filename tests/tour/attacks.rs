@@ -8,6 +8,12 @@ use crate::ledger::{Expected, Ledger, Shown, Step};
 
 const DOCUMENT: &str = "/tenants/acme/documents/plan";
 
+/// What the tour adds to the configuration: a limit that is reached.
+pub(crate) const LIMITS: (&str, &str) = (
+    "records: {",
+    "limits:\n  - { name: writes, per: agent, rate: 1/h, burst: 2, routes: [write-document] }\nrecords: {",
+);
+
 /// Who calls, and with what.
 struct Cast {
     agent: Agent,
@@ -20,6 +26,7 @@ pub(crate) async fn all(ledger: &mut Ledger) -> Result<(), String> {
     let token = ledger.stack().tokens.token(&agent, &Value::Null);
     let cast = Cast { agent, thief: Agent::new(), token };
     let read = permitted(ledger, &cast).await?;
+    limited(ledger, &cast).await?;
     wrong_tokens(ledger, &cast).await?;
     wrong_proofs(ledger, &cast, &read).await?;
     not_allowed(ledger, &cast).await?;
@@ -59,6 +66,25 @@ async fn permitted(ledger: &mut Ledger, cast: &Cast) -> Result<String, String> {
         })
         .await?;
     read.proof.ok_or_else(|| "the permitted read had no proof".to_owned())
+}
+
+/// The agent may write twice an hour ([`LIMITS`]), and has written once.
+async fn limited(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
+    let step = Step {
+        what: "write a second time",
+        expected: Expected::Permit,
+        method: "PUT",
+        path: DOCUMENT,
+        shown: Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &Value::Null },
+        fields: &[],
+    };
+    ledger.row(step.clone()).await?;
+    let expected = Expected::Deny(429, &["rate_limited"]);
+    let answer = ledger.row(Step { what: "write beyond the limit", expected, ..step.clone() }).await?;
+    if !answer.field("ratelimit").starts_with("\"writes\";r=0;t=") || answer.field("retry-after").is_empty() {
+        return Err(format!("the caller was not told of the limit: {answer:?}"));
+    }
+    ledger.row(Step { what: "read beside the limit", method: "GET", ..step }).await.map(drop)
 }
 
 async fn wrong_tokens(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {

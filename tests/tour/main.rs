@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(stay: bool, output: Output) -> Result<bool, String> {
-    let stack = Stack::start(Options::default()).await?;
+    let stack = Stack::start(Options { exequatur: vec![attacks::LIMITS], ..Options::default() }).await?;
     let mut ledger = Ledger::new(stack, output);
     ledger.print_head();
     attacks::all(&mut ledger).await?;
