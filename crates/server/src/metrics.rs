@@ -11,6 +11,7 @@ const GENERATION: &str = "exequatur_generation";
 const RELOADS: &str = "exequatur_reloads_total";
 const STORE_UP: &str = "exequatur_store_up";
 const STORE_INTERRUPTIONS: &str = "exequatur_store_interruptions_total";
+const STORE_LOCAL: &str = "exequatur_limits_local_total";
 const STORE_PROOFS: &str = "exequatur_store_live_proofs";
 const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
 const FETCHES: &str = "exequatur_issuer_fetches_total";
@@ -48,6 +49,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(
         STORE_INTERRUPTIONS,
         "How often the store's memory, or the connection to it, was interrupted."
+    );
+    metrics::describe_counter!(
+        STORE_LOCAL,
+        "Requests whose limits were charged in this replica alone, because the store could not be asked."
     );
     metrics::describe_gauge!(STORE_PROOFS, "Used proofs that the embedded store remembers.");
     metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
@@ -90,6 +95,7 @@ pub(crate) fn store(health: Option<&ReplayHealth>) {
     metrics::gauge!(STORE_UP).set(if health.is_some() { 1.0 } else { 0.0 });
     let Some(health) = health else { return };
     metrics::counter!(STORE_INTERRUPTIONS).absolute(health.interruptions);
+    metrics::counter!(STORE_LOCAL).absolute(health.charged_locally);
     if let Some(live) = health.live_proofs {
         // A whole number of at most 32 bits is exact.
         metrics::gauge!(STORE_PROOFS).set(u32::try_from(live).map_or(f64::INFINITY, f64::from));

@@ -77,8 +77,14 @@ fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
     let ca = redis.ca_file.as_deref().map(read).transpose()?;
     let address = Address::new(&url, &redis.sentinels, ca)
         .map_err(|source| StateError::Address { named: named.to_owned(), source })?;
-    let (prefix, timeout, bounds) = (redis.prefix.clone(), redis.timeout, redis.bounds);
-    Ok(RedisConfig { address, prefix, timeout, bounds })
+    Ok(RedisConfig {
+        address,
+        prefix: redis.prefix.clone(),
+        timeout: redis.timeout,
+        bounds: redis.bounds,
+        limits_without: redis.limits_without,
+        replicas: redis.replicas,
+    })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, StateError> {

@@ -13,7 +13,7 @@ use crate::limit::{ChargeOutcome, Reserved, micros};
 use crate::live::{LiveKey, LiveProofs};
 use crate::replay::{Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayLimits};
 
-use limits::LimitTable;
+pub(crate) use limits::LimitTable;
 pub use limits::{LimitBounds, MAX_CHARGES};
 use quota_file::QuotaFile;
 pub use quota_file::{QuotaFileError, QuotasFound};
@@ -169,6 +169,7 @@ impl AdmissionStore for EmbeddedStore {
                 live_proofs: Some(u64::from(state.live.len())),
                 complete_since: Some(state.complete_since),
                 interruptions: state.interruptions,
+                charged_locally: 0,
             })
         })
     }

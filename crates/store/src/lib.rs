@@ -24,8 +24,8 @@ pub use limit::{
     Reserved, Standing,
 };
 pub use redis::{
-    Address, AddressError, FeedClock, Prefix, RedisConfig, RedisPlace, RedisRevocations, RedisStore, Replica,
-    WindowBounds,
+    Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisConfig, RedisPlace, RedisRevocations,
+    RedisStore, Replica, WindowBounds,
 };
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};
 pub use revocation::{

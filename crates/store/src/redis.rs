@@ -12,6 +12,7 @@ mod link;
 mod revocation;
 mod script;
 mod server;
+mod without;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -24,15 +25,17 @@ use tokio_util::task::TaskTracker;
 pub use address::{Address, AddressError, RedisPlace};
 pub use keys::Prefix;
 pub use revocation::{FeedClock, RedisRevocations, Replica};
+pub use without::LimitsWithout;
 
 use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture};
 use crate::embedded::MAX_CHARGES;
-use crate::limit::Reserved;
+use crate::limit::{Reserved, micros};
 use crate::replay::{Epoch, ReplayHealth};
 use crate::revocation::RevocationLimits;
 use clock::Times;
 use link::{Line, Links, Unanswered};
 use script::{Answered, Call, Look, Scripts};
+use without::Local;
 
 /// How many givings back of quotas may be on their way at once.
 const MOST_GIVEN_BACK: usize = 1024;
@@ -48,6 +51,10 @@ pub struct RedisConfig {
     pub timeout: Duration,
     /// How many proofs are taken.
     pub bounds: WindowBounds,
+    /// Limits while Redis cannot be asked.
+    pub limits_without: LimitsWithout,
+    /// How many replicas there are, as long as they have not heard of each other.
+    pub replicas: NonZeroU32,
 }
 
 /// How many proofs are taken in a window, which begins with the first and is as long as that one lives. So at most twice
@@ -68,8 +75,8 @@ impl Default for WindowBounds {
     }
 }
 
-/// A store in Redis, shared by all replicas with the same prefix. Times are the server's; `now` of the caller counts for
-/// nothing.
+/// A store in Redis, shared by all replicas with the same prefix. Times are the server's; `now` of the caller counts only
+/// for limits while the server cannot be asked.
 #[derive(Debug)]
 pub struct RedisStore {
     links: Arc<Links>,
@@ -77,15 +84,17 @@ pub struct RedisStore {
     bounds: WindowBounds,
     scripts: Scripts,
     given_back: TaskTracker,
+    local: Arc<Local>,
 }
 
 impl RedisStore {
     /// Connects to nothing yet: each runtime does so with its first call.
     #[must_use]
     pub fn new(config: RedisConfig) -> Self {
-        let RedisConfig { address, prefix, timeout, bounds } = config;
+        let RedisConfig { address, prefix, timeout, bounds, limits_without, replicas } = config;
         let links = Arc::new(Links::new(address, timeout));
-        Self { links, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new() }
+        let local = Arc::new(Local::new(limits_without, replicas));
+        Self { links, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new(), local }
     }
 
     /// The revocations in the same Redis. `max_staleness`: for how long a snapshot answers that hears nothing.
@@ -97,7 +106,8 @@ impl RedisStore {
         limits: RevocationLimits,
         max_staleness: SignedDuration,
     ) -> Result<RedisRevocations, StoreError> {
-        RedisRevocations::new(Arc::clone(&self.links), self.prefix.clone(), limits, max_staleness)
+        let (links, local) = (Arc::clone(&self.links), Arc::clone(&self.local));
+        RedisRevocations::new(links, local, self.prefix.clone(), limits, max_staleness)
     }
 
     /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.
@@ -155,17 +165,28 @@ impl RedisStore {
     async fn look(&self) -> Result<ReplayHealth, StoreError> {
         let line = self.links.line().await?;
         self.look_by(&line).await?;
-        Ok(ReplayHealth { live_proofs: None, complete_since: None, interruptions: self.links.failures() })
+        Ok(ReplayHealth {
+            live_proofs: None,
+            complete_since: None,
+            interruptions: self.links.failures(),
+            charged_locally: self.local.charged(),
+        })
     }
 }
 
 impl AdmissionStore for RedisStore {
-    fn admit<'a>(&'a self, ask: &'a Ask<'a>, _now: Timestamp) -> StoreFuture<'a, Answer> {
+    fn admit<'a>(&'a self, ask: &'a Ask<'a>, now: Timestamp) -> StoreFuture<'a, Answer> {
         Box::pin(async move {
             if ask.charges.len() > MAX_CHARGES {
                 return Err(StoreError::Full);
             }
-            self.run(Call::Admit(ask, self.bounds)).await?.to(ask)
+            match self.run(Call::Admit(ask, self.bounds)).await {
+                Ok(answer) => {
+                    self.local.note(ask, &answer)?;
+                    answer.to(ask)
+                }
+                Err(error) => self.local.admit(ask, error, micros(now)),
+            }
         })
     }
 

@@ -109,4 +109,6 @@ pub struct ReplayHealth {
     pub complete_since: Option<Timestamp>,
     /// How often this store's memory, or the connection to it, was interrupted since it was opened.
     pub interruptions: u64,
+    /// How often limits were charged in this replica alone, because the store could not be asked.
+    pub charged_locally: u64,
 }

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exequatur_store::{Prefix, RedisPlace, RevocationLimits, WindowBounds};
+use exequatur_store::{LimitsWithout, Prefix, RedisPlace, RevocationLimits, WindowBounds};
 
-use super::keys::{Key, count_or, duration, optional, pattern, text, texts};
+use super::keys::{Key, count, count_or, duration, optional, pattern, text, texts, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
 use super::secrets::private;
@@ -15,6 +15,9 @@ use super::secrets::private;
 /// A trip within one data centre takes well under a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(25);
 const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(5);
+/// `local`: each replica limits by itself, rates at their part, quotas on what was used when Redis was last heard.
+pub(super) const WITHOUT: &[(&str, LimitsWithout)] =
+    &[("local", LimitsWithout::Local), ("deny", LimitsWithout::Deny)];
 /// Beats come twice a second; a primary that fails over is gone for a few seconds.
 const STALENESS: Duration = Duration::from_secs(5);
 const STALENESS_RANGE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(3600);
@@ -35,6 +38,14 @@ pub(super) const KEYS: &[Key] = &[
     optional("timeout", "Time for one call; below `deadline`.", || {
         duration(&TIMEOUT_RANGE).default_duration(TIMEOUT)
     }),
+    optional("limits_without", "Limits of requests without a proof, while Redis cannot be asked.", || {
+        words(WITHOUT).default("local")
+    }),
+    optional(
+        "replicas",
+        "How many replicas there are, as long as they have not heard of each other.",
+        || count().default(1),
+    ),
     optional("max_staleness", "For how long revocations that nothing is heard of are gone by.", || {
         duration(&STALENESS_RANGE).default_duration(STALENESS)
     }),
@@ -62,6 +73,10 @@ pub struct Redis {
     pub prefix: Prefix,
     /// Time for one call.
     pub timeout: Duration,
+    /// Limits while Redis cannot be asked.
+    pub limits_without: LimitsWithout,
+    /// How many replicas there are, as long as they have not heard of each other.
+    pub replicas: NonZeroU32,
     /// For how long revocations that nothing is heard of are gone by.
     pub max_staleness: Duration,
     /// How many revocations.
@@ -106,6 +121,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
         prefix
     });
     let timeout = fields.duration("timeout", TIMEOUT, &TIMEOUT_RANGE);
+    let limits_without = fields.or("limits_without", LimitsWithout::Local, |node| node.word(WITHOUT, notes));
+    let replicas = fields.or("replicas", NonZeroU32::MIN, |node| node.count(notes));
     let max_staleness = fields.duration("max_staleness", STALENESS, &STALENESS_RANGE);
     let max_revocations =
         fields.or("max_revocations", RevocationLimits::default().max_revocations, |node| node.count(notes));
@@ -118,6 +135,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
         ca_file: ca_file?,
         prefix: prefix?,
         timeout: timeout?,
+        limits_without: limits_without?,
+        replicas: replicas?,
         max_staleness: max_staleness?,
         max_revocations: max_revocations?,
         bounds: WindowBounds { max_per_tenant: max_per_tenant?, max_per_key: max_per_key? },

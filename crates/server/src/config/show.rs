@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 
 use super::issuers::DISCOVERIES;
 use super::records::word;
+use super::redis::WITHOUT;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
 use super::{Config, RedisUrl, Store, duration, limits};
@@ -181,6 +182,8 @@ fn show_store(store: &Store, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     writeln!(f, "    prefix: {:?}", redis.prefix.as_str())?;
     writeln!(f, "    timeout: {}", duration::format(redis.timeout))?;
+    let word = WITHOUT.iter().find(|(_, known)| *known == redis.limits_without).map_or("", |(word, _)| word);
+    writeln!(f, "    limits_without: {word}\n    replicas: {}", redis.replicas)?;
     writeln!(f, "    max_staleness: {}", duration::format(redis.max_staleness))?;
     writeln!(f, "    max_revocations: {}", redis.max_revocations)?;
     let WindowBounds { max_per_tenant, max_per_key } = redis.bounds;

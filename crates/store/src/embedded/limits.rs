@@ -145,6 +145,25 @@ impl LimitTable {
         Ok(ChargeOutcome::Charged(Charged::to(scope, charges, &levels, now)))
     }
 
+    /// Takes over what quotas stand at elsewhere, as far as there is room; rates are left alone.
+    pub(crate) fn note(
+        &self,
+        scope: Scope,
+        charges: &[Charge],
+        levels: &[Option<Level>],
+    ) -> Result<(), StoreError> {
+        let known = charges.iter().zip(levels).filter_map(|(charge, level)| Some((*charge, (*level)?)));
+        let (quotas, levels): (Vec<Charge>, Vec<Level>) =
+            known.filter(|(charge, _)| matches!(charge.limit, Limit::Quota(_))).unzip();
+        let mut held = self.hold(&quotas)?;
+        if self.make_room(&mut held, scope, &quotas)? {
+            for (charge, level) in quotas.iter().zip(levels) {
+                self.put(&mut held, account(scope), charge, level);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes charges to quotas back. A shard that cannot be trusted is left as it is: it charges nothing more either.
     pub(crate) fn give_back(&self, reserved: &Reserved) {
         for reservation in reserved.reservations() {

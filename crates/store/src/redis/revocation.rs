@@ -25,6 +25,7 @@ pub use script::Replica;
 use super::keys::Prefix;
 use super::link::Links;
 use super::server::RunId;
+use super::without::Local;
 use crate::admission::StoreError;
 use crate::revocation::{
     Changed, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError, RevocationFuture,
@@ -32,6 +33,8 @@ use crate::revocation::{
 };
 use script::{Beat, Caller, Ordered, in_force, number};
 
+/// A replica that was heard in this time is there.
+const LIVE: Duration = Duration::from_secs(3);
 /// Time for an order: longer than for a decision, which Envoy waits for.
 const ORDER_WITHIN: Duration = Duration::from_secs(2);
 /// Orders of this replica that are remembered, to be said again with their notes if the store loses them.
@@ -43,6 +46,7 @@ const MOST_WAITING: usize = 1000;
 #[derive(Debug)]
 pub struct RedisRevocations {
     links: Arc<Links>,
+    local: Arc<Local>,
     prefix: Prefix,
     limits: RevocationLimits,
     snapshot: Arc<Snapshot>,
@@ -64,6 +68,7 @@ pub struct RedisRevocations {
 impl RedisRevocations {
     pub(super) fn new(
         links: Arc<Links>,
+        local: Arc<Local>,
         prefix: Prefix,
         limits: RevocationLimits,
         max_staleness: SignedDuration,
@@ -72,6 +77,7 @@ impl RedisRevocations {
         getrandom::fill(&mut id).or(Err(StoreError::NoRandomness))?;
         Ok(Self {
             links,
+            local,
             prefix,
             limits,
             snapshot: Arc::new(Snapshot::fed(max_staleness)),
@@ -127,6 +133,7 @@ impl RedisRevocations {
     }
 
     fn hear_of(&self, beat: &Beat) {
+        self.local.hear_of(beat.replicas.iter().filter(|replica| replica.silent <= LIVE).count());
         if let Ok(mut replicas) = self.replicas.lock() {
             replicas.clone_from(&beat.replicas);
         }

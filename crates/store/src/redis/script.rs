@@ -289,6 +289,21 @@ impl Answer {
         Ok(admission::Answer { claim, charges })
     }
 
+    /// The level of each charge as it stands now, if all are known.
+    pub(super) fn levels_after(&self, ask: &Ask<'_>) -> Vec<Option<Level>> {
+        if self.levels.len() != ask.charges.len() {
+            return Vec::new();
+        }
+        let before = |charge: &Charge| {
+            let mut found = ask.charges.iter().zip(&self.levels).filter(|(other, _)| other.key == charge.key);
+            found.next().and_then(|(_, level)| *level)
+        };
+        match Judged::of(ask.charges, before, self.time) {
+            Judged::Room(levels) => levels.into_iter().map(Some).collect(),
+            Judged::Refused(_) => self.levels.clone(),
+        }
+    }
+
     fn charged(&self, ask: &Ask<'_>) -> Result<ChargeOutcome, StoreError> {
         if self.levels.len() != ask.charges.len() {
             return Err(StoreError::Foreign);

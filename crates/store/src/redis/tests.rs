@@ -14,7 +14,7 @@ use super::*;
 use crate::admission::Unfit;
 use crate::contract;
 use crate::embedded::EmbeddedStore;
-use crate::limit::{Charge, Limit, LimitKey, Period, Quota, Rate, RatePer};
+use crate::limit::{Charge, ChargeOutcome, Limit, LimitKey, Period, Quota, Rate, RatePer};
 use crate::replay::{Bound, Claim, ClaimOutcome, ReplayKey, ReplayLimits};
 
 #[path = "../../../../tests/support/ports.rs"]
@@ -48,6 +48,8 @@ fn bounded(url: &str, prefix: &str, bounds: WindowBounds) -> RedisStore {
         prefix: Prefix::parse(prefix).unwrap(),
         timeout: Duration::from_secs(5),
         bounds,
+        limits_without: LimitsWithout::Local,
+        replicas: NonZeroU32::MIN,
     })
 }
 
@@ -403,6 +405,80 @@ async fn the_documented_acl_is_enough() {
     assert_eq!(wrong.epoch(SCOPE, at(0)).await, Err(StoreError::Unavailable));
 }
 
+/// product.md, "What is unknown is not allowed": without the server, rates hold at this replica's part, quotas go on from
+/// what was used, and a proof is refused.
+#[tokio::test]
+async fn without_the_server_a_replica_limits_by_itself() {
+    let folder = folder();
+    let mut redis = start(Kind::Newest, folder.path());
+    let store = RedisStore::new(RedisConfig {
+        address: Address::new(&redis.socket_url().into(), &[], None).unwrap(),
+        prefix: Prefix::default(),
+        timeout: Duration::from_secs(5),
+        bounds: WindowBounds::default(),
+        limits_without: LimitsWithout::Local,
+        replicas: NonZeroU32::new(2).unwrap(),
+    });
+    let number = |n: u32| NonZeroU32::new(n).unwrap();
+    let rate = Charge {
+        key: LimitKey([1; 16]),
+        limit: Limit::Rate(Rate::new(number(1), RatePer::Hour, number(4)).unwrap()),
+        cost: number(1),
+    };
+    let quota = Charge {
+        key: LimitKey([2; 16]),
+        limit: Limit::Quota(Quota::new(5.try_into().unwrap(), Period::Month).unwrap()),
+        cost: number(1),
+    };
+    let now = server_time(&redis);
+    let left = async |charge: &Charge, now| {
+        let ask = Ask { scope: SCOPE, claim: None, charges: std::slice::from_ref(charge) };
+        match store.admit(&ask, now).await.unwrap().charges {
+            ChargeOutcome::Charged(charged) => {
+                let (standings, reserved) = charged.into_parts();
+                Ok((standings[0].remaining, reserved.is_empty()))
+            }
+            other @ (ChargeOutcome::Limited(_) | ChargeOutcome::NotReached | ChargeOutcome::NoRoom) => {
+                Err(other)
+            }
+        }
+    };
+    assert_eq!(left(&rate, now).await, Ok((3, true)));
+    assert_eq!(left(&quota, now).await, Ok((4, false)));
+    assert_eq!(left(&quota, now).await, Ok((3, false)));
+    let proof = undoubted(&store, &redis, 1).await;
+    redis.kill().unwrap();
+    assert_eq!(left(&rate, now).await, Ok((1, true)), "half of the burst is this replica's");
+    assert_eq!(left(&rate, now).await, Ok((0, true)));
+    assert!(matches!(left(&rate, now).await, Err(ChargeOutcome::Limited(_))));
+    for remaining in [2, 1, 0] {
+        assert_eq!(
+            left(&quota, now).await,
+            Ok((remaining, true)),
+            "nothing is given back to a server that never counted it"
+        );
+    }
+    assert!(matches!(left(&quota, now).await, Err(ChargeOutcome::Limited(_))));
+    let ask = Ask { scope: SCOPE, claim: Some(&proof), charges: &[rate] };
+    assert_eq!(store.admit(&ask, now).await, Err(StoreError::Unavailable), "a proof is refused all the same");
+    redis.start_again().unwrap();
+    until_there(&store).await;
+    assert_eq!(store.health(now).await.unwrap().charged_locally, 7);
+    assert_eq!(left(&rate, now).await, Ok((3, true)), "this server had forgotten");
+
+    let strict = RedisStore::new(RedisConfig {
+        address: Address::new(&redis.socket_url().into(), &[], None).unwrap(),
+        prefix: Prefix::default(),
+        timeout: Duration::from_secs(5),
+        bounds: WindowBounds::default(),
+        limits_without: LimitsWithout::Deny,
+        replicas: NonZeroU32::MIN,
+    });
+    redis.kill().unwrap();
+    let ask = Ask { scope: SCOPE, claim: None, charges: &[rate] };
+    assert_eq!(strict.admit(&ask, now).await, Err(StoreError::Unavailable));
+}
+
 /// C-05: a server without room neither remembers nor forgets.
 #[tokio::test]
 async fn a_full_server_takes_nothing() {
@@ -460,6 +536,8 @@ async fn a_server_that_hangs_is_given_up() {
         prefix: Prefix::default(),
         timeout: Duration::from_millis(25),
         bounds: WindowBounds::default(),
+        limits_without: LimitsWithout::Local,
+        replicas: NonZeroU32::MIN,
     });
     until_there(&store).await;
     let used = undoubted(&store, &redis, 1).await;

@@ -6,7 +6,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::super::tests::process::{Kind, Redis};
-use super::super::{Address, RedisConfig, RedisStore, WindowBounds};
+use super::super::{Address, LimitsWithout, RedisConfig, RedisStore, WindowBounds};
 use super::*;
 use crate::contract::revocation as contract;
 use crate::revocation::{Asked, Finding, Form, RevocationKind};
@@ -51,6 +51,8 @@ impl Follower {
             prefix: Prefix::parse(prefix).unwrap(),
             timeout: Duration::from_secs(2),
             bounds: WindowBounds::default(),
+            limits_without: LimitsWithout::Local,
+            replicas: std::num::NonZeroU32::MIN,
         });
         let revocations = store.revocations(limits, SignedDuration::from_hours(24)).unwrap();
         Self { revocations: Arc::new(revocations), stop: None }
