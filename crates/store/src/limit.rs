@@ -49,7 +49,7 @@ pub enum Limit {
 pub struct Charge {
     /// Whose level.
     pub key: LimitKey,
-    /// The limit, unless another was set for this key ([`crate::LimitOverride`]).
+    /// The limit.
     pub limit: Limit,
     /// How many units; at most [`MAX_UNITS`].
     pub cost: NonZeroU32,

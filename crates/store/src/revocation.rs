@@ -87,6 +87,8 @@ pub struct Changed {
     pub position: Position,
     /// Whether anything is otherwise than before.
     pub changed: bool,
+    /// Replicas that are there and had not said, when this was answered, that they have applied it.
+    pub behind: u32,
 }
 
 /// A part of the list.

@@ -31,12 +31,15 @@ use crate::revocation::{
     Changed, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError, RevocationFuture,
     RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Target, Unknown,
 };
-use script::{Beat, Caller, Ordered, in_force, number};
+use script::{Beat, Caller, Ordered, behind, in_force, number};
 
 /// A replica that was heard in this time is there.
 const LIVE: Duration = Duration::from_secs(3);
 /// Time for an order: longer than for a decision, which Envoy waits for.
 const ORDER_WITHIN: Duration = Duration::from_secs(2);
+/// How long an order waits for other replicas, and how long it does before it asks again how far they are.
+const ALL_WITHIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(2);
 /// Orders of this replica that are remembered, to be said again with their notes if the store loses them.
 const REMEMBERED: usize = 1000;
 /// Orders that the store did not take, and that hold here meanwhile.
@@ -157,6 +160,35 @@ impl RedisRevocations {
         }
     }
 
+    /// Waits for the replicas that are there, and tells how many have not said in time that they applied a change.
+    async fn until_all_applied(&self, position: Position) -> u32 {
+        let mut behind = 0;
+        let all = async {
+            loop {
+                match self.count_behind(position).await {
+                    Ok(0) => return,
+                    Ok(still) => behind = still,
+                    // Whoever cannot be asked is behind, as far as is known.
+                    Err(_unknown) => behind = behind.max(1),
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        };
+        match tokio::time::timeout(ALL_WITHIN, all).await {
+            Ok(()) => 0,
+            Err(_elapsed) => behind,
+        }
+    }
+
+    async fn count_behind(&self, position: Position) -> Result<u32, StoreError> {
+        let line = self.links.line_for_order(ORDER_WITHIN).await?;
+        let mut commands = redis::Pipeline::new();
+        commands.cmd("TIME").cmd("HGETALL").arg(self.prefix.revocations("replicas"));
+        let answers = line.say(&commands, ORDER_WITHIN).await?;
+        let [time, replicas] = answers.as_slice() else { return Err(StoreError::Foreign) };
+        behind(time, replicas, position, LIVE).ok_or(StoreError::Foreign)
+    }
+
     fn has_ordered(&self, row: &Row) -> bool {
         let same =
             |one: &Revocation| row.target() == Some(one.target) && one.form.code() == row.form().code();
@@ -213,7 +245,7 @@ impl RevocationStore for RedisRevocations {
                 Ok(Ordered::Done { position, changed }) => {
                     self.remember(revocation);
                     self.until_applied(position).await?;
-                    Ok(Changed { position, changed })
+                    Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => {
@@ -240,7 +272,7 @@ impl RevocationStore for RedisRevocations {
                         ordered.retain(|one| one.target != target || !lift.takes(one.form.code()));
                     }
                     self.until_applied(position).await?;
-                    Ok(Changed { position, changed })
+                    Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => Err(RevocationError::NotKept(kind(error))),

@@ -16,6 +16,9 @@ use crate::contract;
 use crate::embedded::EmbeddedStore;
 use crate::limit::{Charge, ChargeOutcome, Limit, LimitKey, Period, Quota, Rate, RatePer};
 use crate::replay::{Bound, Claim, ClaimOutcome, ReplayKey, ReplayLimits};
+use crate::revocation::{
+    Form, Lift, Note, Position, Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Target,
+};
 
 #[path = "../../../../tests/support/ports.rs"]
 #[expect(unreachable_pub, reason = "it is shared with tests that need more of it")]
@@ -397,6 +400,22 @@ async fn the_documented_acl_is_enough() {
     let used = undoubted(&limited, &redis, 1).await;
     assert!(fresh(&limited.claim(SCOPE, &used, used.issued_at).await));
     assert!(limited.health(used.issued_at).await.is_ok());
+    let revocations =
+        limited.revocations(RevocationLimits::default(), SignedDuration::from_hours(1)).unwrap();
+    let now = used.issued_at;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let orders = async {
+        let target = Target { kind: RevocationKind::Agent, digest: [1; 16] };
+        let note = Note::new("corp:a".to_owned(), "why".to_owned(), "me".to_owned(), now).unwrap();
+        let revocation = Revocation { target, form: Form::Total, until: None, note: note.clone() };
+        assert!(revocations.revoke(&revocation, now).await.unwrap().changed);
+        let limit = std::num::NonZeroU16::MIN;
+        assert_eq!(revocations.list(Position::default(), limit, now).await.unwrap().standing.len(), 1);
+        assert!(revocations.lift(target, Lift::Revocation, &note, now).await.unwrap().changed);
+        revocations.tend(now).await.unwrap();
+        stop.cancel();
+    };
+    tokio::join!(orders, revocations.follow(std::sync::Arc::new(move || now), stop.clone()));
     let wrong = bounded(
         &format!("{}?user=gate&pass=other", redis.socket_url()),
         "exequatur",

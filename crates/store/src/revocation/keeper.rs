@@ -158,7 +158,7 @@ impl Keeper {
         (revocation.until, revocation.form) = (put.now.until(), put.now.form());
         let changed = put.before.is_none_or(|before| !before.covers_the_same_as(&put.now));
         let record = Record::Revoked(InForce { position, revocation });
-        Ok((record, put.before, Changed { position, changed }))
+        Ok((record, put.before, Changed { position, changed, behind: 0 }))
     }
 
     /// Writes what was begun, then tells who waits.
@@ -201,7 +201,7 @@ impl Keeper {
     /// Writes that it is lifted, then lifts it.
     fn lift(&mut self, target: Target, lift: Lift, note: Note) -> Result<Changed, RevocationError> {
         if !self.snapshot.has(&target, lift) {
-            return Ok(Changed { position: self.position, changed: false });
+            return Ok(Changed { position: self.position, changed: false, behind: 0 });
         }
         let position = self.position.next();
         if let Kept::InFile(journal) = &mut self.kept {
@@ -214,7 +214,7 @@ impl Keeper {
         self.snapshot.lift(&target, lift, &mut gone).or(Err(RevocationError::Closed))?;
         self.snapshot.applied(position);
         self.forget(&gone);
-        Ok(Changed { position, changed: true })
+        Ok(Changed { position, changed: true, behind: 0 })
     }
 
     fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> Result<Page, RevocationError> {

@@ -193,6 +193,27 @@ impl Beat {
     }
 }
 
+/// How many of the replicas that were heard within `live` have not applied a change.
+pub(super) fn behind(
+    time: &Value,
+    replicas: &Value,
+    position: Position,
+    live: std::time::Duration,
+) -> Option<u32> {
+    let [seconds, micros] = list(time)? else { return None };
+    let now = number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)?;
+    let mut behind: u32 = 0;
+    for pair in list(replicas)?.chunks(2) {
+        let [_id, value] = pair else { return None };
+        let (applied, heard) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;
+        let silent = std::time::Duration::from_millis(now.saturating_sub(heard.parse().ok()?));
+        if silent <= live && applied.parse::<u64>().ok()? < position.0 {
+            behind = behind.saturating_add(1);
+        }
+    }
+    Some(behind)
+}
+
 /// What an order came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ordered {

@@ -176,11 +176,10 @@ async fn what_one_is_told_all_obey() {
         let folder = tempfile::tempdir().unwrap();
         let redis = server(kind, folder.path());
         let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
-        one.order(1).await;
-        other.order(2).await;
-        for replica in [&one, &other] {
-            until(|| replica.stops(1) && replica.stops(2)).await;
-            assert!(!replica.stops(3));
+        for (by, n) in [(&one, 1), (&other, 2)] {
+            assert_eq!(by.order(n).await.behind, 0);
+            // No waiting: an order is answered when all have it.
+            assert!(one.stops(n) && other.stops(n) && !one.stops(3) && !other.stops(3));
         }
         let undone = other.lift(agent(1), Lift::Revocation, &note(), start()).await.unwrap();
         assert!(undone.changed);
@@ -205,6 +204,11 @@ async fn replicas_tell_how_far_they_are() {
     };
     until(|| there(&one) && there(&other)).await;
     drop(other);
+    assert_eq!(
+        one.order(2).await.behind,
+        1,
+        "it was there just now, and does not say that it has applied this"
+    );
     until(|| one.replicas().iter().any(|seen| seen.silent >= Duration::from_millis(600))).await;
 }
 
