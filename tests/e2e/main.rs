@@ -29,6 +29,7 @@ mod quiet;
 mod readings;
 mod reload;
 mod retries;
+mod revocations;
 mod rotation;
 mod shared;
 mod stock_client;

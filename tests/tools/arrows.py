@@ -14,9 +14,10 @@ ALLOWED = {
     "lint": set(),
     "issuers": {"token"},
     "decide": {"token", "policy", "store", "issuers"},
-    "server": {"proto", "decide", "issuers", "store", "policy", "token", "audit"},
-    "cli": {"server", "decide", "policy", "token", "store", "audit", "lint"},
-    "tests": {"proto", "token", "policy", "store", "audit", "lint", "issuers", "decide", "server", "cli"},
+    "admin": {"decide", "store", "policy", "audit", "token", "issuers"},
+    "server": {"admin", "proto", "decide", "issuers", "store", "policy", "token", "audit"},
+    "cli": {"server", "admin", "decide", "policy", "token", "store", "audit", "lint"},
+    "tests": {"proto", "token", "policy", "store", "audit", "lint", "issuers", "decide", "admin", "server", "cli"},
 }
 PREFIX = "exequatur-"
 

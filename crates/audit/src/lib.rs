@@ -1,8 +1,10 @@
 //! The decision record: its format and its file.
 //!
 //! A [`Record`] says who asked for what, what was decided and why; never a token, a proof, a query or a claim that
-//! is not named. A [`Recorder`] appends records to a file, one JSON object a line, and hands out [`Recorded`].
+//! is not named. A [`Recorder`] appends records to a file, one JSON object a line, and hands out [`Recorded`]. Orders of
+//! administrators stand in the same file ([`AdminRecord`]).
 
+mod admin;
 mod error;
 mod journal;
 mod record;
@@ -11,6 +13,7 @@ mod search;
 mod text;
 mod writer;
 
+pub use admin::{AdminOutcome, AdminRecord};
 pub use error::AuditError;
 pub use record::{
     Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admin::AdminRecord;
 use crate::error::AuditError;
 use crate::journal::Journal;
 use crate::record::Record;
@@ -85,22 +86,32 @@ impl Recorder {
                 }
                 Ok(Recorded(()))
             }
-            Mode::Required => {
-                let (kept, outcome) = oneshot::channel();
-                // A full queue is an answer, not a reason to wait: what waits already fills the deadline.
-                let handed_in = line.and_then(|line| {
-                    self.orders.try_send(Order::Write(line, Some(kept))).map_err(|refused| match refused {
-                        mpsc::error::TrySendError::Full(_) => AuditError::QueueFull,
-                        mpsc::error::TrySendError::Closed(_) => AuditError::Closed,
-                    })
-                });
-                if let Err(error) = handed_in {
-                    self.gaps.add(1);
-                    return Err(error);
-                }
-                outcome.await.unwrap_or(Err(AuditError::Closed)).map(|()| Recorded(()))
-            }
+            Mode::Required => self.write(line).await,
         }
+    }
+
+    /// Hands in the record of an order, and returns once it is written; in [`Mode::Required`], on the disk.
+    ///
+    /// # Errors
+    /// In either mode: the record is not known to be kept. It counts as missing.
+    pub async fn record_order(&self, record: &AdminRecord<'_>) -> Result<Recorded, AuditError> {
+        self.write(Line::of_order(record)).await
+    }
+
+    async fn write(&self, line: Result<Line, AuditError>) -> Result<Recorded, AuditError> {
+        let (kept, outcome) = oneshot::channel();
+        // A full queue is an answer, not a reason to wait: what waits already fills the deadline.
+        let handed_in = line.and_then(|line| {
+            self.orders.try_send(Order::Write(line, Some(kept))).map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => AuditError::QueueFull,
+                mpsc::error::TrySendError::Closed(_) => AuditError::Closed,
+            })
+        });
+        if let Err(error) = handed_in {
+            self.gaps.add(1);
+            return Err(error);
+        }
+        outcome.await.unwrap_or(Err(AuditError::Closed)).map(|()| Recorded(()))
     }
 
     /// Counts a decision that is left out on purpose, as missing. Never one that permits.

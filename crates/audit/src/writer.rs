@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admin::AdminRecord;
 use crate::error::AuditError;
 use crate::journal::Journal;
 use crate::record::{Record, VERSION, milliseconds};
@@ -37,9 +38,17 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn of(record: &Record<'_>) -> Result<Self, AuditError> {
+        Self::at(record.time, record)
+    }
+
+    pub(crate) fn of_order(record: &AdminRecord<'_>) -> Result<Self, AuditError> {
+        Self::at(record.time, record)
+    }
+
+    fn at(time: Timestamp, record: &impl Serialize) -> Result<Self, AuditError> {
         let mut json = Vec::with_capacity(USUAL_LINE);
         line(&mut json, record)?;
-        Ok(Self { time: record.time, json })
+        Ok(Self { time, json })
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The `exequatur` command: one file per command.
 
+mod admin;
 mod audit;
 mod check;
 mod config;
@@ -9,6 +10,7 @@ mod exit;
 mod output;
 mod pages;
 mod policy;
+mod revoke;
 mod serve;
 mod token;
 
@@ -45,6 +47,11 @@ enum Command {
     /// Look at tokens.
     #[command(subcommand)]
     Token(token::Token),
+    #[command(subcommand)]
+    Revoke(revoke::Revoke),
+    #[command(subcommand)]
+    Agents(revoke::Agents),
+    Kill(revoke::Kill),
     /// Look at decision records.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -66,6 +73,9 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Envoy(envoy) => envoy.run(),
         Command::Token(token) => token.run(),
+        Command::Revoke(revoke) => revoke.run(),
+        Command::Agents(agents) => agents.run(),
+        Command::Kill(kill) => kill.run(),
         Command::Audit(audit) => audit.run(),
         Command::Dev(dev) => dev.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),

@@ -51,6 +51,7 @@ impl Serve {
             | ServeError::NoRandomness
             | ServeError::Records(_)
             | ServeError::Listener { .. }
+            | ServeError::Admin(_)
             | ServeError::Metrics(_)
             | ServeError::Worker(_)
             | ServeError::Duty(_)) => Failure::other(error),

@@ -81,6 +81,9 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The admin socket.
+    #[error("listener admin: {0}")]
+    Admin(#[from] exequatur_admin::SocketError),
     /// The metrics recorder.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -113,6 +116,9 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let recorder = open_recorder(&config)?;
     let Opened { revocations, store, background } = state::open(&config.store, clock())?;
     background.begin(&duties, &clock, &stop);
+    if let Some((socket, desk)) = state::open_desk(&config, &revocations, &recorder, &clock)? {
+        duties.begin("admin", &stop, socket.serve(desk, tasks.clone(), stop.clone()));
+    }
     let readiness = Arc::new(Readiness::default());
     for (name, address, router) in [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use exequatur_admin::{Desk, DeskParts, Socket, SocketError};
+use exequatur_audit::Recorder;
 use exequatur_store::{
     Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, QuotaFileError,
     RedisConfig, RedisRevocations, RedisStore, RevocationError, RevocationHealth, RevocationLimits,
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::{Redis, RedisUrl, Store};
+use crate::config::{Config, Redis, RedisUrl, Store};
 use crate::duties::Duties;
 use crate::metrics;
 
@@ -235,6 +237,34 @@ fn open_revocations(
     }
     tracing::info!(revocations = revocations.snapshot().len(), "revocations loaded");
     Ok(Arc::new(revocations))
+}
+
+/// The admin socket, where there is one.
+///
+/// # Errors
+/// What the system says of the socket.
+pub(crate) fn open_desk(
+    config: &Config,
+    revocations: &Arc<dyn RevocationStore>,
+    recorder: &Option<Recorder>,
+    clock: &Clock,
+) -> Result<Option<(Socket, Arc<Desk>)>, SocketError> {
+    let Some(path) = &config.listen.admin else { return Ok(None) };
+    let socket = Socket::bind(path)?;
+    if config.store.path.is_none() && config.store.redis.is_none() {
+        tracing::warn!("without store.embedded.path, what is revoked is lost at a restart");
+    }
+    if recorder.is_none() {
+        tracing::warn!("without records, what is ordered at the admin socket stands in this log alone");
+    }
+    let desk = Desk::new(DeskParts {
+        revocations: Arc::clone(revocations),
+        recorder: recorder.clone(),
+        issuers: config.issuers.iter().map(|issuer| issuer.profile.name.to_string()).collect(),
+        clock: Arc::clone(clock),
+    });
+    tracing::info!(admin = %path.display(), "listening");
+    Ok(Some((socket, Arc::new(desk))))
 }
 
 /// Keeps the revocations tidy, and tells what is wrong with them.

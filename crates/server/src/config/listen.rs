@@ -1,4 +1,4 @@
-//! `listen`: the addresses of the three listeners.
+//! `listen`: the addresses of the listeners.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,6 +23,11 @@ pub(super) const KEYS: &[Key] = &[
         pattern(&format!("^({ADDRESS})$")).default(Listen::default().metrics.to_string())
     }),
     optional(
+        "admin",
+        "Revocations and suspensions: `unix:<path>`, for this process's own user and root. None if absent.",
+        || pattern("^unix:.+$"),
+    ),
+    optional(
         "plaintext",
         "No listener has TLS, so other than loopback addresses are refused unless this says `accepted`.",
         || words(PLAINTEXT),
@@ -38,6 +43,8 @@ pub struct Listen {
     pub public: SocketAddr,
     /// Metrics and health, for operators.
     pub metrics: SocketAddr,
+    /// For those who revoke: a Unix socket.
+    pub admin: Option<PathBuf>,
 }
 
 /// Where Envoy reaches the service.
@@ -52,7 +59,12 @@ pub enum GrpcAddress {
 impl Default for Listen {
     fn default() -> Self {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Self { grpc: GrpcAddress::Tcp(loopback(9191)), public: loopback(9192), metrics: loopback(9193) }
+        Self {
+            grpc: GrpcAddress::Tcp(loopback(9191)),
+            public: loopback(9192),
+            metrics: loopback(9193),
+            admin: None,
+        }
     }
 }
 
@@ -91,16 +103,34 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Listen> 
     });
     let public = fields.or("public", default.public, tcp);
     let metrics = fields.or("metrics", default.metrics, tcp);
-    let listen = Listen { grpc: grpc?, public: public?, metrics: metrics? };
+    let admin = fields.or("admin", None, |node| admin(node, folder, notes).map(Some));
+    let listen = Listen { grpc: grpc?, public: public?, metrics: metrics?, admin: admin? };
     let apart = |one: SocketAddr, other: SocketAddr| one != other || one.port() == 0;
-    let all_apart = match listen.grpc {
-        GrpcAddress::Tcp(grpc) => apart(grpc, listen.public) && apart(grpc, listen.metrics),
-        GrpcAddress::Unix(_) => true,
+    let all_apart = match &listen.grpc {
+        GrpcAddress::Tcp(grpc) => apart(*grpc, listen.public) && apart(*grpc, listen.metrics),
+        GrpcAddress::Unix(grpc) => listen.admin.as_ref() != Some(grpc),
     };
     if !all_apart || !apart(listen.public, listen.metrics) {
         notes.add(node.place, "two listeners have one address");
     }
     Some(listen)
+}
+
+/// Over TCP anybody on the machine could revoke, the agent beside a sidecar included: that needs authentication.
+fn admin(node: &Node, folder: &Path, notes: &Notes) -> Option<PathBuf> {
+    let text = node.text(notes)?;
+    match text.strip_prefix("unix:") {
+        Some("") => {
+            notes.hint(node.place, "a Unix socket needs a path", "unix:/run/exequatur/admin.sock");
+            None
+        }
+        Some(path) => Some(resolve(folder, path)),
+        None => {
+            let message = format!("the admin socket is a Unix socket, not `{text}`");
+            notes.hint(node.place, message, "unix:/run/exequatur/admin.sock");
+            None
+        }
+    }
 }
 
 fn address(node: &Node, plaintext: bool, notes: &Notes) -> Option<SocketAddr> {

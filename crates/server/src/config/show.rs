@@ -60,6 +60,10 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "  grpc: {:?}", config.listen.grpc.to_string())?;
         writeln!(f, "  public: \"{}\"", config.listen.public)?;
         writeln!(f, "  metrics: \"{}\"", config.listen.metrics)?;
+        match &config.listen.admin {
+            Some(admin) => writeln!(f, "  admin: {:?}", format!("unix:{}", admin.display()))?,
+            None => writeln!(f, "  # admin: none, nothing can be revoked")?,
+        }
         if config.listen.leaves_the_machine() {
             writeln!(f, "  plaintext: accepted")?;
         }

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::*;
 
 pub(super) const WHOLE: &str = r#"
-listen: { grpc: "unix:run/grpc.sock", public: "0.0.0.0:9192", metrics: "[::1]:9193", plaintext: accepted }
+listen: { grpc: "unix:run/grpc.sock", public: "0.0.0.0:9192", metrics: "[::1]:9193", admin: "unix:run/admin.sock", plaintext: accepted }
 policies: ./policies
 protected_resources:
   - resource: https://api.example.com
@@ -121,6 +121,7 @@ fn a_whole_file_is_read() {
     );
     assert_eq!(config.limits[1].routes, Some(vec!["read-document".to_owned()]));
     assert_eq!(config.unauthenticated.burst().get(), 75);
+    assert_eq!(config.listen.admin.as_deref(), Some(Path::new("/etc/exequatur/run/admin.sock")));
     assert_eq!(config.deadline, Duration::from_millis(100));
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.records.as_ref().map(|records| records.mode), Some(exequatur_audit::Mode::Required));
@@ -332,6 +333,9 @@ fn single_mistakes() {
         ("store: { redis: { url: redis://h, sentinels: [] } }", "at least one is needed"),
         ("store: { redis: { url: redis://h } }", "with Redis, replicas have to know each other's nonces"),
         ("store: { redis: { url: redis://h, timeout: 150ms } }", "`timeout` is not below `deadline` (150ms)"),
+        ("listen: { admin: \"127.0.0.1:9194\" }", "the admin socket is a Unix socket, not `127.0.0.1:9194`"),
+        ("listen: { admin: \"unix:\" }", "a Unix socket needs a path"),
+        ("listen: { admin: \"unix:s\", grpc: \"unix:s\" }", "two listeners have one address"),
         ("store: { embedded: { max_proofs: 0 } }", "must be between 1 and 4294967295"),
         ("records: {}", "key `file` is missing"),
         ("deadline:", "a duration such as 500ms, 60s or 15m expected, nothing found"),

@@ -1,0 +1,225 @@
+//! Does what is ordered, and records it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
+use exequatur_decide::kind_word;
+use exequatur_store::{Changed, Form, Keeping, Note, Revocation, RevocationError, RevocationStore};
+use jiff::Timestamp;
+
+use crate::order::{Change, Order};
+use crate::socket::Actor;
+use crate::wire::{Done, Kept};
+
+/// Wall time, handed down.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What orders need.
+pub struct DeskParts {
+    /// What is revoked.
+    pub revocations: Arc<dyn RevocationStore>,
+    /// Where orders are recorded; in the log alone if nowhere.
+    pub recorder: Option<Recorder>,
+    /// The configured names of issuers.
+    pub issuers: Vec<String>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for DeskParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeskParts").field("issuers", &self.issuers).finish_non_exhaustive()
+    }
+}
+
+/// Where orders are handed in.
+#[derive(Debug)]
+pub struct Desk {
+    parts: DeskParts,
+    /// When the process began, and how many orders it had: together an id.
+    begun: i64,
+    orders: AtomicU64,
+}
+
+/// An order that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// Its id.
+    pub(crate) order: String,
+    /// Why.
+    pub(crate) why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Why {
+    #[error("{0}")]
+    Store(#[from] RevocationError),
+    /// What narrows is in force, what widens was not done.
+    #[error("no record of it can be kept: {0}")]
+    NotRecorded(AuditError),
+    #[error("the note cannot be kept")]
+    Note,
+}
+
+/// What an order says of itself in its record.
+struct Said<'a> {
+    id: &'a str,
+    actor: Actor,
+    now: Timestamp,
+    order: &'a Order,
+}
+
+impl Desk {
+    /// A desk.
+    #[must_use]
+    pub fn new(parts: DeskParts) -> Self {
+        let begun = (parts.clock)().as_millisecond();
+        Self { parts, begun, orders: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.parts.clock)()
+    }
+
+    pub(crate) fn issuers(&self) -> &[String] {
+        &self.parts.issuers
+    }
+
+    pub(crate) fn revocations(&self) -> &dyn RevocationStore {
+        self.parts.revocations.as_ref()
+    }
+
+    /// An id that no other order of this file has.
+    pub(crate) fn next_id(&self) -> String {
+        let number = self.orders.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        format!("admin-{:x}-{number}", self.begun)
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// See [`Why`].
+    pub(crate) async fn carry_out(&self, order: Order, actor: Actor) -> Result<Done, Failed> {
+        let (id, now) = (self.next_id(), self.now());
+        let said = Said { id: &id, actor, now, order: &order };
+        let outcome = match order.change {
+            Change::Stop { form, until } => self.stop(&said, form, until).await,
+            Change::TakeBack(lift) => self.take_back(&said, lift).await,
+        };
+        match outcome {
+            Ok((changed, recorded)) => {
+                let (kind, name) = (kind_word(order.what.kind()), order.what.name());
+                tracing::info!(order = id, %actor, action = order.action.word(), kind, name, changed = changed.changed, "carried out");
+                Ok(Done {
+                    kind: kind.to_owned(),
+                    name: name.to_owned(),
+                    changed: changed.changed,
+                    position: changed.position.0,
+                    kept: self.kept(),
+                    recorded,
+                    order: id,
+                })
+            }
+            Err(why) => {
+                tracing::error!(order = id, %actor, action = order.action.word(), what = %order.what, %why, "an order failed");
+                Err(Failed { order: id, why })
+            }
+        }
+    }
+
+    /// Records that somebody who may not, or something that makes no sense, was turned away.
+    pub(crate) async fn turn_away(&self, action: &str, actor: Actor, why: &str) -> String {
+        let id = self.next_id();
+        tracing::warn!(order = id, %actor, action, why, "an order was refused");
+        let mut record = AdminRecord::new(
+            self.now(),
+            Text::from(id.as_str()),
+            Text::from(actor.to_string()),
+            Text::from(action),
+            AdminOutcome::Refused,
+        );
+        record.error = Some(Text::from(why));
+        // Nothing was done, so that nothing hangs on its record; that it is missing is counted.
+        if let Err(error) = self.write(&record).await {
+            tracing::error!(%error, "a refused order was not recorded");
+        }
+        id
+    }
+
+    /// At once, whatever becomes of the record.
+    async fn stop(
+        &self,
+        said: &Said<'_>,
+        form: Form,
+        until: Option<Timestamp>,
+    ) -> Result<(Changed, bool), Why> {
+        let revocation = Revocation { target: said.order.what.target(), form, until, note: note(said)? };
+        let outcome = self.parts.revocations.revoke(&revocation, said.now).await;
+        let recorded = self.record(said, outcome.as_ref().map(|_| AdminOutcome::Done)).await;
+        let changed = outcome?;
+        recorded.map(|recorded| (changed, recorded)).map_err(Why::NotRecorded)
+    }
+
+    /// Only once it is recorded. If it fails then, another record says so.
+    async fn take_back(&self, said: &Said<'_>, lift: exequatur_store::Lift) -> Result<(Changed, bool), Why> {
+        let recorded = self.record(said, Ok(AdminOutcome::Ordered)).await.map_err(Why::NotRecorded)?;
+        let target = said.order.what.target();
+        match self.parts.revocations.lift(target, lift, &note(said)?, said.now).await {
+            Ok(changed) => Ok((changed, recorded)),
+            Err(error) => {
+                if let Err(unrecorded) = self.record(said, Err(&error)).await {
+                    tracing::error!(error = %unrecorded, "that an order failed was not recorded");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn kept(&self) -> Kept {
+        match self.parts.revocations.health().keeping {
+            Keeping::OnDisk => Kept::OnDisk,
+            Keeping::UntilRestart => Kept::UntilRestart,
+            Keeping::Shared => Kept::Shared,
+        }
+    }
+
+    async fn record(
+        &self,
+        said: &Said<'_>,
+        outcome: Result<AdminOutcome, &RevocationError>,
+    ) -> Result<bool, AuditError> {
+        let order = said.order;
+        let mut record = AdminRecord::new(
+            said.now,
+            Text::from(said.id),
+            Text::from(said.actor.to_string()),
+            Text::from(order.action.word()),
+            *outcome.as_ref().unwrap_or(&AdminOutcome::Failed),
+        );
+        record.kind = Some(Text::from(kind_word(order.what.kind())));
+        record.name = Some(Text::from(order.what.name())).filter(|name| !name.as_str().is_empty());
+        record.reason = Some(Text::from(order.reason.as_str()));
+        record.error = outcome.err().map(|error| Text::from(error.to_string()));
+        if let Change::Stop { form, until } = order.change {
+            record.until = until;
+            record.not_before = match form {
+                Form::IssuedUntil(instant) => Some(instant),
+                Form::Total | Form::Suspension => None,
+            };
+        }
+        self.write(&record).await
+    }
+
+    async fn write(&self, record: &AdminRecord<'_>) -> Result<bool, AuditError> {
+        match &self.parts.recorder {
+            None => Ok(false),
+            Some(recorder) => recorder.record_order(record).await.map(|_evidence| true),
+        }
+    }
+}
+
+fn note(said: &Said<'_>) -> Result<Note, Why> {
+    let (label, reason) = (said.order.what.name().to_owned(), said.order.reason.clone());
+    Note::new(label, reason, said.actor.to_string(), said.now).or(Err(Why::Note))
+}

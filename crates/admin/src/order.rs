@@ -1,0 +1,180 @@
+//! What is ordered, once it is known to make sense.
+
+use exequatur_decide::{NotRevocable, Revocable, kind_word};
+use exequatur_store::{Form, Lift, MAX_REASON, RevocationKind};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::wire::{Kill, Resume, Revoke, Suspend, Undo, When};
+
+/// How far ahead of our clock a watermark may be: it says what was issued, not what will be.
+const AHEAD: SignedDuration = SignedDuration::from_secs(5);
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) action: Action,
+    pub(crate) what: Revocable,
+    pub(crate) change: Change,
+    pub(crate) reason: String,
+}
+
+/// The word for what is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Revoke,
+    Undo,
+    Suspend,
+    Resume,
+    Kill,
+}
+
+impl Action {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Revoke => "revoke",
+            Self::Undo => "undo",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Kill => "kill",
+        }
+    }
+}
+
+/// Stops something, or takes that back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Stop { form: Form, until: Option<Timestamp> },
+    TakeBack(Lift),
+}
+
+/// Why an order makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Senseless {
+    #[error(
+        "`{0}` is no kind of thing that can be revoked: token, key, agent, user, session, client, tenant, issuer"
+    )]
+    Kind(String),
+    #[error("one of `name` and `digest` is needed, and `digest` for a token only")]
+    Name,
+    #[error("{0}")]
+    NotRevocable(#[from] NotRevocable),
+    #[error("no issuer is called `{0}` in the configuration")]
+    Issuer(String),
+    #[error("the reason has to be 1 to {MAX_REASON} bytes without control characters")]
+    Reason,
+    #[error("`not_before` is an instant (RFC 3339) or `now`")]
+    NotBefore,
+    #[error("`not_before` lies in the future: only what was issued already can be revoked so")]
+    Ahead,
+    #[error("`until` lies in the past")]
+    Over,
+    #[error("either a `tenant` or `everything` is stopped")]
+    Extent,
+}
+
+impl Order {
+    pub(crate) fn revoke(order: Revoke, issuers: &[String], now: Timestamp) -> Result<Self, Senseless> {
+        let Revoke { kind, name, digest, not_before, until, reason } = order;
+        let what = named(&kind, name.as_deref(), digest.as_deref())?;
+        // Everything is stopped by the kill switch alone.
+        if what.kind() == RevocationKind::All {
+            return Err(Senseless::Kind(kind));
+        }
+        check_issuer(&what, issuers)?;
+        let form = match not_before.as_deref() {
+            None => Form::Total,
+            Some("now") => Form::IssuedUntil(now),
+            Some(instant) => {
+                let instant: Timestamp = instant.parse().or(Err(Senseless::NotBefore))?;
+                if instant.duration_since(now) > AHEAD {
+                    return Err(Senseless::Ahead);
+                }
+                Form::IssuedUntil(instant)
+            }
+        };
+        stop(Action::Revoke, what, form, until, reason, now)
+    }
+
+    /// What is not configured any more can still be taken back.
+    pub(crate) fn undo(order: Undo) -> Result<Self, Senseless> {
+        let Undo { kind, name, digest, reason } = order;
+        let what = named(&kind, name.as_deref(), digest.as_deref())?;
+        take_back(Action::Undo, what, Lift::Revocation, reason)
+    }
+
+    pub(crate) fn suspend(
+        agent: &str,
+        order: Suspend,
+        issuers: &[String],
+        now: Timestamp,
+    ) -> Result<Self, Senseless> {
+        let what = Revocable::parse(RevocationKind::Agent, agent)?;
+        check_issuer(&what, issuers)?;
+        stop(Action::Suspend, what, Form::Suspension, order.until, order.reason, now)
+    }
+
+    pub(crate) fn resume(agent: &str, order: Resume) -> Result<Self, Senseless> {
+        let what = Revocable::parse(RevocationKind::Agent, agent)?;
+        take_back(Action::Resume, what, Lift::Suspension, order.reason)
+    }
+
+    pub(crate) fn kill(order: Kill, now: Timestamp) -> Result<Self, Senseless> {
+        let what = match (&order.tenant, order.everything) {
+            (Some(tenant), false) => Revocable::parse(RevocationKind::Tenant, tenant)?,
+            (None, true) => Revocable::all(),
+            (None, false) | (Some(_), true) => return Err(Senseless::Extent),
+        };
+        stop(Action::Kill, what, Form::Total, order.until, order.reason, now)
+    }
+}
+
+/// The kind that a word names.
+pub(crate) fn kind_of(word: &str) -> Option<RevocationKind> {
+    RevocationKind::EVERY.into_iter().find(|kind| kind_word(*kind) == word)
+}
+
+fn named(kind: &str, name: Option<&str>, digest: Option<&str>) -> Result<Revocable, Senseless> {
+    let known = kind_of(kind).ok_or_else(|| Senseless::Kind(kind.chars().take(32).collect()))?;
+    match (known, name, digest) {
+        (RevocationKind::All, None, None) => Ok(Revocable::all()),
+        (RevocationKind::TokenId, None, Some(digest)) => Ok(Revocable::token_by_digest(digest)?),
+        (_, Some(name), None) => Ok(Revocable::parse(known, name)?),
+        (_, Some(_), Some(_)) | (_, None, _) => Err(Senseless::Name),
+    }
+}
+
+/// A slip of the pen must not look like something that was stopped.
+fn check_issuer(what: &Revocable, issuers: &[String]) -> Result<(), Senseless> {
+    match what.issuer() {
+        Some(issuer) if !issuers.iter().any(|known| known == issuer) => {
+            Err(Senseless::Issuer(issuer.to_owned()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn stop(
+    action: Action,
+    what: Revocable,
+    form: Form,
+    until: Option<When>,
+    reason: String,
+    now: Timestamp,
+) -> Result<Order, Senseless> {
+    let until = until.map(|until| until.0);
+    if until.is_some_and(|until| until <= now) {
+        return Err(Senseless::Over);
+    }
+    check_reason(&reason)?;
+    Ok(Order { action, what, change: Change::Stop { form, until }, reason })
+}
+
+fn take_back(action: Action, what: Revocable, lift: Lift, reason: String) -> Result<Order, Senseless> {
+    check_reason(&reason)?;
+    Ok(Order { action, what, change: Change::TakeBack(lift), reason })
+}
+
+fn check_reason(reason: &str) -> Result<(), Senseless> {
+    let fits = (1..=MAX_REASON).contains(&reason.len()) && !reason.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(Senseless::Reason) }
+}

@@ -1,0 +1,154 @@
+//! The Unix socket: who is there, by what the kernel says of the connection.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api;
+use crate::desk::Desk;
+
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 16;
+/// How long a request's head may take.
+const HEAD_WITHIN: Duration = Duration::from_secs(2);
+/// How long a connection may last, whatever it does.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(30);
+/// Wait after a failed accept, such as for want of descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+const ROOT: u32 = 0;
+
+/// Who orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A user of this machine, by its number.
+    Local(u32),
+    /// The kernel did not say.
+    Nobody,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(uid) => write!(f, "local:{uid}"),
+            Self::Nobody => f.write_str("local:unknown"),
+        }
+    }
+}
+
+/// A socket that listens, with mode 0600.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    owner: u32,
+}
+
+/// The socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct SocketError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Socket {
+    /// Makes it. A socket that a stopped process left behind is replaced; a live one, and anything else, is not touched.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        Self::try_bind(path).map_err(|source| SocketError { path: path.to_owned(), source })
+    }
+
+    fn try_bind(path: &Path) -> io::Result<Self> {
+        if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+            && std::os::unix::net::UnixStream::connect(path).is_err()
+        {
+            std::fs::remove_file(path)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        // Between the two lines the process's umask holds; whoever connects then is asked for its number all the same.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, owner: std::fs::symlink_metadata(path)?.uid() })
+    }
+
+    /// Serves until told to stop. Connections beyond the bound are closed at once.
+    pub async fn serve(self, desk: Arc<Desk>, tasks: TaskTracker, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            let Ok((stream, _address)) = accepted else {
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+            let actor = match stream.peer_cred() {
+                Ok(credentials) => Actor::Local(credentials.uid()),
+                Err(_unsaid) => Actor::Nobody,
+            };
+            let router = if may_order(actor, self.owner) {
+                api::router(Arc::clone(&desk), actor)
+            } else {
+                api::closed(Arc::clone(&desk), actor)
+            };
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = connection(stream, router) => {}
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+/// The process's own user, and root.
+fn may_order(actor: Actor, owner: u32) -> bool {
+    match actor {
+        Actor::Local(uid) => uid == owner || uid == ROOT,
+        Actor::Nobody => false,
+    }
+}
+
+async fn connection(stream: UnixStream, router: Router) {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    match tokio::time::timeout(CONNECTION_WITHIN, served).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
+        Err(_elapsed) => tracing::debug!("admin connection lasted too long"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_and_root_may_order() {
+        for (actor, may) in [
+            (Actor::Local(1000), true),
+            (Actor::Local(0), true),
+            (Actor::Local(1001), false),
+            (Actor::Local(u32::MAX), false),
+            (Actor::Nobody, false),
+        ] {
+            assert_eq!(may_order(actor, 1000), may, "{actor}");
+        }
+    }
+}

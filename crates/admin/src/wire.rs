@@ -1,0 +1,191 @@
+//! What goes over the socket, both ways. Unknown members are refused.
+
+use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// `POST /v1/revocations`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// `token`, `key`, `agent`, `user`, `session`, `client`, `tenant` or `issuer`.
+    pub kind: String,
+    /// What it is called: `<issuer>:<id>`, or as its kind has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A token, by the digest that records show: `<issuer>:<digest>`, instead of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Revoke what was issued at or before this instant, or `now`; whatever it presents, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// When it ends; never, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/revocations/undo`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// As in [`Revoke`], or `all`.
+    pub kind: String,
+    /// As in [`Revoke`]; absent for `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// As in [`Revoke`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/agents/{id}/suspend`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspend {
+    /// When it ends; when it is resumed, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/agents/{id}/resume`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/kill`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// One tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Everything; instead of a tenant.
+    #[serde(default)]
+    pub everything: bool,
+    /// When it ends; when it is undone, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an order did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The order's id, as the record has it.
+    pub order: String,
+    /// What it was about.
+    pub kind: String,
+    /// Its name, as records and headers show it.
+    pub name: String,
+    /// Whether anything is otherwise than before.
+    pub changed: bool,
+    /// The position after it.
+    pub position: u64,
+    /// `on_disk`, `until_restart` or `shared`.
+    pub kept: Kept,
+    /// Whether a record of it was written. False where no records are kept.
+    pub recorded: bool,
+}
+
+/// How long what was ordered lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// It outlives the process.
+    OnDisk,
+    /// It is lost at a restart.
+    UntilRestart,
+    /// All replicas share it.
+    Shared,
+}
+
+/// `GET /v1/revocations?after=<position>&limit=<1 to 1000>&kind=<kind>`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// What holds. A page may be short, even empty, and yet have a next one.
+    pub revocations: Vec<Listed>,
+    /// `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// One revocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The position at which it was ordered.
+    pub position: u64,
+    /// Of what kind of thing.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `revoked`, `not_before` or `suspended`.
+    pub form: ListedForm,
+    /// The watermark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<When>,
+    /// The end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// Why.
+    pub reason: String,
+    /// Who ordered it.
+    pub by: String,
+    /// When.
+    pub at: When,
+}
+
+/// How something is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListedForm {
+    /// Whatever it presents.
+    Revoked,
+    /// What was issued until the watermark.
+    NotBefore,
+    /// With a way back.
+    Suspended,
+}
+
+/// An order, or a question, that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The order's id, where there is a record of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// A word for programs.
+    pub error: String,
+    /// A sentence for people.
+    pub message: String,
+    /// Whether what was to be stopped is stopped nevertheless, until a restart.
+    #[serde(default)]
+    pub in_force: bool,
+}
+
+/// An instant as RFC 3339 has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct When(pub Timestamp);
+
+impl Serialize for When {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map(Self)
+            .map_err(|_no_instant: jiff::Error| D::Error::custom("not an instant (RFC 3339)"))
+    }
+}

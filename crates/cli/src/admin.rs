@@ -1,0 +1,55 @@
+//! What the commands that give orders to a running server have in common: the socket, and what is said of an answer.
+
+mod confirm;
+mod listing;
+mod socket;
+
+pub(crate) use confirm::{Confirmed, confirm};
+pub(crate) use listing::{Listing, list};
+pub(crate) use socket::{Admin, Sent};
+
+use exequatur_admin::wire::{Done, Kept, When};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::exit::{Failure, say, warn};
+use crate::output::{Output, plain, say_json};
+
+/// When an order ends.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ending {
+    /// It ends at this instant (RFC 3339); without it and `--for`, when it is taken back.
+    #[arg(long, value_name = "TIME", conflicts_with = "within")]
+    until: Option<Timestamp>,
+    /// It ends after this time: digits and `ms`, `s`, `m` or `h`.
+    #[arg(long = "for", id = "within", value_name = "DURATION")]
+    within: Option<String>,
+}
+
+impl Ending {
+    pub(crate) fn instant(&self) -> Result<Option<When>, Failure> {
+        let Some(within) = &self.within else { return Ok(self.until.map(When)) };
+        let duration = exequatur_server::config::parse_duration(within)
+            .and_then(|duration| SignedDuration::try_from(duration).ok())
+            .ok_or_else(|| Failure::Usage(format!("--for: `{within}` is no duration, such as 15m or 2h")))?;
+        let now = (exequatur_server::clock::system())();
+        now.checked_add(duration).map(|end| Some(When(end))).map_err(Failure::other)
+    }
+}
+
+/// What was done, for people or for programs.
+pub(crate) fn tell(done: &Done, did: &str, output: Output) -> Result<(), Failure> {
+    if let Output::Json = output {
+        return say_json(&json!(done));
+    }
+    let name = if done.name.is_empty() { String::new() } else { format!(" {}", plain(&done.name, 300)) };
+    let unchanged = if done.changed { "" } else { " (nothing has changed)" };
+    say(format_args!("{} {}{name}{unchanged}", did, done.kind))?;
+    if done.kept == Kept::UntilRestart {
+        warn("lost at restart: the server has no `store.embedded.path`");
+    }
+    if !done.recorded {
+        warn("not recorded: the server keeps no records");
+    }
+    Ok(())
+}
