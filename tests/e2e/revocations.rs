@@ -1,58 +1,23 @@
 //! Orders to the admin socket, given with the command line, and what they stop at Envoy.
 
-use std::process::Stdio;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use exequatur_tests::orders::{self, Said, with_orders};
 use exequatur_tests::{Agent, Call, DOCUMENT, OPEN, Options, Stack, binaries, jwt};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-const LISTEN: &str = "listen: { grpc:";
-const WITH_ADMIN: &str = "listen: { admin: \"unix:./admin.sock\", grpc:";
-const SENDER: &str = "sender_constraint:\n  require: any";
-const WITH_STATE: &str = "store: { embedded: { path: ./state } }\nsender_constraint:\n  require: any";
-
 fn options() -> Options {
-    Options { exequatur: vec![(LISTEN, WITH_ADMIN), (SENDER, WITH_STATE)], ..Options::default() }
-}
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn json(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        serde_json::from_str(&self.out).unwrap()
-    }
+    with_orders(Options::default())
 }
 
 async fn command(stack: &Stack, words: &[&str]) -> Said {
-    let socket = stack.folder().join("admin.sock");
-    let done = Command::new(binaries::exequatur().unwrap())
-        .args(words)
-        .arg("--socket")
-        .arg(socket)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    Said {
-        code: done.status.code(),
-        out: String::from_utf8(done.stdout).unwrap(),
-        err: String::from_utf8(done.stderr).unwrap(),
-    }
+    orders::command(stack, words).await.unwrap()
 }
 
-/// An order with a reason.
 async fn order(stack: &Stack, words: &[&str]) -> Value {
-    let words: Vec<_> = words.iter().copied().chain(["--reason", "a test", "--output", "json"]).collect();
-    command(stack, &words).await.json()
+    orders::order(stack, words).await.unwrap()
 }
 
 /// The status and the reason of one call.
@@ -219,7 +184,7 @@ async fn nothing_that_was_answered_is_lost_when_the_process_is_killed() {
     assert!(!answered.is_empty());
     let listed =
         command(&stack, &["revoke", "list", "--kind", "user", "--limit", "1000000", "--output", "json"]);
-    let listed = listed.await.json();
+    let listed = listed.await.json().unwrap();
     let names: std::collections::HashSet<_> = listed["revocations"]
         .as_array()
         .unwrap()
@@ -321,7 +286,8 @@ async fn the_socket_takes_orders_and_nothing_else() {
 /// Without a folder, the answer says what becomes of it at a restart, and so does the log.
 #[tokio::test]
 async fn without_a_folder_it_is_said_what_is_lost() {
-    let options = Options { exequatur: vec![(LISTEN, WITH_ADMIN)], ..Options::default() };
+    let mut options = options();
+    options.exequatur.retain(|(_, with)| !with.contains("store:"));
     let mut stack = Stack::start(options).await.unwrap();
     let agent = Agent::new();
     let token = stack.tokens.token(&agent, &Value::Null);

@@ -11,6 +11,7 @@ pub mod holder;
 pub mod hostile_service;
 pub mod jwt;
 pub mod message;
+pub mod orders;
 pub mod ports;
 pub mod raw;
 pub mod redis;

@@ -1,6 +1,7 @@
 //! The rows.
 
 use exequatur_tests::jwt::{digest, now, payload, with_broken_signature};
+use exequatur_tests::orders::order;
 use exequatur_tests::{Agent, Call};
 use serde_json::{Value, json};
 
@@ -30,6 +31,7 @@ pub(crate) async fn all(ledger: &mut Ledger) -> Result<(), String> {
     wrong_tokens(ledger, &cast).await?;
     wrong_proofs(ledger, &cast, &read).await?;
     not_allowed(ledger, &cast).await?;
+    stopped(ledger, &cast).await?;
     restart(ledger, &cast).await
 }
 
@@ -243,6 +245,39 @@ async fn not_allowed(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
         })
         .await
         .map(drop)
+}
+
+/// Somebody on call stops the agent, the user and everything, and lets them go again.
+async fn stopped(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
+    let shown = Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &Value::Null };
+    let step =
+        Step { what: "", expected: Expected::Permit, method: "GET", path: DOCUMENT, shown, fields: &[] };
+    let orders: [(&[&str], &str, Expected); 6] = [
+        (
+            &["agents", "suspend", "corp:crm-bot"],
+            "read, the agent suspended",
+            Expected::Deny(403, &["agent_suspended"]),
+        ),
+        (&["agents", "resume", "corp:crm-bot"], "read, the agent resumed", Expected::Permit),
+        (
+            &["revoke", "agent", "corp:crm-bot"],
+            "read, the agent revoked",
+            Expected::Deny(401, &["agent_revoked"]),
+        ),
+        (
+            &["revoke", "undo", "agent", "corp:crm-bot"],
+            "read, the agent's revocation undone",
+            Expected::Permit,
+        ),
+        (&["kill", "--all", "--yes"], "read, everything stopped", Expected::Deny(403, &["killed"])),
+        (&["revoke", "undo", "all"], "read, the kill switch undone", Expected::Permit),
+    ];
+    for (words, what, expected) in orders {
+        ledger.say(&format!("    exequatur {}", words.join(" ")));
+        order(ledger.stack(), words).await?;
+        ledger.row(Step { what, expected, ..step.clone() }).await?;
+    }
+    Ok(())
 }
 
 /// After a restart Exequatur cannot know which proofs were used: it says so instead of guessing.

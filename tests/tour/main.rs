@@ -9,6 +9,7 @@ mod stay;
 
 use std::process::ExitCode;
 
+use exequatur_tests::orders::with_orders;
 use exequatur_tests::{Options, Stack};
 
 use crate::ledger::{Ledger, Output};
@@ -36,7 +37,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(stay: bool, output: Output) -> Result<bool, String> {
-    let stack = Stack::start(Options { exequatur: vec![attacks::LIMITS], ..Options::default() }).await?;
+    let options = Options { exequatur: vec![attacks::LIMITS], ..Options::default() };
+    let stack = Stack::start(with_orders(options)).await?;
     let mut ledger = Ledger::new(stack, output);
     ledger.print_head();
     attacks::all(&mut ledger).await?;

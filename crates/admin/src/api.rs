@@ -239,3 +239,21 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
         Err(_unsayable) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_strictly() {
+        let asked = Asked::of("after=7&limit=9&kind=agent").unwrap();
+        assert_eq!((asked.after, asked.limit.get()), (Position(7), 9));
+        assert_eq!(asked.kind, Some(exequatur_store::RevocationKind::Agent));
+        assert_eq!(Asked::of("").unwrap().limit.get(), PAGE);
+        for query in
+            ["after", "after=", "after=-1", "limit=0", "limit=1001", "kind=x", "x=1", "after=1&after=1"]
+        {
+            assert!(Asked::of(query).is_none(), "{query}");
+        }
+    }
+}

@@ -223,3 +223,6 @@ fn note(said: &Said<'_>) -> Result<Note, Why> {
     let (label, reason) = (said.order.what.name().to_owned(), said.order.reason.clone());
     Note::new(label, reason, said.actor.to_string(), said.now).or(Err(Why::Note))
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,11 @@ async fn connection(stream: UnixStream, router: Router) {
 
 #[cfg(test)]
 mod tests {
+    use exequatur_store::{EmbeddedRevocations, RevocationLimits};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::desk::DeskParts;
 
     #[test]
     fn the_owner_and_root_may_order() {
@@ -150,5 +154,53 @@ mod tests {
         ] {
             assert_eq!(may_order(actor, 1000), may, "{actor}");
         }
+    }
+
+    async fn answer(router: Router) -> String {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let serving = connection(theirs, router);
+        let asking = async {
+            let mut ours = ours;
+            ours.write_all(b"GET /v1/revocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                .await
+                .unwrap();
+            let mut answer = String::new();
+            ours.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        tokio::join!(serving, asking).1
+    }
+
+    /// Whoever may not is answered, whatever is asked, and gets nothing.
+    #[tokio::test]
+    async fn anybody_else_is_refused() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let revocations = EmbeddedRevocations::open(None, RevocationLimits::default(), now).unwrap();
+        let parts = DeskParts {
+            revocations: Arc::new(revocations),
+            recorder: None,
+            issuers: Vec::new(),
+            clock: Arc::new(move || now),
+        };
+        let desk = Arc::new(Desk::new(parts));
+        let refused = answer(api::closed(Arc::clone(&desk), Actor::Local(1001))).await;
+        assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("forbidden"), "{refused}");
+        let answered = answer(api::router(desk, Actor::Local(1000))).await;
+        assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_its_owners_and_replaces_a_dead_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let socket = Socket::bind(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(Socket::bind(&path).is_err(), "a live one is not touched");
+        drop(socket);
+        assert!(Socket::bind(&path).is_ok());
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(Socket::bind(&file).is_err());
     }
 }

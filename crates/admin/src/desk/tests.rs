@@ -1,0 +1,98 @@
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::Path;
+
+use exequatur_audit::Mode;
+use exequatur_decide::Revocable;
+use exequatur_store::{
+    Asked, EmbeddedRevocations, Finding, Lift, Position, RevocationKind, RevocationLimits,
+    RevocationStore as _,
+};
+
+use super::*;
+use crate::order::Action;
+
+const ME: Actor = Actor::Local(7);
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap()
+}
+
+fn desk(recorder: Option<Recorder>) -> (Desk, Arc<EmbeddedRevocations>) {
+    let store = Arc::new(EmbeddedRevocations::open(None, RevocationLimits::default(), now()).unwrap());
+    let parts = DeskParts {
+        revocations: Arc::<EmbeddedRevocations>::clone(&store),
+        recorder,
+        issuers: vec!["corp".to_owned()],
+        clock: Arc::new(now),
+    };
+    (Desk::new(parts), store)
+}
+
+fn recorder(path: &Path) -> Recorder {
+    Recorder::open(path, Mode::BestEffort, NonZeroUsize::new(10).unwrap()).unwrap()
+}
+
+fn order(change: Change) -> Order {
+    let what = Revocable::parse(RevocationKind::User, "corp:alice").unwrap();
+    let action = match change {
+        Change::Stop { .. } => Action::Revoke,
+        Change::TakeBack(_) => Action::Undo,
+    };
+    Order { action, what, change, reason: "stolen".to_owned() }
+}
+
+const STOP: Change = Change::Stop { form: Form::Total, until: None };
+const TAKE_BACK: Change = Change::TakeBack(Lift::Revocation);
+
+fn stopped(store: &EmbeddedRevocations) -> bool {
+    let target = order(STOP).what.target();
+    matches!(store.snapshot().ask(&[Asked { target, issued_at: None }], now()), Finding::Revoked(_))
+}
+
+#[tokio::test]
+async fn an_order_is_recorded_before_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    let (desk, store) = desk(Some(recorder(&file)));
+    let lines = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&file).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let done = desk.carry_out(order(STOP), ME).await.unwrap();
+    assert!(stopped(&store) && done.recorded && done.changed);
+    assert_eq!(lines().len(), 1);
+    let undone = desk.carry_out(order(TAKE_BACK), ME).await.unwrap();
+    assert!(!stopped(&store) && undone.changed);
+    desk.turn_away("revoke", ME, "no").await;
+    let lines = lines();
+    let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["done", "ordered", "refused"]);
+    assert!(lines.iter().all(|line| line["actor"] == "local:7"));
+    let mut ids: Vec<_> = lines.iter().map(|line| line["admin"].as_str().unwrap()).collect();
+    assert_eq!(ids[0], done.order);
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    let listed = store.list(Position::default(), NonZeroU16::MAX, now()).await.unwrap();
+    assert_eq!(listed.standing, []);
+}
+
+/// Where no record can be kept, what narrows holds and says so; what widens is not done.
+#[tokio::test]
+async fn without_a_record_nothing_is_widened() {
+    let full = Path::new("/dev/full");
+    let (desk, store) = desk(Some(recorder(full)));
+    let failed = desk.carry_out(order(STOP), ME).await.unwrap_err();
+    assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
+    assert!(stopped(&store), "what was to be stopped is stopped");
+    let failed = desk.carry_out(order(TAKE_BACK), ME).await.unwrap_err();
+    assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
+    assert!(stopped(&store), "what was to be let go is not");
+}
+
+#[tokio::test]
+async fn without_a_recorder_it_is_said() {
+    let (desk, store) = desk(None);
+    let done = desk.carry_out(order(STOP), ME).await.unwrap();
+    assert!(stopped(&store) && !done.recorded);
+    assert_eq!(done.kept, Kept::UntilRestart);
+}
