@@ -235,12 +235,6 @@ impl Parts {
         if let (Some(store), Some(sender), Some(deadline)) = (&store, &sender, deadline) {
             check_shared(store, sender, deadline, fields.optional("store").map(|node| node.place), notes);
         }
-        check_revocations(
-            listen.as_ref(),
-            store.as_ref(),
-            fields.optional("listen").map(|node| node.place),
-            notes,
-        );
         if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
             let resources = fields.optional("protected_resources");
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
@@ -304,16 +298,6 @@ fn check_shared(store: &Store, sender: &Sender, deadline: Duration, place: Optio
             format!("`timeout` is not below `deadline` ({})", duration::format(deadline)),
             "a call that is not answered has to leave time for a decision",
         );
-    }
-}
-
-/// An order would hold on one replica, and look as if it held on all.
-fn check_revocations(listen: Option<&Listen>, store: Option<&Store>, place: Option<Place>, notes: &Notes) {
-    if listen.is_some_and(|listen| listen.admin.is_some()) && store.is_some_and(|store| store.redis.is_some())
-    {
-        let message =
-            "with `store.redis` there is no `admin` yet: what is revoked would hold on one replica only";
-        notes.add(place.unwrap_or_default(), message);
     }
 }
 

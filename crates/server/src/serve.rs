@@ -104,21 +104,18 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let judged = Some(snapshot.state());
     let Snapshot { config, folder: policies, .. } = snapshot;
     let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &policies, 1)?));
-    let handle = metrics::install()?;
+    let (handle, clock) = (metrics::install()?, clock::system());
     generations::tell(&generation.load());
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // A start that fails halfway ends what has begun; none of it is lost.
     let _stopped_at_the_end = stop.clone().drop_guard();
     let mut duties = Duties::new(tasks.clone());
-    let clock = clock::system();
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
     let Opened { revocations, store, background } = state::open(&config.store, clock())?;
     background.begin(&duties, &clock, &stop);
-    if let Some((socket, desk)) = state::open_desk(&config, &revocations, &recorder, &clock)? {
-        duties.begin("admin", &stop, socket.serve(desk, tasks.clone(), stop.clone()));
-    }
+    take_orders(state::open_desk(&config, &revocations, &recorder, &clock)?, &duties, &tasks, &stop);
     let readiness = Arc::new(Readiness::default());
     for (name, address, router) in [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
@@ -183,6 +180,18 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let stopped = first_of(outcome, close(&tasks, recorder).await);
     tracing::info!("stopped");
     stopped
+}
+
+/// Answers at the admin socket, where there is one.
+fn take_orders(
+    opened: Option<(exequatur_admin::Socket, Arc<exequatur_admin::Desk>)>,
+    duties: &Duties,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    if let Some((socket, desk)) = opened {
+        duties.begin("admin", stop, socket.serve(desk, tasks.clone(), stop.clone()));
+    }
 }
 
 /// Why the server stopped comes before what went wrong in closing, which the log tells then.

@@ -313,10 +313,6 @@ fn single_mistakes() {
         ("listen: { public: localhost }", "`localhost` is no address"),
         ("listen: { public: \"[::]:9192\" }", "without TLS, only a loopback address is listened on"),
         ("listen: { plaintext: true }", "text expected, a truth value found"),
-        (
-            "listen: { admin: \"unix:s\" }\nstore: { redis: { url: redis://h } }",
-            "with `store.redis` there is no `admin` yet: what is revoked would hold on one replica only",
-        ),
         ("store: { embedded: { max_revocations: 0 } }", "must be between 1 and 4294967295"),
         ("store: {}", "key `embedded` or `redis` is missing"),
         ("store: { redis: {} }", "key `url` or `url_file` is missing"),
