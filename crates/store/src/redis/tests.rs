@@ -415,7 +415,7 @@ async fn the_documented_acl_is_enough() {
         revocations.tend(now).await.unwrap();
         stop.cancel();
     };
-    tokio::join!(orders, revocations.follow(std::sync::Arc::new(move || now), stop.clone()));
+    tokio::join!(orders, revocations.follow(Arc::new(move || now), stop.clone()));
     let wrong = bounded(
         &format!("{}?user=gate&pass=other", redis.socket_url()),
         "exequatur",
