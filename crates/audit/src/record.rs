@@ -209,6 +209,8 @@ pub enum SenderConstraint {
 pub enum RevocationCheck {
     /// Nothing that the token rests on is revoked.
     Clear,
+    /// Nothing was when it was last heard of; that was too long ago, and accepted by the configuration.
+    Degraded,
     /// Something is; the reason says what.
     Revoked,
     /// It could not be known.

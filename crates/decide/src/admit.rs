@@ -144,6 +144,7 @@ fn not_revoked(
     trail: &mut Trail<'_>,
 ) -> Result<NotRevoked, Refusal> {
     let (fact, answer) = match decider.revocations().ask(&*required.authenticated.known.revocable_by, now) {
+        Finding::NotRevoked(evidence) if evidence.is_degraded() => (RevocationFact::Degraded, Ok(evidence)),
         Finding::NotRevoked(evidence) => (RevocationFact::Clear, Ok(evidence)),
         Finding::Revoked(revoked) => (RevocationFact::Revoked, Err(Denial::Revoked(revoked).into())),
         Finding::Unknown(unknown) => (RevocationFact::Unknown, Err(Fault::Revocations(unknown).into())),

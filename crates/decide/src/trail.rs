@@ -116,6 +116,8 @@ impl ReplayFact {
 pub enum RevocationFact {
     /// Nothing of it is revoked.
     Clear,
+    /// Nothing of it was revoked when it was last heard of; that is too long ago, and accepted.
+    Degraded,
     /// Something of it is.
     Revoked,
     /// It cannot be known.

@@ -19,6 +19,7 @@ const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
 const REVOCATIONS: &str = "exequatur_revocations";
+const REVOCATIONS_DEGRADED: &str = "exequatur_revocations_degraded";
 const REVOCATIONS_NOT_KEPT: &str = "exequatur_revocations_not_kept";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
@@ -42,6 +43,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_gauge!(GENERATION, "Number of the generation of routes and policies in use.");
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
     metrics::describe_gauge!(KEYS_AGE, metrics::Unit::Seconds, "Age of the issuer's last good key set.");
+    metrics::describe_gauge!(
+        REVOCATIONS_DEGRADED,
+        "Whether revocations were not heard of for too long and are gone by all the same (0 or 1)."
+    );
     metrics::describe_gauge!(
         STORE_UP,
         "Whether the store could be used when it was looked at last (0 or 1)."
@@ -125,7 +130,8 @@ pub(crate) fn failed(service: &'static str, code: tonic::Code) {
     metrics::counter!(FAILED, "service" => service, "code" => format!("{code:?}")).increment(1);
 }
 
-pub(crate) fn revocations(entries: u32, not_kept: bool) {
+pub(crate) fn revocations(entries: u32, not_kept: bool, degraded: bool) {
+    metrics::gauge!(REVOCATIONS_DEGRADED).set(if degraded { 1.0 } else { 0.0 });
     metrics::gauge!(REVOCATIONS).set(entries);
     metrics::gauge!(REVOCATIONS_NOT_KEPT).set(if not_kept { 1.0 } else { 0.0 });
 }

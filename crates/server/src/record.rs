@@ -121,6 +121,7 @@ fn controls(facts: &Facts) -> Controls<'_> {
         }),
         revocation: facts.revocation.map(|revocation| match revocation {
             RevocationFact::Clear => RevocationCheck::Clear,
+            RevocationFact::Degraded => RevocationCheck::Degraded,
             RevocationFact::Revoked => RevocationCheck::Revoked,
             RevocationFact::Unknown => RevocationCheck::Unknown,
         }),

@@ -9,7 +9,7 @@ use exequatur_audit::Recorder;
 use exequatur_store::{
     Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, QuotaFileError,
     RedisConfig, RedisRevocations, RedisStore, RevocationError, RevocationHealth, RevocationLimits,
-    RevocationOpenError, RevocationStore, StateFolder, StoreError,
+    RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -148,8 +148,10 @@ pub(crate) fn open(config: &Store, now: Timestamp) -> Result<Opened, StateError>
 fn open_redis(config: &Store, redis: &Redis) -> Result<Opened, StateError> {
     let store = RedisStore::new(redis_config(redis)?);
     let limits = RevocationLimits { max_revocations: config.max_revocations, ..RevocationLimits::default() };
-    let max_staleness = SignedDuration::try_from(redis.max_staleness).unwrap_or(SignedDuration::ZERO);
-    let feed = Arc::new(store.revocations(limits, max_staleness)?);
+    let span = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::ZERO);
+    let usual = span(redis.max_staleness);
+    let staleness = Staleness { usual, degraded: redis.degrade_for.map_or(SignedDuration::ZERO, span) };
+    let feed = Arc::new(store.revocations(limits, staleness)?);
     Ok(Opened {
         revocations: Arc::<RedisRevocations>::clone(&feed),
         store: Arc::new(store),
@@ -292,7 +294,8 @@ impl Tending {
             Err(error) => tracing::error!(%error, "revocations are not tended"),
         }
         let health = self.revocations.health();
-        metrics::revocations(health.entries, health.broken.is_some());
+        let degraded = self.revocations.snapshot().is_degraded(now);
+        metrics::revocations(health.entries, health.broken.is_some(), degraded);
         let before = self.told.replace(health);
         let before = |of: fn(&RevocationHealth) -> Option<std::io::ErrorKind>| before.as_ref().and_then(of);
         if let Some(cause) = health.broken

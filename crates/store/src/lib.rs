@@ -32,6 +32,6 @@ pub use revocation::{
     Asked, Changed, EmbeddedRevocations, Finding, Form, InForce, Keeping, Lift, MAX_AUTHOR, MAX_LABEL,
     MAX_REASON, NotRevoked, Note, NoteTooLong, Page, Position, Revocation, RevocationError, RevocationFuture,
     RevocationHealth, RevocationKind, RevocationLimits, RevocationOpenError, RevocationStore, Revoked,
-    Snapshot, Target, TornTail, Unknown,
+    Snapshot, Staleness, Target, TornTail, Unknown,
 };
 pub use sources::{SourceKey, SourceLimits};

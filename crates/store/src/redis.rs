@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -31,7 +31,7 @@ use crate::admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFutu
 use crate::embedded::MAX_CHARGES;
 use crate::limit::{Reserved, micros};
 use crate::replay::{Epoch, ReplayHealth};
-use crate::revocation::RevocationLimits;
+use crate::revocation::{RevocationLimits, Staleness};
 use clock::Times;
 use link::{Line, Links, Unanswered};
 use script::{Answered, Call, Look, Scripts};
@@ -97,17 +97,17 @@ impl RedisStore {
         Self { links, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new(), local }
     }
 
-    /// The revocations in the same Redis. `max_staleness`: for how long a snapshot answers that hears nothing.
+    /// The revocations in the same Redis. `staleness`: for how long a snapshot answers that hears nothing.
     ///
     /// # Errors
     /// [`StoreError::NoRandomness`].
     pub fn revocations(
         &self,
         limits: RevocationLimits,
-        max_staleness: SignedDuration,
+        staleness: Staleness,
     ) -> Result<RedisRevocations, StoreError> {
         let (links, local) = (Arc::clone(&self.links), Arc::clone(&self.local));
-        RedisRevocations::new(links, local, self.prefix.clone(), limits, max_staleness)
+        RedisRevocations::new(links, local, self.prefix.clone(), limits, staleness)
     }
 
     /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.

@@ -29,7 +29,7 @@ pub use entry::{
 pub(crate) use entry::{ISSUED_UNTIL, SUSPENSION, TOTAL};
 pub(crate) use journal::{decode_note, encode_note};
 pub(crate) use rows::{Row, STRIPE_BITS, up_to_the_second};
-pub use snapshot::{Asked, Finding, NotRevoked, Revoked, Snapshot, Unknown};
+pub use snapshot::{Asked, Finding, NotRevoked, Revoked, Snapshot, Staleness, Unknown};
 
 /// What a store's methods return: boxed, so that the store can be chosen when the service starts.
 pub type RevocationFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RevocationError>> + Send + 'a>>;

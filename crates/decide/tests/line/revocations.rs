@@ -203,3 +203,27 @@ async fn revocations_that_are_not_known_are_a_fault() {
         }
     }
 }
+
+/// product.md, "What is unknown is not allowed": where the configuration accepts it, a silent feed is put up with until a
+/// bound, and each decision says so. What was revoked stays revoked.
+#[tokio::test]
+async fn a_silence_that_is_put_up_with_is_marked_and_ends() {
+    let setting = Setting {
+        max_staleness: Some(SignedDuration::from_secs(5)),
+        degraded: SignedDuration::from_secs(8),
+        ..Setting::default()
+    };
+    let world = World::with(setting).await;
+    world.snapshot().heard(at(0));
+    let bearer = Ask::bearer(&Token::unbound().sign()).to(&READ.replace("documents", "lax"));
+    for (now, expected) in [
+        (5, Some(RevocationFact::Clear)),
+        (6, Some(RevocationFact::Degraded)),
+        (8, Some(RevocationFact::Degraded)),
+        (9, Some(RevocationFact::Unknown)),
+    ] {
+        let (result, facts) = world.check_at(&bearer, at(now)).await;
+        assert_eq!(result.is_ok(), now <= 8, "{now}");
+        assert_eq!(facts.revocation, expected, "{now}");
+    }
+}

@@ -15,7 +15,7 @@ use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{
     AdmissionStore as _, EmbeddedRevocations, EmbeddedStore, Form, Lift, Note, Rate, ReplayLimits,
-    Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Snapshot,
+    Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Snapshot, Staleness,
 };
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
@@ -153,6 +153,8 @@ pub(crate) struct Setting {
     pub(crate) token_size: TokenSize,
     /// How long a feed of revocations may be silent; there is none otherwise, and they are made here.
     pub(crate) max_staleness: Option<SignedDuration>,
+    /// How long in all such a silence is put up with.
+    pub(crate) degraded: SignedDuration,
     pub(crate) unauthenticated: Rate,
 }
 
@@ -164,6 +166,7 @@ impl Default for Setting {
             limits: ReplayLimits::default(),
             token_size: TokenSize::default(),
             max_staleness: None,
+            degraded: SignedDuration::ZERO,
             unauthenticated: exequatur_decide::default_unauthenticated(),
         }
     }
@@ -225,7 +228,7 @@ impl World {
         let revocations = EmbeddedRevocations::open(None, RevocationLimits::default(), at(0)).unwrap();
         let snapshot = match setting.max_staleness {
             None => Arc::clone(revocations.snapshot()),
-            Some(max_staleness) => Arc::new(Snapshot::fed(max_staleness)),
+            Some(usual) => Arc::new(Snapshot::fed(Staleness { usual, degraded: setting.degraded })),
         };
         let decider = Decider::new(DeciderParts {
             revocations: snapshot,

@@ -20,6 +20,10 @@ pub(super) const WITHOUT: &[(&str, LimitsWithout)] =
     &[("local", LimitsWithout::Local), ("deny", LimitsWithout::Deny)];
 /// Beats come twice a second; a primary that fails over is gone for a few seconds.
 const STALENESS: Duration = Duration::from_secs(5);
+/// Whether revocations that were not heard of for too long are gone by for a while.
+pub(super) const STALE: &[(&str, bool)] = &[("deny", false), ("degrade", true)];
+const DEGRADE_FOR: Duration = Duration::from_secs(300);
+const DEGRADE_RANGE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(24 * 3600);
 const STALENESS_RANGE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(3600);
 const PREFIX: &str = "^[A-Za-z0-9._:-]{1,64}$";
 
@@ -49,6 +53,14 @@ pub(super) const KEYS: &[Key] = &[
     optional("max_staleness", "For how long revocations that nothing is heard of are gone by.", || {
         duration(&STALENESS_RANGE).default_duration(STALENESS)
     }),
+    optional("stale", "What becomes of requests after that: `deny`, or `degrade` for `degrade_for`.", || {
+        words(STALE).default("deny")
+    }),
+    optional(
+        "degrade_for",
+        "For how long in all, where `stale: degrade`; each permit is marked in its record.",
+        || duration(&DEGRADE_RANGE).default_duration(DEGRADE_FOR),
+    ),
     optional("max_revocations", "Revocations at once.", || {
         count_or(RevocationLimits::default().max_revocations)
     }),
@@ -79,6 +91,8 @@ pub struct Redis {
     pub replicas: NonZeroU32,
     /// For how long revocations that nothing is heard of are gone by.
     pub max_staleness: Duration,
+    /// For how long in all, where that is accepted.
+    pub degrade_for: Option<Duration>,
     /// How many revocations.
     pub max_revocations: NonZeroU32,
     /// How many proofs are taken.
@@ -124,6 +138,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
     let limits_without = fields.or("limits_without", LimitsWithout::Local, |node| node.word(WITHOUT, notes));
     let replicas = fields.or("replicas", NonZeroU32::MIN, |node| node.count(notes));
     let max_staleness = fields.duration("max_staleness", STALENESS, &STALENESS_RANGE);
+    let stale = fields.or("stale", false, |node| node.word(STALE, notes));
+    let degrade_for = fields.duration("degrade_for", DEGRADE_FOR, &DEGRADE_RANGE);
     let max_revocations =
         fields.or("max_revocations", RevocationLimits::default().max_revocations, |node| node.count(notes));
     let default = WindowBounds::default();
@@ -138,6 +154,7 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
         limits_without: limits_without?,
         replicas: replicas?,
         max_staleness: max_staleness?,
+        degrade_for: stale?.then_some(degrade_for?),
         max_revocations: max_revocations?,
         bounds: WindowBounds { max_per_tenant: max_per_tenant?, max_per_key: max_per_key? },
     })

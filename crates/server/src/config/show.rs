@@ -189,6 +189,10 @@ fn show_store(store: &Store, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let word = WITHOUT.iter().find(|(_, known)| *known == redis.limits_without).map_or("", |(word, _)| word);
     writeln!(f, "    limits_without: {word}\n    replicas: {}", redis.replicas)?;
     writeln!(f, "    max_staleness: {}", duration::format(redis.max_staleness))?;
+    match redis.degrade_for {
+        None => writeln!(f, "    stale: deny")?,
+        Some(span) => writeln!(f, "    stale: degrade\n    degrade_for: {}", duration::format(span))?,
+    }
     writeln!(f, "    max_revocations: {}", redis.max_revocations)?;
     let WindowBounds { max_per_tenant, max_per_key } = redis.bounds;
     writeln!(f, "    max_per_tenant: {max_per_tenant}\n    max_per_key: {max_per_key}")

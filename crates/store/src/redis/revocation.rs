@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 pub use feed::FeedClock;
@@ -29,7 +29,7 @@ use super::without::Local;
 use crate::admission::StoreError;
 use crate::revocation::{
     Changed, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError, RevocationFuture,
-    RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Target, Unknown,
+    RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Staleness, Target, Unknown,
 };
 use script::{Beat, Caller, Ordered, behind, in_force, number};
 
@@ -74,7 +74,7 @@ impl RedisRevocations {
         local: Arc<Local>,
         prefix: Prefix,
         limits: RevocationLimits,
-        max_staleness: SignedDuration,
+        staleness: Staleness,
     ) -> Result<Self, StoreError> {
         let mut id = [0; 9];
         getrandom::fill(&mut id).or(Err(StoreError::NoRandomness))?;
@@ -83,7 +83,7 @@ impl RedisRevocations {
             local,
             prefix,
             limits,
-            snapshot: Arc::new(Snapshot::fed(max_staleness)),
+            snapshot: Arc::new(Snapshot::fed(staleness)),
             replica: BASE64_URL_SAFE_NO_PAD.encode(id),
             applied: watch::Sender::new(Position::default()),
             replicas: Mutex::default(),

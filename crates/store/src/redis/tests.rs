@@ -17,7 +17,8 @@ use crate::embedded::EmbeddedStore;
 use crate::limit::{Charge, ChargeOutcome, Limit, LimitKey, Period, Quota, Rate, RatePer};
 use crate::replay::{Bound, Claim, ClaimOutcome, ReplayKey, ReplayLimits};
 use crate::revocation::{
-    Form, Lift, Note, Position, Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Target,
+    Form, Lift, Note, Position, Revocation, RevocationKind, RevocationLimits, RevocationStore as _,
+    Staleness, Target,
 };
 
 #[path = "../../../../tests/support/ports.rs"]
@@ -401,7 +402,7 @@ async fn the_documented_acl_is_enough() {
     assert!(fresh(&limited.claim(SCOPE, &used, used.issued_at).await));
     assert!(limited.health(used.issued_at).await.is_ok());
     let revocations =
-        limited.revocations(RevocationLimits::default(), SignedDuration::from_hours(1)).unwrap();
+        limited.revocations(RevocationLimits::default(), Staleness { usual: LIFE, degraded: LIFE }).unwrap();
     let now = used.issued_at;
     let stop = tokio_util::sync::CancellationToken::new();
     let orders = async {

@@ -38,7 +38,26 @@ pub enum Finding {
 
 /// Evidence that a snapshot was asked, and that nothing asked for is revoked.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotRevoked(());
+pub struct NotRevoked {
+    degraded: bool,
+}
+
+impl NotRevoked {
+    /// Whether it is the word of a snapshot that hears nothing, and was told to go on for a while.
+    #[must_use]
+    pub const fn is_degraded(&self) -> bool {
+        self.degraded
+    }
+}
+
+/// For how long a snapshot answers that hears nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Staleness {
+    /// As if nothing were the matter.
+    pub usual: SignedDuration,
+    /// Marked as degraded. Not longer than `usual`: not at all.
+    pub degraded: SignedDuration,
+}
 
 /// What is revoked, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +94,19 @@ pub struct Snapshot {
     feed: Feed,
 }
 
+/// How a snapshot hears of changes.
+enum Hearing {
+    Well,
+    Degraded,
+    Unknown(Unknown),
+}
+
 #[derive(Debug)]
 enum Feed {
     /// Changes are made in this process.
     Local,
     /// Changes come from elsewhere.
-    Elsewhere { max_staleness: SignedDuration, heard: AtomicI64 },
+    Elsewhere { staleness: Staleness, heard: AtomicI64 },
 }
 
 impl Snapshot {
@@ -91,10 +117,10 @@ impl Snapshot {
     }
 
     /// An empty one that something else feeds. It knows nothing until [`Self::heard`] is called the first time, and
-    /// nothing again when it was not called for longer than `max_staleness`.
+    /// nothing again when it was not called for longer than `staleness` says.
     #[must_use]
-    pub fn fed(max_staleness: SignedDuration) -> Self {
-        Self::with(Feed::Elsewhere { max_staleness, heard: AtomicI64::new(NOT_YET) })
+    pub fn fed(staleness: Staleness) -> Self {
+        Self::with(Feed::Elsewhere { staleness, heard: AtomicI64::new(NOT_YET) })
     }
 
     fn with(feed: Feed) -> Self {
@@ -109,9 +135,11 @@ impl Snapshot {
 
     /// Whether any of `asked` is revoked at `now`.
     pub fn ask<'a>(&self, asked: impl IntoIterator<Item = &'a Asked>, now: Timestamp) -> Finding {
-        if let Some(unknown) = self.unknown(now) {
-            return Finding::Unknown(unknown);
-        }
+        let degraded = match self.hearing(now) {
+            Hearing::Well => false,
+            Hearing::Degraded => true,
+            Hearing::Unknown(unknown) => return Finding::Unknown(unknown),
+        };
         let second = now.as_second();
         for Asked { target, issued_at } in asked {
             if self.count(target.kind).load(Ordering::Acquire) == 0 {
@@ -124,22 +152,42 @@ impl Snapshot {
                 return Finding::Revoked(Revoked { target: *target, form: row.form() });
             }
         }
-        Finding::NotRevoked(NotRevoked(()))
+        Finding::NotRevoked(NotRevoked { degraded })
     }
 
     /// Why nothing can be known at `now`, if so. A feed that was heard in the future was heard before the clock was
     /// set back: for how long it is silent is not known then.
     #[must_use]
     pub fn unknown(&self, now: Timestamp) -> Option<Unknown> {
-        match &self.feed {
-            Feed::Local => None,
-            Feed::Elsewhere { max_staleness, heard } => match heard.load(Ordering::Acquire) {
-                NOT_YET => Some(Unknown::NeverLoaded),
-                heard => {
-                    let silent = now.as_millisecond().abs_diff(heard);
-                    (u128::from(silent) > max_staleness.as_millis().unsigned_abs()).then_some(Unknown::Silent)
-                }
-            },
+        match self.hearing(now) {
+            Hearing::Well | Hearing::Degraded => None,
+            Hearing::Unknown(unknown) => Some(unknown),
+        }
+    }
+
+    /// Whether it hears nothing and goes on all the same.
+    #[must_use]
+    pub fn is_degraded(&self, now: Timestamp) -> bool {
+        match self.hearing(now) {
+            Hearing::Degraded => true,
+            Hearing::Well | Hearing::Unknown(_) => false,
+        }
+    }
+
+    fn hearing(&self, now: Timestamp) -> Hearing {
+        let Feed::Elsewhere { staleness, heard } = &self.feed else { return Hearing::Well };
+        let heard = match heard.load(Ordering::Acquire) {
+            NOT_YET => return Hearing::Unknown(Unknown::NeverLoaded),
+            heard => heard,
+        };
+        let silent = u128::from(now.as_millisecond().abs_diff(heard));
+        let within = |span: SignedDuration| silent <= u128::try_from(span.as_millis()).unwrap_or(0);
+        if within(staleness.usual) {
+            Hearing::Well
+        } else if within(staleness.degraded) {
+            Hearing::Degraded
+        } else {
+            Hearing::Unknown(Unknown::Silent)
         }
     }
 

@@ -83,7 +83,7 @@ fn on_redis(whole: &Json) -> [Json; 2] {
     let ca_file = format!("{}/src/config/schema/authority.pem", env!("CARGO_MANIFEST_DIR"));
     let redis = json!({
         "sentinels": ["redis://127.0.0.1:26379"], "ca_file": ca_file, "prefix": "gate", "timeout": "20ms",
-        "limits_without": "deny", "replicas": 3, "max_staleness": "4s", "max_revocations": 9, "max_per_tenant": 8, "max_per_key": 3,
+        "limits_without": "deny", "replicas": 3, "max_staleness": "4s", "stale": "degrade", "degrade_for": "10m", "max_revocations": 9, "max_per_tenant": 8, "max_per_key": 3,
     });
     let with = |key: &str, value: &str| {
         let mut redis = redis.clone();

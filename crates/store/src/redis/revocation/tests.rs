@@ -7,6 +7,8 @@ use tokio_util::task::TaskTracker;
 
 use super::super::tests::process::{Kind, Redis};
 use super::super::{Address, LimitsWithout, RedisConfig, RedisStore, WindowBounds};
+use jiff::SignedDuration;
+
 use super::*;
 use crate::contract::revocation as contract;
 use crate::revocation::{Asked, Finding, Form, RevocationKind};
@@ -20,6 +22,9 @@ impl RedisRevocations {
         }
     }
 }
+
+const STALENESS: Staleness =
+    Staleness { usual: SignedDuration::from_hours(24), degraded: SignedDuration::from_hours(48) };
 
 fn start() -> Timestamp {
     Timestamp::from_second(1_700_000_000).unwrap()
@@ -54,7 +59,7 @@ impl Follower {
             limits_without: LimitsWithout::Local,
             replicas: std::num::NonZeroU32::MIN,
         });
-        let revocations = store.revocations(limits, SignedDuration::from_hours(24)).unwrap();
+        let revocations = store.revocations(limits, STALENESS).unwrap();
         Self { revocations: Arc::new(revocations), stop: None }
     }
 
@@ -312,8 +317,15 @@ async fn silence_is_not_knowledge() {
     let follower = new.follow();
     follower.until_known().await;
     let (day, late) = (SignedDuration::from_hours(24), SignedDuration::from_millis(1));
-    assert!(matches!(follower.snapshot.ask(&asked, start() + day), Finding::NotRevoked(_)));
-    assert_eq!(follower.snapshot.ask(&asked, start() + day + late), Finding::Unknown(Unknown::Silent));
+    let degraded = |at: Timestamp| match follower.snapshot.ask(&asked, at) {
+        Finding::NotRevoked(evidence) => Some(evidence.is_degraded()),
+        Finding::Revoked(_) | Finding::Unknown(_) => None,
+    };
+    assert_eq!(degraded(start() + day), Some(false));
+    assert_eq!(degraded(start() + day + late), Some(true));
+    assert_eq!(degraded(start() + day + day), Some(true));
+    let over = start() + day + day + late;
+    assert_eq!(follower.snapshot.ask(&asked, over), Finding::Unknown(Unknown::Silent));
 }
 
 /// C-07: what a later version wrote is not guessed at.

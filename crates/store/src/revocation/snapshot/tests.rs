@@ -42,7 +42,8 @@ fn a_revocation_takes_about_33_bytes() {
 
 #[test]
 fn a_fed_snapshot_knows_only_while_it_is_fed() {
-    let snapshot = Snapshot::fed(SignedDuration::from_secs(5));
+    let snapshot =
+        Snapshot::fed(Staleness { usual: SignedDuration::from_secs(5), degraded: SignedDuration::ZERO });
     put(&snapshot, target(1), Form::Total, None, 1);
     let known = |now| match snapshot.ask(&asked(target(2)), now) {
         Finding::NotRevoked(_) => Ok(()),
