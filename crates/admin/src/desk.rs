@@ -116,6 +116,7 @@ impl Desk {
                     name: name.to_owned(),
                     changed: changed.changed,
                     position: changed.position.0,
+                    behind: changed.behind,
                     kept: self.kept(),
                     recorded,
                     order: id,

@@ -91,6 +91,8 @@ pub struct Done {
     pub changed: bool,
     /// The position after it.
     pub position: u64,
+    /// Replicas that had not said yet, when this was answered, that they have applied it.
+    pub behind: u32,
     /// `on_disk`, `until_restart` or `shared`.
     pub kept: Kept,
     /// Whether a record of it was written. False where no records are kept.

@@ -48,6 +48,9 @@ pub(crate) fn tell(done: &Done, did: &str, output: Output) -> Result<(), Failure
     if done.kept == Kept::UntilRestart {
         warn("lost at restart: the server has no `store.embedded.path`");
     }
+    if done.behind > 0 {
+        warn(format_args!("{} replicas have not said yet that they have applied it", done.behind));
+    }
     if !done.recorded {
         warn("not recorded: the server keeps no records");
     }
