@@ -20,8 +20,9 @@ envoy:
 run: build envoy ## Start Envoy, Exequatur and an upstream, and print requests to try by hand
 	cargo run --locked -q -p exequatur-tests --bin tour -- --stay
 
-demo: build envoy ## Send permitted and hostile requests through Envoy and show what became of each
-	cargo run --locked -q -p exequatur-tests --bin tour
+demo: build envoy ## Send permitted and hostile requests through Envoy and show what became of each (STORE=redis: with two replicas)
+	@[ "$(STORE)" != redis ] || tests/tools/redis.sh >/dev/null
+	STORE="$(or $(STORE),embedded)" cargo run --locked -q -p exequatur-tests --bin tour
 
 test: build tools ## Run every test, those through real Envoy too
 	cargo test --locked --workspace --doc

@@ -8,14 +8,16 @@ use tokio::process::Command;
 use crate::binaries;
 use crate::stack::{Options, Stack};
 
-/// A stack that takes orders and keeps them in its folder.
+/// A stack that takes orders, and keeps them in its folder or in Redis. A second replica has a socket of its own.
 #[must_use]
 pub fn with_orders(mut options: Options) -> Options {
     options.exequatur.push(("listen: { grpc:", "listen: { admin: \"unix:./admin.sock\", grpc:"));
-    let sender = "sender_constraint:\n  require: any";
-    options
-        .exequatur
-        .push((sender, "store: { embedded: { path: ./state } }\nsender_constraint:\n  require: any"));
+    if options.redis.is_none() {
+        let sender = "sender_constraint:\n  require: any";
+        options
+            .exequatur
+            .push((sender, "store: { embedded: { path: ./state } }\nsender_constraint:\n  require: any"));
+    }
     options
 }
 

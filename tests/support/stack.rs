@@ -151,6 +151,32 @@ impl Stack {
         self.redis.as_mut().expect("a stack with Redis")
     }
 
+    /// Whether the replicas share a Redis.
+    #[must_use]
+    pub fn has_redis(&self) -> bool {
+        self.redis.is_some()
+    }
+
+    /// Waits until each replica can use its store, for what it is asked as well.
+    ///
+    /// # Errors
+    /// When it cannot within a bounded time.
+    pub async fn until_stores_are_up(&self) -> Result<(), String> {
+        self.wait_for_metric("exequatur_store_up 1").await?;
+        // Each worker connects with its first request. No route has this path: it claims nothing, but a proof does.
+        let holder = self.holder(&Value::Null).await?;
+        let (caller, deadline) = (self.raw(Version::Http1), tokio::time::Instant::now() + READY_WITHIN);
+        let mut well = 0;
+        while well < 8 {
+            let answer = caller.send(&holder.sign(Raw::new("GET", "/tenants/acme/sealed/plan"))).await?;
+            well = if answer.status == 503 { 0 } else { well + 1 };
+            if tokio::time::Instant::now() > deadline {
+                return Err("the store was not there in time".to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Which of the processes have ended, how, and the end of their logs; for the message of a test that fails.
     pub fn ended(&mut self) -> String {
         let processes = [
@@ -511,7 +537,9 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
     write("exequatur.yaml", &configuration(ports)?)?;
     if options.second_replica {
         let text = configuration(&ports.of_second())?;
-        write("second.yaml", &text.replace("./decisions.jsonl", "./second.jsonl"))?;
+        let own =
+            text.replace("./decisions.jsonl", "./second.jsonl").replace("./admin.sock", "./second.sock");
+        write("second.yaml", &own)?;
     }
     Ok(folder)
 }

@@ -280,7 +280,7 @@ async fn stopped(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
     Ok(())
 }
 
-/// After a restart Exequatur cannot know which proofs were used: it says so instead of guessing.
+/// What may have been forgotten is not guessed at. The memory is Exequatur's own, or that of Redis.
 async fn restart(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
     let shown = Shown::Proven { agent: &cast.agent, token: &cast.token, claims: &Value::Null };
     let step = Step {
@@ -292,19 +292,30 @@ async fn restart(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
         fields: &[],
     };
     let captured = ledger.row(step.clone()).await?.proof.unwrap_or_default();
+    let dpop = format!("DPoP {}", cast.token);
+    let copy = Shown::AsIs { authorization: Some(&dpop), proof: Some(&captured) };
+    // The copy has a nonce of the time before, or none if it was made long after the start.
+    let doubted = Expected::Deny(401, &["dpop_nonce_invalid", "dpop_nonce_required"]);
     ledger.say("    Exequatur is killed and started again.");
     ledger.stack_mut().restart_exequatur().await?;
-    let dpop = format!("DPoP {}", cast.token);
-    ledger
-        .row(Step {
-            what: "the copied proof, after the restart",
-            // The copy has a nonce of the time before, or none if it was made long after the start.
-            expected: Expected::Deny(401, &["dpop_nonce_invalid", "dpop_nonce_required"]),
-            shown: Shown::AsIs { authorization: Some(&dpop), proof: Some(&captured) },
-            ..step.clone()
-        })
-        .await?;
-    ledger.row(Step { what: "read by a stock client, after the restart", ..step }).await.map(drop)
+    let shared = ledger.stack().has_redis();
+    let expected = if shared { Expected::Deny(401, &["dpop_replay"]) } else { doubted };
+    let what = "the copied proof, after the restart";
+    ledger.row(Step { what, expected, shown: copy, ..step.clone() }).await?;
+    ledger.row(Step { what: "read by a stock client, after the restart", ..step.clone() }).await?;
+    if !shared {
+        return Ok(());
+    }
+    ledger.say("    Redis is killed.");
+    ledger.stack_mut().redis().kill().map_err(|error| error.to_string())?;
+    let expected = Expected::Deny(503, &["replay_store_unavailable"]);
+    ledger.row(Step { what: "read, without Redis", expected, ..step.clone() }).await?;
+    ledger.say("    Redis is started again, and has forgotten everything.");
+    ledger.stack_mut().redis().start_again().map_err(|error| error.to_string())?;
+    ledger.stack().until_stores_are_up().await?;
+    let what = "the copied proof, after the loss";
+    ledger.row(Step { what, expected: doubted, shown: copy, ..step.clone() }).await?;
+    ledger.row(Step { what: "read by a stock client, after the loss", ..step }).await.map(drop)
 }
 
 async fn deny(

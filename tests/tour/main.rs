@@ -1,7 +1,8 @@
 //! The tour: permitted and hostile requests through real Envoy, what should become of each, and what did.
 //!
 //! Ends with 0 only if every row came out as expected and the upstream's own record agrees. With `--stay`
-//! everything keeps running and requests to try by hand are printed. With `--json` each row is an object of JSON.
+//! everything keeps running and requests to try by hand are printed. With `--json` each row is an object of JSON. With
+//! `STORE=redis` in the environment two replicas share a Redis; otherwise there is one, with the embedded store.
 
 mod attacks;
 mod ledger;
@@ -10,6 +11,7 @@ mod stay;
 use std::process::ExitCode;
 
 use exequatur_tests::orders::with_orders;
+use exequatur_tests::redis::Kind;
 use exequatur_tests::{Options, Stack};
 
 use crate::ledger::{Ledger, Output};
@@ -37,7 +39,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(stay: bool, output: Output) -> Result<bool, String> {
-    let options = Options { exequatur: vec![attacks::LIMITS], ..Options::default() };
+    let options = match std::env::var("STORE").as_deref() {
+        Ok("redis") => Options::shared(Kind::Newest),
+        Ok("embedded") | Err(_) => Options::default(),
+        Ok(other) => return Err(format!("STORE is `embedded` or `redis`, not `{other}`")),
+    };
+    let options = Options { exequatur: vec![attacks::LIMITS], ..options };
     let stack = Stack::start(with_orders(options)).await?;
     let mut ledger = Ledger::new(stack, output);
     ledger.print_head();
