@@ -37,7 +37,8 @@ impl Config {
                     path.display(),
                     generation.policies.len(),
                     generation.policies.content_hash(),
-                ))
+                ))?;
+                say(config::sizing(&config).trim_end())
             }
             Self::Show(File { config: path }) => {
                 let config = config::load(&path).map_err(Failure::invalid)?;

@@ -19,6 +19,7 @@ mod schema;
 mod secrets;
 mod sender;
 mod show;
+mod sizing;
 mod spelling;
 mod store;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use routes::{RoutePlace, RouteTexts};
 pub use schema::schema;
 pub use sender::{NonceSecretFiles, Sender};
 pub use show::show;
+pub use sizing::sizing;
 pub use store::Store;
 
 use keys::{Key, count, duration, list, map, number, optional, required, text};
