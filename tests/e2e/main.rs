@@ -32,6 +32,7 @@ mod retries;
 mod revocations;
 mod rotation;
 mod shared;
+mod shared_faults;
 mod stock_client;
 mod stopping;
 mod switching;

@@ -6,6 +6,7 @@ pub mod binaries;
 pub mod client;
 pub mod configuration;
 pub mod direct;
+pub mod fault_proxy;
 pub mod frames;
 pub mod holder;
 pub mod hostile_service;
@@ -19,6 +20,7 @@ pub mod stack;
 pub mod streams;
 pub mod tls;
 pub mod token_service;
+pub mod traffic;
 pub mod upstream;
 
 pub use agent::Agent;

@@ -140,6 +140,59 @@ impl Drop for Redis {
     }
 }
 
+/// A sentinel that watches one primary under the name `primary`, alone. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Sentinel {
+    child: Child,
+    /// Where it listens on the loopback.
+    pub port: u16,
+}
+
+impl Sentinel {
+    /// Starts one that keeps its configuration in `folder`, takes a primary that is silent for half a second to be down,
+    /// and waits until it knows a copy that it could make the primary.
+    ///
+    /// # Errors
+    /// If it cannot be started, or ends.
+    pub fn start(kind: Kind, folder: &Path, port: u16, primary: u16) -> io::Result<Self> {
+        let configuration = folder.join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor primary 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds primary 500\nsentinel failover-timeout primary 5000\n",
+            folder.display()
+        );
+        std::fs::write(&configuration, text)?;
+        let mut command = Command::new(kind.binary());
+        command.arg(&configuration).arg("--sentinel");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut sentinel = Self { child: command.spawn()?, port };
+        let knows = |answer: String| answer.contains("slave") && answer.contains("127.0.0.1");
+        while !say_to(port, &["SENTINEL", "REPLICAS", "primary"]).is_ok_and(knows) {
+            if let Some(status) = sentinel.child.try_wait()? {
+                return Err(io::Error::other(format!("the sentinel ended: {status}")));
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        Ok(sentinel)
+    }
+
+    /// The port of the primary, as it says.
+    ///
+    /// # Errors
+    /// What the connection says.
+    pub fn primary(&self) -> io::Result<Option<u16>> {
+        let answer = say_to(self.port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "primary"])?;
+        Ok(answer.lines().nth(4).and_then(|port| port.parse().ok()))
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 fn spawn(kind: Kind, folder: &Path, port: Option<u16>, options: &[String]) -> io::Result<Child> {
     let binary = kind.binary();
     let mut command = Command::new(&binary);

@@ -60,6 +60,10 @@ pub struct Options {
     pub terse: bool,
     /// A Redis for the store, shared by all replicas.
     pub redis: Option<Kind>,
+    /// What `store.redis` says, for a Redis that the test itself runs.
+    pub store: Option<String>,
+    /// Do not wait until the replicas are ready; what they need may come later.
+    pub unready: bool,
     /// Start a second replica too. Envoy's configuration names it by port 9194.
     pub second_replica: bool,
 }
@@ -86,6 +90,10 @@ impl Options {
             envoy: vec![(ONE_ENDPOINT, TWO_ENDPOINTS)],
             ..Self::default()
         }
+    }
+
+    fn shares(&self) -> bool {
+        self.redis.is_some() || self.store.is_some()
     }
 
     fn example(&self) -> &'static str {
@@ -199,7 +207,7 @@ impl Stack {
     pub async fn restart_exequatur(&mut self) -> Result<(), String> {
         self.exequatur.kill().await.map_err(|error| error.to_string())?;
         self.exequatur = start_exequatur(&self.options, &self.folder.0, "exequatur")?;
-        wait_for_exequatur(&self.folder.0, &self.ports, &mut self.exequatur).await?;
+        wait_for_exequatur(&self.options, &self.folder.0, &self.ports, &mut self.exequatur).await?;
         wait_for_cluster(&self.raw(Version::Http1)).await
     }
 
@@ -470,11 +478,11 @@ impl Processes {
             None => None,
         };
         let mut exequatur = start_exequatur(options, &folder.0, "exequatur")?;
-        wait_for_exequatur(&folder.0, &ports, &mut exequatur).await?;
+        wait_for_exequatur(options, &folder.0, &ports, &mut exequatur).await?;
         let mut second = None;
         if options.second_replica {
             let process = second.insert(start_exequatur(options, &folder.0, "second")?);
-            wait_for_exequatur(&folder.0, &ports.of_second(), process).await?;
+            wait_for_exequatur(options, &folder.0, &ports.of_second(), process).await?;
         }
         let mut envoy = start_envoy(options, &folder.0)?;
         let ready = format!("http://127.0.0.1:{}/ready", ports.envoy_admin);
@@ -522,16 +530,20 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         if !options.timely {
             text.push_str("deadline: 8s\n");
         }
-        if options.redis.is_some() {
+        if let Some(store) = &options.store {
+            text.push_str(&format!("store: {{ redis: {{ {store} }} }}\n"));
+        } else if options.redis.is_some() {
             // A local server answers within the time, but for a machine that does much at once.
             let timeout = if options.timely { "25ms" } else { "2s" };
             let url = format!("redis+unix://{}/redis.sock", folder.0.display());
             text.push_str(&format!("store: {{ redis: {{ url: \"{url}\", timeout: {timeout} }} }}\n"));
+        }
+        if options.shares() {
             text = text.replace("nonce: \"off\" }", "nonce: \"off\", nonce_secret_file: ./nonce.secret }");
         }
         replaced(text, &options.exequatur)
     };
-    if options.redis.is_some() {
+    if options.shares() {
         write_secret(&folder.0.join("nonce.secret"))?;
     }
     write("exequatur.yaml", &configuration(ports)?)?;
@@ -598,8 +610,14 @@ fn spawn(mut command: Command, folder: &Path, name: &str) -> Result<Child, Strin
         .map_err(|error| format!("{name}: {error}"))
 }
 
-async fn wait_for_exequatur(folder: &Path, ports: &Ports, process: &mut Child) -> Result<(), String> {
-    let ready = format!("http://127.0.0.1:{}/readyz", ports.public);
+async fn wait_for_exequatur(
+    options: &Options,
+    folder: &Path,
+    ports: &Ports,
+    process: &mut Child,
+) -> Result<(), String> {
+    let path = if options.unready { "healthz" } else { "readyz" };
+    let ready = format!("http://127.0.0.1:{}/{path}", ports.public);
     wait_until_ok(&ready, process).await.map_err(|error| with_log(folder, "exequatur", &error))
 }
 

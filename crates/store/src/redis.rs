@@ -144,7 +144,7 @@ impl RedisStore {
             Err(Unanswered::NoScript) => self.links.ask(line, &command(false)).await,
             answer => answer,
         };
-        let answered = Answered::read(&value?).ok_or(StoreError::Foreign)?;
+        let Some(answered) = Answered::read(&value?, epoch) else { return Err(self.links.distrust(line)) };
         if let Answered::Answer(answer) = &answered {
             self.links.clock().seen(times.era, answer.time)?;
         }
@@ -153,8 +153,9 @@ impl RedisStore {
 
     /// Looks at the server's clock and memory.
     async fn look_by(&self, line: &Arc<Line>) -> Result<Times, StoreError> {
-        let command = self.scripts.look(&self.prefix.clock(), self.links.clock().times()?)?;
-        let look = Look::read(&self.links.ask(line, &command).await?).ok_or(StoreError::Foreign)?;
+        let (command, drawn) = self.scripts.look(&self.prefix.clock(), self.links.clock().times()?)?;
+        let value = self.links.ask(line, &command).await?;
+        let Some(look) = Look::read(&value, &drawn) else { return Err(self.links.distrust(line)) };
         self.links.judge(look.fitness)?;
         look.fitness.map_err(StoreError::Unfit)?;
         self.links.clock().looked(look.times)?;

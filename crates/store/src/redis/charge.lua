@@ -4,7 +4,7 @@
 -- ARGV  from 14 on, seven for each charge:
 --       r, units in a time, parts in a full bucket, parts that it costs, microseconds to fill it, and two that are empty
 --       q, units in a period, units that it costs, and four ends of periods: the first before now, or now
--- Returns the letter of the claim, epoch, the time, and, if there are charges, for each ` ` and its level before it
+-- Returns the letter of the claim, `tail`, and, if there are charges, for each ` ` and its level before it
 -- (`-` for none). Whoever asked computes from them what was decided here.
 local charges = #KEYS - first_level + 1
 if charges == 0 then

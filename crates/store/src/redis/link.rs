@@ -207,6 +207,12 @@ impl Links {
         }
     }
 
+    /// What came over it was no answer to what was asked. So may be what comes next: it may be another's (C-04).
+    pub(super) fn distrust(&self, line: &Arc<Line>) -> StoreError {
+        self.give_up(line);
+        StoreError::Foreign
+    }
+
     fn link(&self) -> Result<Arc<Link>, StoreError> {
         let id = Handle::try_current().or(Err(StoreError::Unavailable))?.id();
         if let Some(link) = self.by_runtime.read().or(Err(StoreError::Poisoned))?.get(&id) {

@@ -6,7 +6,8 @@
 --       2 the latest time of any era or server that the caller knows of, microseconds
 --       3 the era that the caller knows, or empty
 --       4 latest time of that era that the caller knows of, microseconds
--- Returns era, latest time of the era, latest time of any, this server's time, and its memory as INFO tells it.
+-- Returns era, latest time of the era, latest time of any, this server's time, its memory as INFO tells it, and the era that
+-- the caller gave, so that he can tell his answer from another's.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local clock = redis.call('GET', KEYS[1])
@@ -29,4 +30,4 @@ if known ~= '' and now >= before - 1000000 then
 end
 local number = function (micros) return string.format('%016.0f', micros) end
 redis.call('SET', KEYS[1], '1|' .. era .. number(latest) .. number(top))
-return { era, number(latest), number(top), number(now), redis.call('INFO', 'memory') }
+return { era, number(latest), number(top), number(now), redis.call('INFO', 'memory'), ARGV[1] }

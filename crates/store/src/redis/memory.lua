@@ -2,18 +2,19 @@
 --
 -- KEYS  1 memory: version, run, epoch, complete_since
 -- ARGV  1 run: what this run of the server is called, run id and era, as the caller learnt them
---       2 an epoch that nobody had before: 16 random octets
+--       2 an epoch that nobody had before: 16 random octets. It is also in the answer, so that whoever asked can tell his
+--         answer from another's
 --       3 latest time of this era that the caller knows of, microseconds
 --       4 latest time of any era or server that the caller knows of, microseconds
 --       5, 6 the time for which the periods of quotas hold that the caller gives: from, and the first after it
--- Gives epoch, since, now, and `tail`: the epoch and this server's time, the end of each answer. Returns S and `tail`
+-- Gives epoch, since, now, and `tail`: the epoch, what the caller drew, and this server's time, the end of each answer. Returns S and `tail`
 -- if the clock was set back since the caller looked, or ran on too far: he has to look again. Nothing was written then.
 --
 -- A script and no transaction: what is written depends on what is read. Numbers are below 2^53, so they are exact.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 if now < ARGV[3] - 1000000 or now < tonumber(ARGV[5]) or now >= tonumber(ARGV[6]) then
-    return 'S' .. string.rep('\0', 16) .. string.format('%.0f', now)
+    return 'S' .. string.rep('\0', 16) .. ARGV[2] .. string.format('%.0f', now)
 end
 
 -- Whatever this server has forgotten, by a restart, a failover or a flush: either the memory is not there, or it names
@@ -33,4 +34,4 @@ elseif time[2] % 256 == 0 then
     -- The memory of a scope that is in use stays; one that nobody uses for a month goes, and begins with doubt.
     redis.call('PEXPIRE', KEYS[1], 2592000000)
 end
-local tail = epoch .. string.format('%.0f', now)
+local tail = epoch .. ARGV[2] .. string.format('%.0f', now)

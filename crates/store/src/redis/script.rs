@@ -100,11 +100,11 @@ impl Scripts {
         command
     }
 
-    /// The command that looks at the server.
+    /// The command that looks at the server, and what its answer is known by.
     ///
     /// # Errors
     /// [`StoreError::NoRandomness`].
-    pub(super) fn look(&self, clock: &str, known: Option<Times>) -> Result<Cmd, StoreError> {
+    pub(super) fn look(&self, clock: &str, known: Option<Times>) -> Result<(Cmd, Drawn), StoreError> {
         let mut random = [0; 24];
         getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
         let next = BASE64_URL_SAFE_NO_PAD.encode(random);
@@ -114,7 +114,7 @@ impl Scripts {
         #[cfg(test)]
         let text = told.as_deref().unwrap_or(text);
         let mut command = redis::cmd("EVAL");
-        command.arg(text).arg(1).arg(clock).arg(next);
+        command.arg(text).arg(1).arg(clock).arg(&next);
         match known {
             Some(Times { era, latest, top }) => {
                 command.arg(top.max(latest)).arg(&era.0[..]).arg(latest);
@@ -123,7 +123,7 @@ impl Scripts {
                 command.arg(0).arg("").arg(0);
             }
         }
-        Ok(command)
+        Ok((command, Drawn(next)))
     }
 }
 
@@ -193,6 +193,10 @@ fn window(claim: &Claim) -> i128 {
     life.saturating_add(WINDOW_SLACK)
 }
 
+/// What was drawn for one look; it is in the answer to it and in no other.
+#[derive(Debug)]
+pub(super) struct Drawn(String);
+
 /// What a look at the server came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Look {
@@ -201,15 +205,18 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// None if it is not of the form.
-    pub(super) fn read(value: &Value) -> Option<Self> {
+    /// None if it is not of the form, or another's.
+    pub(super) fn read(value: &Value, drawn: &Drawn) -> Option<Self> {
         let Value::Array(parts) = value else { return None };
-        let [era, latest, top, _now, info] = parts.as_slice() else { return None };
+        let [era, latest, top, _now, info, of] = parts.as_slice() else { return None };
         let text = |value: &Value| {
             let Value::BulkString(bytes) = value else { return None };
             String::from_utf8(bytes.clone()).ok()
         };
         let number = |value: &Value| text(value)?.parse().ok();
+        if text(of)? != drawn.0 {
+            return None;
+        }
         let era = Era(text(era)?.as_bytes().try_into().ok()?);
         let times = Times { era, latest: number(latest)?, top: number(top)? };
         Some(Self { times, fitness: check_memory(&text(info)?) })
@@ -237,11 +244,12 @@ pub(super) struct Answer {
 }
 
 impl Answered {
-    /// None if it is not of the form.
-    pub(super) fn read(value: &Value) -> Option<Self> {
+    /// None if it is not of the form, or the answer to a question that another epoch was drawn for (C-04).
+    pub(super) fn read(value: &Value, drawn: &Epoch) -> Option<Self> {
         let Value::BulkString(bytes) = value else { return None };
         let (letter, rest) = bytes.split_first()?;
         let (epoch, rest) = rest.split_first_chunk::<16>()?;
+        let rest = rest.strip_prefix(drawn)?;
         let mut words = std::str::from_utf8(rest).ok()?.split(' ');
         let time = words.next()?.parse().ok()?;
         let mut levels = Vec::new();
@@ -351,14 +359,15 @@ pub(super) mod tests {
     /// C-04, C-07: only what a script answers is an answer.
     #[test]
     fn anything_else_is_no_answer() {
-        let epoch = [7; 16];
+        let (epoch, drawn) = ([7; 16], [8; 16]);
+        let read = |value: &Value| Answered::read(value, &drawn);
         let now = Timestamp::UNIX_EPOCH;
         let key = crate::ReplayKey { proof: [1; 16], holder: [2; 16] };
         let doubt_span = jiff::SignedDuration::ZERO;
         let claim = Claim { key, issued_at: now, live_until: now, nonce_epoch: None, doubt_span };
         let ask = Ask { scope: Scope([3; 16]), claim: Some(&claim), charges: &[] };
-        let whole = [b"F".as_slice(), &epoch, b"1700000000000000"].concat();
-        let Some(Answered::Answer(answer)) = Answered::read(&bulk(&whole)) else { panic!("it is whole") };
+        let whole = [b"F".as_slice(), &epoch, &drawn, b"1700000000000000"].concat();
+        let Some(Answered::Answer(answer)) = read(&bulk(&whole)) else { panic!("it is whole") };
         let fresh = admission::Answer {
             claim: Some(ClaimOutcome::Fresh(Claimed::assertion(epoch))),
             charges: ChargeOutcome::nothing_to_charge(ask.scope),
@@ -366,8 +375,9 @@ pub(super) mod tests {
         assert_eq!(answer.to(&ask), Ok(fresh));
         assert_eq!(answer.epoch(), Err(StoreError::Foreign));
         assert_eq!(answer.to(&Ask { claim: None, ..ask }), Err(StoreError::Foreign), "no claim was made");
-        for end in 0..18 {
-            assert_eq!(Answered::read(&bulk(&whole[..end])), None, "{end}");
+        assert_eq!(Answered::read(&bulk(&whole), &[9; 16]), None, "it is another's");
+        for end in 0..34 {
+            assert_eq!(read(&bulk(&whole[..end])), None, "{end}");
         }
         for bad in [
             Value::Nil,
@@ -376,14 +386,14 @@ pub(super) mod tests {
             Value::Array(Vec::new()),
             Value::SimpleString("F".to_owned()),
         ] {
-            assert_eq!(Answered::read(&bad), None, "{bad:?}");
+            assert_eq!(read(&bad), None, "{bad:?}");
         }
         for odd in ["1.5", "1 2", "1 x y", "1 2 x", "1 "] {
-            let odd = [b"F".as_slice(), &epoch, odd.as_bytes()].concat();
-            assert_eq!(Answered::read(&bulk(&odd)), None, "{odd:?}");
+            let odd = [b"F".as_slice(), &epoch, &drawn, odd.as_bytes()].concat();
+            assert_eq!(read(&bulk(&odd)), None, "{odd:?}");
         }
-        let more = [b"F".as_slice(), &epoch, b"1700000000000000 -"].concat();
-        let Some(Answered::Answer(more)) = Answered::read(&bulk(&more)) else { panic!("it is of the form") };
+        let more = [b"F".as_slice(), &epoch, &drawn, b"1700000000000000 -"].concat();
+        let Some(Answered::Answer(more)) = read(&bulk(&more)) else { panic!("it is of the form") };
         assert_eq!(more.to(&ask), Err(StoreError::Foreign), "nothing was charged");
         for letter in (0..=u8::MAX).filter(|letter| !b"FRDEHT".contains(letter)) {
             let answer = Answer { letter, ..answer.clone() };
