@@ -33,6 +33,7 @@ mod revocations;
 mod rotation;
 mod shared;
 mod shared_faults;
+mod shared_places;
 mod stock_client;
 mod stopping;
 mod switching;

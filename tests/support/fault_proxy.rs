@@ -1,15 +1,16 @@
-//! What may lie between Exequatur and Redis: a connection that delays, drips, swallows or spoils what goes over it.
+//! What may lie between Exequatur and Redis: a connection that delays, drips, swallows or spoils what goes over it, and
+//! TLS before a server that has none.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 /// What is done with the connections, open ones too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +50,23 @@ impl FaultProxy {
     /// # Errors
     /// When no port can be bound.
     pub async fn start(port: u16) -> std::io::Result<Self> {
+        Self::with(port, None).await
+    }
+
+    /// The same, and speaks TLS with those who connect.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn with_tls(port: u16, tls: TlsAcceptor) -> std::io::Result<Self> {
+        Self::with(port, Some(tls)).await
+    }
+
+    async fn with(port: u16, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (fault, faults) = watch::channel(Fault::None);
         let accepted = Arc::new(AtomicUsize::new(0));
-        let server = tokio::spawn(accept(listener, port, faults, Arc::clone(&accepted)));
+        let server = tokio::spawn(accept(listener, tls, port, faults, Arc::clone(&accepted)));
         Ok(Self { address, fault, accepted, server })
     }
 
@@ -61,6 +74,12 @@ impl FaultProxy {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// The port of the loopback.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// From now on.
@@ -83,6 +102,7 @@ impl Drop for FaultProxy {
 
 async fn accept(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     port: u16,
     faults: watch::Receiver<Fault>,
     accepted: Arc<AtomicUsize>,
@@ -91,30 +111,40 @@ async fn accept(
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         accepted.fetch_add(1, Ordering::Relaxed);
-        let faults = faults.clone();
+        let (faults, tls) = (faults.clone(), tls.clone());
         connections.spawn(async move {
             if *faults.borrow() == Fault::Closed {
                 return;
             }
-            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
-            for stream in [&stream, &server] {
-                drop(stream.set_nodelay(true));
-            }
-            let ((asks, told), (answers, asked)) = (stream.into_split(), server.into_split());
-            let mut closed = faults.clone();
-            tokio::select! {
-                _ = questions(asks, asked, &faults) => {}
-                _ = self::answers(answers, told, &faults) => {}
-                _ = closed.wait_for(|fault| *fault == Fault::Closed) => {}
+            drop(stream.set_nodelay(true));
+            match tls {
+                None => between(stream, port, faults).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        between(stream, port, faults).await;
+                    }
+                }
             }
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
+async fn between(caller: impl AsyncRead + AsyncWrite, port: u16, faults: watch::Receiver<Fault>) {
+    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
+    drop(server.set_nodelay(true));
+    let ((asks, told), (answers, asked)) = (tokio::io::split(caller), server.into_split());
+    let mut closed = faults.clone();
+    tokio::select! {
+        _ = questions(asks, asked, &faults) => {}
+        _ = self::answers(answers, told, &faults) => {}
+        _ = closed.wait_for(|fault| *fault == Fault::Closed) => {}
+    }
+}
+
 async fn questions(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     faults: &watch::Receiver<Fault>,
 ) -> std::io::Result<()> {
     let mut piece = vec![0; 16 * 1024];
@@ -130,8 +160,8 @@ async fn questions(
 }
 
 async fn answers(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     faults: &watch::Receiver<Fault>,
 ) -> std::io::Result<()> {
     let mut piece = vec![0; 16 * 1024];
@@ -151,6 +181,7 @@ async fn answers(
                 for octet in piece {
                     tokio::time::sleep(by).await;
                     to.write_all(&[*octet]).await?;
+                    to.flush().await?;
                 }
             }
             Fault::Mute => {}
@@ -165,5 +196,6 @@ async fn answers(
             }
             Fault::Closed => return Ok(()),
         }
+        to.flush().await?;
     }
 }

@@ -216,22 +216,31 @@ fn spawn(kind: Kind, folder: &Path, port: Option<u16>, options: &[String]) -> io
 ///
 /// # Errors
 /// What the connection says.
-pub fn say_to(port: u16, words: &[&str]) -> io::Result<String> {
+fn say_to(port: u16, words: &[&str]) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    say(&mut stream, words)
+    // A sentinel has no ECHO, and says nothing else that ends so.
+    said(&mut stream, words, b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n")
 }
 
 fn say(stream: &mut (impl io::Read + io::Write), words: &[&str]) -> io::Result<String> {
+    let end = b"$25\r\nthat-is-all-that-was-said\r\n";
+    said(stream, words, &[b"*2\r\n$4\r\nECHO\r\n".as_slice(), end].concat(), end)
+}
+
+/// The answer to a command. That to a second one, `end`, tells that the first is whole.
+fn said(
+    stream: &mut (impl io::Read + io::Write),
+    words: &[&str],
+    last: &[u8],
+    end: &[u8],
+) -> io::Result<String> {
     let mut command = format!("*{}\r\n", words.len());
     for word in words {
         command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    // The second answer tells that the first is whole.
-    command.push_str("*2\r\n$4\r\nECHO\r\n$25\r\nthat-is-all-that-was-said\r\n");
-    stream.write_all(command.as_bytes())?;
+    stream.write_all(&[command.as_bytes(), last].concat())?;
     let (mut answer, mut part) = (Vec::new(), [0; 4096]);
-    let end = b"$25\r\nthat-is-all-that-was-said\r\n";
     while !answer.ends_with(end) {
         let length = stream.read(&mut part)?;
         if length == 0 {

@@ -11,8 +11,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::jwt::base64url;
 use crate::raw::Version;
@@ -54,6 +54,26 @@ fn openssl(folder: &Path, arguments: &str) -> Result<(), String> {
     } else {
         Err(format!("openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr)))
     }
+}
+
+/// What a listener on localhost needs that shows the certificate of [`write`].
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn acceptor(folder: &Path) -> Result<TlsAcceptor, String> {
+    let read =
+        |name: &str| std::fs::read(folder.join("tls").join(name)).map_err(|error| format!("{name}: {error}"));
+    let certificate =
+        CertificateDer::from_pem_slice(&read("server.crt")?).map_err(|error| error.to_string())?;
+    let key = PrivateKeyDer::from_pem_slice(&read("server.key")?).map_err(|error| error.to_string())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .map_err(|error| error.to_string())?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// The authority of the listener's certificate.
