@@ -37,7 +37,7 @@ async fn status(port: u16, path: &str) -> u16 {
 async fn redis_may_come_later() {
     let (ports, data) = (Reserved::block().unwrap(), folder());
     let [port, ..] = ports.all();
-    let store = format!("url: \"redis://127.0.0.1:{port}\", timeout: 2s");
+    let store = format!("url: \"redis://127.0.0.1:{port}\", timeout: 2s, max_staleness: 1h");
     let mut stack = Stack::start(Options { unready: true, ..with_store(store) }).await.unwrap();
     let replicas = [stack.ports.public, stack.ports.of_second().public];
     let holder = stack.holder(&Value::Null).await.unwrap();
@@ -46,7 +46,7 @@ async fn redis_may_come_later() {
             assert_eq!((status(public, "/healthz").await, status(public, "/readyz").await), (200, 503));
         }
         let answer = stack.raw(Version::Http1).send(&holder.sign(Raw::new("GET", DOCUMENT))).await.unwrap();
-        assert!(answer.status == 503 && answer.body.contains("replay_store_unavailable"), "{answer:?}");
+        assert!(answer.status == 503 && answer.body.contains("state_stale"), "{answer:?}");
     }
     in_time("the metric", stack.wait_for_metric("exequatur_store_up 0")).await.unwrap();
     let _redis = Redis::start(Kind::Newest, data.path(), Some(port), &[]).unwrap();
@@ -108,7 +108,8 @@ async fn tls_and_password_are_checked() {
     let url_file = redis.url_file("url", "gate:word");
     let own = redis.ca_file(redis.folder.path());
 
-    let stack = Stack::start(with_store(format!("{url_file}, {own}, timeout: 2s"))).await.unwrap();
+    let stack =
+        Stack::start(with_store(format!("{url_file}, {own}, timeout: 2s, max_staleness: 1h"))).await.unwrap();
     let traffic = Traffic::start(&stack, Load::USUAL);
     traffic.all_well(3).await;
     traffic.stop().await.assert_lawful("over TLS", &stack.upstream);
@@ -116,9 +117,12 @@ async fn tls_and_password_are_checked() {
 
     let wrong_password = redis.url_file("wrong", "gate:another-word");
     for (what, store) in [
-        ("another CA", format!("{url_file}, {}, timeout: 2s", redis.ca_file(foreign.path()))),
-        ("the system's CAs", format!("{url_file}, timeout: 2s")),
-        ("another password", format!("{wrong_password}, {own}, timeout: 2s")),
+        (
+            "another CA",
+            format!("{url_file}, {}, timeout: 2s, max_staleness: 1h", redis.ca_file(foreign.path())),
+        ),
+        ("the system's CAs", format!("{url_file}, timeout: 2s, max_staleness: 1h")),
+        ("another password", format!("{wrong_password}, {own}, timeout: 2s, max_staleness: 1h")),
     ] {
         let accepted = redis.proxy.accepted();
         let options = Options { unready: true, terse: false, ..with_store(store) };
@@ -132,10 +136,7 @@ async fn tls_and_password_are_checked() {
         assert_eq!(status(stack.ports.public, "/readyz").await, 503, "{what}");
         let holder = stack.holder(&Value::Null).await.unwrap();
         let answer = stack.raw(Version::Http1).send(&holder.sign(Raw::new("GET", DOCUMENT))).await.unwrap();
-        assert!(
-            answer.status == 503 && answer.body.contains("replay_store_unavailable"),
-            "{what}: {answer:?}"
-        );
+        assert!(answer.status == 503 && answer.body.contains("state_stale"), "{what}: {answer:?}");
         let log = stack.log().unwrap();
         assert!(log.contains("the store is lost"), "{what}");
         assert!(!log.contains("word@") && !log.contains("another-word"), "{what}: a password in the log");
@@ -207,7 +208,7 @@ impl Fleet {
         // One that is not there comes first: the next is asked.
         let [.., nobody, _] = self.ports.all();
         let sentinels = format!("[\"redis://127.0.0.1:{nobody}\", \"redis://127.0.0.1:{sentinel}\"]");
-        format!("url: \"redis://primary/0\", sentinels: {sentinels}, timeout: 250ms")
+        format!("url: \"redis://primary/0\", sentinels: {sentinels}, timeout: 250ms, max_staleness: 1h")
     }
 }
 
