@@ -219,6 +219,28 @@ async fn keys_are_of_another_type() {
     }
 }
 
+/// What is revoked is not known for longer than was allowed: then nobody is let through, until it is known again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_about_revocations_is_not_for_ever() {
+    let (ports, folder) = (Reserved::block().unwrap(), folder());
+    let [port, ..] = ports.all();
+    let mut redis = Redis::start(Kind::Newest, folder.path(), Some(port), &[]).unwrap();
+    let mut options = at(&redis.url());
+    options.store = Some(format!("url: \"{}\", timeout: 250ms, max_staleness: 2s", redis.url()));
+    let mut stack = Stack::start(options).await.unwrap();
+    let traffic = Traffic::start(&stack, Load::USUAL);
+    traffic.all_well(3).await;
+    redis.kill().unwrap();
+    traffic.more("for a while", 20, bearer).await;
+    let stale = |one: &Exchange| one.who == Who::Bearer && one.status == 503 && one.reason == "state_stale";
+    traffic.more("then no more", 20, stale).await;
+    redis.start_again().unwrap();
+    traffic.more("known again", 20, bearer).await;
+    traffic.all_well(3).await;
+    assert_eq!(traffic.stop().await.wrong_permits(&stack.upstream), 0);
+    assert_eq!(stack.ended(), "");
+}
+
 /// C-02: while Redis is away, a replica tries about once a second, whatever comes in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_storms_a_redis_that_is_away() {
