@@ -23,7 +23,7 @@ pub use feed::FeedClock;
 pub use script::Replica;
 
 use super::keys::Prefix;
-use super::link::Links;
+use super::link::{Line, Links};
 use super::server::RunId;
 use super::without::Local;
 use crate::admission::StoreError;
@@ -162,13 +162,19 @@ impl RedisRevocations {
 
     /// Waits for the replicas that are there, and tells how many have not said in time that they applied a change.
     async fn until_all_applied(&self, position: Position) -> u32 {
-        let mut behind = 0;
+        // Whoever cannot be asked is behind, as far as is known.
+        let mut behind = 1;
         let all = async {
+            let line = loop {
+                match self.links.line_for_order(ORDER_WITHIN).await {
+                    Ok(line) => break line,
+                    Err(_unknown) => tokio::time::sleep(ASK_AGAIN).await,
+                }
+            };
             loop {
-                match self.count_behind(position).await {
+                match self.count_behind(&line, position).await {
                     Ok(0) => return,
                     Ok(still) => behind = still,
-                    // Whoever cannot be asked is behind, as far as is known.
                     Err(_unknown) => behind = behind.max(1),
                 }
                 tokio::time::sleep(ASK_AGAIN).await;
@@ -180,13 +186,24 @@ impl RedisRevocations {
         }
     }
 
-    async fn count_behind(&self, position: Position) -> Result<u32, StoreError> {
-        let line = self.links.line_for_order(ORDER_WITHIN).await?;
+    async fn count_behind(&self, line: &Line, position: Position) -> Result<u32, StoreError> {
         let mut commands = redis::Pipeline::new();
         commands.cmd("TIME").cmd("HGETALL").arg(self.prefix.revocations("replicas"));
         let answers = line.say(&commands, ORDER_WITHIN).await?;
         let [time, replicas] = answers.as_slice() else { return Err(StoreError::Foreign) };
         behind(time, replicas, position, LIVE).ok_or(StoreError::Foreign)
+    }
+
+    /// What was lifted is not said again, nor held here because the store had not taken it.
+    fn forget_orders(&self, target: Target, lift: Lift) -> Result<(), RevocationError> {
+        let stays = |one: &Revocation| one.target != target || !lift.takes(one.form.code());
+        self.ordered.lock().or(Err(RevocationError::Closed))?.retain(stays);
+        let mut waiting = self.waiting.lock().or(Err(RevocationError::Closed))?;
+        if !waiting.iter().all(stays) {
+            waiting.retain(stays);
+            self.snapshot.lift(&target, lift, &mut Vec::new()).or(Err(RevocationError::Closed))?;
+        }
+        Ok(())
     }
 
     fn has_ordered(&self, row: &Row) -> bool {
@@ -268,9 +285,7 @@ impl RevocationStore for RedisRevocations {
             self.tell(_now);
             match self.order(|caller| caller.lift(target, lift, note)).await {
                 Ok(Ordered::Done { position, changed }) => {
-                    if let Ok(mut ordered) = self.ordered.lock() {
-                        ordered.retain(|one| one.target != target || !lift.takes(one.form.code()));
-                    }
+                    self.forget_orders(target, lift)?;
                     self.until_applied(position).await?;
                     Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
                 }

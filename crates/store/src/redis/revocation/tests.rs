@@ -306,6 +306,27 @@ async fn an_order_without_the_store_holds_here_and_is_said_again() {
     assert!(one.stops(1));
 }
 
+/// What was ordered without the store and taken back as soon as it was there is not said again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_lifted_is_not_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = server(Kind::Newest, folder.path());
+    let mut one = Follower::ready(&redis).await;
+    // It neither hears nor says anything until it is let.
+    drop(one.stop.take());
+    until(|| Arc::strong_count(&one.revocations) == 1).await;
+    redis.kill().unwrap();
+    assert!(one.revoke(&revocation(1), start()).await.is_err() && one.stops(1));
+    redis.start_again().unwrap();
+    let lifted = one.lift(agent(1), Lift::Revocation, &note(), start()).await.unwrap();
+    assert!(!lifted.changed && !one.stops(1), "the store never had it; it ends here too");
+    let one = one.follow();
+    let other = Follower::ready(&redis).await;
+    other.order(2).await;
+    until(|| one.stops(2)).await;
+    assert!(!one.stops(1) && !other.stops(1));
+}
+
 /// D-07: who hears nothing for too long does not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_is_not_knowledge() {
