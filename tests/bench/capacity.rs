@@ -77,7 +77,7 @@ fn check(outcome: &Outcome, asked: usize, offered: f64) -> Result<(), String> {
 }
 
 /// The value below which `share` of the sorted ones are.
-fn at(sorted: &[Duration], share: f64) -> Duration {
+pub(crate) fn at(sorted: &[Duration], share: f64) -> Duration {
     let index = (sorted.len() as f64 * share) as usize;
     sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }

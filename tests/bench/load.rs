@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) other: usize,
     /// In a closed loop from the first request to the last answer, in an open one to the last request.
     pub(crate) elapsed: Duration,
+    /// How long each permit took to come, late ones too, sorted.
+    pub(crate) latency: Vec<Duration>,
     /// How long each refusal took to come, sorted.
     pub(crate) shed_latency: Vec<Duration>,
 }
@@ -140,6 +142,9 @@ fn encoded(requests: &[CheckRequest]) -> Arc<[Bytes]> {
 fn sum_up(begun: Instant, elapsed: Duration, answers: Vec<Answered>) -> Outcome {
     let mut outcome = Outcome { elapsed, ..Outcome::default() };
     for Answered { end, at, took } in answers {
+        if matches!(end, End::Permitted) {
+            outcome.latency.push(took);
+        }
         match end {
             End::Permitted if at.duration_since(begun) <= elapsed => outcome.permitted += 1,
             End::Permitted => {}
@@ -150,6 +155,7 @@ fn sum_up(begun: Instant, elapsed: Duration, answers: Vec<Answered>) -> Outcome 
             End::Other => outcome.other += 1,
         }
     }
+    outcome.latency.sort_unstable();
     outcome.shed_latency.sort_unstable();
     outcome
 }

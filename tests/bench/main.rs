@@ -20,6 +20,7 @@ mod load;
 mod memory;
 mod process;
 mod scene;
+mod shared;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -65,6 +66,10 @@ const FIGURES: &[&str] = &[
     "memory_idle_mib",
     "memory_per_proof_b",
     "memory_per_token_b",
+    "redis_ratio",
+    "replay_race_permits",
+    "redis_down",
+    "tenants_hot",
 ];
 
 fn main() -> ExitCode {
@@ -155,6 +160,10 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "overload_4x" => return capacity::overload(folder, effort, 4.0).await,
         "memory_idle_mib" => memory::idle(folder).await,
         "memory_per_proof_b" => memory::per_proof(folder, effort).await,
+        "redis_ratio" => return shared::ratio(folder, effort).await,
+        "replay_race_permits" => shared::race().await,
+        "redis_down" => return shared::down(effort).await,
+        "tenants_hot" => return shared::hot_tenant(folder, effort).await,
         "memory_per_token_b" => memory::per_token(folder).await,
         _ => Err("not measured".to_owned()),
     };

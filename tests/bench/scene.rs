@@ -1,6 +1,7 @@
 //! What is asked of the subject: issuers, agents, tokens, policies, and the requests that come of them.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,6 +38,8 @@ pub(crate) struct Size {
     pub(crate) records: bool,
     /// The threads that decide.
     pub(crate) workers: usize,
+    /// The port of the Redis that is the store, if the store is not embedded.
+    pub(crate) redis: Option<u16>,
     /// Time for a decision. Costs are measured with more of it than anybody waits, so that a machine that stalls does
     /// not end the run.
     pub(crate) deadline: &'static str,
@@ -52,6 +55,7 @@ impl Size {
         bound: true,
         records: true,
         workers: 1,
+        redis: None,
         deadline: "10s",
     };
 }
@@ -91,6 +95,9 @@ impl Scene {
         write(&folder.join("policies/bench.cedarschema"), &schema)?;
         write(&folder.join("policies/bench.cedar"), &policies)?;
         let agent = KeyPair::generate();
+        write(&folder.join("nonce.secret"), &random_id().repeat(4))?;
+        let secret = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.join("nonce.secret"), secret).map_err(|error| error.to_string())?;
         let tokens = (0..size.tokens).map(|number| token(number, &size, &keys, &agent)).collect();
         Ok(Self { folder: folder.to_owned(), size, agent, tokens })
     }
@@ -124,17 +131,32 @@ impl Scene {
     }
 
     fn configuration(&self, [grpc, public, metrics]: [u16; 3]) -> String {
+        let (nonces, store) = match self.size.redis {
+            None => (
+                "",
+                "embedded: { max_proofs: 4000000, max_per_tenant: 4000000, max_per_key: 4000000 }".to_owned(),
+            ),
+            Some(port) => (
+                ", nonce_secret_file: ./nonce.secret",
+                format!(
+                    "redis: {{ url: \"redis://127.0.0.1:{port}\", timeout: 5s, max_per_tenant: 4000000, max_per_key: 4000000 }}"
+                ),
+            ),
+        };
+        let deadline = self.size.deadline;
+        // Below it, where that is short.
+        let store = if deadline == "10s" { store } else { store.replace("timeout: 5s", "timeout: 100ms") };
         let mut text = format!(
             r#"listen: {{ grpc: "127.0.0.1:{grpc}", public: "127.0.0.1:{public}", metrics: "127.0.0.1:{metrics}" }}
 policies: ./policies
 workers: {}
-deadline: {}
+deadline: {deadline}
 protected_resources: [ {{ resource: {AUDIENCE} }} ]
-sender_constraint: {{ require: none, dpop: {{ max_age: 300s, skew: 0s, future: 1s }} }}
-store: {{ embedded: {{ max_proofs: 4000000, max_per_tenant: 4000000, max_per_key: 4000000 }} }}
+sender_constraint: {{ require: none, dpop: {{ max_age: 300s, skew: 0s, future: 1s{nonces} }} }}
+store: {{ {store} }}
 issuers:
 "#,
-            self.size.workers, self.size.deadline
+            self.size.workers
         );
         for number in 0..self.size.issuers {
             let tenants = if self.size.issuers > 1 {
@@ -230,6 +252,11 @@ issuers:
             "ath": digest(&token.compact),
         });
         self.agent.sign(&header, &claims)
+    }
+
+    /// `count` requests of the token of that number.
+    pub(crate) fn requests_of(&self, token: usize, count: usize) -> Vec<CheckRequest> {
+        (0..count).map(|_| self.request(&self.tokens[token])).collect()
     }
 
     /// The headers of one request over HTTP, for those who send it through Envoy.
