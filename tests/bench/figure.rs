@@ -125,5 +125,6 @@ fn spread(values: &[f64]) -> f64 {
     let (low, high) = values
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));
-    (high - low) / median(values.iter().copied())
+    // All the same, all nothing too.
+    if high <= low { 0.0 } else { (high - low) / median(values.iter().copied()) }
 }

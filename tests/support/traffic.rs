@@ -199,7 +199,7 @@ impl Seen {
     #[must_use]
     pub fn dead_ends(&self) -> Vec<&Exchange> {
         let recoverable = |one: &Exchange| match (one.status, one.reason.as_str()) {
-            (200, _) | (503, "replay_store_unavailable") => true,
+            (200, _) | (503, "replay_store_unavailable" | "state_stale") => true,
             (401, reason) => reason == "dpop_nonce_invalid" || reason == "dpop_nonce_required",
             (_, _) => false,
         };
