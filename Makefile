@@ -49,7 +49,8 @@ lint: ## Format, clippy, names, layering, docs/requirements.md, stale patches, t
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
 
-bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 12 minutes
+bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 14 minutes
+	@tests/tools/redis.sh >/dev/null
 	cargo build --locked --release -p exequatur-cli -p exequatur-tests --bins
 	target/release/bench
 
