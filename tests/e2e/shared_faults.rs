@@ -202,9 +202,11 @@ async fn keys_are_of_another_type() {
         let memory = keys.lines().find(|line| line.ends_with('}') && !line.contains("revocations")).unwrap();
         let clock = keys.lines().find(|line| line.ends_with(":clock")).unwrap();
         for key in [memory, clock] {
-            for foreign in [["LPUSH", key, "x"], ["SET", key, "{\"version\":2}"]] {
-                scene.redis.say(&["DEL", key]).unwrap();
-                scene.redis.say(&foreign).unwrap();
+            // At once: between two commands a replica would begin anew.
+            for foreign in ["'LPUSH', KEYS[1], 'x'", "'SET', KEYS[1], '{\"version\":2}'"] {
+                let script = format!("redis.call('DEL', KEYS[1]) return redis.call({foreign})");
+                let answer = scene.redis.say(&["EVAL", &script, "1", key]).unwrap();
+                assert!(!answer.starts_with('-'), "{answer}");
                 if key == memory {
                     scene.traffic.more("another type", 20, refused).await;
                 } else {
