@@ -19,8 +19,10 @@ mod figure;
 mod load;
 mod memory;
 mod process;
+mod revocation;
 mod scene;
 mod shared;
+mod ten_million;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -44,6 +46,10 @@ pub(crate) struct Effort {
     pub(crate) requests: usize,
     /// Proofs that live at once when their memory is measured.
     pub(crate) live_proofs: usize,
+    /// Orders of which it is measured when they are obeyed.
+    pub(crate) orders: usize,
+    /// Revocations of which the costs are measured.
+    pub(crate) revocations: u64,
 }
 
 impl Effort {
@@ -70,6 +76,9 @@ const FIGURES: &[&str] = &[
     "replay_race_permits",
     "redis_down",
     "tenants_hot",
+    "revocation_p99_ms",
+    "redis_down_bearer_permits",
+    "revocations_10m",
 ];
 
 fn main() -> ExitCode {
@@ -81,9 +90,9 @@ fn main() -> ExitCode {
     let names: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|name| !name.starts_with("--")).collect();
     let effort = if quick {
-        Effort { pairs: 3, requests: 6000, live_proofs: 60_000 }
+        Effort { pairs: 3, requests: 6000, live_proofs: 60_000, orders: 40, revocations: 1_000_000 }
     } else {
-        Effort { pairs: 5, requests: 20_000, live_proofs: 1_000_000 }
+        Effort { pairs: 5, requests: 20_000, live_proofs: 1_000_000, orders: 200, revocations: 10_000_000 }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     match runtime.block_on(run(&names, effort)) {
@@ -165,6 +174,9 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "redis_down" => return shared::down(effort).await,
         "tenants_hot" => return shared::hot_tenant(folder, effort).await,
         "memory_per_token_b" => memory::per_token(folder).await,
+        "revocation_p99_ms" => return revocation::obeyed(effort).await,
+        "redis_down_bearer_permits" => revocation::bearer_without_redis().await,
+        "revocations_10m" => return ten_million::measure(folder, effort).await,
         _ => Err("not measured".to_owned()),
     };
     Ok(vec![one?])

@@ -34,6 +34,16 @@ impl Server {
         pinned.spawn().map(Self).map_err(|error| format!("{command:?}: {error}"))
     }
 
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, signal: &str) -> Result<(), String> {
+        let sent = Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status();
+        match sent {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err(format!("SIG{signal} was not sent")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// The time that all its threads have run so far.
     pub(crate) fn cpu(&self) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id()));
