@@ -34,6 +34,7 @@ mod rotation;
 mod shared;
 mod shared_faults;
 mod shared_places;
+mod shared_revocations;
 mod stock_client;
 mod stopping;
 mod switching;

@@ -50,10 +50,18 @@ impl Said {
 /// # Errors
 /// When there is no such program.
 pub async fn command(stack: &Stack, words: &[&str]) -> Result<Said, String> {
+    command_at(stack, "admin.sock", words).await
+}
+
+/// The same at another socket of the stack's folder; the second replica's is `second.sock`.
+///
+/// # Errors
+/// When there is no such program.
+pub async fn command_at(stack: &Stack, socket: &str, words: &[&str]) -> Result<Said, String> {
     let done = Command::new(binaries::exequatur()?)
         .args(words)
         .arg("--socket")
-        .arg(stack.folder().join("admin.sock"))
+        .arg(stack.folder().join(socket))
         .stdin(Stdio::null())
         .output()
         .await

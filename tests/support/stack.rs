@@ -211,6 +211,18 @@ impl Stack {
         wait_for_cluster(&self.raw(Version::Http1)).await
     }
 
+    /// The same of the second replica.
+    ///
+    /// # Errors
+    /// When there is none, or it does not become ready.
+    pub async fn restart_second(&mut self) -> Result<(), String> {
+        let second = self.second.as_mut().ok_or("there is no second replica")?;
+        second.kill().await.map_err(|error| error.to_string())?;
+        *second = start_exequatur(&self.options, &self.folder.0, "second")?;
+        wait_for_exequatur(&self.options, &self.folder.0, &self.ports.of_second(), second).await?;
+        wait_for_cluster(&self.raw(Version::Http1)).await
+    }
+
     /// Stops Exequatur for good.
     ///
     /// # Errors
