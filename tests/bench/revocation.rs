@@ -35,12 +35,7 @@ pub(crate) async fn obeyed(effort: Effort) -> Result<Vec<Figure>, String> {
     let bound = Some(Floor::AtMost(250.0));
     Ok(vec![
         Figure::alone("revocation_p99_ms", "ms", &[p99(&shared.last_permit)], bound),
-        Figure::alone(
-            "revocation_max_ms",
-            "ms",
-            &[p99(&shared.last_permit).max(max(&shared.last_permit))],
-            None,
-        ),
+        Figure::alone("revocation_max_ms", "ms", &[max(&shared.last_permit)], None),
         Figure::alone("revocation_order_p99_ms", "ms", &[p99(&shared.order)], None),
         Figure::alone("revocation_embedded_p99", "ms", &[p99(&alone.last_permit)], bound),
         Figure::alone("embedded_order_p99_ms", "ms", &[p99(&alone.order)], None),
@@ -144,7 +139,8 @@ async fn join<F: Future, const N: usize>(futures: [F; N]) -> Vec<F::Output> {
     running.into_iter().filter_map(|(_, ended)| ended).collect()
 }
 
-/// When the last permitted decision of each token began, in milliseconds after its order was answered; 0 if it was before.
+/// When the last permitted decision of each token began, in milliseconds after its order was answered; negative if it was
+/// before.
 fn last_permits(stack: &Stack, answered: &[Timestamp]) -> Result<Vec<f64>, String> {
     let mut records = stack.records()?;
     records.extend(stack.records_of_second().unwrap_or_default());
@@ -165,9 +161,7 @@ fn last_permits(stack: &Stack, answered: &[Timestamp]) -> Result<Vec<f64>, Strin
     if permits.len() != answered.len() {
         return Err(format!("{} tokens were permitted, {} were revoked", permits.len(), answered.len()));
     }
-    let late = |(last, answered): (Timestamp, &Timestamp)| {
-        last.duration_since(*answered).as_secs_f64().max(0.0) * 1e3
-    };
+    let late = |(last, answered): (Timestamp, &Timestamp)| last.duration_since(*answered).as_secs_f64() * 1e3;
     Ok(permits.into_iter().map(|(_, last)| last).zip(answered).map(late).collect())
 }
 
