@@ -64,6 +64,8 @@ pub struct RedisRevocations {
     swept: AtomicUsize,
     /// How often everything was loaded, or begun to be.
     loads: AtomicU32,
+    /// Of whoever follows.
+    known: tokio::sync::Mutex<feed::Known>,
     #[cfg(test)]
     told: Mutex<Option<Timestamp>>,
 }
@@ -92,6 +94,7 @@ impl RedisRevocations {
             tidied: AtomicU32::new(0),
             swept: AtomicUsize::new(0),
             loads: AtomicU32::new(0),
+            known: tokio::sync::Mutex::default(),
             #[cfg(test)]
             told: Mutex::default(),
         })

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::link::Line;
-use super::script::{BUCKET_BITS, Beat, Change, Incarnation, Ordered, bytes, changes, read_entries, rows};
+use super::script::{
+    BUCKET_BITS, Beat, Caller, Change, Incarnation, Ordered, bytes, changes, read_entries, rows,
+};
 use super::{RedisRevocations, Remembered};
 use crate::admission::StoreError;
 use crate::revocation::{Position, Row, STRIPE_BITS, Snapshot};
@@ -39,10 +41,12 @@ const OTHERS_AFTER: Duration = Duration::from_secs(1);
 /// The wall clock of the process.
 pub type FeedClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// What the feed knows between two connections.
+/// What the feed knows between two connections, beside the snapshot.
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     incarnation: Option<Incarnation>,
+    /// From which part on everything is still to be looked through for what was lifted, after the log did not reach back.
+    unread: Option<usize>,
     /// What the store has lost and this replica ordered.
     own: VecDeque<Row>,
     /// What the store has lost, as far as this replica knows it, and others ordered. They know more of it, so they say it
@@ -52,9 +56,9 @@ struct Known {
 }
 
 impl RedisRevocations {
-    /// Follows the log until told to stop.
+    /// Follows the log until told to stop. Whoever follows again goes on from there.
     pub async fn follow(&self, clock: FeedClock, stop: CancellationToken) {
-        let mut known = Known::default();
+        let mut known = self.known.lock().await;
         loop {
             let began = Instant::now();
             let end = tokio::select! {
@@ -83,22 +87,29 @@ impl RedisRevocations {
                 let keep = known.incarnation.is_some();
                 self.load(&line, beat.position, keep, known).await?;
                 known.incarnation = Some(beat.incarnation);
+                known.unread = None;
                 continue;
             }
             if beat.position > self.position() {
                 let value = line.say_one(self.range(), WITHIN).await?;
                 if !self.apply(&value)? {
                     // The log begins after what comes next here.
-                    self.load(&line, beat.position, false, known).await?;
+                    known.unread = Some(0);
+                    self.catch_up(&line, beat.position).await?;
                 }
                 continue;
             }
             self.say_again(&line, known).await?;
             self.snapshot.heard(clock());
+            if let Some(part) = known.unread.filter(|_| known.own.is_empty() && known.others.is_empty()) {
+                known.unread = self.read_again(&line, part).await?;
+                continue;
+            }
             let value = line.say_one(self.listen(), LISTEN.saturating_add(WITHIN)).await?;
             let entries = read_entries(value).ok_or(StoreError::Foreign)?;
             if !self.apply(&entries)? {
-                self.load(&line, beat.position, false, known).await?;
+                known.unread = Some(0);
+                self.catch_up(&line, beat.position).await?;
             }
         }
     }
@@ -138,6 +149,51 @@ impl RedisRevocations {
         Ok(true)
     }
 
+    /// Takes over what was revoked since the last change that was applied here, where the log does not reach back to it: it
+    /// stands in the order of positions. What was lifted is not told; it goes on to be revoked here until
+    /// [`Self::read_again`] is through.
+    pub(super) async fn catch_up(&self, line: &Line, position: Position) -> Result<(), StoreError> {
+        let mut from = self.position().next();
+        loop {
+            let mut command = redis::cmd("XRANGE");
+            command.arg(self.prefix.revocations("entries")).arg(format!("{}-0", from.0)).arg("+");
+            command.arg("COUNT").arg(BATCH);
+            let value = line.say_one(command, WITHIN).await?;
+            let found = changes(&value).ok_or(StoreError::Foreign)?;
+            for (at, change) in &found {
+                let Change::Revoked(target, row) = change else { return Err(StoreError::Foreign) };
+                self.snapshot.set(target, *row).or(Err(StoreError::Poisoned))?;
+                from = at.next();
+            }
+            if found.len() < BATCH {
+                break;
+            }
+        }
+        self.applied_to(position.max(self.position()));
+        tracing::info!(
+            revocations = self.snapshot.len(),
+            "caught up; what was lifted meanwhile is looked for"
+        );
+        Ok(())
+    }
+
+    /// Takes some parts over as they are in the store, from `part` on; gives where to go on, if anywhere. They may be ahead of
+    /// the log: changes that come twice change nothing.
+    async fn read_again(&self, line: &Line, part: usize) -> Result<Option<usize>, StoreError> {
+        let end = part.saturating_add(PARTS_AT_ONCE).min(Snapshot::PARTS);
+        let parts: Vec<usize> = (part..end).collect();
+        let caller = self.caller(&line.run)?;
+        let written = self.written(line, &caller).await?;
+        self.take_over(line, &caller, &parts, &written, false).await?;
+        self.put_waiting(self.position())?;
+        if end < Snapshot::PARTS {
+            return Ok(Some(end));
+        }
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(revocations = self.snapshot.len(), "revocations are complete again");
+        Ok(None)
+    }
+
     /// Takes everything over as it is in the store, part by part, while the snapshot goes on answering.
     async fn load(
         &self,
@@ -148,59 +204,79 @@ impl RedisRevocations {
     ) -> Result<(), StoreError> {
         self.loads.fetch_add(1, Ordering::Relaxed);
         let caller = self.caller(&line.run)?;
-        let mut get = redis::cmd("GET");
-        get.arg(caller.buckets());
-        let value = line.say_one(get, WITHIN).await?;
-        let bits = match bytes(&value) {
-            Some(bits) => bits.to_vec(),
-            None if value == Value::Nil => Vec::new(),
-            None => return Err(StoreError::Foreign),
-        };
-        let each = 1_u32 << BUCKET_BITS.saturating_sub(STRIPE_BITS);
-        let written = |bucket: u32| {
-            let byte = usize::try_from(bucket / 8).ok().and_then(|place| bits.get(place));
-            byte.is_some_and(|byte| byte & (0x80 >> (bucket % 8)) != 0)
-        };
+        let written = self.written(line, &caller).await?;
         let parts: Vec<usize> = (0..Snapshot::PARTS).collect();
         for parts in parts.chunks(PARTS_AT_ONCE) {
-            let mut commands = Pipeline::new();
-            let mut of_part = Vec::new();
-            for part in parts {
-                let first = u32::try_from(*part).unwrap_or(u32::MAX).saturating_mul(each);
-                for bucket in (first..first.saturating_add(each)).filter(|bucket| written(*bucket)) {
-                    commands.cmd("HGETALL").arg(caller.bucket(bucket));
-                    of_part.push(*part);
-                }
-            }
-            let answers = if commands.is_empty() {
-                Vec::new()
-            } else {
-                line.say(&commands, WITHIN.saturating_mul(5)).await?
-            };
-            for part in parts {
-                let mut found = Vec::new();
-                for (_, answer) in of_part.iter().zip(&answers).filter(|(of, _)| *of == part) {
-                    rows(answer, &mut found).ok_or(StoreError::Foreign)?;
-                }
-                let missing = self.snapshot.replace(*part, found, keep).or(Err(StoreError::Poisoned))?;
-                for row in missing.into_iter().filter(|_| keep) {
-                    if self.has_ordered(&row) {
-                        known.own.push_back(row)
-                    } else {
-                        known.others.push_back(row)
-                    }
-                }
+            let missing = self.take_over(line, &caller, parts, &written, keep).await?;
+            for row in missing.into_iter().filter(|_| keep) {
+                if self.has_ordered(&row) { known.own.push_back(row) } else { known.others.push_back(row) }
             }
         }
-        // They hold here though the store has not taken them yet.
-        for revocation in self.waiting() {
-            let row = Row::of(&revocation, position);
-            self.snapshot.put(&revocation.target, row).or(Err(StoreError::Poisoned))?;
-        }
+        self.put_waiting(position)?;
         self.applied_to(position);
         known.others_from = Instant::now().checked_add(OTHERS_AFTER);
         let missing = known.own.len().saturating_add(known.others.len());
         tracing::info!(revocations = self.snapshot.len(), missing, "revocations loaded");
+        Ok(())
+    }
+
+    /// A bit for each bucket that was ever written to.
+    async fn written(&self, line: &Line, caller: &Caller<'_>) -> Result<Vec<u8>, StoreError> {
+        let mut get = redis::cmd("GET");
+        get.arg(caller.buckets());
+        let value = line.say_one(get, WITHIN).await?;
+        match bytes(&value) {
+            Some(bits) => Ok(bits.to_vec()),
+            None if value == Value::Nil => Ok(Vec::new()),
+            None => Err(StoreError::Foreign),
+        }
+    }
+
+    /// Makes parts hold what they hold in the store; gives what is missing there.
+    async fn take_over(
+        &self,
+        line: &Line,
+        caller: &Caller<'_>,
+        parts: &[usize],
+        written: &[u8],
+        keep: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        let each = 1_u32 << BUCKET_BITS.saturating_sub(STRIPE_BITS);
+        let is_written = |bucket: &u32| {
+            let byte = usize::try_from(bucket / 8).ok().and_then(|place| written.get(place));
+            byte.is_some_and(|byte| byte & (0x80 >> (bucket % 8)) != 0)
+        };
+        let mut commands = Pipeline::new();
+        let mut of_part = Vec::new();
+        for part in parts {
+            let first = u32::try_from(*part).unwrap_or(u32::MAX).saturating_mul(each);
+            for bucket in (first..first.saturating_add(each)).filter(is_written) {
+                commands.cmd("HGETALL").arg(caller.bucket(bucket));
+                of_part.push(*part);
+            }
+        }
+        let answers = if commands.is_empty() {
+            Vec::new()
+        } else {
+            line.say(&commands, WITHIN.saturating_mul(5)).await?
+        };
+        let mut missing = Vec::new();
+        for part in parts {
+            let mut found = Vec::new();
+            for (_, answer) in of_part.iter().zip(&answers).filter(|(of, _)| *of == part) {
+                rows(answer, &mut found).ok_or(StoreError::Foreign)?;
+            }
+            missing.extend(self.snapshot.replace(*part, found, keep).or(Err(StoreError::Poisoned))?);
+        }
+        Ok(missing)
+    }
+
+    /// Orders that the store has not taken yet hold here.
+    fn put_waiting(&self, position: Position) -> Result<(), StoreError> {
+        for revocation in self.waiting() {
+            let row = Row::of(&revocation, position);
+            self.snapshot.put(&revocation.target, row).or(Err(StoreError::Poisoned))?;
+        }
         Ok(())
     }
 

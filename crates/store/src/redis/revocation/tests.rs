@@ -217,7 +217,8 @@ async fn replicas_tell_how_far_they_are() {
     until(|| one.replicas().iter().any(|seen| seen.silent >= Duration::from_millis(600))).await;
 }
 
-/// C-28: a log that was cut shows as a gap, and everything is loaded; what was lifted in it is lifted here too.
+/// C-28: a log that was cut shows as a gap. What was revoked in it is known at once, before everything is read again; what was
+/// lifted in it is lifted here too, then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_is_closed() {
     let folder = tempfile::tempdir().unwrap();
@@ -233,9 +234,23 @@ async fn a_gap_is_closed() {
     one.order(3).await;
     redis.say(&["XTRIM", "exequatur:{revocations}:1:log", "MAXLEN", "1"]).unwrap();
     assert!(behind.stops(1) && !behind.stops(2));
+    let line = behind.links.own_line().await.unwrap();
+    behind.catch_up(&line, one.position()).await.unwrap();
+    assert!(behind.stops(1) && behind.stops(2) && behind.stops(3));
+    assert_eq!(behind.position(), one.position());
+
+    // The same by the one who follows, who finds the gap; again what nobody knows is stopped, and nothing else.
+    one.order(4).await;
+    one.order(5).await;
+    redis.say(&["XTRIM", "exequatur:{revocations}:1:log", "MAXLEN", "1"]).unwrap();
+    let loads = behind.loads.load(Ordering::Relaxed);
     let behind = behind.follow();
-    until(|| !behind.stops(1) && behind.stops(2) && behind.stops(3)).await;
-    assert_eq!(behind.health().entries, 2);
+    until(|| !behind.stops(1) && (2..=5).all(|n| behind.stops(n))).await;
+    until(|| behind.loads.load(Ordering::Relaxed) == loads + 1).await;
+    assert_eq!(behind.health().entries, 4);
+    // And the log is followed on.
+    assert_eq!(one.order(6).await.behind, 0);
+    assert!(behind.stops(6));
 }
 
 /// C-09: what the store has lost is said again by those who know it; nobody ceases to obey meanwhile.
