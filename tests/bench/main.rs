@@ -77,7 +77,7 @@ const FIGURES: &[&str] = &[
     "redis_down",
     "tenants_hot",
     "revocation_p99_ms",
-    "redis_down_bearer_permits",
+    "redis_down_degraded_permits",
     "revocations_10m",
 ];
 
@@ -175,7 +175,7 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "tenants_hot" => return shared::hot_tenant(folder, effort).await,
         "memory_per_token_b" => memory::per_token(folder).await,
         "revocation_p99_ms" => return revocation::obeyed(effort).await,
-        "redis_down_bearer_permits" => revocation::bearer_without_redis().await,
+        "redis_down_degraded_permits" => revocation::bearer_without_redis().await,
         "revocations_10m" => return ten_million::measure(folder, effort).await,
         _ => Err("not measured".to_owned()),
     };

@@ -170,7 +170,7 @@ const DEGRADED_UNTIL: Duration = Duration::from_secs(10);
 /// A replica may have heard the last time that long before the end of Redis.
 const HEARD_BEFORE: Duration = Duration::from_millis(1500);
 
-/// `redis_down_bearer_permits`: the share of honest requests with bearer tokens that are permitted from when Redis is killed
+/// `redis_down_degraded_permits`: the share of honest requests with bearer tokens that are permitted from when Redis is killed
 /// until the end of `max_staleness` and of `degrade_for`. After it, they have to be denied.
 pub(crate) async fn bearer_without_redis() -> Result<Figure, String> {
     let _unpinned = Unpinned::new()?;
@@ -217,7 +217,7 @@ pub(crate) async fn bearer_without_redis() -> Result<Figure, String> {
         }
     }
     let share = permitted.get() as f64 / asked.get() as f64;
-    Ok(Figure::alone("redis_down_bearer_permits", "share", &[share], Some(Floor::AtLeast(0.99))))
+    Ok(Figure::alone("redis_down_degraded_permits", "share", &[share], Some(Floor::AtLeast(0.99))))
 }
 
 /// While this lives, this program and what it starts run on both cores: replicas, Envoy, Redis and callers.
