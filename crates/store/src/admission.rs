@@ -41,7 +41,7 @@ pub struct Answer {
 /// `now` comes from the caller's clock; a store with a clock of its own, which all replicas share, goes by that. A claim
 /// is decided in one atomic step, in this order:
 ///
-/// 1. `live_until` is over: [`ClaimOutcome::Expired`].
+/// 1. `live_until` is over, or `issued_at` too far ahead: [`ClaimOutcome::Expired`].
 /// 2. The store cannot know about the proof: [`ClaimOutcome::Doubtful`]. Nothing is written.
 /// 3. The proof is remembered: [`ClaimOutcome::Replayed`].
 /// 4. A bound is reached: [`ClaimOutcome::Full`]. What is remembered stays; nothing live is ever evicted.

@@ -68,6 +68,7 @@ pub async fn check<S: AdmissionStore>(
     a_proof_is_fresh_once(&make(limits, start).await?, start).await?;
     an_entry_lives_to_its_last_instant(&make(limits, start).await?, start).await?;
     what_is_over_is_neither_new_nor_used(&make(limits, start).await?, start).await?;
+    what_is_too_far_ahead_is_not_taken(&make(limits, start).await?, start).await?;
     a_young_store_doubts(&make(limits, start).await?, start).await?;
     a_doubtful_claim_writes_nothing(&make(limits, start).await?, start).await?;
     a_store_has_its_own_epoch(&make(limits, start).await?, &make(limits, start).await?, start).await?;
@@ -150,6 +151,22 @@ async fn what_is_over_is_neither_new_nor_used(
         "an unused proof that is over is expired",
     )
     .await
+}
+
+/// C-10: a proof from further ahead than the span of doubt would escape the doubt after a loss.
+async fn what_is_too_far_ahead_is_not_taken(
+    store: &impl AdmissionStore,
+    start: Timestamp,
+) -> Result<(), ContractViolation> {
+    let now = known_from(start)?;
+    let epoch = store.epoch(SCOPE, now).await?;
+    let ahead = after(after(now, DOUBT)?, SignedDuration::from_millis(1))?;
+    for nonce_epoch in [None, Some(epoch)] {
+        let claim = Claim { nonce_epoch, ..proof(1, ahead)? };
+        let rule = "a proof from too far ahead is not taken";
+        expect(store, &claim, now, |got| *got == ClaimOutcome::Expired, rule).await?;
+    }
+    fresh(store, &proof(2, after(now, DOUBT)?)?, now, "one from just as far ahead as may be is").await
 }
 
 /// G11: a store that may have forgotten says so, to the instant, unless the nonce is of its epoch.

@@ -178,7 +178,8 @@ impl AdmissionStore for EmbeddedStore {
 impl State {
     fn claim(&mut self, scope: Scope, claim: &Claim, now: Timestamp) -> Result<ClaimOutcome, StoreError> {
         let now = self.advance(now)?;
-        if claim.live_until < now {
+        let ahead = claim.issued_at.duration_since(now) > claim.doubt_span;
+        if claim.live_until < now || ahead {
             return Ok(ClaimOutcome::Expired);
         }
         if self.is_doubtful(claim) {

@@ -156,6 +156,11 @@ impl RedisStore {
         let (command, drawn) = self.scripts.look(&self.prefix.clock(), self.links.clock().times()?)?;
         let value = self.links.ask(line, &command).await?;
         let Some(look) = Look::read(&value, &drawn) else { return Err(self.links.distrust(line)) };
+        if !line.run.is_of(&look.history) {
+            // It was a replica in between: whoever connects anew learns what it is called now.
+            self.links.give_up(line);
+            return Err(StoreError::Unavailable);
+        }
         self.links.judge(look.fitness)?;
         look.fitness.map_err(StoreError::Unfit)?;
         self.links.clock().looked(look.times)?;

@@ -46,7 +46,8 @@ pub enum ClaimOutcome {
     },
     /// Could be new, but a bound leaves no room to remember it.
     Full(Bound),
-    /// `live_until` lies in the past: an earlier use could have been dropped already.
+    /// `live_until` lies in the past: an earlier use could have been dropped already. Or `issued_at` lies further ahead of
+    /// the store's clock than the span of doubt, so that the store could not doubt it after a loss.
     Expired,
 }
 

@@ -1,5 +1,7 @@
 //! Where the primary is: at an address, or where sentinels say.
 
+use std::time::Duration;
+
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
 use zeroize::Zeroizing;
 
@@ -80,13 +82,21 @@ impl Address {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if no sentinel knows.
-    pub(super) async fn primary(&self, config: &AsyncConnectionConfig) -> Result<Client, StoreError> {
+    pub(super) async fn primary(&self, within: Duration) -> Result<Client, StoreError> {
         if self.sentinels.is_empty() {
             return Ok(self.client.clone());
         }
         let name = host(&self.client).ok_or(StoreError::Unavailable)?;
+        // One that hangs leaves time for the others: it may well have gone down with the primary.
+        let shares = u32::try_from(self.sentinels.len().saturating_add(1)).unwrap_or(u32::MAX);
+        let share = within.checked_div(shares).unwrap_or_default();
         for sentinel in &self.sentinels {
-            match ask(sentinel, name, config).await {
+            let answer = tokio::time::timeout(share, ask(sentinel, name, share)).await;
+            let Ok(answer) = answer else {
+                tracing::debug!("a sentinel does not answer");
+                continue;
+            };
+            match answer {
                 Ok(Some((host, port))) => return self.at(host, port),
                 Ok(None) => tracing::debug!("a sentinel does not know the primary"),
                 Err(error) => {
@@ -115,12 +125,10 @@ impl Address {
 }
 
 /// Asks one sentinel for the address of the primary of that name. It knows none if it does not watch it.
-async fn ask(
-    sentinel: &Client,
-    name: &str,
-    config: &AsyncConnectionConfig,
-) -> redis::RedisResult<Option<(String, u16)>> {
-    let mut connection = sentinel.get_multiplexed_async_connection_with_config(config).await?;
+async fn ask(sentinel: &Client, name: &str, within: Duration) -> redis::RedisResult<Option<(String, u16)>> {
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(within)).set_response_timeout(Some(within));
+    let mut connection = sentinel.get_multiplexed_async_connection_with_config(&config).await?;
     redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).query_async(&mut connection).await
 }
 

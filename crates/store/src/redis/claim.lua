@@ -15,7 +15,9 @@ local letter, first_level = 'N', 2
 if ARGV[7] ~= '' then
     letter, first_level = 'F', 5
     local issued_at, live_until = tonumber(ARGV[7]), tonumber(ARGV[8])
-    if live_until < now then
+    -- One from further ahead than any may be would escape the doubt of a memory that begins now, whatever its nonce: the
+    -- clock of whoever took it for possible is ahead of this one.
+    if live_until < now or issued_at > now + ARGV[10] then
         return 'E' .. tail
     end
     if issued_at <= since + ARGV[10] and ARGV[9] ~= epoch then

@@ -16,6 +16,8 @@ pub(super) struct Times {
     pub(super) latest: i64,
     /// Of any era, and of any server before this one.
     pub(super) top: i64,
+    /// Entries that the server had evicted.
+    pub(super) evicted: u64,
 }
 
 /// What is known of the clock. Nothing, before the first look.
@@ -67,15 +69,15 @@ mod tests {
         let clock = Clock::default();
         assert_eq!(clock.times(), Ok(None));
         let (one, other) = (Era([b'1'; 32]), Era([b'2'; 32]));
-        clock.looked(Times { era: one, latest: 10, top: 10 }).unwrap();
+        clock.looked(Times { era: one, latest: 10, top: 10, evicted: 0 }).unwrap();
         clock.seen(one, 30).unwrap();
         clock.seen(one, 20).unwrap();
         clock.seen(other, 99).unwrap();
-        assert_eq!(clock.times(), Ok(Some(Times { era: one, latest: 30, top: 10 })));
-        clock.looked(Times { era: other, latest: 5, top: 5 }).unwrap();
+        assert_eq!(clock.times(), Ok(Some(Times { era: one, latest: 30, top: 10, evicted: 0 })));
+        clock.looked(Times { era: other, latest: 5, top: 5, evicted: 0 }).unwrap();
         assert_eq!(
             clock.times(),
-            Ok(Some(Times { era: other, latest: 5, top: 30 })),
+            Ok(Some(Times { era: other, latest: 5, top: 30, evicted: 0 })),
             "another server lags behind"
         );
     }

@@ -5,7 +5,7 @@
 //! connection that they are sent on.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use super::gate::Gate;
 use super::server::{RunId, Server};
 use crate::admission::{StoreError, Unfit};
 
-/// After so many calls in a row without an answer in time, the connection is given up.
+/// After so many times of a call without any answer, the connection is given up.
 const MOST_SILENT: u32 = 3;
 /// Commands that may wait for their answers on one connection. Beyond it they wait for their time to be over.
 const MOST_WAITING: usize = 4096;
 /// How many times a call's time it may take to connect: name, handshakes and what is to be learnt are several trips.
-const CONNECT_FACTOR: u32 = 8;
+const CONNECT_FACTOR: u32 = 4;
 
 /// All connections of a store.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(super) struct Links {
     told_lost: AtomicBool,
     /// Why the server is not used though it answers, as it was last looked at.
     unfit: Mutex<Option<Unfit>>,
+    /// What the server was called when it was connected to last.
+    latest_run: Mutex<Option<RunId>>,
 }
 
 /// What one runtime has.
@@ -51,12 +53,19 @@ struct Link {
 pub(super) struct Line {
     connection: MultiplexedConnection,
     pub(super) run: RunId,
-    silent: AtomicU32,
+    /// When it was made, and for how long after that it gave answers, in milliseconds.
+    made: Instant,
+    answered: AtomicU64,
     /// Whether the server's clock was looked at over this connection: what is known may be another's.
     looked: AtomicBool,
 }
 
 impl Line {
+    /// In milliseconds.
+    fn age(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn looked(&self) -> bool {
         self.looked.load(Ordering::Relaxed)
     }
@@ -82,6 +91,7 @@ impl Links {
             clock: Clock::default(),
             told_lost: AtomicBool::new(false),
             unfit: Mutex::default(),
+            latest_run: Mutex::default(),
         }
     }
 
@@ -117,7 +127,14 @@ impl Links {
             None => {}
             Some(unfit) => return Err(StoreError::Unfit(unfit)),
         }
-        self.line().await
+        let line = self.line().await?;
+        // Another connection learnt that the server is not what it was when this one was made.
+        let stale = self.latest_run.lock().or(Err(StoreError::Poisoned))?.as_ref() != Some(&line.run);
+        if stale {
+            self.give_up(&line);
+            return self.line().await;
+        }
+        Ok(line)
     }
 
     /// A connection of one's own, for who blocks it. It is never given to anybody else.
@@ -192,18 +209,16 @@ impl Links {
     /// [`StoreError::Unavailable`] if none came in time. What was sent may have been done.
     pub(super) async fn ask(&self, line: &Arc<Line>, command: &Cmd) -> Result<Value, Unanswered> {
         let mut connection = line.connection.clone();
+        // A decision that ends at its deadline, while it waits here, has heard nothing either.
+        let waits = Waiting { links: self, line, heard: false };
         match tokio::time::timeout(self.timeout, connection.send_packed_command(command)).await {
             Ok(answer) => {
-                line.silent.store(0, Ordering::Relaxed);
+                waits.heard();
                 // An answer may also be an error that the server made.
                 answer.and_then(Value::extract_error).map_err(|error| self.failed(line, &error))
             }
-            Err(_elapsed) => {
-                if line.silent.fetch_add(1, Ordering::Relaxed) >= MOST_SILENT.saturating_sub(1) {
-                    self.give_up(line);
-                }
-                Err(Unanswered::Error(StoreError::Unavailable))
-            }
+            // What that means for the connection is told when `waits` is dropped.
+            Err(_elapsed) => Err(Unanswered::Error(StoreError::Unavailable)),
         }
     }
 
@@ -247,19 +262,24 @@ impl Links {
     }
 
     /// Whoever still waits on it goes on waiting for his time; nobody else is given it.
-    fn give_up(&self, line: &Arc<Line>) {
+    pub(super) fn give_up(&self, line: &Arc<Line>) {
         if let Ok(link) = self.link()
             && let Ok(mut current) = link.line.lock()
             && current.as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
         {
             *current = None;
-            self.lost(StoreError::Unavailable);
+            self.told(StoreError::Unavailable);
         }
     }
 
     /// One line in the log for all that fails until there is a connection again.
     fn lost(&self, error: StoreError) {
         self.gate.close(Instant::now());
+        self.told(error);
+    }
+
+    /// What was lost may be there again: the first attempt after it waits for nothing.
+    fn told(&self, error: StoreError) {
         if !self.told_lost.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "the store is lost");
         }
@@ -270,13 +290,14 @@ impl Links {
             .set_connection_timeout(Some(within))
             .set_response_timeout(Some(within))
             .set_concurrency_limit(MOST_WAITING);
-        let client = self.address.primary(&config).await?;
+        let client = self.address.primary(within).await?;
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         let mut connection = connection.map_err(|error| unreachable_server(&error))?;
         let info = redis::cmd("INFO").query_async::<String>(&mut connection).await;
         let server =
             Server::read(&info.map_err(|error| unreachable_server(&error))?).map_err(StoreError::Unfit)?;
         let Server { run, version, replicas, fenced } = server;
+        *self.latest_run.lock().or(Err(StoreError::Poisoned))? = Some(run.clone());
         tracing::info!(%version, replicas, "connected to the store");
         if replicas > 0 && !fenced {
             tracing::warn!(
@@ -285,7 +306,13 @@ impl Links {
                  claims, and a proof may pass on both sides"
             );
         }
-        Ok(Line { connection, run, silent: AtomicU32::new(0), looked: AtomicBool::new(false) })
+        Ok(Line {
+            connection,
+            run,
+            made: Instant::now(),
+            answered: AtomicU64::new(0),
+            looked: AtomicBool::new(false),
+        })
     }
 }
 
@@ -325,6 +352,31 @@ impl Line {
         let mut commands = Pipeline::new();
         commands.add_command(command);
         self.say(&commands, within).await?.pop().ok_or(StoreError::Foreign)
+    }
+}
+
+/// A call that waits for its answer.
+struct Waiting<'a> {
+    links: &'a Links,
+    line: &'a Arc<Line>,
+    heard: bool,
+}
+
+impl Waiting<'_> {
+    fn heard(mut self) {
+        self.heard = true;
+        self.line.answered.fetch_max(self.line.age(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let most =
+            u64::try_from(self.links.timeout.saturating_mul(MOST_SILENT).as_millis()).unwrap_or(u64::MAX);
+        let silent = self.line.age().saturating_sub(self.line.answered.load(Ordering::Relaxed));
+        if !self.heard && silent >= most {
+            self.links.give_up(self.line);
+        }
     }
 }
 

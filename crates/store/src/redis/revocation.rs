@@ -24,7 +24,6 @@ pub use script::Replica;
 
 use super::keys::Prefix;
 use super::link::{Line, Links};
-use super::server::RunId;
 use super::without::Local;
 use crate::admission::StoreError;
 use crate::revocation::{
@@ -35,6 +34,8 @@ use script::{Beat, Caller, Ordered, behind, in_force, number};
 
 /// A replica that was heard in this time is there.
 const LIVE: Duration = Duration::from_secs(3);
+/// After this time one that is silent is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Time for an order: longer than for a decision, which Envoy waits for.
 const ORDER_WITHIN: Duration = Duration::from_secs(2);
 /// How long an order waits for other replicas, and how long it does before it asks again how far they are.
@@ -53,6 +54,7 @@ pub struct RedisRevocations {
     prefix: Prefix,
     limits: RevocationLimits,
     snapshot: Arc<Snapshot>,
+    staleness: Staleness,
     replica: String,
     applied: watch::Sender<Position>,
     replicas: Mutex<Vec<Replica>>,
@@ -86,6 +88,7 @@ impl RedisRevocations {
             prefix,
             limits,
             snapshot: Arc::new(Snapshot::fed(staleness)),
+            staleness,
             replica: BASE64_URL_SAFE_NO_PAD.encode(id),
             applied: watch::Sender::new(Position::default()),
             replicas: Mutex::default(),
@@ -112,7 +115,7 @@ impl RedisRevocations {
         self.replicas.lock().map(|replicas| replicas.clone()).unwrap_or_default()
     }
 
-    fn caller<'a>(&'a self, run: &'a RunId) -> Result<Caller<'a>, StoreError> {
+    fn caller(&self) -> Result<Caller<'_>, StoreError> {
         let mut random = [0; 24];
         getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
         let mut next = [0; 32];
@@ -120,7 +123,6 @@ impl RedisRevocations {
         written.or(Err(StoreError::NoRandomness))?;
         Ok(Caller {
             prefix: &self.prefix,
-            run,
             next,
             applied: self.position(),
             #[cfg(test)]
@@ -147,19 +149,17 @@ impl RedisRevocations {
 
     async fn order(&self, command: impl FnOnce(&Caller<'_>) -> redis::Cmd) -> Result<Ordered, StoreError> {
         let line = self.links.line_for_order(ORDER_WITHIN).await?;
-        let command = command(&self.caller(&line.run)?);
+        let command = command(&self.caller()?);
         let value = line.say_one(command, ORDER_WITHIN).await?;
         Ordered::read(&value).ok_or(StoreError::Foreign)
     }
 
-    /// Waits until a change is in the snapshot of this process.
-    async fn until_applied(&self, position: Position) -> Result<(), RevocationError> {
+    /// Waits, not for ever, until the log has brought a change here. If it has not, this replica counts as behind.
+    async fn until_applied(&self, position: Position) {
         let mut applied = self.applied.subscribe();
         let there = applied.wait_for(|applied| *applied >= position);
-        match tokio::time::timeout(ORDER_WITHIN, there).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_closed)) => Err(RevocationError::Closed),
-            Err(_elapsed) => Err(RevocationError::Busy),
+        if tokio::time::timeout(ORDER_WITHIN, there).await.is_err() {
+            tracing::warn!("an order is in the store, and the log has not brought it here yet");
         }
     }
 
@@ -189,22 +189,34 @@ impl RedisRevocations {
         }
     }
 
+    /// Whoever was silent for no longer than this may still permit by what he knows.
+    fn may_permit_for(&self) -> Duration {
+        Duration::try_from(self.staleness.usual).unwrap_or(LIVE).clamp(LIVE, FORGOTTEN)
+    }
+
+    /// Those that were there when this replica heard of them last, and may have been forgotten by the store since.
+    fn known_replicas(&self) -> Vec<String> {
+        let there = |replica: &Replica| replica.silent <= LIVE;
+        self.replicas().into_iter().filter(there).map(|replica| replica.id).collect()
+    }
+
     async fn count_behind(&self, line: &Line, position: Position) -> Result<u32, StoreError> {
         let mut commands = redis::Pipeline::new();
         commands.cmd("TIME").cmd("HGETALL").arg(self.prefix.revocations("replicas"));
         let answers = line.say(&commands, ORDER_WITHIN).await?;
         let [time, replicas] = answers.as_slice() else { return Err(StoreError::Foreign) };
-        behind(time, replicas, position, LIVE).ok_or(StoreError::Foreign)
+        behind(time, replicas, position, self.may_permit_for(), &self.known_replicas())
+            .ok_or(StoreError::Foreign)
     }
 
     /// What was lifted is not said again, nor held here because the store had not taken it.
-    fn forget_orders(&self, target: Target, lift: Lift) -> Result<(), RevocationError> {
+    fn forget_orders(&self, target: Target, lift: Lift, position: Position) -> Result<(), RevocationError> {
         let stays = |one: &Revocation| one.target != target || !lift.takes(one.form.code());
         self.ordered.lock().or(Err(RevocationError::Closed))?.retain(stays);
         let mut waiting = self.waiting.lock().or(Err(RevocationError::Closed))?;
         if !waiting.iter().all(stays) {
             waiting.retain(stays);
-            self.snapshot.lift(&target, lift, &mut Vec::new()).or(Err(RevocationError::Closed))?;
+            self.snapshot.lift_before(&target, lift, position.next()).or(Err(RevocationError::Closed))?;
         }
         Ok(())
     }
@@ -264,7 +276,10 @@ impl RevocationStore for RedisRevocations {
             match self.order(|caller| caller.revoke(revocation, most)).await {
                 Ok(Ordered::Done { position, changed }) => {
                     self.remember(revocation);
-                    self.until_applied(position).await?;
+                    // It holds here at once; the log brings it as the store has it, which stands then.
+                    let row = Row::of(revocation, Position(position.0.saturating_sub(1)));
+                    self.snapshot.put(&revocation.target, row).or(Err(RevocationError::Closed))?;
+                    self.until_applied(position).await;
                     Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
@@ -288,8 +303,8 @@ impl RevocationStore for RedisRevocations {
             self.tell(_now);
             match self.order(|caller| caller.lift(target, lift, note)).await {
                 Ok(Ordered::Done { position, changed }) => {
-                    self.forget_orders(target, lift)?;
-                    self.until_applied(position).await?;
+                    self.forget_orders(target, lift, position)?;
+                    self.until_applied(position).await;
                     Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
@@ -323,8 +338,7 @@ impl RevocationStore for RedisRevocations {
             let part = self.swept.load(Ordering::Relaxed);
             self.swept.store(self.snapshot.sweep(part, SWEPT, now, &mut Vec::new()), Ordering::Relaxed);
             let Ok(line) = self.links.line().await else { return Ok(()) };
-            let command =
-                self.caller(&line.run).map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from);
+            let command = self.caller().map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from);
             if let Ok(value) = line.say_one(command, TIDY_WITHIN).await {
                 let next = number(&value).and_then(|next| u32::try_from(next).ok()).unwrap_or_default();
                 self.tidied.store(next, Ordering::Relaxed);

@@ -116,11 +116,11 @@ impl Scripts {
         let mut command = redis::cmd("EVAL");
         command.arg(text).arg(1).arg(clock).arg(&next);
         match known {
-            Some(Times { era, latest, top }) => {
-                command.arg(top.max(latest)).arg(&era.0[..]).arg(latest);
+            Some(Times { era, latest, top, evicted }) => {
+                command.arg(top.max(latest)).arg(&era.0[..]).arg(latest).arg(evicted);
             }
             None => {
-                command.arg(0).arg("").arg(0);
+                command.arg(0).arg("").arg(0).arg("");
             }
         }
         Ok((command, Drawn(next)))
@@ -201,6 +201,8 @@ pub(super) struct Drawn(String);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) times: Times,
+    /// What this history of the server's data is called.
+    pub(super) history: String,
     pub(super) fitness: Result<(), Unfit>,
 }
 
@@ -208,18 +210,19 @@ impl Look {
     /// None if it is not of the form, or another's.
     pub(super) fn read(value: &Value, drawn: &Drawn) -> Option<Self> {
         let Value::Array(parts) = value else { return None };
-        let [era, latest, top, _now, info, of] = parts.as_slice() else { return None };
+        let [era, latest, top, evicted, history, info, of] = parts.as_slice() else { return None };
         let text = |value: &Value| {
             let Value::BulkString(bytes) = value else { return None };
             String::from_utf8(bytes.clone()).ok()
         };
-        let number = |value: &Value| text(value)?.parse().ok();
+        let number = |value: &Value| text(value)?.parse::<i64>().ok();
         if text(of)? != drawn.0 {
             return None;
         }
         let era = Era(text(era)?.as_bytes().try_into().ok()?);
-        let times = Times { era, latest: number(latest)?, top: number(top)? };
-        Some(Self { times, fitness: check_memory(&text(info)?) })
+        let evicted = u64::try_from(number(evicted)?).ok()?;
+        let times = Times { era, latest: number(latest)?, top: number(top)?, evicted };
+        Some(Self { times, history: text(history)?, fitness: check_memory(&text(info)?) })
     }
 }
 

@@ -4,13 +4,26 @@ use std::str::FromStr as _;
 
 use crate::admission::Unfit;
 
-/// Names one run of a server's process: 40 characters, new whenever it starts. A primary that takes over has another.
+/// Names one run of a server's process and one history of its data: 40 characters, half of its run id, which is new whenever
+/// it starts, and half of its replication id, which is new whenever a server takes over. A server that was a replica in
+/// between, and has what another one kept, has another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RunId(String);
 
 impl RunId {
+    fn of(run: &str, history: &str) -> Option<Self> {
+        let named = |id: &str| id.len() == 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
+        let half = |id: &str| id.chars().take(20).collect::<String>();
+        (named(run) && named(history)).then(|| Self(half(run) + &half(history)))
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is still the history of the server's data.
+    pub(super) fn is_of(&self, history: &str) -> bool {
+        history.len() == 40 && self.0.chars().skip(20).eq(history.chars().take(20))
     }
 }
 
@@ -36,9 +49,8 @@ impl Server {
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
-        let run =
-            field("run_id").filter(|run| run.len() == 40 && run.chars().all(|c| c.is_ascii_alphanumeric()));
-        let run = RunId(run.ok_or(Unfit::Unnamed)?.to_owned());
+        let history = field("master_replid").ok_or(Unfit::Unnamed)?;
+        let run = RunId::of(field("run_id").ok_or(Unfit::Unnamed)?, history).ok_or(Unfit::Unnamed)?;
         let version = field("redis_version").ok_or(Unfit::Unnamed)?;
         let mut numbers = version.split('.').map(u32::from_str);
         match (numbers.next(), numbers.next()) {
@@ -84,11 +96,12 @@ mod tests {
     use super::*;
 
     const RUN: &str = "0123456789abcdef0123456789abcdef01234567";
+    const HISTORY: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
     fn info() -> String {
         format!(
             "# Server\r\nredis_version:7.0.15\r\nrun_id:{RUN}\r\n# Memory\r\nmaxmemory:100\r\n\
-             maxmemory_policy:noeviction\r\n# Replication\r\nrole:master\r\nconnected_slaves:1\r\n\
+             maxmemory_policy:noeviction\r\n# Replication\r\nrole:master\r\nmaster_replid:{HISTORY}\r\nconnected_slaves:1\r\n\
              min_slaves_good_slaves:1\r\n# Cluster\r\ncluster_enabled:0\r\n"
         )
     }
@@ -96,7 +109,9 @@ mod tests {
     #[test]
     fn a_primary_that_keeps_what_it_has_is_used() {
         let server = Server::read(&info()).unwrap();
-        assert_eq!((server.run.as_str(), server.version.as_str()), (RUN, "7.0.15"));
+        assert_eq!(server.run.as_str(), "0123456789abcdef0123fedcba9876543210fedc");
+        assert!(server.run.is_of(HISTORY) && !server.run.is_of(RUN) && !server.run.is_of(""));
+        assert_eq!(server.version, "7.0.15");
         assert_eq!((server.replicas, server.fenced), (1, true));
         let unfenced = Server::read(&info().replace("min_slaves_good_slaves:1\r\n", "")).unwrap();
         assert!(!unfenced.fenced);
@@ -116,6 +131,7 @@ mod tests {
             ("redis_version:7.0.15", "redis_version:6.0.16", Unfit::TooOld),
             ("redis_version:7.0.15", "redis_version:x", Unfit::Unnamed),
             (RUN, "short", Unfit::Unnamed),
+            (HISTORY, "short", Unfit::Unnamed),
         ] {
             let got = Server::read(&info().replace(line, instead)).map(|server| server.run);
             assert_eq!(got, Err(why), "{instead}");

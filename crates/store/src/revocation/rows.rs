@@ -84,6 +84,11 @@ impl Row {
         }
     }
 
+    /// Where it stands among all rows.
+    pub(crate) fn place(&self) -> ([u8; 16], u8) {
+        (self.digest, self.sort())
+    }
+
     pub(super) fn kind_code(&self) -> u8 {
         self.sort() >> 4
     }
@@ -174,9 +179,9 @@ impl Stripe {
         Put { now: row, before: None }
     }
 
-    /// Holds these rows and no others, but those that it had and they lack, if they are to be kept; gives the latter.
-    /// `rows` need no order.
-    pub(super) fn replace(&mut self, mut rows: Vec<Row>, keep: bool) -> Vec<Row> {
+    /// Holds these rows and no others, but for what came after `lost_after` and is not in them, or is less in them: that
+    /// was lost elsewhere. It is kept, and told. `rows` need no order.
+    pub(super) fn replace(&mut self, mut rows: Vec<Row>, lost_after: Option<Position>) -> Vec<Row> {
         rows.sort_unstable_by(|one, other| one.order(&other.digest, other.sort()));
         rows.dedup_by(|later, first| {
             let same = later.order(&first.digest, first.sort()) == Ordering::Equal;
@@ -185,15 +190,28 @@ impl Stripe {
             }
             same
         });
-        let there = |row: &Row| rows.binary_search_by(|other| other.order(&row.digest, row.sort())).is_ok();
-        let missing: Vec<Row> = self.rows.iter().filter(|row| !there(row)).copied().collect();
-        if keep {
-            rows.extend(&missing);
-            rows.sort_unstable_by(|one, other| one.order(&other.digest, other.sort()));
+        let mut lost = Vec::new();
+        let mut missing = Vec::new();
+        for row in self.rows.iter().filter(|row| lost_after.is_some_and(|after| row.position() > after)) {
+            match rows.binary_search_by(|other| other.order(&row.digest, row.sort())) {
+                Err(_place) => missing.push(*row),
+                Ok(place) => {
+                    if let Some(found) = rows.get_mut(place) {
+                        let before = *found;
+                        found.join(row);
+                        if !found.covers_the_same_as(&before) {
+                            lost.push(*found);
+                        }
+                    }
+                }
+            }
         }
+        lost.extend(&missing);
+        rows.extend(&missing);
+        rows.sort_unstable_by(|one, other| one.order(&other.digest, other.sort()));
         rows.shrink_to(rows.len().saturating_add(STEP));
         self.rows = rows;
-        missing
+        lost
     }
 
     pub(super) fn rows(&self) -> &[Row] {

@@ -240,22 +240,26 @@ impl Snapshot {
     /// How many parts there are that are replaced each on its own.
     pub(crate) const PARTS: usize = STRIPES;
 
-    /// Makes a part hold what it holds elsewhere. What is missing there is kept here, if so wished; it is told in
-    /// either case.
-    pub(crate) fn replace(&self, part: usize, rows: Vec<Row>, keep: bool) -> Result<Vec<Row>, Unknown> {
+    /// Makes a part hold what it holds elsewhere, but for what came after `lost_after` and was lost there; tells that.
+    pub(crate) fn replace(
+        &self,
+        part: usize,
+        rows: Vec<Row>,
+        lost_after: Option<Position>,
+    ) -> Result<Vec<Row>, Unknown> {
         let lock = self.stripes.get(part).ok_or(Unknown::Poisoned)?;
         let mut stripe = lock.write().or(Err(Unknown::Poisoned))?;
         let kinds = |rows: &[Row]| rows.iter().map(Row::kind_code).collect::<Vec<_>>();
         let (before, coming) = (kinds(stripe.rows()), kinds(&rows));
         // Too high for a moment, never too low: who sees no revocation of a kind looks no further.
         self.recount(&coming, true);
-        let missing = stripe.replace(rows, keep);
+        let lost = stripe.replace(rows, lost_after);
         let after = kinds(stripe.rows());
         self.recount(&after, true);
         drop(stripe);
         self.recount(&coming, false);
         self.recount(&before, false);
-        Ok(missing)
+        Ok(lost)
     }
 
     /// Counts each of these kinds, and all of them, up or down.

@@ -1,6 +1,6 @@
 //! What keeps the snapshot of this process current: a task that follows the log, and says how far it got.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,6 +28,8 @@ const WITHIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 const HELD: Duration = Duration::from_secs(2);
+/// Time to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(200);
 /// Changes that are read at once.
 const BATCH: usize = 1000;
 /// Parts of a snapshot that are asked for at once.
@@ -48,12 +50,15 @@ pub(super) struct Known {
     /// From which part on everything is still to be looked through for what was lifted, after the log did not reach back.
     unread: Option<usize>,
     /// What the store has lost and this replica ordered.
-    own: VecDeque<Row>,
+    own: Lost,
     /// What the store has lost, as far as this replica knows it, and others ordered. They know more of it, so they say it
     /// first.
-    others: VecDeque<Row>,
+    others: Lost,
     others_from: Option<Instant>,
 }
+
+/// Rows that the store has lost, each once.
+type Lost = BTreeMap<([u8; 16], u8), Row>;
 
 impl RedisRevocations {
     /// Follows the log until told to stop. Whoever follows again goes on from there.
@@ -62,12 +67,12 @@ impl RedisRevocations {
         loop {
             let began = Instant::now();
             let end = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.say_goodbye().await,
                 Err(error) = self.follow_once(&mut known, &clock) => error,
             };
             tracing::debug!(error = %end, "the feed of revocations begins anew");
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.say_goodbye().await,
                 () = tokio::time::sleep(if began.elapsed() < HELD { LONG_PAUSE } else { PAUSE }) => {}
             }
         }
@@ -80,12 +85,14 @@ impl RedisRevocations {
     ) -> Result<std::convert::Infallible, StoreError> {
         let line = self.links.own_line().await?;
         loop {
+            // What is heard is complete as of the question, not as of the answer.
+            let asked = clock();
             let beat = self.beat(&line).await?;
             self.hear_of(&beat);
             if known.incarnation != Some(beat.incarnation) {
                 // What was here and is not there was lost, unless this is the first time.
-                let keep = known.incarnation.is_some();
-                self.load(&line, beat.position, keep, known).await?;
+                let lost_after = known.incarnation.is_some().then_some(beat.base);
+                self.load(&line, beat.position, lost_after, known).await?;
                 known.incarnation = Some(beat.incarnation);
                 known.unread = None;
                 continue;
@@ -100,7 +107,7 @@ impl RedisRevocations {
                 continue;
             }
             self.say_again(&line, known).await?;
-            self.snapshot.heard(clock());
+            self.snapshot.heard(asked);
             if let Some(part) = known.unread.filter(|_| known.own.is_empty() && known.others.is_empty()) {
                 known.unread = self.read_again(&line, part).await?;
                 continue;
@@ -114,8 +121,18 @@ impl RedisRevocations {
         }
     }
 
+    /// Nobody waits for one that is gone.
+    async fn say_goodbye(&self) {
+        let Ok(line) = self.links.line_for_order(GOODBYE).await else { return };
+        let mut command = redis::cmd("HDEL");
+        command.arg(self.prefix.revocations("replicas")).arg(&self.replica);
+        if let Err(error) = line.say_one(command, GOODBYE).await {
+            tracing::debug!(%error, "no goodbye");
+        }
+    }
+
     async fn beat(&self, line: &Line) -> Result<Beat, StoreError> {
-        let command = self.caller(&line.run)?.beat(&self.replica);
+        let command = self.caller()?.beat(&self.replica);
         Beat::read(&line.say_one(command, WITHIN).await?).ok_or(StoreError::Foreign)
     }
 
@@ -182,9 +199,9 @@ impl RedisRevocations {
     async fn read_again(&self, line: &Line, part: usize) -> Result<Option<usize>, StoreError> {
         let end = part.saturating_add(PARTS_AT_ONCE).min(Snapshot::PARTS);
         let parts: Vec<usize> = (part..end).collect();
-        let caller = self.caller(&line.run)?;
+        let caller = self.caller()?;
         let written = self.written(line, &caller).await?;
-        self.take_over(line, &caller, &parts, &written, false).await?;
+        self.take_over(line, &caller, &parts, &written, None).await?;
         self.put_waiting(self.position())?;
         if end < Snapshot::PARTS {
             return Ok(Some(end));
@@ -199,20 +216,25 @@ impl RedisRevocations {
         &self,
         line: &Line,
         position: Position,
-        keep: bool,
+        lost_after: Option<Position>,
         known: &mut Known,
     ) -> Result<(), StoreError> {
         self.loads.fetch_add(1, Ordering::Relaxed);
-        let caller = self.caller(&line.run)?;
+        let caller = self.caller()?;
         let written = self.written(line, &caller).await?;
         let parts: Vec<usize> = (0..Snapshot::PARTS).collect();
         for parts in parts.chunks(PARTS_AT_ONCE) {
-            let missing = self.take_over(line, &caller, parts, &written, keep).await?;
-            for row in missing.into_iter().filter(|_| keep) {
-                if self.has_ordered(&row) { known.own.push_back(row) } else { known.others.push_back(row) }
+            for row in self.take_over(line, &caller, parts, &written, lost_after).await? {
+                let of = if self.has_ordered(&row) { &mut known.own } else { &mut known.others };
+                of.insert(row.place(), row);
             }
         }
         self.put_waiting(position)?;
+        for row in known.own.values().chain(known.others.values()) {
+            if let Some(target) = row.target() {
+                self.snapshot.put(&target, *row).or(Err(StoreError::Poisoned))?;
+            }
+        }
         self.applied_to(position);
         known.others_from = Instant::now().checked_add(OTHERS_AFTER);
         let missing = known.own.len().saturating_add(known.others.len());
@@ -232,14 +254,14 @@ impl RedisRevocations {
         }
     }
 
-    /// Makes parts hold what they hold in the store; gives what is missing there.
+    /// Makes parts hold what they hold in the store; gives what was lost there after a position.
     async fn take_over(
         &self,
         line: &Line,
         caller: &Caller<'_>,
         parts: &[usize],
         written: &[u8],
-        keep: bool,
+        lost_after: Option<Position>,
     ) -> Result<Vec<Row>, StoreError> {
         let each = 1_u32 << BUCKET_BITS.saturating_sub(STRIPE_BITS);
         let is_written = |bucket: &u32| {
@@ -260,15 +282,15 @@ impl RedisRevocations {
         } else {
             line.say(&commands, WITHIN.saturating_mul(5)).await?
         };
-        let mut missing = Vec::new();
+        let mut lost = Vec::new();
         for part in parts {
             let mut found = Vec::new();
             for (_, answer) in of_part.iter().zip(&answers).filter(|(of, _)| *of == part) {
                 rows(answer, &mut found).ok_or(StoreError::Foreign)?;
             }
-            missing.extend(self.snapshot.replace(*part, found, keep).or(Err(StoreError::Poisoned))?);
+            lost.extend(self.snapshot.replace(*part, found, lost_after).or(Err(StoreError::Poisoned))?);
         }
-        Ok(missing)
+        Ok(lost)
     }
 
     /// Orders that the store has not taken yet hold here.
@@ -285,14 +307,14 @@ impl RedisRevocations {
     async fn say_again(&self, line: &Line, known: &mut Known) -> Result<(), StoreError> {
         let due = known.others_from.is_none_or(|from| from <= Instant::now());
         let from = if known.own.is_empty() && due { &mut known.others } else { &mut known.own };
-        let again: Vec<Row> = from.iter().take(AGAIN).copied().collect();
+        let again: Vec<Row> = from.values().take(AGAIN).copied().collect();
         let mut revocations: Vec<_> = again.iter().filter_map(|row| self.remembered(row)).collect();
         let waiting = self.waiting();
         revocations.extend(waiting.iter().cloned());
         if revocations.is_empty() {
             return Ok(());
         }
-        let caller = self.caller(&line.run)?;
+        let caller = self.caller()?;
         let mut commands = Pipeline::new();
         for revocation in &revocations {
             commands.add_command(caller.revoke(revocation, self.limits.max_revocations.get()));
@@ -303,7 +325,9 @@ impl RedisRevocations {
                 tracing::error!("the store has no room for a revocation that it had lost");
             }
         }
-        from.drain(..again.len().min(from.len()));
+        for row in &again {
+            from.remove(&row.place());
+        }
         self.no_longer_waiting(&waiting);
         tracing::warn!(
             revocations = revocations.len(),

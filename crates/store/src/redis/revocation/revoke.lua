@@ -4,12 +4,12 @@
 --       3 buckets: a bit for each that was ever written to
 --       4 log: a stream of changes, by position
 --       5 entries: a stream of what holds, by position
--- ARGV  4 kind, form and digest: 18 octets; 5 number of the bucket
---       6 end in seconds, or -; 7 watermark in seconds, or 0; 8 the note
---       9 most revocations; 10 changes that the log keeps, about
+-- ARGV  3 kind, form and digest: 18 octets; 4 number of the bucket
+--       5 end in seconds, or -; 6 watermark in seconds, or 0; 7 the note
+--       8 most revocations; 9 changes that the log keeps, about
 -- Returns position, 1 if anything is otherwise than before, or 0, end and watermark as they are now; or `full`.
-local before = redis.call('HGET', KEYS[2], ARGV[4])
-local ends, mark, old = ARGV[6], tonumber(ARGV[7]), nil
+local before = redis.call('HGET', KEYS[2], ARGV[3])
+local ends, mark, old = ARGV[5], tonumber(ARGV[6]), nil
 if before then
     local was, was_end, was_mark = string.match(before, '^(%d+) ([%d-]+) (%d+)$')
     if not was then
@@ -26,7 +26,7 @@ if before then
             return { position, 0, ends, string.format('%.0f', mark) }
         end
     end
-elseif count >= tonumber(ARGV[9]) then
+elseif count >= tonumber(ARGV[8]) then
     return { 'full' }
 else
     count = count + 1
@@ -34,10 +34,10 @@ end
 position = position + 1
 local id, marked = string.format('%.0f-0', position), string.format('%.0f', mark)
 keep()
-redis.call('HSET', KEYS[2], ARGV[4], string.format('%.0f', position) .. ' ' .. ends .. ' ' .. marked)
-redis.call('SETBIT', KEYS[3], ARGV[5], 1)
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[10], id, 'k', ARGV[4], 'u', ends, 'w', marked)
-redis.call('XADD', KEYS[5], id, 'k', ARGV[4], 'u', ends, 'w', marked, 'n', ARGV[8])
+redis.call('HSET', KEYS[2], ARGV[3], string.format('%.0f', position) .. ' ' .. ends .. ' ' .. marked)
+redis.call('SETBIT', KEYS[3], ARGV[4], 1)
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], id, 'k', ARGV[3], 'u', ends, 'w', marked)
+redis.call('XADD', KEYS[5], id, 'k', ARGV[3], 'u', ends, 'w', marked, 'n', ARGV[7])
 if old then
     redis.call('XDEL', KEYS[5], old .. '-0')
 end

@@ -3,7 +3,6 @@
 use redis::{Cmd, Value};
 
 use super::super::keys::Prefix;
-use super::super::server::RunId;
 use crate::revocation::{
     Form, ISSUED_UNTIL, InForce, Lift, Note, Position, Revocation, RevocationKind, Row, SUSPENSION, TOTAL,
     Target, decode_note, encode_note, up_to_the_second,
@@ -31,7 +30,6 @@ pub(super) type Incarnation = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Caller<'a> {
     pub(super) prefix: &'a Prefix,
-    pub(super) run: &'a RunId,
     pub(super) next: Incarnation,
     pub(super) applied: Position,
     /// The time, instead of the server's.
@@ -73,7 +71,7 @@ impl Caller<'_> {
         let text = told.as_deref().unwrap_or(text);
         let mut command = redis::cmd("EVAL");
         command.arg(text).arg(keys.len()).arg(keys);
-        command.arg(self.run.as_str()).arg(&self.next[..]).arg(self.applied.0);
+        command.arg(&self.next[..]).arg(self.applied.0);
         command
     }
 
@@ -173,12 +171,14 @@ pub struct Replica {
 pub(super) struct Beat {
     pub(super) incarnation: Incarnation,
     pub(super) position: Position,
+    /// How far what the store has kept reaches: what came after it and is not in this incarnation was lost.
+    pub(super) base: Position,
     pub(super) replicas: Vec<Replica>,
 }
 
 impl Beat {
     pub(super) fn read(value: &Value) -> Option<Self> {
-        let [incarnation, position, _count, replicas @ ..] = list(value)? else { return None };
+        let [incarnation, position, base, replicas @ ..] = list(value)? else { return None };
         let replica = |parts: &[Value]| {
             let [id, position, silent] = parts else { return None };
             let silent = std::time::Duration::from_millis(number(silent)?);
@@ -188,21 +188,27 @@ impl Beat {
         Some(Self {
             incarnation: bytes(incarnation)?.try_into().ok()?,
             position: Position(number(position)?),
+            base: Position(number(base)?),
             replicas: replicas.chunks(3).map(replica).collect::<Option<_>>()?,
         })
     }
 }
 
-/// How many of the replicas that were heard within `live` have not applied a change.
+/// How many of the replicas that were heard within `live`, or that are known to be there, have not applied a change.
 pub(super) fn behind(
     time: &Value,
     replicas: &Value,
     position: Position,
     live: std::time::Duration,
+    known: &[String],
 ) -> Option<u32> {
     let [seconds, micros] = list(time)? else { return None };
     let now = number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)?;
     let mut behind: u32 = 0;
+    let told: Vec<_> = list(replicas)?.chunks(2).filter_map(|pair| bytes(pair.first()?)).collect();
+    for id in known {
+        behind = behind.saturating_add(u32::from(!told.contains(&id.as_bytes())));
+    }
     for pair in list(replicas)?.chunks(2) {
         let [_id, value] = pair else { return None };
         let (applied, heard) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;

@@ -1,9 +1,9 @@
 -- Forgets what is over in a few buckets.
 --
 -- KEYS  2 buckets, 3 entries, as for `revoke.lua`; 4 the beginning of each bucket's name
--- ARGV  4 number of the bucket to begin at; 5 how many buckets at most
+-- ARGV  3 number of the bucket to begin at; 4 how many buckets at most
 -- Returns the number of the bucket to go on at.
-local from, left = tonumber(ARGV[4]), tonumber(ARGV[5])
+local from, left = tonumber(ARGV[3]), tonumber(ARGV[4])
 local gone = 0
 while left > 0 do
     local byte = math.floor(from / 8)
