@@ -149,9 +149,9 @@ impl RedisRevocations {
 
     async fn order(&self, command: impl FnOnce(&Caller<'_>) -> redis::Cmd) -> Result<Ordered, StoreError> {
         let line = self.links.line_for_order(ORDER_WITHIN).await?;
-        let command = command(&self.caller()?);
-        let value = line.say_one(command, ORDER_WITHIN).await?;
-        Ordered::read(&value).ok_or(StoreError::Foreign)
+        let caller = self.caller()?;
+        let value = line.say_one(command(&caller), ORDER_WITHIN).await?;
+        Ordered::read(&value, &caller.next).ok_or(StoreError::Foreign)
     }
 
     /// Waits, not for ever, until the log has brought a change here. If it has not, this replica counts as behind.

@@ -23,7 +23,7 @@ use crate::revocation::{
 
 #[path = "../../../../tests/support/ports.rs"]
 #[expect(unreachable_pub, reason = "it is shared with tests that need more of it")]
-mod ports;
+pub(in crate::redis) mod ports;
 #[path = "../../../../tests/support/redis.rs"]
 #[expect(dead_code, unreachable_pub, reason = "it is shared with tests that need more of it")]
 pub(in crate::redis) mod process;
@@ -765,4 +765,83 @@ proptest! {
             prop_assert_eq!(runtime.block_on(told.admit(&ask, now)).unwrap(), expected);
         }
     }
+}
+
+/// C-06: proofs go before the memory that says since when all are there. So an eviction ends an era, whether it was seen
+/// while the server was told to evict or not.
+#[tokio::test]
+async fn what_was_evicted_is_doubted() {
+    for (kind, looked) in [(Kind::Newest, true), (Kind::Oldest, true), (Kind::Newest, false)] {
+        let folder = folder();
+        let redis = start(kind, folder.path());
+        let store = store(&redis);
+        let first = undoubted(&store, &redis, 1).await;
+        let proof = |n: u16| {
+            let [high, low] = n.to_be_bytes();
+            let mut proof = [9; 16];
+            (proof[0], proof[1]) = (high, low);
+            Claim { key: ReplayKey { proof, holder: [1; 16] }, ..first.clone() }
+        };
+        for n in 0..3000 {
+            assert!(fresh(&store.claim(SCOPE, &proof(n), first.issued_at).await));
+        }
+        let memory = redis.say(&["INFO", "memory"]).unwrap();
+        let used: u64 = memory
+            .lines()
+            .find_map(|line| line.strip_prefix("used_memory:"))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        redis.say(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]).unwrap();
+        redis.say(&["CONFIG", "SET", "maxmemory", &(used - 150_000).to_string()]).unwrap();
+        redis.say(&["SET", "x", "y"]).unwrap();
+        let evicted = redis.say(&["INFO", "stats"]).unwrap();
+        assert!(!evicted.contains("evicted_keys:0\r"), "{evicted}");
+        if looked {
+            assert_eq!(store.health(at(0)).await.map(|_| ()), Err(StoreError::Unfit(Unfit::Evicting)));
+        }
+        redis.say(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).unwrap();
+        redis.say(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+        store.health(at(0)).await.unwrap();
+        for n in 0..3000 {
+            let again = store.claim(SCOPE, &proof(n), first.issued_at).await;
+            assert!(matches!(again, Ok(ClaimOutcome::Doubtful { .. })), "{kind:?} {looked} {n}: {again:?}");
+        }
+    }
+}
+
+/// C-09: a failover there and back: the server has its old run id, and what another one kept.
+#[tokio::test]
+async fn there_and_back_is_another_history() {
+    let folders = [folder(), folder()];
+    let reserved = Ports::block().unwrap();
+    let ports = reserved.all();
+    let a =
+        Redis::start(Kind::Newest, folders[0].path(), Some(ports[0]), &["--repl-diskless-sync-delay", "0"])
+            .unwrap();
+    let b = Redis::start(
+        Kind::Newest,
+        folders[1].path(),
+        Some(ports[1]),
+        &["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &ports[0].to_string()],
+    )
+    .unwrap();
+    let before = store(&a);
+    before.epoch(SCOPE, at(0)).await.unwrap();
+    let linked = |r: &Redis| r.say(&["INFO", "replication"]).unwrap().contains("master_link_status:up");
+    until(|| linked(&b)).await;
+    a.say(&["WAIT", "1", "10000"]).unwrap();
+    // cut off and promoted; A takes one more
+    b.say(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    let used = undoubted(&before, &a, 1).await;
+    let first = before.claim(SCOPE, &used, used.issued_at).await;
+    // A follows B, and is promoted again
+    a.say(&["REPLICAOF", "127.0.0.1", &ports[1].to_string()]).unwrap();
+    until(|| linked(&a)).await;
+    a.say(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    let later = store(&a);
+    until_there(&later).await;
+    let second = later.claim(SCOPE, &used, used.issued_at).await;
+    assert!(!(fresh(&first) && fresh(&second)), "{first:?} {second:?}");
 }

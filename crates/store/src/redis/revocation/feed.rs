@@ -132,8 +132,9 @@ impl RedisRevocations {
     }
 
     async fn beat(&self, line: &Line) -> Result<Beat, StoreError> {
-        let command = self.caller()?.beat(&self.replica);
-        Beat::read(&line.say_one(command, WITHIN).await?).ok_or(StoreError::Foreign)
+        let caller = self.caller()?;
+        let value = line.say_one(caller.beat(&self.replica), WITHIN).await?;
+        Beat::read(&value, &caller.next).ok_or(StoreError::Foreign)
     }
 
     fn range(&self) -> redis::Cmd {
@@ -320,7 +321,7 @@ impl RedisRevocations {
             commands.add_command(caller.revoke(revocation, self.limits.max_revocations.get()));
         }
         for answer in line.say(&commands, WITHIN.saturating_mul(5)).await? {
-            if Ordered::read(&answer).ok_or(StoreError::Foreign)? == Ordered::Full {
+            if Ordered::read(&answer, &caller.next).ok_or(StoreError::Foreign)? == Ordered::Full {
                 // It goes on holding here; to listen no more would be worse.
                 tracing::error!("the store has no room for a revocation that it had lost");
             }

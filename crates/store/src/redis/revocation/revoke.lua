@@ -7,7 +7,7 @@
 -- ARGV  3 kind, form and digest: 18 octets; 4 number of the bucket
 --       5 end in seconds, or -; 6 watermark in seconds, or 0; 7 the note
 --       8 most revocations; 9 changes that the log keeps, about
--- Returns position, 1 if anything is otherwise than before, or 0, end and watermark as they are now; or `full`.
+-- Returns the incarnation that the caller drew, so that he can tell his answer from another's, position, 1 if anything is otherwise than before, or 0, end and watermark as they are now; or `full`.
 local before = redis.call('HGET', KEYS[2], ARGV[3])
 local ends, mark, old = ARGV[5], tonumber(ARGV[6]), nil
 if before then
@@ -23,11 +23,11 @@ if before then
         end
         mark = math.max(mark, tonumber(was_mark))
         if ends == was_end and mark == tonumber(was_mark) then
-            return { position, 0, ends, string.format('%.0f', mark) }
+            return { ARGV[1], position, 0, ends, string.format('%.0f', mark) }
         end
     end
 elseif count >= tonumber(ARGV[8]) then
-    return { 'full' }
+    return { ARGV[1], 'full' }
 else
     count = count + 1
 end
@@ -41,4 +41,4 @@ redis.call('XADD', KEYS[5], id, 'k', ARGV[3], 'u', ends, 'w', marked, 'n', ARGV[
 if old then
     redis.call('XDEL', KEYS[5], old .. '-0')
 end
-return { position, 1, ends, marked }
+return { ARGV[1], position, 1, ends, marked }

@@ -177,8 +177,12 @@ pub(super) struct Beat {
 }
 
 impl Beat {
-    pub(super) fn read(value: &Value) -> Option<Self> {
-        let [incarnation, position, base, replicas @ ..] = list(value)? else { return None };
+    /// None if it is not of the form, or another's.
+    pub(super) fn read(value: &Value, drawn: &Incarnation) -> Option<Self> {
+        let [of, incarnation, position, base, replicas @ ..] = list(value)? else { return None };
+        if bytes(of)? != drawn {
+            return None;
+        }
         let replica = |parts: &[Value]| {
             let [id, position, silent] = parts else { return None };
             let silent = std::time::Duration::from_millis(number(silent)?);
@@ -228,8 +232,13 @@ pub(super) enum Ordered {
 }
 
 impl Ordered {
-    pub(super) fn read(value: &Value) -> Option<Self> {
-        match list(value)? {
+    /// None if it is not of the form, or another's.
+    pub(super) fn read(value: &Value, drawn: &Incarnation) -> Option<Self> {
+        let (of, answer) = list(value)?.split_first()?;
+        if bytes(of)? != drawn {
+            return None;
+        }
+        match answer {
             [full] if bytes(full) == Some(b"full") => Some(Self::Full),
             [position, changed, ..] => {
                 let changed = number(changed)? > 0;

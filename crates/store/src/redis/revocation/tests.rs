@@ -208,13 +208,16 @@ async fn replicas_tell_how_far_they_are() {
         replicas.iter().any(|seen| seen.id == replica.replica() && seen.position >= changed.position)
     };
     until(|| there(&one) && there(&other)).await;
+    // One that was there a moment ago, and says nothing any more.
+    let time = redis.say(&["TIME"]).unwrap();
+    let beat = format!("1 {}000", time.lines().nth(2).unwrap());
+    redis.say(&["HSET", "exequatur:{revocations}:1:replicas", "gone", &beat]).unwrap();
+    assert_eq!(one.order(2).await.behind, 1, "it may still permit what it does not know");
+    redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "gone"]).unwrap();
+    let id = other.replica().to_owned();
     drop(other);
-    assert_eq!(
-        one.order(2).await.behind,
-        1,
-        "it was there just now, and does not say that it has applied this"
-    );
-    until(|| one.replicas().iter().any(|seen| seen.silent >= Duration::from_millis(600))).await;
+    until(|| one.replicas().iter().all(|seen| seen.id != id)).await;
+    assert_eq!(one.order(3).await.behind, 0, "who stops says goodbye");
 }
 
 /// C-28: a log that was cut shows as a gap. What was revoked in it is known at once, before everything is read again; what was
@@ -384,4 +387,106 @@ async fn what_another_version_wrote_is_not_known() {
     assert_eq!(later.snapshot.unknown(start()), Some(Unknown::NeverLoaded));
     redis.say(&["SET", "exequatur:{revocations}", "2|another"]).unwrap();
     assert!(one.revoke(&revocation(2), start()).await.is_err());
+}
+
+fn until_second(n: u8, seconds: i64) -> Revocation {
+    Revocation { form: Form::IssuedUntil(start() + SignedDuration::from_secs(seconds)), ..revocation(n) }
+}
+
+fn stops_issued_at(one: &Follower, n: u8, seconds: i64) -> bool {
+    let asked = Asked { target: agent(n), issued_at: Some(start() + SignedDuration::from_secs(seconds)) };
+    matches!(one.snapshot.ask(&[asked], start()), Finding::Revoked(_))
+}
+
+/// C-09: what made a revocation reach further is said again too, and holds meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_watermark_that_was_lost_is_said_again() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let mut redis = server(kind, folder.path());
+        let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
+        one.revoke(&until_second(1, 0), start()).await.unwrap();
+        redis.say(&["SAVE"]).unwrap();
+        assert_eq!(one.revoke(&until_second(1, 1000), start()).await.unwrap().behind, 0);
+        let loads = [&one, &other].map(|replica| replica.loads.load(Ordering::Relaxed));
+        redis.kill().unwrap();
+        redis.start_again().unwrap();
+        until(|| {
+            assert!(
+                stops_issued_at(&one, 1, 500) && stops_issued_at(&other, 1, 500),
+                "{kind:?}: it holds throughout"
+            );
+            [&one, &other]
+                .iter()
+                .zip(loads)
+                .all(|(replica, before)| replica.loads.load(Ordering::Relaxed) > before)
+        })
+        .await;
+        let said_again = async {
+            while !listed(&one).await.contains(&until_second(1, 1000)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), said_again).await.unwrap();
+        assert!(stops_issued_at(&one, 1, 500) && stops_issued_at(&other, 1, 500), "{kind:?}");
+        let later = Follower::ready(&redis).await;
+        assert!(stops_issued_at(&later, 1, 500) && !stops_issued_at(&later, 1, 1001), "{kind:?}");
+    }
+}
+
+/// A gap in the log while what was lost waits to be said again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_drops_nothing_that_waits_to_be_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let mut one = Follower::ready(&redis).await;
+    let other = Follower::ready(&redis).await;
+    for n in 1..=5 {
+        one.order(n).await;
+    }
+    drop(one.stop.take());
+    let loads = || other.loads.load(Ordering::Relaxed);
+    let before = loads();
+    redis.say(&["FLUSHALL"]).unwrap();
+    until(|| loads() > before).await;
+    // A change far ahead: there is a gap before it.
+    let lost = "exequatur:{revocations}:1:log";
+    let key = "\u{3}\u{1}ABCDEFGHIJKLMNOP";
+    redis.say(&["XADD", lost, "9999999999999999-0", "k", key, "u", "-", "w", "0"]).unwrap();
+    let before = loads();
+    until(|| {
+        assert!(other.stops(3), "it obeys throughout");
+        loads() > before + 1
+    })
+    .await;
+    assert!(other.stops(3));
+}
+
+/// A failover there and back: the server has its old name again, and what another one kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_there_and_back_loses_no_order() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let reserved = super::super::tests::ports::Reserved::block().unwrap();
+    let [to, back, ..] = reserved.all();
+    let first = Redis::start(Kind::Newest, folders[0].path(), Some(to), &["--repl-diskless-sync-delay", "0"])
+        .unwrap();
+    let follows = ["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &to.to_string()];
+    let second = Redis::start(Kind::Newest, folders[1].path(), Some(back), &follows).unwrap();
+    let linked =
+        |redis: &Redis| redis.say(&["INFO", "replication"]).unwrap().contains("master_link_status:up");
+    until(|| linked(&second)).await;
+    let (one, other) = (Follower::ready(&first).await, Follower::ready(&first).await);
+    one.order(1).await;
+    first.say(&["WAIT", "1", "10000"]).unwrap();
+    second.say(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    for n in 2..=5 {
+        one.order(n).await;
+    }
+    first.say(&["REPLICAOF", "127.0.0.1", &back.to_string()]).unwrap();
+    until(|| linked(&first)).await;
+    first.say(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    let third = Follower::ready(&first).await;
+    until(|| (1..=5).all(|n| third.stops(n))).await;
+    third.order(6).await;
+    until(|| one.stops(6) && other.stops(6)).await;
 }
