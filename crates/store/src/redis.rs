@@ -115,14 +115,14 @@ impl RedisStore {
         let mut epoch = Epoch::default();
         getrandom::fill(&mut epoch).or(Err(StoreError::NoRandomness))?;
         let line = self.links.fit_line().await?;
-        let known = match self.links.clock().times()? {
-            Some(times) if line.looked() => times,
-            Some(_) | None => self.look_by(&line).await?,
+        let (line, known) = match self.links.clock().times()? {
+            Some(times) if line.looked() => (line, times),
+            Some(_) | None => self.looked_at(line).await?,
         };
         match self.run_in(known, &line, call, &epoch).await? {
             Answered::Answer(answer) => Ok(answer),
             Answered::LookAgain => {
-                let known = self.look_by(&line).await?;
+                let (line, known) = self.looked_at(line).await?;
                 match self.run_in(known, &line, call, &epoch).await? {
                     Answered::Answer(answer) => Ok(answer),
                     Answered::LookAgain => Err(StoreError::Unavailable),
@@ -151,26 +151,35 @@ impl RedisStore {
         Ok(answered)
     }
 
-    /// Looks at the server's clock and memory.
-    async fn look_by(&self, line: &Arc<Line>) -> Result<Times, StoreError> {
+    /// A connection over which the server was looked at: this one, or a new one if the server is called otherwise now.
+    async fn looked_at(&self, line: Arc<Line>) -> Result<(Arc<Line>, Times), StoreError> {
+        if let Some(times) = self.look_by(&line).await? {
+            return Ok((line, times));
+        }
+        let line = self.links.line().await?;
+        let times = self.look_by(&line).await?.ok_or(StoreError::Unavailable)?;
+        Ok((line, times))
+    }
+
+    /// Looks at the server's clock and memory; `None` if it is not called what it was when this connection was made.
+    async fn look_by(&self, line: &Arc<Line>) -> Result<Option<Times>, StoreError> {
         let (command, drawn) = self.scripts.look(&self.prefix.clock(), self.links.clock().times()?)?;
         let value = self.links.ask(line, &command).await?;
         let Some(look) = Look::read(&value, &drawn) else { return Err(self.links.distrust(line)) };
         if !line.run.is_of(&look.history) {
-            // It was a replica in between: whoever connects anew learns what it is called now.
+            // It was a replica in between, or has its first one: whoever connects anew learns what it is called now.
             self.links.give_up(line);
-            return Err(StoreError::Unavailable);
+            return Ok(None);
         }
         self.links.judge(look.fitness)?;
         look.fitness.map_err(StoreError::Unfit)?;
         self.links.clock().looked(look.times)?;
         line.has_looked();
-        Ok(look.times)
+        Ok(Some(look.times))
     }
 
     async fn look(&self) -> Result<ReplayHealth, StoreError> {
-        let line = self.links.line().await?;
-        self.look_by(&line).await?;
+        self.looked_at(self.links.line().await?).await?;
         Ok(ReplayHealth {
             live_proofs: None,
             complete_since: None,

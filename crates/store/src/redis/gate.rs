@@ -47,7 +47,15 @@ impl Gate {
         }
     }
 
-    /// The server did not answer, or its connection broke.
+    /// A connection broke, or fell silent: one attempt may be made at once, others after a pause unless it succeeds.
+    pub(super) fn ajar(&self, now: Instant) {
+        if let Ok(mut state) = self.0.lock() {
+            state.failures = state.failures.saturating_add(1);
+            state.closed_until.get_or_insert(now);
+        }
+    }
+
+    /// The server did not answer.
     pub(super) fn close(&self, now: Instant) {
         // Without randomness the pause has no jitter; it is still a pause.
         let until = after_a_pause(now).unwrap_or_else(|_no_randomness| now.checked_add(PAUSE).unwrap_or(now));
@@ -90,6 +98,17 @@ mod tests {
         gate.open();
         assert_eq!((gate.pass(later), gate.pass(later)), (Ok(()), Ok(())));
         assert_eq!(gate.failures(), 1);
+    }
+
+    #[test]
+    fn after_a_connection_broke_one_attempt_waits_for_nothing() {
+        let (gate, start) = (Gate::default(), Instant::now());
+        for _ in 0..4 {
+            gate.ajar(start);
+        }
+        assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Err(StoreError::Unavailable)));
+        gate.open();
+        assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Ok(())), "it succeeded");
     }
 
     #[test]

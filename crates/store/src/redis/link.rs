@@ -268,6 +268,7 @@ impl Links {
             && current.as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
         {
             *current = None;
+            self.gate.ajar(Instant::now());
             self.told(StoreError::Unavailable);
         }
     }
@@ -278,7 +279,7 @@ impl Links {
         self.told(error);
     }
 
-    /// What was lost may be there again: the first attempt after it waits for nothing.
+    /// One line for all.
     fn told(&self, error: StoreError) {
         if !self.told_lost.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "the store is lost");
