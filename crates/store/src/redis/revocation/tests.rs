@@ -434,34 +434,6 @@ async fn a_later_watermark_that_was_lost_is_said_again() {
     }
 }
 
-/// A gap in the log while what was lost waits to be said again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gap_drops_nothing_that_waits_to_be_said_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let redis = server(Kind::Newest, folder.path());
-    let mut one = Follower::ready(&redis).await;
-    let other = Follower::ready(&redis).await;
-    for n in 1..=5 {
-        one.order(n).await;
-    }
-    drop(one.stop.take());
-    let loads = || other.loads.load(Ordering::Relaxed);
-    let before = loads();
-    redis.say(&["FLUSHALL"]).unwrap();
-    until(|| loads() > before).await;
-    // A change far ahead: there is a gap before it.
-    let lost = "exequatur:{revocations}:1:log";
-    let key = "\u{3}\u{1}ABCDEFGHIJKLMNOP";
-    redis.say(&["XADD", lost, "9999999999999999-0", "k", key, "u", "-", "w", "0"]).unwrap();
-    let before = loads();
-    until(|| {
-        assert!(other.stops(3), "it obeys throughout");
-        loads() > before + 1
-    })
-    .await;
-    assert!(other.stops(3));
-}
-
 /// A failover there and back: the server has its old name again, and what another one kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_there_and_back_loses_no_order() {
