@@ -202,7 +202,8 @@ async fn a_process_that_ends_at_any_step_has_lost_nothing() {
         check(&store, &known, &format!("step {step}"));
         if !fuse.blown() {
             assert!(known.values().all(Option::is_some));
-            assert!(step > 80, "{step}");
+            // How many there are depends on which orders are synced together.
+            assert!(step > 50, "{step}");
             return;
         }
     }
