@@ -28,7 +28,10 @@ if clock then
     known = string.sub(clock, 3, 34)
     top = math.max(top, before, tonumber(string.sub(clock, 51, 66)))
 end
-local evicted = tonumber(string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)') or 0)
+local evicted = tonumber(string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)'))
+if not evicted then
+    return redis.error_reply('SCHEMA the server does not say what it has evicted')
+end
 local evicted_before = tonumber(clock and string.sub(clock, 67, 82) or ARGV[5]) or evicted
 local era, latest = ARGV[1], now
 if known ~= '' and now >= before - 1000000 and evicted == evicted_before then

@@ -252,8 +252,8 @@ impl RedisRevocations {
         Ok(())
     }
 
-    fn waiting(&self) -> Vec<Revocation> {
-        self.waiting.lock().map(|waiting| waiting.clone()).unwrap_or_default()
+    fn waiting(&self) -> Result<Vec<Revocation>, StoreError> {
+        Ok(self.waiting.lock().or(Err(StoreError::Poisoned))?.clone())
     }
 
     fn no_longer_waiting(&self, said: &[Revocation]) {

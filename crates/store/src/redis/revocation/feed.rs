@@ -296,7 +296,7 @@ impl RedisRevocations {
 
     /// Orders that the store has not taken yet hold here.
     fn put_waiting(&self, position: Position) -> Result<(), StoreError> {
-        for revocation in self.waiting() {
+        for revocation in self.waiting()? {
             let row = Row::of(&revocation, position);
             self.snapshot.put(&revocation.target, row).or(Err(StoreError::Poisoned))?;
         }
@@ -310,7 +310,7 @@ impl RedisRevocations {
         let from = if known.own.is_empty() && due { &mut known.others } else { &mut known.own };
         let again: Vec<Row> = from.values().take(AGAIN).copied().collect();
         let mut revocations: Vec<_> = again.iter().filter_map(|row| self.remembered(row)).collect();
-        let waiting = self.waiting();
+        let waiting = self.waiting()?;
         revocations.extend(waiting.iter().cloned());
         if revocations.is_empty() {
             return Ok(());

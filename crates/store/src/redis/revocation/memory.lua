@@ -14,8 +14,11 @@ local now = tonumber(time[1])
 local info = function (section, field)
     return string.match(redis.call('INFO', section), field .. ':(%w+)') or ''
 end
+if info('server', 'run_id') == '' or info('replication', 'master_replid') == '' or info('stats', 'evicted_keys') == '' then
+    return redis.error_reply('SCHEMA the server does not say which it is')
+end
 local run = string.sub(info('server', 'run_id'), 1, 16) .. string.sub(info('replication', 'master_replid'), 1, 16)
-run = string.sub(run .. string.format('%08.0f', tonumber(info('stats', 'evicted_keys')) or 0) .. string.rep('0', 40), 1, 40)
+run = string.sub(run .. string.format('%08.0f', tonumber(info('stats', 'evicted_keys'))) .. string.rep('0', 40), 1, 40)
 local kept = redis.call('GET', KEYS[1])
 local incarnation, position, count, base
 if kept then
