@@ -52,7 +52,7 @@ async fn each_kind_is_stopped_and_let_go_again() {
     assert_eq!(call(&stack, &agent, &token).await, passed());
     for (kind, name, other, refusal) in [
         ("token", "corp:t-1", "corp:t-2", denied(401, "token_revoked")),
-        ("key", &*thumbprint, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", denied(401, "key_revoked")),
+        ("key", &*thumbprint, "-ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", denied(401, "key_revoked")),
         ("agent", "corp:crm-bot", "corp:crm-bot2", denied(401, "agent_revoked")),
         ("agent", "corp:planner", "corp:planner2", denied(401, "agent_revoked")),
         ("user", "corp:alice", "corp:bob", denied(401, "user_revoked")),
@@ -64,6 +64,7 @@ async fn each_kind_is_stopped_and_let_go_again() {
         let revoke = |name| [&["revoke", kind, name], sure].concat();
         assert_eq!(order(&stack, &revoke(other)).await["changed"], true, "{kind}");
         assert_eq!(call(&stack, &agent, &token).await, passed(), "{kind} {other}");
+        assert_eq!(order(&stack, &["revoke", "undo", kind, other]).await["changed"], true, "{kind}");
         let done = order(&stack, &revoke(name)).await;
         assert_eq!(
             (&done["kind"], &done["kept"], &done["recorded"]),

@@ -49,7 +49,8 @@ pub(crate) struct Token {
 /// Something by its name.
 #[derive(Args, Debug)]
 pub(crate) struct Named {
-    /// Its name, as records and headers show it.
+    /// Its name, as records and headers show it. A thumbprint may begin with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     id: String,
     #[command(flatten)]
     terms: Terms,
@@ -112,7 +113,7 @@ pub(crate) struct TakeBack {
     /// What kind of thing.
     kind: Kind,
     /// Its name; none for `all`.
-    #[arg(required_if_eq_any([("kind", "key"), ("kind", "agent"), ("kind", "user"), ("kind", "session"), ("kind", "client"), ("kind", "tenant"), ("kind", "issuer")]))]
+    #[arg(allow_hyphen_values = true, required_if_eq_any([("kind", "key"), ("kind", "agent"), ("kind", "user"), ("kind", "session"), ("kind", "client"), ("kind", "tenant"), ("kind", "issuer")]))]
     id: Option<String>,
     /// A token by the digest that records show, instead of its id.
     #[arg(long, conflicts_with = "id")]
