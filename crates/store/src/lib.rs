@@ -7,6 +7,7 @@
 
 mod admission;
 pub mod contract;
+mod disk;
 mod embedded;
 mod folder;
 mod limit;

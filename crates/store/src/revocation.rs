@@ -4,7 +4,6 @@
 //! is the caller's to know.
 
 mod compaction;
-mod disk;
 mod embedded;
 mod entry;
 mod journal;

@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use super::disk::Disk;
 use super::entry::{Lift, Note, Position, Revocation, Target};
 use super::journal::{Journal, Record};
 use super::keeper::{Keeper, Kept, Order, Troubles};
@@ -20,6 +19,7 @@ use super::{
     Changed, Keeping, Page, RevocationError, RevocationFuture, RevocationHealth, RevocationLimits,
     RevocationStore,
 };
+use crate::disk::Disk;
 use crate::folder::StateFolder;
 
 /// Changes that may wait for the disk.

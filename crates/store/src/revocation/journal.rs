@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::disk::Disk;
 use super::embedded::{RevocationOpenError, TornTail};
 use super::entry::Position;
+use crate::disk::Disk;
 
 pub(super) use record::Record;
 pub(crate) use record::{decode_note, encode_note};

@@ -3,10 +3,10 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::disk::Fuse;
 use super::super::{Asked, Finding, Form, RevocationKind};
 use super::*;
 use crate::contract;
+use crate::disk::Fuse;
 use crate::folder::StateFolder;
 
 fn start() -> Timestamp {

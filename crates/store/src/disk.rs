@@ -7,46 +7,46 @@ use std::path::Path;
 
 /// The file system. In tests it can end at any step, as a process does that is killed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     #[cfg(test)]
-    pub(super) fuse: Fuse,
+    pub(crate) fuse: Fuse,
 }
 
 impl Disk {
     /// An empty file, for its owner only.
-    pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+    pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
         self.step()?;
         OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
     }
 
-    pub(super) fn open(&self, path: &Path) -> io::Result<File> {
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
         self.step()?;
         OpenOptions::new().read(true).write(true).open(path)
     }
 
-    pub(super) fn write(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    pub(crate) fn write(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         #[cfg(test)]
         self.fuse.write_half(file, bytes, at)?;
         file.write_all_at(bytes, at)
     }
 
-    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+    pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
         self.step()?;
         file.sync_data()
     }
 
-    pub(super) fn cut(&self, file: &File, length: u64) -> io::Result<()> {
+    pub(crate) fn cut(&self, file: &File, length: u64) -> io::Result<()> {
         self.step()?;
         file.set_len(length)
     }
 
-    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
         std::fs::rename(from, to)
     }
 
     /// Returns once the names in the folder are on the disk.
-    pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         self.step()?;
         File::open(folder)?.sync_all()
     }
@@ -62,7 +62,7 @@ impl Disk {
 /// Lets so many steps pass. The next one fails, and a write has written half then; so do all after it, or none.
 #[cfg(test)]
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fuse(std::sync::Arc<std::sync::Mutex<Burning>>);
+pub(crate) struct Fuse(std::sync::Arc<std::sync::Mutex<Burning>>);
 
 #[cfg(test)]
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ struct Burning {
 #[cfg(test)]
 impl Fuse {
     /// As a process is killed: nothing happens after it.
-    pub(super) fn of(steps: usize) -> Self {
+    pub(crate) fn of(steps: usize) -> Self {
         Self(std::sync::Arc::new(std::sync::Mutex::new(Burning {
             left: Some(steps),
             once: false,
@@ -84,7 +84,7 @@ impl Fuse {
     }
 
     /// As a disk is full for a moment.
-    pub(super) fn once(steps: usize) -> Self {
+    pub(crate) fn once(steps: usize) -> Self {
         Self(std::sync::Arc::new(std::sync::Mutex::new(Burning {
             left: Some(steps),
             once: true,
@@ -92,7 +92,7 @@ impl Fuse {
         })))
     }
 
-    pub(super) fn blown(&self) -> bool {
+    pub(crate) fn blown(&self) -> bool {
         self.0.lock().unwrap().blown
     }
 
