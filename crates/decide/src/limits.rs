@@ -33,6 +33,27 @@ pub enum Per {
     Route,
 }
 
+impl Per {
+    /// Every one, with its word.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        (Self::Agent.word(), Self::Agent),
+        (Self::User.word(), Self::User),
+        (Self::Tenant.word(), Self::Tenant),
+        (Self::Route.word(), Self::Route),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::User => "user",
+            Self::Tenant => "tenant",
+            Self::Route => "route",
+        }
+    }
+}
+
 /// The limits of a generation, by route.
 #[derive(Debug, Default)]
 pub struct LimitRules {

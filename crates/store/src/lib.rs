@@ -22,7 +22,7 @@ pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES, QuotaFileError, Quot
 pub use folder::{FolderError, StateFolder};
 pub use limit::{
     Charge, ChargeOutcome, Charged, Limit, LimitKey, MAX_UNITS, Period, Quota, Rate, RatePer, Reservation,
-    Reserved, Standing,
+    Reserved, Standing, parse_quota, parse_rate,
 };
 pub use redis::{
     Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisConfig, RedisPlace, RedisRevocations,

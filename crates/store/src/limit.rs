@@ -9,12 +9,14 @@
 
 mod calendar;
 mod charge;
+mod notation;
 mod quota;
 mod rate;
 
 pub use calendar::Period;
 pub(crate) use charge::Judged;
 pub use charge::{ChargeOutcome, Charged, Reservation, Reserved, Standing};
+pub use notation::{parse_quota, parse_rate};
 pub use quota::Quota;
 pub use rate::{Rate, RatePer};
 

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use exequatur_decide::{Access, LimitRule, Per, Route};
-use exequatur_store::{Limit, MAX_CHARGES, MAX_UNITS, Period, Quota, Rate, RatePer};
+use exequatur_store::{Limit, MAX_CHARGES, MAX_UNITS, Period, Quota, Rate, RatePer, parse_quota, parse_rate};
 use serde_json::json;
 
 use super::keys::{Key, Shape, count, either, list, optional, pattern, required, texts, words};
@@ -11,20 +11,6 @@ use super::problems::Place;
 use super::reader::{Fields, Node, Notes, Value, once};
 use super::routes::RoutePlace;
 
-const PER: &[(&str, Per)] =
-    &[("agent", Per::Agent), ("user", Per::User), ("tenant", Per::Tenant), ("route", Per::Route)];
-const RATES: &[(&str, RatePer)] = &[("s", RatePer::Second), ("m", RatePer::Minute), ("h", RatePer::Hour)];
-/// The first of each is how it is shown.
-const PERIODS: &[(&str, Period)] = &[
-    ("minute", Period::Minute),
-    ("hour", Period::Hour),
-    ("day", Period::Day),
-    ("month", Period::Month),
-    ("1m", Period::Minute),
-    ("1h", Period::Hour),
-    ("1d", Period::Day),
-    ("1mo", Period::Month),
-];
 /// The key that would let a limit count across tenants.
 const ACROSS: &str = "across";
 const MAX_NAME: usize = 64;
@@ -36,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
     required(
         "per",
         "Whom it counts, within the token's tenant (its issuer, if it names none). Of a list, each combination.",
-        || either([words(PER), list(words(PER)).some().unique()]),
+        || either([words(&Per::WORDS), list(words(&Per::WORDS)).some().unique()]),
     ),
     optional(
         "rate",
@@ -50,7 +36,7 @@ pub(super) const KEYS: &[Key] = &[
         "quota",
         "Permitted requests in a calendar period of UTC: `1000000/day`, also `/minute`, `/hour`, `/month`.",
         || {
-            let units: Vec<_> = PERIODS.iter().map(|(word, _)| *word).collect();
+            let units: Vec<_> = Period::WORDS.iter().map(|(word, _)| *word).collect();
             pattern(&format!("^[1-9][0-9]*/({})$", units.join("|")))
         },
     ),
@@ -101,7 +87,7 @@ pub(super) fn read(node: &Node, notes: &Notes) -> Option<Vec<Placed>> {
 
 pub(super) fn read_unauthenticated(node: &Node, notes: &Notes) -> Option<Rate> {
     let fields = Fields::open(node, UNAUTHENTICATED_KEYS, notes)?;
-    let rate = fields.required("rate").and_then(|node| per_time(node, RATES, RATE_HINT, notes));
+    let rate = fields.required("rate").and_then(|node| per_time(node, parse_rate, RATE_HINT, notes));
     let burst = fields.or("burst", None, |node| units(node, notes).map(Some));
     bucket(node, rate?, burst?, notes)
 }
@@ -118,7 +104,7 @@ fn name(node: &Node, names: &mut Vec<String>, notes: &Notes) -> Option<String> {
 
 fn per(node: &Node, notes: &Notes) -> Option<Vec<Per>> {
     let mut per = match &node.value {
-        Value::Text(_) => vec![node.word(PER, notes)?],
+        Value::Text(_) => vec![node.word(&Per::WORDS, notes)?],
         Value::Null
         | Value::Bool(_)
         | Value::Integer(_)
@@ -128,7 +114,7 @@ fn per(node: &Node, notes: &Notes) -> Option<Vec<Per>> {
         | Value::Unusable => {
             let mut seen = Vec::new();
             node.some(notes, |item| {
-                let word = item.word(PER, notes)?;
+                let word = item.word(&Per::WORDS, notes)?;
                 once(item.text(notes)?, &mut seen, item.place, notes).then_some(word)
             })?
         }
@@ -145,11 +131,11 @@ fn limit(fields: &Fields<'_>, item: &Node, notes: &Notes) -> Option<Limit> {
     let burst = fields.or("burst", None, |node| units(node, notes).map(Some));
     match (fields.optional("rate"), fields.optional("quota")) {
         (Some(rate), None) => {
-            let counted = per_time(rate, RATES, RATE_HINT, notes);
+            let counted = per_time(rate, parse_rate, RATE_HINT, notes);
             bucket(rate, counted?, burst?, notes).map(Limit::Rate)
         }
         (None, Some(quota)) => {
-            let counted = per_time(quota, PERIODS, QUOTA_HINT, notes);
+            let counted = per_time(quota, parse_quota, QUOTA_HINT, notes);
             if let Some(entry) = fields.entry("burst") {
                 notes.hint(entry.key_place, "a quota has no burst", "remove it, or say `rate`");
                 return None;
@@ -191,15 +177,14 @@ fn bucket(
 }
 
 /// `count/unit`
-fn per_time<T: Copy>(node: &Node, words: &[(&str, T)], hint: &str, notes: &Notes) -> Option<(NonZeroU64, T)> {
+fn per_time<T>(
+    node: &Node,
+    parse: impl FnOnce(&str) -> Option<(NonZeroU64, T)>,
+    hint: &str,
+    notes: &Notes,
+) -> Option<(NonZeroU64, T)> {
     let text = node.text(notes)?;
-    let read = || {
-        let (count, unit) = text.split_once('/')?;
-        let digits = !count.starts_with('0') && count.bytes().all(|byte| byte.is_ascii_digit());
-        let count = digits.then(|| count.parse::<NonZeroU64>().ok())??;
-        words.iter().find(|(word, _)| *word == unit).map(|(_, unit)| (count, *unit))
-    };
-    let read = read();
+    let read = parse(text);
     if read.is_none() {
         notes.hint(node.place, format!("`{text}` says no number in a time"), hint);
     }
@@ -261,21 +246,7 @@ pub(super) fn check(limits: &[Placed], routes: &[(Route, RoutePlace)], notes: &N
     }
 }
 
-/// The text of a rate.
-pub(super) fn rate_text(rate: &Rate) -> String {
-    format!("{}/{}", rate.count(), word(RATES, rate.per()))
-}
-
-/// The text of a quota.
-pub(super) fn quota_text(quota: &Quota) -> String {
-    format!("{}/{}", quota.units(), word(PERIODS, quota.period()))
-}
-
 /// The text of whom a limit counts.
 pub(super) fn per_text(per: &[Per]) -> String {
-    format!("[{}]", per.iter().map(|per| word(PER, *per)).collect::<Vec<_>>().join(", "))
-}
-
-fn word<T: PartialEq + Copy>(words: &[(&'static str, T)], value: T) -> &'static str {
-    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+    format!("[{}]", per.iter().map(|per| per.word()).collect::<Vec<_>>().join(", "))
 }

@@ -260,7 +260,7 @@ fn show_guard(guard: &Guard, texts: &RouteTexts, f: &mut fmt::Formatter<'_>) -> 
 
 fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let unauthenticated = &config.unauthenticated;
-    writeln!(f, "unauthenticated:\n  rate: {}", limits::rate_text(unauthenticated))?;
+    writeln!(f, "unauthenticated:\n  rate: {}", unauthenticated)?;
     writeln!(f, "  burst: {}", unauthenticated.burst())?;
     if config.limits.is_empty() {
         return writeln!(f, "limits: []");
@@ -270,9 +270,9 @@ fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  - name: {:?}\n    per: {}", limit.name, limits::per_text(&limit.per))?;
         match &limit.limit {
             Limit::Rate(rate) => {
-                writeln!(f, "    rate: {}\n    burst: {}", limits::rate_text(rate), rate.burst())?;
+                writeln!(f, "    rate: {}\n    burst: {}", rate, rate.burst())?;
             }
-            Limit::Quota(quota) => writeln!(f, "    quota: {}", limits::quota_text(quota))?,
+            Limit::Quota(quota) => writeln!(f, "    quota: {}", quota)?,
         }
         if let Some(routes) = &limit.routes {
             writeln!(f, "    routes: {routes:?}")?;
