@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use feed::FeedClock;
 pub use script::Replica;
@@ -30,7 +31,7 @@ use crate::revocation::{
     Changed, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError, RevocationFuture,
     RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Staleness, Target, Unknown,
 };
-use script::{Beat, Caller, Ordered, behind, in_force, number};
+use script::{Applied, Beat, Caller, Ordered, behind, in_force, incarnation_in, number};
 
 /// A replica that was heard in this time is there.
 const LIVE: Duration = Duration::from_secs(3);
@@ -56,7 +57,9 @@ pub struct RedisRevocations {
     snapshot: Arc<Snapshot>,
     staleness: Staleness,
     replica: String,
-    applied: watch::Sender<Position>,
+    applied: watch::Sender<Applied>,
+    /// When that was asked which was heard last.
+    heard: watch::Sender<Instant>,
     replicas: Mutex<Vec<Replica>>,
     /// What this replica ordered lately.
     ordered: Mutex<VecDeque<Revocation>>,
@@ -90,7 +93,8 @@ impl RedisRevocations {
             snapshot: Arc::new(Snapshot::fed(staleness)),
             staleness,
             replica: BASE64_URL_SAFE_NO_PAD.encode(id),
-            applied: watch::Sender::new(Position::default()),
+            applied: watch::Sender::new(Applied::default()),
+            heard: watch::Sender::new(Instant::now()),
             replicas: Mutex::default(),
             ordered: Mutex::default(),
             waiting: Mutex::default(),
@@ -132,12 +136,17 @@ impl RedisRevocations {
 
     /// The last change that was applied here, of this incarnation.
     fn position(&self) -> Position {
-        *self.applied.borrow()
+        self.applied.borrow().position
     }
 
     fn applied_to(&self, position: Position) {
         self.snapshot.applied_anew(position);
-        self.applied.send_replace(position);
+        self.applied.send_modify(|applied| applied.position = position);
+    }
+
+    fn applied_at(&self, at: Applied) {
+        self.snapshot.applied_anew(at.position);
+        self.applied.send_replace(at);
     }
 
     fn hear_of(&self, beat: &Beat) {
@@ -155,16 +164,16 @@ impl RedisRevocations {
     }
 
     /// Waits, not for ever, until the log has brought a change here. If it has not, this replica counts as behind.
-    async fn until_applied(&self, position: Position) {
+    async fn until_applied(&self, change: Applied) {
         let mut applied = self.applied.subscribe();
-        let there = applied.wait_for(|applied| *applied >= position);
+        let there = applied.wait_for(|applied| applied.has(&change));
         if tokio::time::timeout(ORDER_WITHIN, there).await.is_err() {
             tracing::warn!("an order is in the store, and the log has not brought it here yet");
         }
     }
 
     /// Waits for the replicas that are there, and tells how many have not said in time that they applied a change.
-    async fn until_all_applied(&self, position: Position) -> u32 {
+    async fn until_all_applied(&self, change: Applied) -> u32 {
         // Whoever cannot be asked is behind, as far as is known.
         let mut behind = 1;
         let all = async {
@@ -175,7 +184,7 @@ impl RedisRevocations {
                 }
             };
             loop {
-                match self.count_behind(&line, position).await {
+                match self.count_behind(&line, change).await {
                     Ok(0) => return,
                     Ok(still) => behind = still,
                     Err(_unknown) => behind = behind.max(1),
@@ -191,22 +200,28 @@ impl RedisRevocations {
 
     /// Whoever was silent for no longer than this may still permit by what he knows.
     fn may_permit_for(&self) -> Duration {
-        Duration::try_from(self.staleness.usual).unwrap_or(LIVE).clamp(LIVE, FORGOTTEN)
+        let silent = self.staleness.usual.max(self.staleness.degraded);
+        Duration::try_from(silent).unwrap_or(FORGOTTEN).clamp(LIVE, FORGOTTEN)
     }
 
     /// Those that were there when this replica heard of them last, and may have been forgotten by the store since.
-    fn known_replicas(&self) -> Vec<String> {
-        let there = |replica: &Replica| replica.silent <= LIVE;
-        self.replicas().into_iter().filter(there).map(|replica| replica.id).collect()
+    fn known_replicas(&self) -> Result<Vec<String>, StoreError> {
+        let replicas = self.replicas.lock().or(Err(StoreError::Poisoned))?;
+        let there = replicas.iter().filter(|replica| replica.silent <= LIVE);
+        Ok(there.map(|replica| replica.id.clone()).collect())
     }
 
-    async fn count_behind(&self, line: &Line, position: Position) -> Result<u32, StoreError> {
+    async fn count_behind(&self, line: &Line, change: Applied) -> Result<u32, StoreError> {
         let mut commands = redis::Pipeline::new();
         commands.cmd("TIME").cmd("HGETALL").arg(self.prefix.revocations("replicas"));
+        commands.cmd("GET").arg(self.prefix.revocation_memory());
         let answers = line.say(&commands, ORDER_WITHIN).await?;
-        let [time, replicas] = answers.as_slice() else { return Err(StoreError::Foreign) };
-        behind(time, replicas, position, self.may_permit_for(), &self.known_replicas())
-            .ok_or(StoreError::Foreign)
+        let [time, replicas, memory] = answers.as_slice() else { return Err(StoreError::Foreign) };
+        let (live, known) = (self.may_permit_for(), self.known_replicas()?);
+        let behind = behind(time, replicas, change.position, live, &known).ok_or(StoreError::Foreign)?;
+        // Another memory has begun: how far anybody is in it says nothing of the change. Nor does this replica know of it then.
+        let lost = incarnation_in(memory) != change.incarnation || !self.applied.borrow().has(&change);
+        Ok(behind.max(u32::from(lost)))
     }
 
     /// What was lifted is not said again, nor held here because the store had not taken it.
@@ -256,10 +271,16 @@ impl RedisRevocations {
         Ok(self.waiting.lock().or(Err(StoreError::Poisoned))?.clone())
     }
 
-    fn no_longer_waiting(&self, said: &[Revocation]) {
-        if let Ok(mut waiting) = self.waiting.lock() {
-            waiting.retain(|one| !said.contains(one));
-        }
+    /// What was said again waits no longer, unless there was no room for it; then the next comes first.
+    fn said_again(&self, said: &[Revocation], refused: Vec<Revocation>) -> Result<(), StoreError> {
+        let mut waiting = self.waiting.lock().or(Err(StoreError::Poisoned))?;
+        // What was lifted meanwhile waits no more.
+        let still = |one: &Revocation| !said.contains(one) || waiting.contains(one);
+        let refused: Vec<_> = refused.into_iter().filter(still).collect();
+        waiting.retain(|one| !said.contains(one));
+        let room = MOST_WAITING.saturating_sub(waiting.len());
+        waiting.extend(refused.into_iter().take(room));
+        Ok(())
     }
 }
 
@@ -274,13 +295,14 @@ impl RevocationStore for RedisRevocations {
             self.tell(_now);
             let most = self.limits.max_revocations.get();
             match self.order(|caller| caller.revoke(revocation, most)).await {
-                Ok(Ordered::Done { position, changed }) => {
+                Ok(Ordered::Done { at, changed }) => {
                     self.remember(revocation);
                     // It holds here at once; the log brings it as the store has it, which stands then.
-                    let row = Row::of(revocation, Position(position.0.saturating_sub(1)));
+                    let row = Row::of(revocation, at.position);
                     self.snapshot.put(&revocation.target, row).or(Err(RevocationError::Closed))?;
-                    self.until_applied(position).await;
-                    Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
+                    self.until_applied(at).await;
+                    let behind = self.until_all_applied(at).await;
+                    Ok(Changed { position: at.position, changed, behind })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => {
@@ -302,10 +324,11 @@ impl RevocationStore for RedisRevocations {
             #[cfg(test)]
             self.tell(_now);
             match self.order(|caller| caller.lift(target, lift, note)).await {
-                Ok(Ordered::Done { position, changed }) => {
-                    self.forget_orders(target, lift, position)?;
-                    self.until_applied(position).await;
-                    Ok(Changed { position, changed, behind: self.until_all_applied(position).await })
+                Ok(Ordered::Done { at, changed }) => {
+                    self.forget_orders(target, lift, at.position)?;
+                    self.until_applied(at).await;
+                    let behind = self.until_all_applied(at).await;
+                    Ok(Changed { position: at.position, changed, behind })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => Err(RevocationError::NotKept(kind(error))),
@@ -338,7 +361,8 @@ impl RevocationStore for RedisRevocations {
             let part = self.swept.load(Ordering::Relaxed);
             self.swept.store(self.snapshot.sweep(part, SWEPT, now, &mut Vec::new()), Ordering::Relaxed);
             let Ok(line) = self.links.line().await else { return Ok(()) };
-            let command = self.caller().map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from);
+            let command =
+                self.caller().map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from, now);
             if let Ok(value) = line.say_one(command, TIDY_WITHIN).await {
                 let next = number(&value).and_then(|next| u32::try_from(next).ok()).unwrap_or_default();
                 self.tidied.store(next, Ordering::Relaxed);

@@ -218,13 +218,14 @@ impl Stripe {
         &self.rows
     }
 
-    /// What another process has decided on: the row stands as it is, unless a later one stands there.
+    /// What another process has decided on: the row stands as it is, unless a later one stands there. One at the same position
+    /// is the same change, as it was known before.
     pub(super) fn set(&mut self, row: Row) -> bool {
         let place = self.place(&row.digest, row.sort());
         if let Some(found) = self.rows.get_mut(place)
             && found.order(&row.digest, row.sort()) == Ordering::Equal
         {
-            if found.position() < row.position() {
+            if found.position() <= row.position() {
                 *found = row;
             }
             return false;

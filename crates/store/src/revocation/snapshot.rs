@@ -2,6 +2,7 @@
 
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -106,7 +107,12 @@ enum Feed {
     /// Changes are made in this process.
     Local,
     /// Changes come from elsewhere.
-    Elsewhere { staleness: Staleness, heard: AtomicI64 },
+    Elsewhere {
+        staleness: Staleness,
+        heard: AtomicI64,
+        /// For how many milliseconds it has been silent, as it was measured last.
+        silent: AtomicU64,
+    },
 }
 
 impl Snapshot {
@@ -120,7 +126,7 @@ impl Snapshot {
     /// nothing again when it was not called for longer than `staleness` says.
     #[must_use]
     pub fn fed(staleness: Staleness) -> Self {
-        Self::with(Feed::Elsewhere { staleness, heard: AtomicI64::new(NOT_YET) })
+        Self::with(Feed::Elsewhere { staleness, heard: AtomicI64::new(NOT_YET), silent: AtomicU64::new(0) })
     }
 
     fn with(feed: Feed) -> Self {
@@ -175,12 +181,13 @@ impl Snapshot {
     }
 
     fn hearing(&self, now: Timestamp) -> Hearing {
-        let Feed::Elsewhere { staleness, heard } = &self.feed else { return Hearing::Well };
+        let Feed::Elsewhere { staleness, heard, silent } = &self.feed else { return Hearing::Well };
         let heard = match heard.load(Ordering::Acquire) {
             NOT_YET => return Hearing::Unknown(Unknown::NeverLoaded),
             heard => heard,
         };
-        let silent = u128::from(now.as_millisecond().abs_diff(heard));
+        let measured = silent.load(Ordering::Acquire);
+        let silent = u128::from(now.as_millisecond().abs_diff(heard).max(measured));
         let within = |span: SignedDuration| silent <= u128::try_from(span.as_millis()).unwrap_or(0);
         if within(staleness.usual) {
             Hearing::Well
@@ -195,7 +202,21 @@ impl Snapshot {
     pub fn heard(&self, now: Timestamp) {
         match &self.feed {
             Feed::Local => {}
-            Feed::Elsewhere { heard, .. } => heard.store(now.as_millisecond(), Ordering::Release),
+            Feed::Elsewhere { heard, silent, .. } => {
+                heard.store(now.as_millisecond(), Ordering::Release);
+                silent.store(0, Ordering::Release);
+            }
+        }
+    }
+
+    /// What feeds the snapshot has been silent for that long, by a clock that nobody sets back. What `now` says counts too: that
+    /// clock may have stood still, as the machine did.
+    pub(crate) fn silent_for(&self, span: Duration) {
+        match &self.feed {
+            Feed::Local => {}
+            Feed::Elsewhere { silent, .. } => {
+                silent.store(u64::try_from(span.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+            }
         }
     }
 
@@ -360,11 +381,28 @@ impl Snapshot {
         self.counts.get(usize::from(kind.code())).unwrap_or(&self.total)
     }
 
+    /// The part where a target would be.
+    pub(crate) fn part_of(target: &Target) -> usize {
+        let [first, second, ..] = target.digest;
+        usize::from(u16::from_be_bytes([first, second]) >> 16_u32.saturating_sub(STRIPE_BITS))
+    }
+
+    /// The first and the last digest of a part.
+    pub(crate) fn digests_of(part: usize) -> ([u8; 16], [u8; 16]) {
+        let spare = 16_u32.saturating_sub(STRIPE_BITS);
+        let leading = u16::try_from(part).unwrap_or(u16::MAX) << spare;
+        let (mut low, mut high) = ([0; 16], [u8::MAX; 16]);
+        let last = leading | u16::MAX >> STRIPE_BITS;
+        for (digest, leading) in [(&mut low, leading), (&mut high, last)] {
+            let [first, second, ..] = digest;
+            [*first, *second] = leading.to_be_bytes();
+        }
+        (low, high)
+    }
+
     /// Always some: the first bits of a digest are the number of a part.
     fn stripe(&self, target: &Target) -> Option<&RwLock<Stripe>> {
-        let [first, second, ..] = target.digest;
-        let leading = u16::from_be_bytes([first, second]) >> 16_u32.saturating_sub(STRIPE_BITS);
-        self.stripes.get(usize::from(leading))
+        self.stripes.get(Self::part_of(target))
     }
 
     #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::link::Line;
 use super::script::{
-    BUCKET_BITS, Beat, Caller, Change, Incarnation, Ordered, bytes, changes, read_entries, rows,
+    Applied, BUCKET_BITS, Beat, Caller, Change, Incarnation, Ordered, bytes, changes, read_entries, rows,
 };
 use super::{RedisRevocations, Remembered};
 use crate::admission::StoreError;
@@ -28,6 +28,8 @@ const WITHIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 const HELD: Duration = Duration::from_secs(2);
+/// How often it is measured for how long nothing was heard.
+const MEASURED: Duration = Duration::from_millis(100);
 /// Time to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(200);
 /// Changes that are read at once.
@@ -55,26 +57,43 @@ pub(super) struct Known {
     /// first.
     others: Lost,
     others_from: Option<Instant>,
+    /// The store had no room for what was said again last.
+    full: bool,
 }
 
 /// Rows that the store has lost, each once.
 type Lost = BTreeMap<([u8; 16], u8), Row>;
 
+/// Those of one part of a snapshot.
+fn lost_of(lost: &Lost, part: usize) -> impl Iterator<Item = &Row> {
+    let (low, high) = Snapshot::digests_of(part);
+    lost.range((low, 0)..=(high, u8::MAX)).map(|(_, row)| row)
+}
+
 impl RedisRevocations {
     /// Follows the log until told to stop. Whoever follows again goes on from there.
     pub async fn follow(&self, clock: FeedClock, stop: CancellationToken) {
         let mut known = self.known.lock().await;
-        loop {
-            let began = Instant::now();
-            let end = tokio::select! {
-                () = stop.cancelled() => return self.say_goodbye().await,
-                Err(error) = self.follow_once(&mut known, &clock) => error,
-            };
-            tracing::debug!(error = %end, "the feed of revocations begins anew");
-            tokio::select! {
-                () = stop.cancelled() => return self.say_goodbye().await,
-                () = tokio::time::sleep(if began.elapsed() < HELD { LONG_PAUSE } else { PAUSE }) => {}
+        let followed = async {
+            loop {
+                let began = Instant::now();
+                let Err(end) = self.follow_once(&mut known, &clock).await;
+                tracing::debug!(error = %end, "the feed of revocations begins anew");
+                tokio::time::sleep(if began.elapsed() < HELD { LONG_PAUSE } else { PAUSE }).await;
             }
+        };
+        tokio::select! {
+            () = stop.cancelled() => self.say_goodbye().await,
+            () = followed => {}
+            () = self.measure_silence() => {}
+        }
+    }
+
+    /// The clock of the day may be set back while nothing is heard; a silence is as long as it is.
+    async fn measure_silence(&self) {
+        loop {
+            tokio::time::sleep(MEASURED).await;
+            self.snapshot.silent_for(self.heard.borrow().elapsed());
         }
     }
 
@@ -86,27 +105,29 @@ impl RedisRevocations {
         let line = self.links.own_line().await?;
         loop {
             // What is heard is complete as of the question, not as of the answer.
-            let asked = clock();
-            let beat = self.beat(&line).await?;
+            let (asked, asked_at) = (clock(), Instant::now());
+            let beat = self.beat(&line, known.incarnation).await?;
             self.hear_of(&beat);
             if known.incarnation != Some(beat.incarnation) {
                 // What was here and is not there was lost, unless this is the first time.
                 let lost_after = known.incarnation.is_some().then_some(beat.base);
-                self.load(&line, beat.position, lost_after, known).await?;
+                self.load(&line, beat.at(), lost_after, known).await?;
                 known.incarnation = Some(beat.incarnation);
                 known.unread = None;
                 continue;
             }
             if beat.position > self.position() {
+                let before = self.position();
                 let value = line.say_one(self.range(), WITHIN).await?;
-                if !self.apply(&value)? {
-                    // The log begins after what comes next here.
+                if !self.apply(&value)? || self.position() == before {
+                    // The log begins after what comes next here, or has nothing at all.
                     known.unread = Some(0);
                     self.catch_up(&line, beat.position).await?;
                 }
                 continue;
             }
             self.say_again(&line, known).await?;
+            self.heard.send_replace(asked_at);
             self.snapshot.heard(asked);
             if let Some(part) = known.unread.filter(|_| known.own.is_empty() && known.others.is_empty()) {
                 known.unread = self.read_again(&line, part).await?;
@@ -131,9 +152,9 @@ impl RedisRevocations {
         }
     }
 
-    async fn beat(&self, line: &Line) -> Result<Beat, StoreError> {
+    async fn beat(&self, line: &Line, known: Option<Incarnation>) -> Result<Beat, StoreError> {
         let caller = self.caller()?;
-        let value = line.say_one(caller.beat(&self.replica), WITHIN).await?;
+        let value = line.say_one(caller.beat(&self.replica, known.as_ref()), WITHIN).await?;
         Beat::read(&value, &caller.next).ok_or(StoreError::Foreign)
     }
 
@@ -164,6 +185,8 @@ impl RedisRevocations {
             changed.or(Err(StoreError::Poisoned))?;
             self.applied_to(position);
         }
+        // A change that the store made without knowing of an order that waits takes nothing from it.
+        self.put_waiting(self.position())?;
         Ok(true)
     }
 
@@ -202,8 +225,7 @@ impl RedisRevocations {
         let parts: Vec<usize> = (part..end).collect();
         let caller = self.caller()?;
         let written = self.written(line, &caller).await?;
-        self.take_over(line, &caller, &parts, &written, None).await?;
-        self.put_waiting(self.position())?;
+        self.take_over(line, &caller, &parts, &written, (None, &Lost::new(), &Lost::new())).await?;
         if end < Snapshot::PARTS {
             return Ok(Some(end));
         }
@@ -216,7 +238,7 @@ impl RedisRevocations {
     async fn load(
         &self,
         line: &Line,
-        position: Position,
+        at: Applied,
         lost_after: Option<Position>,
         known: &mut Known,
     ) -> Result<(), StoreError> {
@@ -225,18 +247,13 @@ impl RedisRevocations {
         let written = self.written(line, &caller).await?;
         let parts: Vec<usize> = (0..Snapshot::PARTS).collect();
         for parts in parts.chunks(PARTS_AT_ONCE) {
-            for row in self.take_over(line, &caller, parts, &written, lost_after).await? {
+            let kept = (lost_after, &known.own, &known.others);
+            for row in self.take_over(line, &caller, parts, &written, kept).await? {
                 let of = if self.has_ordered(&row) { &mut known.own } else { &mut known.others };
                 of.insert(row.place(), row);
             }
         }
-        self.put_waiting(position)?;
-        for row in known.own.values().chain(known.others.values()) {
-            if let Some(target) = row.target() {
-                self.snapshot.put(&target, *row).or(Err(StoreError::Poisoned))?;
-            }
-        }
-        self.applied_to(position);
+        self.applied_at(at);
         known.others_from = Instant::now().checked_add(OTHERS_AFTER);
         let missing = known.own.len().saturating_add(known.others.len());
         tracing::info!(revocations = self.snapshot.len(), missing, "revocations loaded");
@@ -255,14 +272,17 @@ impl RedisRevocations {
         }
     }
 
-    /// Makes parts hold what they hold in the store; gives what was lost there after a position.
+    /// Makes parts hold what they hold in the store, what it has not taken yet, and what it has lost, as is known already or
+    /// because it came after a position. Gives what was not known to be lost.
+    ///
+    /// Each part is exchanged at once: nothing of it ceases to hold in between, nor if the next part cannot be read.
     async fn take_over(
         &self,
         line: &Line,
         caller: &Caller<'_>,
         parts: &[usize],
         written: &[u8],
-        lost_after: Option<Position>,
+        (lost_after, own, others): (Option<Position>, &Lost, &Lost),
     ) -> Result<Vec<Row>, StoreError> {
         let each = 1_u32 << BUCKET_BITS.saturating_sub(STRIPE_BITS);
         let is_written = |bucket: &u32| {
@@ -284,11 +304,16 @@ impl RedisRevocations {
             line.say(&commands, WITHIN.saturating_mul(5)).await?
         };
         let mut lost = Vec::new();
+        // Held, so that an order that the store does not take comes before all this or after it.
+        let waiting = self.waiting.lock().or(Err(StoreError::Poisoned))?;
         for part in parts {
             let mut found = Vec::new();
             for (_, answer) in of_part.iter().zip(&answers).filter(|(of, _)| *of == part) {
                 rows(answer, &mut found).ok_or(StoreError::Foreign)?;
             }
+            found.extend(lost_of(own, *part).chain(lost_of(others, *part)));
+            let of_part = waiting.iter().filter(|one| Snapshot::part_of(&one.target) == *part);
+            found.extend(of_part.map(|one| Row::of(one, self.position())));
             lost.extend(self.snapshot.replace(*part, found, lost_after).or(Err(StoreError::Poisoned))?);
         }
         Ok(lost)
@@ -296,8 +321,8 @@ impl RedisRevocations {
 
     /// Orders that the store has not taken yet hold here.
     fn put_waiting(&self, position: Position) -> Result<(), StoreError> {
-        for revocation in self.waiting()? {
-            let row = Row::of(&revocation, position);
+        for revocation in self.waiting.lock().or(Err(StoreError::Poisoned))?.iter() {
+            let row = Row::of(revocation, position);
             self.snapshot.put(&revocation.target, row).or(Err(StoreError::Poisoned))?;
         }
         Ok(())
@@ -310,7 +335,9 @@ impl RedisRevocations {
         let from = if known.own.is_empty() && due { &mut known.others } else { &mut known.own };
         let again: Vec<Row> = from.values().take(AGAIN).copied().collect();
         let mut revocations: Vec<_> = again.iter().filter_map(|row| self.remembered(row)).collect();
-        let waiting = self.waiting()?;
+        let mut waiting = self.waiting()?;
+        // Where there was no room, one shows whether there is any now.
+        waiting.truncate(if known.full { 1 } else { AGAIN });
         revocations.extend(waiting.iter().cloned());
         if revocations.is_empty() {
             return Ok(());
@@ -320,21 +347,28 @@ impl RedisRevocations {
         for revocation in &revocations {
             commands.add_command(caller.revoke(revocation, self.limits.max_revocations.get()));
         }
-        for answer in line.say(&commands, WITHIN.saturating_mul(5)).await? {
+        let answers = line.say(&commands, WITHIN.saturating_mul(5)).await?;
+        let mut refused = Vec::new();
+        for (revocation, answer) in revocations.iter().zip(answers) {
             if Ordered::read(&answer, &caller.next).ok_or(StoreError::Foreign)? == Ordered::Full {
-                // It goes on holding here; to listen no more would be worse.
-                tracing::error!("the store has no room for a revocation that it had lost");
+                refused.push(revocation.clone());
             }
         }
         for row in &again {
             from.remove(&row.place());
         }
-        self.no_longer_waiting(&waiting);
-        tracing::warn!(
-            revocations = revocations.len(),
-            "revocations that the store had lost were said again"
-        );
-        Ok(())
+        if !refused.is_empty() && !known.full {
+            // It goes on holding here; to listen no more would be worse.
+            tracing::error!("the store has no room for a revocation that it had lost, or had not taken");
+        }
+        known.full = !refused.is_empty();
+        if revocations.len() > refused.len() {
+            tracing::warn!(
+                revocations = revocations.len().saturating_sub(refused.len()),
+                "revocations that the store had lost were said again"
+            );
+        }
+        self.said_again(&waiting, refused)
     }
 
     /// A row as it was ordered, if this replica ordered it lately; else with a note that says what is known.

@@ -1,14 +1,16 @@
 -- The memory of the revocations: what it is called, and how far it got. The beginning of each script.
 --
--- KEYS  1 memory: version, name of the server's run, incarnation, position, count, base
+-- KEYS  1 memory: version, name of the server's run, incarnation, position, count, and for each of the last incarnations
+--         that ended its name and how far what was kept of it, and of all that came after it, reaches
 -- ARGV  1 an incarnation that nobody had before: 32 characters
 --       2 the last position that the caller applied
--- Gives incarnation, position, count, base, now (in seconds), and `keep`, which writes them.
+-- Gives incarnation, position, count, ended (the last of the memory), now (in seconds), and `keep`, which writes them.
 --
 -- An incarnation ends when the server may have forgotten: it is another run, follows another history (a failover, there
 -- and perhaps back), evicted something, holds less than somebody applied, or nothing is there. Whoever knows of an
 -- earlier one loads everything, and says again what is missing. Positions go on from the server's clock, beyond all that
--- anybody saw; `base` is how far the kept ones reach, so that what came after it is known to be lost.
+-- anybody saw. How far the kept ones reach stands in `ended`, so that what came after it is known to be lost; of what was
+-- evicted nobody knows how far it reached.
 local time = redis.call('TIME')
 local now = tonumber(time[1])
 local info = function (section, field)
@@ -20,20 +22,29 @@ end
 local run = string.sub(info('server', 'run_id'), 1, 16) .. string.sub(info('replication', 'master_replid'), 1, 16)
 run = string.sub(run .. string.format('%08.0f', tonumber(info('stats', 'evicted_keys'))) .. string.rep('0', 40), 1, 40)
 local kept = redis.call('GET', KEYS[1])
-local incarnation, position, count, base
+local number = function (value) return string.format('%016.0f', value) end
+local incarnation, position, count, ended = nil, 0, 0, ''
 if kept then
-    if string.sub(kept, 1, 2) ~= '1|' or #kept ~= 122 then
+    if string.sub(kept, 1, 2) ~= '1|' or #kept < 106 or (#kept - 106) % 48 ~= 0 then
         return redis.error_reply('SCHEMA the memory of revocations is of another version')
     end
     incarnation, position = string.sub(kept, 43, 74), tonumber(string.sub(kept, 75, 90))
-    count, base = tonumber(string.sub(kept, 91, 106)), tonumber(string.sub(kept, 107, 122))
+    count, ended = tonumber(string.sub(kept, 91, 106)), string.sub(kept, 107)
 end
 local keep = function ()
-    local number = function (value) return string.format('%016.0f', value) end
-    redis.call('SET', KEYS[1], '1|' .. run .. incarnation .. number(position) .. number(count) .. number(base))
+    redis.call('SET', KEYS[1], '1|' .. run .. incarnation .. number(position) .. number(count) .. ended)
 end
 if not kept or string.sub(kept, 3, 42) ~= run or position < tonumber(ARGV[2]) then
-    incarnation, base, count = ARGV[1], position or 0, count or 0
-    position = math.max(base, tonumber(ARGV[2]) + 1, time[1] * 1000000 + time[2])
+    local base = position
+    if kept and string.sub(kept, 3, 34) == string.sub(run, 1, 32) and string.sub(kept, 35, 42) ~= string.sub(run, 33, 40) then
+        base = 0
+    end
+    local all = ''
+    for at = math.max(#ended - 15 * 48, 0) + 1, #ended, 48 do
+        all = all .. string.sub(ended, at, at + 31) .. number(math.min(base, tonumber(string.sub(ended, at + 32, at + 47))))
+    end
+    ended = incarnation and all .. incarnation .. number(base) or ''
+    incarnation = ARGV[1]
+    position = math.max(position, tonumber(ARGV[2]) + 1, time[1] * 1000000 + time[2])
     keep()
 end

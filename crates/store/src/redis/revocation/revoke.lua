@@ -7,7 +7,11 @@
 -- ARGV  3 kind, form and digest: 18 octets; 4 number of the bucket
 --       5 end in seconds, or -; 6 watermark in seconds, or 0; 7 the note
 --       8 most revocations; 9 changes that the log keeps, about
--- Returns the incarnation that the caller drew, so that he can tell his answer from another's, position, 1 if anything is otherwise than before, or 0, end and watermark as they are now; or `full`.
+-- Returns what the caller drew, so that he can tell his answer from another's, position, 1 if anything is otherwise than
+-- before, or 0, and the incarnation; or `full`.
+--
+-- What may fail goes first: where the log does not take it, nothing has it, so that it is said again and then comes to
+-- everybody.
 local before = redis.call('HGET', KEYS[2], ARGV[3])
 local ends, mark, old = ARGV[5], tonumber(ARGV[6]), nil
 if before then
@@ -23,22 +27,23 @@ if before then
         end
         mark = math.max(mark, tonumber(was_mark))
         if ends == was_end and mark == tonumber(was_mark) then
-            return { ARGV[1], position, 0, ends, string.format('%.0f', mark) }
+            return { ARGV[1], position, 0, incarnation }
         end
     end
 elseif count >= tonumber(ARGV[8]) then
     return { ARGV[1], 'full' }
-else
-    count = count + 1
 end
 position = position + 1
 local id, marked = string.format('%.0f-0', position), string.format('%.0f', mark)
 keep()
-redis.call('HSET', KEYS[2], ARGV[3], string.format('%.0f', position) .. ' ' .. ends .. ' ' .. marked)
-redis.call('SETBIT', KEYS[3], ARGV[4], 1)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], id, 'k', ARGV[3], 'u', ends, 'w', marked)
+redis.call('SETBIT', KEYS[3], ARGV[4], 1)
 redis.call('XADD', KEYS[5], id, 'k', ARGV[3], 'u', ends, 'w', marked, 'n', ARGV[7])
+redis.call('HSET', KEYS[2], ARGV[3], string.format('%.0f', position) .. ' ' .. ends .. ' ' .. marked)
 if old then
     redis.call('XDEL', KEYS[5], old .. '-0')
+else
+    count = count + 1
+    keep()
 end
-return { ARGV[1], position, 1, ends, marked }
+return { ARGV[1], position, 1, incarnation }

@@ -140,17 +140,18 @@ impl Caller<'_> {
         command
     }
 
-    pub(super) fn beat(&self, replica: &str) -> Cmd {
+    /// `known`: the incarnation that the replica has.
+    pub(super) fn beat(&self, replica: &str, known: Option<&Incarnation>) -> Cmd {
         let keys = [self.prefix.revocation_memory(), self.name("replicas")];
         let mut command = self.command(BEAT, &keys);
-        command.arg(replica).arg(FORGOTTEN_AFTER);
+        command.arg(replica).arg(FORGOTTEN_AFTER).arg(known.map_or(&[][..], |known| &known[..]));
         command
     }
 
-    pub(super) fn tidy(&self, from: u32) -> Cmd {
+    pub(super) fn tidy(&self, from: u32, now: jiff::Timestamp) -> Cmd {
         let keys = [self.prefix.revocation_memory(), self.buckets(), self.entries(), self.name("b:")];
         let mut command = self.command(TIDY, &keys);
-        command.arg(from).arg(TIDIED);
+        command.arg(from).arg(TIDIED).arg(now.as_second());
         command
     }
 }
@@ -171,12 +172,17 @@ pub struct Replica {
 pub(super) struct Beat {
     pub(super) incarnation: Incarnation,
     pub(super) position: Position,
-    /// How far what the store has kept reaches: what came after it and is not in this incarnation was lost.
+    /// How far what the store has kept of the incarnation that this replica knows reaches: what came after it and is not in
+    /// this one was lost.
     pub(super) base: Position,
     pub(super) replicas: Vec<Replica>,
 }
 
 impl Beat {
+    pub(super) const fn at(&self) -> Applied {
+        Applied { incarnation: Some(self.incarnation), position: self.position }
+    }
+
     /// None if it is not of the form, or another's.
     pub(super) fn read(value: &Value, drawn: &Incarnation) -> Option<Self> {
         let [of, incarnation, position, base, replicas @ ..] = list(value)? else { return None };
@@ -198,7 +204,8 @@ impl Beat {
     }
 }
 
-/// How many of the replicas that were heard within `live`, or that are known to be there, have not applied a change.
+/// How many of the replicas that were heard within `live`, or that are known to be there, have not applied a change. How long
+/// ago one was heard is by the store's clock, which may have been set ahead since.
 pub(super) fn behind(
     time: &Value,
     replicas: &Value,
@@ -214,10 +221,12 @@ pub(super) fn behind(
         behind = behind.saturating_add(u32::from(!told.contains(&id.as_bytes())));
     }
     for pair in list(replicas)?.chunks(2) {
-        let [_id, value] = pair else { return None };
+        let [id, value] = pair else { return None };
+        let id = bytes(id)?;
         let (applied, heard) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;
         let silent = std::time::Duration::from_millis(now.saturating_sub(heard.parse().ok()?));
-        if silent <= live && applied.parse::<u64>().ok()? < position.0 {
+        let there = silent <= live || known.iter().any(|known| known.as_bytes() == id);
+        if there && applied.parse::<u64>().ok()? < position.0 {
             behind = behind.saturating_add(1);
         }
     }
@@ -227,8 +236,29 @@ pub(super) fn behind(
 /// What an order came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ordered {
-    Done { position: Position, changed: bool },
+    Done { at: Applied, changed: bool },
     Full,
+}
+
+/// A place in the order of changes of one memory of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// None before the first.
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) position: Position,
+}
+
+impl Applied {
+    /// Whether who has applied this has applied a change. Positions of another incarnation say nothing of it: the change may
+    /// have been lost with the one that it was made in.
+    pub(super) fn has(&self, change: &Self) -> bool {
+        self.incarnation == change.incarnation && self.position >= change.position
+    }
+}
+
+/// The incarnation in the memory of the store, as `GET` gives it.
+pub(super) fn incarnation_in(memory: &Value) -> Option<Incarnation> {
+    bytes(memory)?.get(42..74)?.try_into().ok()
 }
 
 impl Ordered {
@@ -240,9 +270,13 @@ impl Ordered {
         }
         match answer {
             [full] if bytes(full) == Some(b"full") => Some(Self::Full),
-            [position, changed, ..] => {
+            [position, changed, incarnation] => {
                 let changed = number(changed)? > 0;
-                Some(Self::Done { position: Position(number(position)?), changed })
+                let incarnation = Some(bytes(incarnation)?.try_into().ok()?);
+                Some(Self::Done {
+                    at: Applied { incarnation, position: Position(number(position)?) },
+                    changed,
+                })
             }
             _ => None,
         }

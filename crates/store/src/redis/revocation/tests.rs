@@ -1,5 +1,8 @@
 //! Against real servers, the newest and the oldest.
 
+mod feed;
+mod losses;
+
 use std::path::Path;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
