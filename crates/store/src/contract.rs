@@ -4,6 +4,7 @@
 //! they state the promise of [`AdmissionStore`]; what a store adds to it is tested beside that store.
 
 mod limits;
+pub mod overrides;
 pub mod revocation;
 
 use std::num::NonZeroU32;

@@ -12,6 +12,7 @@ mod embedded;
 mod folder;
 mod limit;
 mod live;
+mod overrides;
 mod redis;
 mod replay;
 mod revocation;
@@ -24,9 +25,13 @@ pub use limit::{
     Charge, ChargeOutcome, Charged, Limit, LimitKey, MAX_UNITS, Period, Quota, Rate, RatePer, Reservation,
     Reserved, Standing, parse_quota, parse_rate,
 };
+pub use overrides::{
+    EmbeddedOverrides, Known, LimitOverride, MAX_LIMIT_NAME, MAX_OVERRIDES, NotKnown, Overridden,
+    OverrideError, OverrideFuture, OverrideOpenError, OverridePlace, OverrideStore, Overrides, Whose,
+};
 pub use redis::{
-    Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisConfig, RedisPlace, RedisRevocations,
-    RedisStore, Replica, WindowBounds,
+    Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisConfig, RedisOverrides, RedisPlace,
+    RedisRevocations, RedisStore, Replica, WindowBounds,
 };
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};
 pub use revocation::{

@@ -115,6 +115,15 @@ impl Limit {
         }
     }
 
+    /// Whether a count of `other` can go on with this one: both rates, or quotas of one period.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rate(_), Self::Rate(_)) => true,
+            (Self::Quota(one), Self::Quota(other)) => one.period() == other.period(),
+            (Self::Rate(_), Self::Quota(_)) | (Self::Quota(_), Self::Rate(_)) => false,
+        }
+    }
+
     /// The time in which as many units come again, in microseconds.
     pub(crate) fn window(&self, now: i64) -> u64 {
         match self {

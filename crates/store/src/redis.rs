@@ -9,6 +9,7 @@ mod clock;
 mod gate;
 mod keys;
 mod link;
+mod overrides;
 mod revocation;
 mod script;
 mod server;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub use address::{Address, AddressError, RedisPlace};
 pub use keys::Prefix;
+pub use overrides::RedisOverrides;
 pub use revocation::{FeedClock, RedisRevocations, Replica};
 pub use without::LimitsWithout;
 
@@ -108,6 +110,12 @@ impl RedisStore {
     ) -> Result<RedisRevocations, StoreError> {
         let (links, local) = (Arc::clone(&self.links), Arc::clone(&self.local));
         RedisRevocations::new(links, local, self.prefix.clone(), limits, staleness)
+    }
+
+    /// The overrides in the same Redis, `most` of them.
+    #[must_use]
+    pub fn overrides(&self, most: usize) -> RedisOverrides {
+        RedisOverrides::new(Arc::clone(&self.links), self.prefix.clone(), most)
     }
 
     /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.

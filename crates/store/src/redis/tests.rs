@@ -113,7 +113,7 @@ fn start(kind: Kind, folder: &Path) -> Redis {
 }
 
 /// The server's time, which counts for what it is asked.
-fn server_time(redis: &Redis) -> Timestamp {
+pub(in crate::redis) fn server_time(redis: &Redis) -> Timestamp {
     let answer = redis.say(&["TIME"]).unwrap();
     let seconds = answer.lines().nth(2).unwrap().parse().unwrap();
     Timestamp::from_second(seconds).unwrap()

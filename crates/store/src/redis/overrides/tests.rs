@@ -1,0 +1,223 @@
+//! Against real servers, the newest and the oldest.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use jiff::SignedDuration;
+
+use super::super::tests::process::{Kind, Redis};
+use super::super::tests::server_time;
+use super::super::{Address, LimitsWithout, RedisConfig, RedisStore, WindowBounds};
+use super::*;
+use crate::contract;
+use crate::limit::{Limit, Rate, RatePer};
+use crate::overrides::Whose;
+
+fn server(kind: Kind, folder: &Path) -> Redis {
+    Redis::start(kind, folder, None, &[]).unwrap()
+}
+
+/// A replica that looks when it is told to.
+fn replica(redis: &Redis, prefix: &str, most: usize) -> RedisOverrides {
+    let store = RedisStore::new(RedisConfig {
+        address: Address::new(&redis.socket_url().into(), &[], None).unwrap(),
+        prefix: Prefix::parse(prefix).unwrap(),
+        timeout: Duration::from_secs(2),
+        bounds: WindowBounds::default(),
+        limits_without: LimitsWithout::Local,
+        replicas: NonZeroU32::MIN,
+    });
+    store.overrides(most)
+}
+
+async fn looking(redis: &Redis) -> RedisOverrides {
+    let replica = replica(redis, "exequatur", 100);
+    replica.look(now()).await.unwrap();
+    replica
+}
+
+/// Long before the servers' time, so that nothing is over.
+fn now() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+fn place(n: u8) -> OverridePlace {
+    OverridePlace::new("rate", Whose::Tenant(format!("t{n}"))).unwrap()
+}
+
+fn note() -> Note {
+    Note::new("t".to_owned(), "r".to_owned(), "local:0".to_owned(), now()).unwrap()
+}
+
+fn rate(count: u32) -> Limit {
+    let count = NonZeroU32::new(count).unwrap();
+    Limit::Rate(Rate::new(count, RatePer::Second, count).unwrap())
+}
+
+async fn set(replica: &RedisOverrides, n: u8, count: u32) {
+    let order = LimitOverride { place: place(n), figure: rate(count), until: None, note: note() };
+    replica.set(&order, now()).await.unwrap();
+}
+
+async fn take_back(replica: &RedisOverrides, n: u8) {
+    replica.take_back(&place(n), &note(), now()).await.unwrap();
+}
+
+fn of(replica: &RedisOverrides, n: u8) -> Option<Limit> {
+    let known = replica.overrides().known().unwrap();
+    known.instead_of("rate", &rate(999), None, Some(&format!("t{n}")), now())
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let next = std::sync::atomic::AtomicU32::new(0);
+        let checked = contract::overrides::check(now(), async |most| {
+            let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let replica = replica(&redis, &format!("p{number}"), most);
+            replica.look(now()).await.or(Err(OverrideError::Unknown))?;
+            Ok(replica)
+        });
+        assert_eq!(checked.await, Ok(()), "{kind:?}");
+    }
+}
+
+/// What is not heard of is not known, and nothing is ordered into the dark.
+#[tokio::test]
+async fn before_the_first_look_nothing_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let replica = replica(&redis, "exequatur", 100);
+    assert!(replica.overrides().known().is_err());
+    let order = LimitOverride { place: place(1), figure: rate(1), until: None, note: note() };
+    assert_eq!(replica.set(&order, now()).await, Err(OverrideError::Unknown));
+    assert_eq!(replica.list(None, NonZeroU16::MAX, now()), Err(OverrideError::Unknown));
+    replica.look(now()).await.unwrap();
+    assert!(replica.overrides().known().is_ok());
+}
+
+#[tokio::test]
+async fn every_replica_comes_to_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (looking(&redis).await, looking(&redis).await);
+    set(&one, 1, 1).await;
+    set(&one, 2, 2).await;
+    assert_eq!((of(&one, 1), of(&other, 1)), (Some(rate(1)), None));
+    other.look(now()).await.unwrap();
+    assert_eq!((of(&other, 1), of(&other, 2)), (Some(rate(1)), Some(rate(2))));
+    set(&other, 1, 3).await;
+    take_back(&other, 2).await;
+    one.look(now()).await.unwrap();
+    assert_eq!((of(&one, 1), of(&one, 2)), (Some(rate(3)), None));
+    let late = looking(&redis).await;
+    assert_eq!((of(&late, 1), of(&late, 2)), (Some(rate(3)), None));
+}
+
+/// C-09: a flush, or a primary that had not heard of the last orders.
+#[tokio::test]
+async fn what_the_server_lost_is_said_again_by_whoever_knows_it() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let (one, other) = (looking(&redis).await, looking(&redis).await);
+        set(&one, 1, 1).await;
+        set(&one, 2, 2).await;
+        other.look(now()).await.unwrap();
+        redis.say(&["FLUSHALL"]).unwrap();
+        // An order that comes first, after the loss.
+        set(&other, 3, 3).await;
+        one.look(now()).await.unwrap();
+        assert_eq!(
+            (of(&one, 1), of(&one, 3)),
+            (Some(rate(1)), Some(rate(3))),
+            "nothing ceases to count here"
+        );
+        let late = looking(&redis).await;
+        assert_eq!([1, 2, 3].map(|n| of(&late, n)), [1, 2, 3].map(|n| Some(rate(n))), "{kind:?}");
+    }
+}
+
+/// What was taken back does not come back from a replica that has not heard of it before the server lost that.
+#[tokio::test]
+async fn what_was_taken_back_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (looking(&redis).await, looking(&redis).await);
+    set(&one, 1, 1).await;
+    other.look(now()).await.unwrap();
+    take_back(&one, 1).await;
+    redis.say(&["FLUSHALL"]).unwrap();
+    other.look(now()).await.unwrap();
+    assert_eq!(of(&looking(&redis).await, 1), Some(rate(1)), "the other says what it knows");
+    one.look(now()).await.unwrap();
+    other.look(now()).await.unwrap();
+    assert_eq!([&one, &other].map(|replica| of(replica, 1)), [None, None]);
+    assert_eq!(of(&looking(&redis).await, 1), None);
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_and_not_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (looking(&redis).await, looking(&redis).await);
+    set(&one, 1, 1).await;
+    set(&one, 2, 2).await;
+    take_back(&one, 1).await;
+    other.look(now()).await.unwrap();
+    let later = server_time(&redis) + SignedDuration::from_hours(26);
+    one.look(later).await.unwrap();
+    let kept = redis.say(&["HKEYS", "exequatur:{revocations}:1:limits"]).unwrap();
+    assert!(kept.contains("rate:tenant:t2") && !kept.contains("rate:tenant:t1"), "{kept}");
+    other.look(later).await.unwrap();
+    let kept = redis.say(&["HKEYS", "exequatur:{revocations}:1:limits"]).unwrap();
+    assert!(!kept.contains("rate:tenant:t1"), "{kept}");
+}
+
+/// C-04, C-07: what is not ours is not guessed at, and what was known goes on to count.
+#[tokio::test]
+async fn what_another_version_wrote_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = looking(&redis).await;
+    set(&one, 1, 1).await;
+    let key = "exequatur:{revocations}:1:limits";
+    redis
+        .say(&["HSET", key, "version", "other", "rate:tenant:t2", "0000000000000001{\"rate\":\"many\"}"])
+        .unwrap();
+    assert_eq!(one.look(now()).await, Err(StoreError::Foreign));
+    assert_eq!(of(&one, 1), Some(rate(1)));
+    let late = replica(&redis, "exequatur", 100);
+    assert!(late.look(now()).await.is_err() && late.overrides().known().is_err());
+    redis.say(&["DEL", key]).unwrap();
+    redis.say(&["SET", key, "x"]).unwrap();
+    assert!(one.look(now()).await.is_err() && late.look(now()).await.is_err());
+    redis.say(&["DEL", key]).unwrap();
+    one.look(now()).await.unwrap();
+    late.look(now()).await.unwrap();
+    assert_eq!(of(&late, 1), Some(rate(1)));
+}
+
+#[test]
+fn an_answer_to_another_is_none() {
+    let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+    let answer = |parts: &[&str]| Value::Array(parts.iter().map(|part| bulk(part)).collect());
+    assert_eq!(said(&answer(&["a", "7"]), "a"), Some(Said::Revision(7)));
+    assert_eq!(said(&answer(&["a", "full"]), "a"), Some(Said::Full));
+    assert_eq!(read(&answer(&["a", "v"]), "a"), Some(Read::Same));
+    let whole = Value::Array(vec![bulk("a"), bulk("v"), Value::Array(Vec::new())]);
+    assert_eq!(read(&whole, "a"), Some(Read::Changed { version: "v".to_owned(), hash: Vec::new() }));
+    for (bad, drawn) in [
+        (answer(&["a", "7"]), "b"),
+        (whole, "b"),
+        (answer(&["a"]), "a"),
+        (answer(&["a", "x", "y"]), "a"),
+        (Value::Nil, "a"),
+    ] {
+        assert_eq!((said(&bad, drawn), read(&bad, drawn)), (None, None), "{bad:?}");
+    }
+    assert_eq!(said(&answer(&["a", "x"]), "a"), None);
+    assert_eq!(ledger(&[bulk("version")]), None);
+}
