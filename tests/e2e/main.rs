@@ -19,6 +19,7 @@ mod hostile_service;
 mod hosts;
 mod jwt_authn;
 mod keys_elsewhere;
+mod limit_overrides;
 mod limits;
 mod methods;
 mod overload;

@@ -1,5 +1,7 @@
 //! The paths of the socket.
 
+mod limits;
+
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use exequatur_decide::kind_word;
-use exequatur_store::{Form, InForce, Position, RevocationError};
+use exequatur_store::{Form, InForce, OverrideError, Position, RevocationError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,6 +42,9 @@ pub(crate) fn router(desk: Arc<Desk>, actor: Actor) -> Router {
         .route("/v1/agents/{id}/suspend", post(suspend))
         .route("/v1/agents/{id}/resume", post(resume))
         .route("/v1/kill", post(kill))
+        .route("/v1/limits", get(limits::list))
+        .route("/v1/limits/{limit}/set", post(limits::set))
+        .route("/v1/limits/{limit}/reset", post(limits::reset))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .with_state(Counter { desk, actor })
@@ -129,26 +134,42 @@ impl Counter {
         request: Request,
         read: impl FnOnce(T) -> Result<Order, Senseless>,
     ) -> Response {
+        match self.read(action, request, read).await {
+            Ok(order) => match self.desk.carry_out(order, self.actor).await {
+                Ok(done) => json(StatusCode::OK, &done),
+                Err(failed) => failure(failed, action),
+            },
+            Err(refused) => refused,
+        }
+    }
+
+    /// An order that makes sense.
+    ///
+    /// # Errors
+    /// The answer that says why it does not; it is recorded.
+    async fn read<T: DeserializeOwned, O>(
+        &self,
+        action: Action,
+        request: Request,
+        read: impl FnOnce(T) -> Result<O, Senseless>,
+    ) -> Result<O, Response> {
         let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_BODY).await else {
             let message = format!("the body is longer than {MAX_BODY} bytes, or did not arrive whole");
-            return self.refuse(action, StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).await;
+            return Err(self.refuse(action, StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).await);
         };
         let order = match serde_json::from_slice(&body) {
             Ok(order) => order,
             // The error names members and places, and repeats no value but a short unknown word.
             Err(error) => {
                 let message = format!("the body is not the JSON that is expected: {error}");
-                return self.refuse(action, StatusCode::BAD_REQUEST, "body_invalid", message).await;
+                return Err(self.refuse(action, StatusCode::BAD_REQUEST, "body_invalid", message).await);
             }
         };
         match read(order) {
-            Ok(order) => match self.desk.carry_out(order, self.actor).await {
-                Ok(done) => json(StatusCode::OK, &done),
-                Err(failed) => failure(failed, action),
-            },
+            Ok(order) => Ok(order),
             Err(senseless) => {
                 let message = senseless.to_string();
-                self.refuse(action, StatusCode::UNPROCESSABLE_ENTITY, "order_invalid", message).await
+                Err(self.refuse(action, StatusCode::UNPROCESSABLE_ENTITY, "order_invalid", message).await)
             }
         }
     }
@@ -162,12 +183,17 @@ impl Counter {
 fn failure(failed: Failed, action: Action) -> Response {
     let narrows = match action {
         Action::Revoke | Action::Suspend | Action::Kill => true,
-        Action::Undo | Action::Resume => false,
+        Action::Undo | Action::Resume | Action::SetLimit | Action::ResetLimit => false,
     };
     let (status, error, in_force) = match &failed.why {
         Why::Store(RevocationError::Full) => (StatusCode::INSUFFICIENT_STORAGE, "full", false),
         Why::Store(RevocationError::NotKept(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept", narrows),
         Why::Store(RevocationError::Busy | RevocationError::Closed | RevocationError::Unreadable(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", false)
+        }
+        Why::Override(OverrideError::Full) => (StatusCode::INSUFFICIENT_STORAGE, "full", false),
+        Why::Override(OverrideError::NotKept(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept", false),
+        Why::Override(OverrideError::Unknown | OverrideError::Closed) => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", false)
         }
         Why::NotRecorded(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not_recorded", narrows),

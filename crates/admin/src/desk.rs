@@ -1,11 +1,15 @@
 //! Does what is ordered, and records it.
 
+mod limits;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
-use exequatur_decide::kind_word;
-use exequatur_store::{Changed, Form, Keeping, Note, Revocation, RevocationError, RevocationStore};
+use exequatur_decide::{LimitRules, kind_word};
+use exequatur_store::{
+    Changed, Form, Keeping, Note, OverrideError, OverrideStore, Revocation, RevocationError, RevocationStore,
+};
 use jiff::Timestamp;
 
 use crate::order::{Change, Order};
@@ -19,6 +23,10 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct DeskParts {
     /// What is revoked.
     pub revocations: Arc<dyn RevocationStore>,
+    /// Which limits are set otherwise.
+    pub overrides: Arc<dyn OverrideStore>,
+    /// The limits of the generation in use.
+    pub limits: Arc<dyn Fn() -> Arc<LimitRules> + Send + Sync>,
     /// Where orders are recorded; in the log alone if nowhere.
     pub recorder: Option<Recorder>,
     /// The configured names of issuers.
@@ -55,6 +63,8 @@ pub(crate) struct Failed {
 pub(crate) enum Why {
     #[error("{0}")]
     Store(#[from] RevocationError),
+    #[error("{0}")]
+    Override(#[from] OverrideError),
     /// What narrows is in force, what widens was not done.
     #[error("no record of it can be kept: {0}")]
     NotRecorded(AuditError),
@@ -88,6 +98,14 @@ impl Desk {
 
     pub(crate) fn revocations(&self) -> &dyn RevocationStore {
         self.parts.revocations.as_ref()
+    }
+
+    pub(crate) fn overrides(&self) -> &dyn OverrideStore {
+        self.parts.overrides.as_ref()
+    }
+
+    pub(crate) fn limits(&self) -> Arc<LimitRules> {
+        (self.parts.limits)()
     }
 
     /// An id that no other order of this file has.
@@ -178,11 +196,7 @@ impl Desk {
     }
 
     fn kept(&self) -> Kept {
-        match self.parts.revocations.health().keeping {
-            Keeping::OnDisk => Kept::OnDisk,
-            Keeping::UntilRestart => Kept::UntilRestart,
-            Keeping::Shared => Kept::Shared,
-        }
+        kept(self.parts.revocations.health().keeping)
     }
 
     async fn record(
@@ -217,6 +231,14 @@ impl Desk {
             None => Ok(false),
             Some(recorder) => recorder.record_order(record).await.map(|_evidence| true),
         }
+    }
+}
+
+const fn kept(keeping: Keeping) -> Kept {
+    match keeping {
+        Keeping::OnDisk => Kept::OnDisk,
+        Keeping::UntilRestart => Kept::UntilRestart,
+        Keeping::Shared => Kept::Shared,
     }
 }
 

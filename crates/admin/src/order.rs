@@ -1,7 +1,7 @@
 //! What is ordered, once it is known to make sense.
 
 use exequatur_decide::{NotRevocable, Revocable, kind_word};
-use exequatur_store::{Form, Lift, MAX_REASON, RevocationKind};
+use exequatur_store::{Form, Lift, MAX_REASON, MAX_UNITS, Quota, RevocationKind};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::wire::{Kill, Resume, Revoke, Suspend, Undo, When};
@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Suspend,
     Resume,
     Kill,
+    SetLimit,
+    ResetLimit,
 }
 
 impl Action {
@@ -36,6 +38,8 @@ impl Action {
             Self::Suspend => "suspend",
             Self::Resume => "resume",
             Self::Kill => "kill",
+            Self::SetLimit => "set_limit",
+            Self::ResetLimit => "reset_limit",
         }
     }
 }
@@ -70,6 +74,19 @@ pub(crate) enum Senseless {
     Over,
     #[error("either a `tenant` or `everything` is stopped")]
     Extent,
+    #[error("either an `agent` or a `tenant` has to be named")]
+    Whose,
+    #[error("no limit is called `{0}` in the configuration")]
+    Limit(String),
+    #[error("limit `{0}` does not count each agent apart: it can be set otherwise for a tenant only")]
+    NotPerAgent(String),
+    #[error("limit `{limit}` is {configured}: give {expected}")]
+    OtherKind { limit: String, configured: String, expected: String },
+    #[error(
+        "a rate is `100/s`, `/m` or `/h`, and a burst, each at most {MAX_UNITS}; a quota `1000/day`, at most {}",
+        Quota::MAX
+    )]
+    Figure,
 }
 
 impl Order {
@@ -144,7 +161,7 @@ fn named(kind: &str, name: Option<&str>, digest: Option<&str>) -> Result<Revocab
 }
 
 /// A slip of the pen must not look like something that was stopped.
-fn check_issuer(what: &Revocable, issuers: &[String]) -> Result<(), Senseless> {
+pub(crate) fn check_issuer(what: &Revocable, issuers: &[String]) -> Result<(), Senseless> {
     match what.issuer() {
         Some(issuer) if !issuers.iter().any(|known| known == issuer) => {
             Err(Senseless::Issuer(issuer.to_owned()))
@@ -174,7 +191,7 @@ fn take_back(action: Action, what: Revocable, lift: Lift, reason: String) -> Res
     Ok(Order { action, what, change: Change::TakeBack(lift), reason })
 }
 
-fn check_reason(reason: &str) -> Result<(), Senseless> {
+pub(crate) fn check_reason(reason: &str) -> Result<(), Senseless> {
     let fits = (1..=MAX_REASON).contains(&reason.len()) && !reason.chars().any(char::is_control);
     if fits { Ok(()) } else { Err(Senseless::Reason) }
 }

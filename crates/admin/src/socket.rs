@@ -137,7 +137,7 @@ async fn connection(stream: UnixStream, router: Router) {
 
 #[cfg(test)]
 mod tests {
-    use exequatur_store::{EmbeddedRevocations, RevocationLimits};
+    use exequatur_store::{EmbeddedOverrides, EmbeddedRevocations, RevocationLimits};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -178,6 +178,8 @@ mod tests {
         let revocations = EmbeddedRevocations::open(None, RevocationLimits::default(), now).unwrap();
         let parts = DeskParts {
             revocations: Arc::new(revocations),
+            overrides: Arc::new(EmbeddedOverrides::open(None, 1).unwrap()),
+            limits: Arc::new(Arc::default),
             recorder: None,
             issuers: Vec::new(),
             clock: Arc::new(move || now),

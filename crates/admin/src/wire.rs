@@ -1,5 +1,7 @@
 //! What goes over the socket, both ways. Unknown members are refused.
 
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -76,6 +78,131 @@ pub struct Kill {
     pub until: Option<When>,
     /// Why.
     pub reason: String,
+}
+
+/// `POST /v1/limits/{limit}/set`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetLimit {
+    /// For one agent, `<issuer>:<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// For one tenant; instead of an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// What counts instead of a rate: `100/s`, `/m`, `/h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// With a rate: how many at once; the number of the rate, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<NonZeroU32>,
+    /// What counts instead of a quota, of the same period: `1000/day`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// When it ends; when it is reset, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/limits/{limit}/reset`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetLimit {
+    /// As in [`SetLimit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// As in [`SetLimit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an order about a limit did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitDone {
+    /// The order's id, as the record has it.
+    pub order: String,
+    /// The limit's name.
+    pub limit: String,
+    /// `agent` or `tenant`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Whether anything is otherwise than before.
+    pub changed: bool,
+    /// `on_disk`, `until_restart` or `shared`.
+    pub kept: Kept,
+    /// Whether a record of it was written. False where no records are kept.
+    pub recorded: bool,
+}
+
+/// `GET /v1/limits?after=<next of the page before>&limit=<1 to 1000>`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The limits of the configuration; on the first page.
+    pub limits: Vec<ConfiguredLimit>,
+    /// What is set otherwise.
+    pub overrides: Vec<SetOtherwise>,
+    /// `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One limit of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredLimit {
+    /// Its name.
+    pub limit: String,
+    /// Whom it counts: `agent`, `user`, `tenant`, `route`, each combination apart.
+    pub per: Vec<String>,
+    /// How much.
+    #[serde(flatten)]
+    pub figure: Figure,
+    /// The routes that it is for; all guarded ones, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<String>>,
+}
+
+/// One limit that is set otherwise for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetOtherwise {
+    /// Its name.
+    pub limit: String,
+    /// `agent` or `tenant`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// What counts instead.
+    #[serde(flatten)]
+    pub figure: Figure,
+    /// Whether it does: the configuration has such a limit, and counts so.
+    pub applies: bool,
+    /// The end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<When>,
+    /// Why.
+    pub reason: String,
+    /// Who ordered it.
+    pub by: String,
+    /// When.
+    pub at: When,
+}
+
+/// How much of what is allowed: a rate and its burst, or a quota.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figure {
+    /// `100/s`, `/m`, `/h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// How many at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<NonZeroU32>,
+    /// `1000/day`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
 }
 
 /// What an order did.

@@ -27,6 +27,12 @@ pub struct AdminRecord<'a> {
     /// That thing's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text<'a>>,
+    /// The limit that is set otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Text<'a>>,
+    /// What counts instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Text<'a>>,
     /// The watermark.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_milliseconds")]
     pub not_before: Option<Timestamp>,
@@ -60,6 +66,8 @@ impl<'a> AdminRecord<'a> {
             outcome,
             kind: None,
             name: None,
+            limit: None,
+            allowed: None,
             not_before: None,
             until: None,
             reason: None,

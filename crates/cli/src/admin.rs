@@ -3,10 +3,12 @@
 mod confirm;
 mod listing;
 mod socket;
+mod table;
 
 pub(crate) use confirm::{Confirmed, confirm};
 pub(crate) use listing::{Listing, list};
-pub(crate) use socket::{Admin, Sent};
+pub(crate) use socket::{Admin, Sent, in_path};
+pub(crate) use table::table;
 
 use exequatur_admin::wire::{Done, Kept, When};
 use jiff::{SignedDuration, Timestamp};
@@ -45,14 +47,19 @@ pub(crate) fn tell(done: &Done, did: &str, output: Output) -> Result<(), Failure
     let name = if done.name.is_empty() { String::new() } else { format!(" {}", plain(&done.name, 300)) };
     let unchanged = if done.changed { "" } else { " (nothing has changed)" };
     say(format_args!("{} {}{name}{unchanged}", did, done.kind))?;
-    if done.kept == Kept::UntilRestart {
-        warn("lost at restart: the server has no `store.embedded.path`");
-    }
     if done.behind > 0 {
         warn(format_args!("{} replicas have not said yet that they have applied it", done.behind));
     }
-    if !done.recorded {
+    say_kept(done.kept, done.recorded);
+    Ok(())
+}
+
+/// Warns of what does not last, or is not recorded.
+pub(crate) fn say_kept(kept: Kept, recorded: bool) {
+    if kept == Kept::UntilRestart {
+        warn("lost at restart: the server has no `store.embedded.path`");
+    }
+    if !recorded {
         warn("not recorded: the server keeps no records");
     }
-    Ok(())
 }

@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod envoy;
 mod exit;
+mod limits;
 mod output;
 mod pages;
 mod policy;
@@ -52,6 +53,8 @@ enum Command {
     #[command(subcommand)]
     Agents(revoke::Agents),
     Kill(revoke::Kill),
+    #[command(subcommand)]
+    Limits(limits::Limits),
     /// Look at decision records.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Revoke(revoke) => revoke.run(),
         Command::Agents(agents) => agents.run(),
         Command::Kill(kill) => kill.run(),
+        Command::Limits(kill) => kill.run(),
         Command::Audit(audit) => audit.run(),
         Command::Dev(dev) => dev.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),

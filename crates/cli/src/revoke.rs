@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use exequatur_admin::wire::{Done, Kill as KillOrder, Resume, Revoke as Order, Suspend, Undo};
 use serde_json::Value;
 
-use crate::admin::{Admin, Confirmed, Ending, Listing, Sent, confirm, list, tell};
+use crate::admin::{Admin, Confirmed, Ending, Listing, Sent, confirm, in_path, list, tell};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -297,12 +297,4 @@ impl Rest {
         let done: Done = self.admin.ask(path, Sent::Post(&order))?;
         tell(&done, did, self.output)
     }
-}
-
-/// One segment of a path, whatever is in it.
-fn in_path(id: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@');
-    id.bytes()
-        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use exequatur_store::{
-    Ask, Charge, ChargeOutcome, Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, ReplayKey, Standing,
+    Ask, Charge, ChargeOutcome, Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, Overrides,
+    ReplayKey, Standing,
 };
 use exequatur_token::{ProofLimits, VerifiedProof};
 use jiff::{SignedDuration, Timestamp};
@@ -76,7 +77,7 @@ pub(crate) async fn admit(
         return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked, limits, held });
     }
     let claim = proof.map(|proof| claim_of(proof, &authenticated.nonce, decider)).transpose()?;
-    let charges = charges(rules, authenticated);
+    let charges = charges(rules, authenticated, decider.overrides(), now)?;
     let ask = Ask { scope: authenticated.known.scope, claim: claim.as_ref(), charges: &charges };
     let answer = decider.store().admit(&ask, now).await.map_err(|error| {
         if claim.is_none() {
@@ -153,10 +154,18 @@ fn not_revoked(
     answer
 }
 
-fn charges(rules: &[Arc<LimitRule>], authenticated: &Authenticated) -> Vec<Charge> {
+/// # Errors
+/// A fault if it is not known which limits are set otherwise: lower ones may be among them.
+fn charges(
+    rules: &[Arc<LimitRule>],
+    authenticated: &Authenticated,
+    overrides: &Overrides,
+    now: Timestamp,
+) -> Result<Vec<Charge>, Refusal> {
     if rules.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
+    let overrides = overrides.known().or(Err(Fault::Overrides))?;
     let token = authenticated.bound.token().token();
     let (agent, user) = (token.agent().to_string(), token.user().map(ToString::to_string));
     let request = &authenticated.request;
@@ -165,8 +174,9 @@ fn charges(rules: &[Arc<LimitRule>], authenticated: &Authenticated) -> Vec<Charg
         agent: &agent,
         user: user.as_deref(),
         route: &request.route,
+        tenant: token.tenant(),
     };
-    rules.iter().map(|rule| rule.charge(account, request.guard.cost)).collect()
+    Ok(rules.iter().map(|rule| rule.charge(account, request.guard.cost, &overrides, now)).collect())
 }
 
 /// Standings are in the order of the charges, which is that of the rules.

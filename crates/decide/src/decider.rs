@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use exequatur_issuers::Issuers;
-use exequatur_store::{AdmissionStore, Rate, RatePer, Snapshot, SourceLimits};
+use exequatur_store::{AdmissionStore, Overrides, Rate, RatePer, Snapshot, SourceLimits};
 use exequatur_token::{Nonces, ProofLimits, TokenSize};
 use jiff::SignedDuration;
 
@@ -27,6 +27,8 @@ pub struct DeciderParts {
     pub store: Arc<dyn AdmissionStore>,
     /// What is revoked.
     pub revocations: Arc<Snapshot>,
+    /// Which limits are set otherwise.
+    pub overrides: Arc<Overrides>,
     /// Verified tokens.
     pub cache: TokenCache,
     /// Nonces, from a secret that replicas share.
@@ -117,6 +119,10 @@ impl Decider {
     #[must_use]
     pub fn revocations(&self) -> &Arc<Snapshot> {
         &self.parts.revocations
+    }
+
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.parts.overrides
     }
 
     pub(crate) fn cache(&self) -> &TokenCache {

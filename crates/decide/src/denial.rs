@@ -115,6 +115,8 @@ pub enum Fault {
     ReplayFull,
     /// The store did not answer, for a request without a proof: its limits are not known to have room.
     Limits(StoreError),
+    /// It was never heard which limits are set otherwise.
+    Overrides,
     /// The store remembers as many levels of limits as it may.
     LimitsFull,
     /// A policy failed while deciding, or the question did not fit the schema.
@@ -228,7 +230,7 @@ impl Fault {
             Self::Keys(_) => Reason::IssuerKeysUnavailable,
             Self::Revocations(_) => Reason::StateStale,
             Self::Replay(_) | Self::ReplayFull => Reason::ReplayStoreUnavailable,
-            Self::Limits(_) | Self::LimitsFull => Reason::LimitsUnavailable,
+            Self::Limits(_) | Self::Overrides | Self::LimitsFull => Reason::LimitsUnavailable,
             Self::Policy(_) => Reason::PolicyError,
             Self::Deadline | Self::Overloaded => Reason::Overloaded,
             Self::Record => Reason::AuditUnavailable,

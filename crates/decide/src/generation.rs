@@ -15,7 +15,7 @@ pub struct Generation {
     /// The routes, checked against the policies beside them.
     pub routes: Routes,
     /// What requests to guarded routes are charged to.
-    pub limits: LimitRules,
+    pub limits: Arc<LimitRules>,
     /// The policies and their schema.
     pub policies: Arc<PolicySet>,
     /// SHA-256 over the configuration and the schema: a verified token made under another is verified anew.

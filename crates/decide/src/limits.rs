@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use exequatur_store::{AdmissionStore, Charge, Limit, LimitKey, Period, RatePer, Reserved, Scope, Standing};
+use exequatur_store::{
+    AdmissionStore, Charge, Known, Limit, LimitKey, Period, RatePer, Reserved, Scope, Standing,
+};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 /// One limit, as configured.
@@ -131,6 +134,7 @@ pub(crate) struct Account<'a> {
     pub(crate) agent: &'a str,
     pub(crate) user: Option<&'a str>,
     pub(crate) route: &'a str,
+    pub(crate) tenant: Option<&'a str>,
 }
 
 impl LimitRule {
@@ -140,13 +144,26 @@ impl LimitRule {
         self.routes.as_ref().is_none_or(|routes| routes.iter().any(|other| other == route))
     }
 
-    pub(crate) fn charge(&self, account: Account<'_>, cost: NonZeroU32) -> Charge {
-        Charge { key: self.key(account), limit: self.limit, cost }
+    /// What is set otherwise for the agent counts only where each agent is counted apart: what many share is no one's to
+    /// make larger.
+    pub(crate) fn charge(
+        &self,
+        account: Account<'_>,
+        cost: NonZeroU32,
+        overrides: &Known,
+        now: Timestamp,
+    ) -> Charge {
+        let agent = self.per.contains(&Per::Agent).then_some(account.agent);
+        let instead = overrides.instead_of(&self.name, &self.limit, agent, account.tenant, now);
+        Charge { key: self.key(account, instead.as_ref()), limit: instead.unwrap_or(self.limit), cost }
     }
 
     /// SHA-256, cut to 128 bits, over the limit's name and kind and whom it counts; not over its figures, so that a
     /// count goes on when they change. Each part ends with a zero byte, which is in none.
-    fn key(&self, account: Account<'_>) -> LimitKey {
+    ///
+    /// But a rate that is set otherwise has a bucket of its own, which is full at first: a level is an instant, and what
+    /// a slow rate lacks until then would be far more of a fast one. Units of a quota are the same under each.
+    fn key(&self, account: Account<'_>, instead: Option<&Limit>) -> LimitKey {
         let mut digest = Sha256::new();
         digest.update(account.scope.0);
         for part in ["limit", self.name.as_str(), kind(&self.limit)] {
@@ -164,6 +181,9 @@ impl LimitRule {
                 digest.update(part);
                 digest.update([0]);
             }
+        }
+        if let Some(Limit::Rate(rate)) = instead {
+            digest.update(format!("instead\0{rate}\0{}\0", rate.burst()));
         }
         let digest: [u8; 32] = digest.finalize().into();
         let mut key = [0; 16];

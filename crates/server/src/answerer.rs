@@ -9,7 +9,7 @@ use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::serve::{ServeError, service_parts};
+use crate::serve::{Followed, ServeError, service_parts};
 use crate::service::Service;
 use crate::state;
 
@@ -28,10 +28,17 @@ impl Answerer {
         generation: Generation,
         clock: Clock,
     ) -> Result<Self, ServeError> {
-        let revocations = Arc::new(exequatur_store::Snapshot::local());
         let generation = Arc::new(ArcSwap::from_pointee(generation));
         let store = state::open_store(&config.store, clock())?;
-        Ok(Self(Service::new(service_parts(config, issuers, store, None, revocations, &generation, clock)?)))
+        Ok(Self(Service::new(service_parts(
+            config,
+            issuers,
+            store,
+            None,
+            Followed::nothing(),
+            &generation,
+            clock,
+        )?)))
     }
 
     /// The answer to one message.

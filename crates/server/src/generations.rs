@@ -119,7 +119,7 @@ pub(crate) fn compile(
     let mut digest = Sha256::new();
     digest.update(config.digest);
     digest.update(policies.schema_hash());
-    let limits = LimitRules::new(config.limits.clone());
+    let limits = Arc::new(LimitRules::new(config.limits.clone()));
     Ok(Generation { number, routes, limits, policies, configuration: digest.finalize().into() })
 }
 

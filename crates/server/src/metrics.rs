@@ -20,6 +20,7 @@ const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
 const REVOCATIONS: &str = "exequatur_revocations";
 const REVOCATIONS_DEGRADED: &str = "exequatur_revocations_degraded";
+const OVERRIDES: &str = "exequatur_limit_overrides";
 const REVOCATIONS_NOT_KEPT: &str = "exequatur_revocations_not_kept";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
@@ -71,6 +72,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_gauge!(
         REVOCATIONS_NOT_KEPT,
         "1 when revocations cannot be written to the disk any more."
+    );
+    metrics::describe_gauge!(
+        OVERRIDES,
+        "Limits that are set otherwise for an agent or a tenant, as known here."
     );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
@@ -134,6 +139,10 @@ pub(crate) fn revocations(entries: u32, not_kept: bool, degraded: bool) {
     metrics::gauge!(REVOCATIONS_DEGRADED).set(if degraded { 1.0 } else { 0.0 });
     metrics::gauge!(REVOCATIONS).set(entries);
     metrics::gauge!(REVOCATIONS_NOT_KEPT).set(if not_kept { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn overrides(count: usize) {
+    metrics::gauge!(OVERRIDES).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 pub(crate) fn duty_lost(duty: &'static str) {

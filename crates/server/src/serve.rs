@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::{AdmissionStore, Snapshot as Revocations};
+use exequatur_store::{AdmissionStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations};
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -113,9 +113,10 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
-    let Opened { revocations, store, background } = state::open(&config.store, clock())?;
+    let Opened { revocations, overrides, store, background } = state::open(&config.store, clock())?;
     background.begin(&duties, &clock, &stop);
-    take_orders(state::open_desk(&config, &revocations, &recorder, &clock)?, &duties, &tasks, &stop);
+    let desk = state::open_desk(&config, (&revocations, &overrides), &recorder, &generation, &clock)?;
+    take_orders(desk, &duties, &tasks, &stop);
     let readiness = Arc::new(Readiness::default());
     for (name, address, router) in [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
@@ -140,7 +141,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Arc::clone(&issuers),
         Arc::clone(&store),
         recorder.clone(),
-        Arc::clone(revocations.snapshot()),
+        Followed::of(&*revocations, &*overrides),
         &generation,
         Arc::clone(&clock),
     )?);
@@ -151,7 +152,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         issuers,
         store,
         recorder: recorder.clone(),
-        revocations: Tending::new(revocations),
+        state: Tending::new(revocations, overrides),
         clock,
         service,
         metrics: handle,
@@ -170,8 +171,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let outcome = match end {
         // Workers that are whole finish what they have.
         Ok(()) | Err(ServeError::Duty(_)) => {
-            withdraw(&readiness, &health).await;
-            closed.cancel();
+            withdraw(&readiness, &health, &closed).await;
             end.and(workers.finish(DRAIN_WITHIN).await.map_err(ServeError::from))
         }
         Err(_) => end,
@@ -243,6 +243,24 @@ async fn listen_grpc(address: &GrpcAddress) -> Result<Listener, ServeError> {
     }
 }
 
+/// What comes from elsewhere and is asked in this process.
+pub(crate) struct Followed {
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) overrides: Arc<Overrides>,
+}
+
+impl Followed {
+    fn of(revocations: &dyn RevocationStore, overrides: &dyn OverrideStore) -> Self {
+        let (revocations, overrides) = (revocations.snapshot(), overrides.overrides());
+        Self { revocations: Arc::clone(revocations), overrides: Arc::clone(overrides) }
+    }
+
+    /// Nothing is revoked, and every limit is as configured.
+    pub(crate) fn nothing() -> Self {
+        Self { revocations: Arc::new(Revocations::local()), overrides: Arc::new(Overrides::none()) }
+    }
+}
+
 /// The parts of the service that answers.
 ///
 /// # Errors
@@ -252,14 +270,14 @@ pub(crate) fn service_parts(
     issuers: Arc<Issuers>,
     store: Arc<dyn AdmissionStore>,
     recorder: Option<Recorder>,
-    revocations: Arc<Revocations>,
+    followed: Followed,
     generation: &Arc<ArcSwap<Generation>>,
     clock: Clock,
 ) -> Result<ServiceParts, ServeError> {
     let names: Vec<_> =
         config.sender.policy.proofs.algorithms.iter().map(|algorithm| algorithm.jose_name()).collect();
     Ok(ServiceParts {
-        decider: decider(config, issuers, store, revocations)?,
+        decider: decider(config, issuers, store, followed)?,
         generation: Arc::clone(generation),
         recorder,
         clock,
@@ -277,12 +295,13 @@ pub(crate) fn decider(
     config: &Config,
     issuers: Arc<Issuers>,
     store: Arc<dyn AdmissionStore>,
-    revocations: Arc<Revocations>,
+    Followed { revocations, overrides }: Followed,
 ) -> Result<Decider, ServeError> {
     let decider = Decider::new(DeciderParts {
         issuers,
         store,
         revocations,
+        overrides,
         cache: TokenCache::new(CacheConfig::default()),
         nonces: nonces(config)?,
         sender: config.sender.policy.clone(),
@@ -326,11 +345,12 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 }
 
 /// Says everywhere that this replica stops, and gives those who ask the time to hear it.
-async fn withdraw(readiness: &Readiness, health: &HealthReporter) {
+async fn withdraw(readiness: &Readiness, health: &HealthReporter, closed: &CancellationToken) {
     tracing::info!("draining");
     readiness.drain();
     set_health(health, ServingStatus::NotServing).await;
     tokio::time::sleep(DRAIN_NOTICE).await;
+    closed.cancel();
 }
 
 /// Measures what is not measured by decisions, and says when everything was complete once.
@@ -338,7 +358,7 @@ struct Observer {
     issuers: Arc<Issuers>,
     store: Arc<dyn AdmissionStore>,
     recorder: Option<Recorder>,
-    revocations: Tending,
+    state: Tending,
     clock: Clock,
     service: Service,
     metrics: PrometheusHandle,
@@ -354,7 +374,7 @@ impl Observer {
         loop {
             let now = (self.clock)();
             let remembers = self.look_at_store(now).await;
-            if !complete && remembers && self.revocations.known(now) && self.issuers.complete(now) {
+            if !complete && remembers && self.state.known(now) && self.issuers.complete(now) {
                 complete = true;
                 self.readiness.complete();
                 if self.readiness.is_ready() {
@@ -363,7 +383,7 @@ impl Observer {
                 tracing::info!("ready");
             }
             self.measure(now);
-            self.revocations.tend(now).await;
+            self.state.tend(now).await;
             told = self.refused().tell_since(told);
             if let Some(issuer) = self.issuers.unattended()
                 && !stop.is_cancelled()

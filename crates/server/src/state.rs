@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use exequatur_admin::{Desk, DeskParts, Socket, SocketError};
 use exequatur_audit::Recorder;
+use exequatur_decide::Generation;
 use exequatur_store::{
-    Address, AddressError, AdmissionStore, EmbeddedRevocations, EmbeddedStore, FolderError, QuotaFileError,
-    RedisConfig, RedisRevocations, RedisStore, RevocationError, RevocationHealth, RevocationLimits,
+    Address, AddressError, AdmissionStore, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore,
+    FolderError, MAX_OVERRIDES, OverrideOpenError, OverrideStore, QuotaFileError, RedisConfig,
+    RedisOverrides, RedisRevocations, RedisStore, RevocationError, RevocationHealth, RevocationLimits,
     RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +42,9 @@ pub enum StateError {
     /// The file of quotas.
     #[error("quotas: {0}")]
     Quotas(#[from] QuotaFileError),
+    /// The file of limits that are set otherwise.
+    #[error("limits: {0}")]
+    Overrides(#[from] OverrideOpenError),
     /// A file that the configuration names.
     #[error("{}: {source}", file.display())]
     File {
@@ -97,6 +103,8 @@ fn read(file: &Path) -> Result<Vec<u8>, StateError> {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) revocations: Arc<dyn RevocationStore>,
+    /// Limits that are set otherwise.
+    pub(crate) overrides: Arc<dyn OverrideStore>,
     /// Used proofs and limits.
     pub(crate) store: Arc<dyn AdmissionStore>,
     pub(crate) background: Background,
@@ -107,8 +115,8 @@ pub(crate) struct Opened {
 pub(crate) enum Background {
     /// Quotas that are kept on the disk.
     Quotas(Keeping),
-    /// Revocations that come from elsewhere.
-    Feed(Arc<RedisRevocations>),
+    /// What comes from elsewhere.
+    Feed(Arc<RedisRevocations>, Arc<RedisOverrides>),
     /// Nothing.
     Nothing,
 }
@@ -118,9 +126,11 @@ impl Background {
     pub(crate) fn begin(self, duties: &Duties, clock: &Clock, stop: &CancellationToken) {
         match self {
             Self::Quotas(quotas) => duties.begin("quotas", stop, quotas.run(stop.clone())),
-            Self::Feed(feed) => {
-                let (clock, stopped) = (Arc::clone(clock), stop.clone());
-                duties.begin("revocations", stop, async move { feed.follow(clock, stopped).await });
+            Self::Feed(feed, overrides) => {
+                let (time, stopped) = (Arc::clone(clock), stop.clone());
+                duties.begin("revocations", stop, async move { feed.follow(time, stopped).await });
+                let (time, stopped) = (Arc::clone(clock), stop.clone());
+                duties.begin("limits", stop, async move { overrides.follow(time, stopped).await });
             }
             Self::Nothing => {}
         }
@@ -137,12 +147,14 @@ pub(crate) fn open(config: &Store, now: Timestamp) -> Result<Opened, StateError>
     }
     let folder = open_folder(config)?;
     let revocations = open_revocations(config, folder.clone(), now)?;
+    let overrides = Arc::new(EmbeddedOverrides::open(folder.clone(), MAX_OVERRIDES)?);
     let Some(folder) = folder else {
-        return Ok(Opened { revocations, store: open_store(config, now)?, background: Background::Nothing });
+        let store = open_store(config, now)?;
+        return Ok(Opened { revocations, overrides, store, background: Background::Nothing });
     };
     let store = open_embedded(config, folder, now)?;
     let quotas = Keeping { store: Arc::clone(&store), failing: false };
-    Ok(Opened { revocations, store, background: Background::Quotas(quotas) })
+    Ok(Opened { revocations, overrides, store, background: Background::Quotas(quotas) })
 }
 
 fn open_redis(config: &Store, redis: &Redis) -> Result<Opened, StateError> {
@@ -152,10 +164,12 @@ fn open_redis(config: &Store, redis: &Redis) -> Result<Opened, StateError> {
     let usual = span(redis.max_staleness);
     let staleness = Staleness { usual, degraded: redis.degrade_for.map_or(SignedDuration::ZERO, span) };
     let feed = Arc::new(store.revocations(limits, staleness)?);
+    let overrides = Arc::new(store.overrides(MAX_OVERRIDES));
     Ok(Opened {
         revocations: Arc::<RedisRevocations>::clone(&feed),
+        overrides: Arc::<RedisOverrides>::clone(&overrides),
         store: Arc::new(store),
-        background: Background::Feed(feed),
+        background: Background::Feed(feed, overrides),
     })
 }
 
@@ -247,20 +261,26 @@ fn open_revocations(
 /// What the system says of the socket.
 pub(crate) fn open_desk(
     config: &Config,
-    revocations: &Arc<dyn RevocationStore>,
+    (revocations, overrides): (&Arc<dyn RevocationStore>, &Arc<dyn OverrideStore>),
     recorder: &Option<Recorder>,
+    generation: &Arc<ArcSwap<Generation>>,
     clock: &Clock,
 ) -> Result<Option<(Socket, Arc<Desk>)>, SocketError> {
     let Some(path) = &config.listen.admin else { return Ok(None) };
     let socket = Socket::bind(path)?;
     if config.store.path.is_none() && config.store.redis.is_none() {
-        tracing::warn!("without store.embedded.path, what is revoked is lost at a restart");
+        tracing::warn!("without store.embedded.path, what is ordered is lost at a restart");
     }
     if recorder.is_none() {
         tracing::warn!("without records, what is ordered at the admin socket stands in this log alone");
     }
     let desk = Desk::new(DeskParts {
         revocations: Arc::clone(revocations),
+        overrides: Arc::clone(overrides),
+        limits: {
+            let generation = Arc::clone(generation);
+            Arc::new(move || Arc::clone(&generation.load().limits))
+        },
         recorder: recorder.clone(),
         issuers: config.issuers.iter().map(|issuer| issuer.profile.name.to_string()).collect(),
         clock: Arc::clone(clock),
@@ -269,21 +289,22 @@ pub(crate) fn open_desk(
     Ok(Some((socket, Arc::new(desk))))
 }
 
-/// Keeps the revocations tidy, and tells what is wrong with them.
+/// Keeps the revocations tidy, and tells what is wrong with what is kept.
 #[derive(Debug)]
 pub(crate) struct Tending {
     revocations: Arc<dyn RevocationStore>,
+    overrides: Arc<dyn OverrideStore>,
     told: Option<RevocationHealth>,
 }
 
 impl Tending {
-    pub(crate) fn new(revocations: Arc<dyn RevocationStore>) -> Self {
-        Self { revocations, told: None }
+    pub(crate) fn new(revocations: Arc<dyn RevocationStore>, overrides: Arc<dyn OverrideStore>) -> Self {
+        Self { revocations, overrides, told: None }
     }
 
-    /// Whether it is known what is revoked.
+    /// Whether it is known what is revoked, and which limits are set otherwise.
     pub(crate) fn known(&self, now: Timestamp) -> bool {
-        self.revocations.snapshot().unknown(now).is_none()
+        self.revocations.snapshot().unknown(now).is_none() && self.overrides.overrides().known().is_ok()
     }
 
     /// Forgets a part of what is over, and measures.
@@ -296,6 +317,9 @@ impl Tending {
         let health = self.revocations.health();
         let degraded = self.revocations.snapshot().is_degraded(now);
         metrics::revocations(health.entries, health.broken.is_some(), degraded);
+        if let Ok(known) = self.overrides.overrides().known() {
+            metrics::overrides(known.count());
+        }
         let before = self.told.replace(health);
         let before = |of: fn(&RevocationHealth) -> Option<std::io::ErrorKind>| before.as_ref().and_then(of);
         if let Some(cause) = health.broken
@@ -320,13 +344,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store { path: Some(folder.path().join("state")), ..Store::default() };
         let now = Timestamp::UNIX_EPOCH;
-        let Opened { revocations, store: used, background } = open(&store, now).unwrap();
+        let Opened { revocations, overrides, store: used, background } = open(&store, now).unwrap();
         let taken = || matches!(open_folder(&store), Err(StateError::Folder(FolderError::InUse(_))));
         assert!(taken());
         assert!(matches!(background, Background::Quotas(_)));
         drop((used, background));
         assert!(taken());
         drop(revocations);
+        assert!(taken());
+        drop(overrides);
         assert!(open_folder(&store).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
 use exequatur_issuers::{HttpConfig, Issuers, KeysUnavailable};
-use exequatur_store::{EmbeddedStore, Snapshot as Revocations};
+use exequatur_store::EmbeddedStore;
 use exequatur_token::{IssuerProfile, KeySet};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::serve::{ServeError, decider};
+use crate::serve::{Followed, ServeError, decider};
 use crate::state::StateError;
 
 /// How long the issuers' keys are waited for.
@@ -50,7 +50,7 @@ pub async fn try_once(
     let now = clock();
     let long_ago = now.saturating_sub(COMPLETE_FOR).unwrap_or(now);
     let store = EmbeddedStore::new(config.store.replay, long_ago).map_err(StateError::from)?;
-    let decider = decider(config, issuers, Arc::new(store), Arc::new(Revocations::local()))?;
+    let decider = decider(config, issuers, Arc::new(store), Followed::nothing())?;
     let mut stages = Vec::new();
     let mut observer = |stage| stages.push(stage);
     let mut trail = Trail::new(&mut observer);

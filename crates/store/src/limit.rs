@@ -116,7 +116,8 @@ impl Limit {
     }
 
     /// Whether a count of `other` can go on with this one: both rates, or quotas of one period.
-    pub(crate) fn replaces(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Rate(_), Self::Rate(_)) => true,
             (Self::Quota(one), Self::Quota(other)) => one.period() == other.period(),

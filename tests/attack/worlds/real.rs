@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use exequatur_decide::{
     Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
-    FreshNonce, Guard, Host, LimitRules, NonceMode, PathPattern, ProtectedResource, ProtectedResources,
-    RawRequest, Refusal, ResourceTemplate, Route as RealRoute, RouteMatch, Routes, SenderPolicy,
-    SenderRequirement, Settled, Template, TokenCache, Trail,
+    FreshNonce, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
+    Refusal, ResourceTemplate, Route as RealRoute, RouteMatch, Routes, SenderPolicy, SenderRequirement,
+    Settled, Template, TokenCache, Trail,
 };
 use exequatur_decide::{Denial, Generation as RealGeneration};
 use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
@@ -341,6 +341,7 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
     });
     let decider = Decider::new(DeciderParts {
         revocations: Arc::new(exequatur_store::Snapshot::local()),
+        overrides: Arc::new(exequatur_store::Overrides::none()),
         issuers: Arc::clone(&bench.issuers),
         store: Arc::new(EmbeddedStore::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),
@@ -375,7 +376,7 @@ fn compile(generation: &Generation, number: usize) -> RealGeneration {
     let routes = Routes::compile(routes, protected, &policies, SenderRequirement::None).unwrap();
     let mut configuration = [0; 32];
     configuration[..8].copy_from_slice(&number.to_be_bytes());
-    RealGeneration { number: 1, routes, limits: LimitRules::default(), policies, configuration }
+    RealGeneration { number: 1, routes, limits: Arc::default(), policies, configuration }
 }
 
 fn route(route: &Route) -> RealRoute {

@@ -2,13 +2,14 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::Path;
 
 use exequatur_audit::Mode;
-use exequatur_decide::Revocable;
+use exequatur_decide::{LimitRules, Revocable};
 use exequatur_store::{
-    Asked, EmbeddedRevocations, Finding, Lift, Position, RevocationKind, RevocationLimits,
-    RevocationStore as _,
+    Asked, EmbeddedOverrides, EmbeddedRevocations, Finding, Lift, Limit, OverridePlace, Position, Rate,
+    RevocationKind, RevocationLimits, RevocationStore as _, Whose,
 };
 
 use super::*;
+use crate::limits::{LimitChange, LimitOrder};
 use crate::order::Action;
 
 const ME: Actor = Actor::Local(7);
@@ -19,8 +20,11 @@ fn now() -> Timestamp {
 
 fn desk(recorder: Option<Recorder>) -> (Desk, Arc<EmbeddedRevocations>) {
     let store = Arc::new(EmbeddedRevocations::open(None, RevocationLimits::default(), now()).unwrap());
+    let overrides = Arc::new(EmbeddedOverrides::open(None, 10).unwrap());
     let parts = DeskParts {
         revocations: Arc::<EmbeddedRevocations>::clone(&store),
+        overrides,
+        limits: Arc::new(|| Arc::new(LimitRules::default())),
         recorder,
         issuers: vec!["corp".to_owned()],
         clock: Arc::new(now),
@@ -95,4 +99,49 @@ async fn without_a_recorder_it_is_said() {
     let done = desk.carry_out(order(STOP), ME).await.unwrap();
     assert!(stopped(&store) && !done.recorded);
     assert_eq!(done.kept, Kept::UntilRestart);
+}
+
+fn limit_order(change: LimitChange) -> LimitOrder {
+    let place = OverridePlace::new("burst", Whose::Tenant("acme".to_owned())).unwrap();
+    LimitOrder { place, change, reason: "a plan".to_owned() }
+}
+
+const SET: LimitChange = LimitChange::Set { figure: Limit::Rate(Rate::least()), until: None };
+
+fn standing(desk: &Desk) -> usize {
+    desk.overrides().list(None, NonZeroU16::MAX, now()).unwrap().len()
+}
+
+#[tokio::test]
+async fn a_limit_is_set_once_that_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    let (desk, _store) = desk(Some(recorder(&file)));
+    let done = desk.carry_out_limit(limit_order(SET), ME).await.unwrap();
+    assert_eq!((done.changed, done.recorded, standing(&desk)), (true, true, 1));
+    let again = desk.carry_out_limit(limit_order(SET), ME).await.unwrap();
+    assert!(!again.changed);
+    desk.carry_out_limit(limit_order(LimitChange::Reset), ME).await.unwrap();
+    assert_eq!(standing(&desk), 0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["action"].as_str().unwrap(), line["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("set_limit", "ordered"), ("set_limit", "ordered"), ("reset_limit", "ordered")]);
+    assert_eq!(lines[0]["admin"], done.order);
+    let said = ["kind", "name", "limit", "allowed", "reason"].map(|key| lines[0][key].as_str().unwrap());
+    assert_eq!(said, ["tenant", "acme", "burst", "1/h, 1 at once", "a plan"]);
+}
+
+#[tokio::test]
+async fn without_a_record_no_limit_is_set() {
+    let (desk, _store) = desk(Some(recorder(Path::new("/dev/full"))));
+    for change in [SET, LimitChange::Reset] {
+        let failed = desk.carry_out_limit(limit_order(change), ME).await.unwrap_err();
+        assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
+        assert_eq!(standing(&desk), 0);
+    }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use exequatur_admin::wire::{List, Listed, ListedForm};
 use serde_json::{Value, json};
 
-use super::{Admin, Sent};
+use super::{Admin, Sent, table};
 use crate::exit::{Failure, say};
 use crate::output::{Output, plain, say_json};
 
@@ -47,26 +47,15 @@ pub(crate) fn list(
     }
     match output {
         Output::Json => say_json(&json!({ "revocations": found, "next": more })),
-        Output::Text => table(&found, more),
+        Output::Text => show(&found, more),
     }
 }
 
-fn table(found: &[Listed], more: Option<u64>) -> Result<(), Failure> {
+fn show(found: &[Listed], more: Option<u64>) -> Result<(), Failure> {
     if found.is_empty() {
         return say("nothing is revoked");
     }
-    let head = ["KIND", "NAME", "HOW", "UNTIL", "SINCE", "BY", "REASON"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(found.iter().map(row)).collect();
-    let mut widths = [0_usize; 7];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        say(cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
+    table(["KIND", "NAME", "HOW", "UNTIL", "SINCE", "BY", "REASON"], found.iter().map(row))?;
     match more {
         Some(position) => say(format_args!("more: --after {position}")),
         None => Ok(()),

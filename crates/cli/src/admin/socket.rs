@@ -62,6 +62,14 @@ impl Admin {
     }
 }
 
+/// One segment of a path, whatever is in it.
+pub(crate) fn in_path(id: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@');
+    id.bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
 async fn ask<T: Serialize, A: DeserializeOwned>(
     socket: &Path,
     path: &str,

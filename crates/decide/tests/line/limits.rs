@@ -1,16 +1,19 @@
 //! L01, L04: who is charged, when, and what is given back.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 use std::time::Duration;
 
-use exequatur_decide::{Denial, LimitRule, LimitRules, LimitStanding, Per, Refusal};
-use exequatur_store::{Limit, Period, Quota, Rate, RatePer};
+use exequatur_decide::{Denial, Fault, LimitRule, LimitRules, LimitStanding, Per, Refusal};
+use exequatur_store::{
+    Limit, LimitOverride, Note, OverridePlace, OverrideStore as _, Period, Quota, Rate, RatePer, Whose,
+};
 use exequatur_token::{ProofError, TokenError};
 use serde_json::json;
 
 use crate::ask::{API, Ask, Proof, READ, Token, ask_for};
 use crate::key::Key;
-use crate::world::{World, at};
+use crate::world::{Setting, World, at};
 
 const SECRET: &str = "/tenants/acme/documents/secret/1";
 const DEAR: &str = "/tenants/acme/dear/internal/1";
@@ -29,7 +32,7 @@ fn quota(name: &str, per: &[Per], units: u64) -> LimitRule {
 
 async fn world(rules: Vec<LimitRule>) -> World {
     let mut world = World::new().await;
-    world.generation.limits = LimitRules::new(rules);
+    world.generation.limits = Arc::new(LimitRules::new(rules));
     world
 }
 
@@ -216,16 +219,67 @@ async fn a_reload_lets_the_count_go_on() {
     let mut world = world(vec![quota("month", &[Per::Agent], 2)]).await;
     permitted(&world, &Ask::valid()).await;
     permitted(&world, &Ask::valid()).await;
-    world.generation.limits = LimitRules::new(vec![quota("month", &[Per::Agent], 3)]);
+    world.generation.limits = Arc::new(LimitRules::new(vec![quota("month", &[Per::Agent], 3)]));
     assert_eq!(permitted(&world, &Ask::valid()).await, [0]);
-    world.generation.limits = LimitRules::new(vec![quota("month", &[Per::Agent], 1)]);
+    world.generation.limits = Arc::new(LimitRules::new(vec![quota("month", &[Per::Agent], 1)]));
     limited(&world, &Ask::valid()).await;
     for (n, rule) in
         [quota("other", &[Per::Agent], 1), quota("month", &[Per::User], 1), rate("month", &[Per::Agent], 1)]
             .into_iter()
             .enumerate()
     {
-        world.generation.limits = LimitRules::new(vec![rule]);
+        world.generation.limits = Arc::new(LimitRules::new(vec![rule]));
         assert_eq!(permitted(&world, &Ask::valid()).await, [0], "{n}: another count");
     }
+}
+
+async fn set(world: &World, limit: &str, whose: Whose, figure: Limit) {
+    let place = OverridePlace::new(limit, whose).unwrap();
+    let note = Note::new(String::new(), "r".to_owned(), "b".to_owned(), at(0)).unwrap();
+    world.overrides.set(&LimitOverride { place, figure, until: None, note }, at(0)).await.unwrap();
+}
+
+/// What is set otherwise counts for whom it is set, at once: a rate from a full bucket, a quota with what was used.
+#[tokio::test]
+async fn a_limit_is_set_otherwise_for_somebody() {
+    let agent = || Whose::Agent("corp:crm-bot".to_owned());
+    let tenant = || Whose::Tenant("acme".to_owned());
+    let other_agent = || by("client_id", "other-bot");
+    let (rate_of, quota_of) = (|burst| rate("", &[], burst).limit, |units| quota("", &[], units).limit);
+    let world = world(vec![rate("one", &[Per::Agent], 1), quota("all", &[Per::Tenant], 100)]).await;
+    assert_eq!(permitted(&world, &Ask::valid()).await, [0, 99]);
+    limited(&world, &Ask::valid()).await;
+    set(&world, "one", agent(), rate_of(2)).await;
+    assert_eq!(permitted(&world, &Ask::valid()).await, [1, 98]);
+    assert_eq!(permitted(&world, &Ask::valid()).await, [0, 97]);
+    limited(&world, &Ask::valid()).await;
+    world.refusal(&other_agent()).await;
+    limited(&world, &other_agent()).await;
+
+    // Of a limit that agents share, none has a figure of its own.
+    set(&world, "all", agent(), quota_of(1)).await;
+    set(&world, "one", agent(), rate_of(9)).await;
+    assert_eq!(permitted(&world, &Ask::valid()).await, [8, 96]);
+    set(&world, "all", tenant(), quota_of(4)).await;
+    let violated = limited(&world, &Ask::valid()).await;
+    assert!(violated[1].standing.wait.is_some(), "four are used: {violated:?}");
+    set(&world, "all", tenant(), quota_of(5)).await;
+    assert_eq!(permitted(&world, &Ask::valid()).await, [7, 0]);
+    // A rate counts for no quota.
+    set(&world, "all", tenant(), rate_of(1)).await;
+    assert_eq!(permitted(&world, &Ask::valid()).await, [6, 94]);
+    // Back at the configured rate, what was used of it is used.
+    let place = OverridePlace::new("one", agent()).unwrap();
+    let note = Note::new(String::new(), "r".to_owned(), "b".to_owned(), at(0)).unwrap();
+    world.overrides.take_back(&place, &note, at(0)).await.unwrap();
+    limited(&world, &Ask::valid()).await;
+}
+
+/// As long as it was never heard which limits are set otherwise, lower ones may be among them.
+#[tokio::test]
+async fn what_was_never_heard_of_is_not_taken_for_nothing() {
+    let mut world = World::with(Setting { overrides_known: false, ..Setting::default() }).await;
+    assert!(world.check(&Ask::valid()).await.is_ok(), "nothing is limited");
+    world.generation.limits = Arc::new(LimitRules::new(vec![rate("one", &[Per::Agent], 9)]));
+    assert_eq!(world.refusal(&Ask::valid()).await, Refusal::Faulted(Fault::Overrides));
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use exequatur_decide::{
     Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
-    Generation, Guard, Host, LimitRules, NonceMode, PathPattern, ProtectedResource, ProtectedResources,
-    RawRequest, Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy,
-    SenderRequirement, Settled, Template, TokenCache, Trail,
+    Generation, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
+    Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement,
+    Settled, Template, TokenCache, Trail,
 };
 use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{
-    AdmissionStore as _, EmbeddedRevocations, EmbeddedStore, Form, Lift, Note, Rate, ReplayLimits,
-    Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Snapshot, Staleness,
+    AdmissionStore as _, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore, Form, Lift, MAX_OVERRIDES,
+    Note, OverrideStore as _, Rate, ReplayLimits, Revocation, RevocationKind, RevocationLimits,
+    RevocationStore as _, Snapshot, Staleness,
 };
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
@@ -156,6 +157,8 @@ pub(crate) struct Setting {
     /// How long in all such a silence is put up with.
     pub(crate) degraded: SignedDuration,
     pub(crate) unauthenticated: Rate,
+    /// Whether it was heard which limits are set otherwise.
+    pub(crate) overrides_known: bool,
 }
 
 impl Default for Setting {
@@ -168,6 +171,7 @@ impl Default for Setting {
             max_staleness: None,
             degraded: SignedDuration::ZERO,
             unauthenticated: exequatur_decide::default_unauthenticated(),
+            overrides_known: true,
         }
     }
 }
@@ -178,6 +182,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<EmbeddedStore>,
     /// Made here.
     pub(crate) revocations: EmbeddedRevocations,
+    pub(crate) overrides: EmbeddedOverrides,
     keys: PathBuf,
     _stop: tokio_util::sync::DropGuard,
     _folder: tempfile::TempDir,
@@ -230,8 +235,11 @@ impl World {
             None => Arc::clone(revocations.snapshot()),
             Some(usual) => Arc::new(Snapshot::fed(Staleness { usual, degraded: setting.degraded })),
         };
+        let overrides = EmbeddedOverrides::open(None, MAX_OVERRIDES).unwrap();
+        let known = if setting.overrides_known { Arc::clone(overrides.overrides()) } else { Arc::default() };
         let decider = Decider::new(DeciderParts {
             revocations: snapshot,
+            overrides: known,
             issuers,
             store: Arc::<EmbeddedStore>::clone(&store),
             cache: TokenCache::new(CacheConfig::default()),
@@ -241,9 +249,18 @@ impl World {
         let decider =
             decider.with_token_size(setting.token_size).with_unauthenticated(setting.unauthenticated);
         let routes = Routes::compile(routes(), protected(), &policies, SenderRequirement::None).unwrap();
-        let limits = LimitRules::default();
+        let limits = Arc::default();
         let generation = Generation { number: 1, routes, limits, policies, configuration: [1; 32] };
-        Self { decider, generation, store, revocations, keys, _stop: stop.drop_guard(), _folder: folder }
+        Self {
+            decider,
+            generation,
+            store,
+            revocations,
+            overrides,
+            keys,
+            _stop: stop.drop_guard(),
+            _folder: folder,
+        }
     }
 
     fn write_keys(&self, keys: &[Value]) {

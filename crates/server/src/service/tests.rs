@@ -45,7 +45,7 @@ fn service(deadline: Duration) -> Service {
             &config,
             issuers,
             state::open_store(&config.store, clock()).unwrap(),
-            Arc::new(exequatur_store::Snapshot::local()),
+            serve::Followed::nothing(),
         )
         .unwrap(),
         generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),

@@ -84,7 +84,7 @@ impl RedisOverrides {
     ///
     /// # Errors
     /// The store did not answer, or what it holds is not ours; what was known before stands then.
-    async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
         let line = self.links.fit_line().await?;
         let known = self.known.lock().or(Err(StoreError::Poisoned))?.version.clone().unwrap_or_default();
         let drawn = draw()?;

@@ -1,6 +1,7 @@
 //! What a server has to permit.
 
 use super::*;
+use crate::overrides::{LimitOverride, OverridePlace, OverrideStore as _};
 
 /// What docs/shared-state.md says of an ACL is enough.
 #[tokio::test]
@@ -35,6 +36,16 @@ async fn the_documented_acl_is_enough() {
         stop.cancel();
     };
     tokio::join!(orders, revocations.follow(Arc::new(move || now), stop.clone()));
+    let overrides = limited.overrides(9);
+    overrides.look(now).await.unwrap();
+    let place = OverridePlace::parse("rate:tenant:acme").unwrap();
+    let note = Note::new("acme".to_owned(), "why".to_owned(), "me".to_owned(), now).unwrap();
+    let order = LimitOverride { place, figure: Limit::Rate(Rate::least()), until: None, note: note.clone() };
+    assert!(overrides.set(&order, now).await.unwrap().changed);
+    assert!(overrides.take_back(&order.place, &note, now).await.unwrap().changed);
+    let later = server_time(&redis) + SignedDuration::from_hours(26);
+    overrides.look(later).await.unwrap();
+    assert_eq!(redis.say(&["HLEN", "exequatur:{revocations}:1:limits"]).unwrap().trim(), ":1");
     let wrong = bounded(
         &format!("{}?user=gate&pass=other", redis.socket_url()),
         "exequatur",

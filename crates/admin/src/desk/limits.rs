@@ -1,0 +1,97 @@
+//! Orders about limits.
+
+use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Text};
+use exequatur_store::{LimitOverride, Note, OverrideError};
+use jiff::Timestamp;
+
+use super::{Desk, Failed, Why, kept};
+use crate::limits::{LimitChange, LimitOrder, whose_word};
+use crate::socket::Actor;
+use crate::wire::LimitDone;
+
+/// What an order says of itself in its record.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    id: &'a str,
+    actor: Actor,
+    now: Timestamp,
+    order: &'a LimitOrder,
+}
+
+impl Desk {
+    /// Does it, once it is recorded: either may widen what is permitted. If it fails then, another record says so.
+    ///
+    /// # Errors
+    /// See [`Why`].
+    pub(crate) async fn carry_out_limit(&self, order: LimitOrder, actor: Actor) -> Result<LimitDone, Failed> {
+        let (id, now) = (self.next_id(), self.now());
+        let said = Said { id: &id, actor, now, order: &order };
+        match self.change_limit(&said).await {
+            Ok((changed, recorded)) => {
+                let place = &order.place;
+                tracing::info!(order = id, %actor, action = order.action().word(), %place, changed, "carried out");
+                Ok(LimitDone {
+                    limit: place.limit().to_owned(),
+                    kind: whose_word(place.whose()).to_owned(),
+                    name: place.whose().name().to_owned(),
+                    changed,
+                    kept: kept(self.parts.overrides.keeping()),
+                    recorded,
+                    order: id,
+                })
+            }
+            Err(why) => {
+                tracing::error!(order = id, %actor, action = order.action().word(), place = %order.place, %why, "an order failed");
+                Err(Failed { order: id, why })
+            }
+        }
+    }
+
+    async fn change_limit(&self, said: &Said<'_>) -> Result<(bool, bool), Why> {
+        let Said { order, now, .. } = *said;
+        let recorded = self.record_limit(said, Ok(AdminOutcome::Ordered)).await.map_err(Why::NotRecorded)?;
+        let name = order.place.whose().name().to_owned();
+        let note = Note::new(name, order.reason.clone(), said.actor.to_string(), now).or(Err(Why::Note))?;
+        let outcome = match order.change {
+            LimitChange::Set { figure, until } => {
+                let place = order.place.clone();
+                self.parts.overrides.set(&LimitOverride { place, figure, until, note }, now).await
+            }
+            LimitChange::Reset => self.parts.overrides.take_back(&order.place, &note, now).await,
+        };
+        match outcome {
+            Ok(done) => Ok((done.changed, recorded)),
+            Err(error) => {
+                if let Err(unrecorded) = self.record_limit(said, Err(&error)).await {
+                    tracing::error!(error = %unrecorded, "that an order failed was not recorded");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn record_limit(
+        &self,
+        said: &Said<'_>,
+        outcome: Result<AdminOutcome, &OverrideError>,
+    ) -> Result<bool, AuditError> {
+        let order = said.order;
+        let mut record = AdminRecord::new(
+            said.now,
+            Text::from(said.id),
+            Text::from(said.actor.to_string()),
+            Text::from(order.action().word()),
+            *outcome.as_ref().unwrap_or(&AdminOutcome::Failed),
+        );
+        record.kind = Some(Text::from(whose_word(order.place.whose())));
+        record.name = Some(Text::from(order.place.whose().name()));
+        record.limit = Some(Text::from(order.place.limit()));
+        record.reason = Some(Text::from(order.reason.as_str()));
+        record.error = outcome.err().map(|error| Text::from(error.to_string()));
+        if let LimitChange::Set { figure, until } = order.change {
+            record.allowed = Some(Text::from(figure.to_string()));
+            record.until = until;
+        }
+        self.write(&record).await
+    }
+}
