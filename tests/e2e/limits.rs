@@ -61,6 +61,8 @@ async fn a_limit_is_reached_and_others_go_on() {
         assert_eq!(body["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
         assert_eq!(body["reason"], "rate_limited");
         assert_eq!(body["violated-policies"], json!(["agent-burst"]));
+        let record = stack.record(body["decision"].as_str().unwrap()).await.unwrap();
+        assert_eq!(record["controls"]["limits"], json!(["agent-burst"]), "{record}");
         for identity in ["crm-bot", "acme", "alice"] {
             assert!(!format!("{answer:?}").contains(identity), "{answer:?}");
         }

@@ -155,16 +155,20 @@ pub struct Controls<'a> {
     /// The proof's nonce.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<NonceCheck>,
+    /// The names of the limits that had no room.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Text<'a>>,
 }
 
 impl Controls<'_> {
     fn is_empty(&self) -> bool {
-        let Self { token, sender_constraint, revocation, replay, nonce } = self;
+        let Self { token, sender_constraint, revocation, replay, nonce, limits } = self;
         token.is_none()
             && sender_constraint.is_none()
             && revocation.is_none()
             && replay.is_none()
             && nonce.is_none()
+            && limits.is_empty()
     }
 }
 

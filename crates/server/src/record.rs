@@ -138,6 +138,7 @@ fn controls(facts: &Facts) -> Controls<'_> {
             NonceFact::Valid => NonceCheck::Valid,
             NonceFact::Foreign => NonceCheck::Invalid,
         }),
+        limits: facts.limits.iter().map(|limit| text(limit)).collect(),
     }
 }
 

@@ -33,6 +33,7 @@ fn full() -> Record<'static> {
             revocation: Some(RevocationCheck::Clear),
             replay: Some(ReplayCheck::Fresh),
             nonce: Some(NonceCheck::Ignored),
+            limits: vec![Text::from("agent-burst")],
         },
         policy: Some(Policy { ids: vec![Text::from("owners-read")], set_hash: Text::from("cc") }),
         observed: vec![Text::from("dpop_nonce_required")],
@@ -57,7 +58,7 @@ fn a_full_record_is_this_line() {
         r#""client":"crm-bot","agent":"corp:crm-bot","user":"corp:alice","tenant":"acme","#,
         r#""actors":["sub-bot","crm-bot"],"controls":{"#,
         r#""token":{"digest":"00112233445566778899aabbccddeeff","cached":true,"key_set":"aa"},"#,
-        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"revocation":"clear","replay":"fresh","nonce":"ignored"},"#,
+        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"revocation":"clear","replay":"fresh","nonce":"ignored","limits":["agent-burst"]},"#,
         r#""policy":{"ids":["owners-read"],"set_hash":"cc"},"observed":["dpop_nonce_required"],"#,
         r#""timings_us":{"route":1,"authenticate":80,"total":95}}"#,
     );
