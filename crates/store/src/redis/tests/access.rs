@@ -6,8 +6,13 @@ use crate::overrides::{LimitOverride, OverridePlace, OverrideStore as _};
 /// What docs/shared-state.md says of an ACL is enough.
 #[tokio::test]
 async fn the_documented_acl_is_enough() {
-    let folder = folder();
-    let redis = start(Kind::Newest, folder.path());
+    for kind in Kind::ALL {
+        let folder = folder();
+        acl_is_enough(&start(kind, folder.path())).await;
+    }
+}
+
+async fn acl_is_enough(redis: &Redis) {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/shared-state.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, rest) = page.split_once("An ACL for Exequatur: `").unwrap();
@@ -17,7 +22,7 @@ async fn the_documented_acl_is_enough() {
     assert!(redis.say(&words).unwrap().starts_with("+OK"));
     let limited =
         bounded(&format!("{}?user=gate&pass=word", redis.socket_url()), "exequatur", WindowBounds::default());
-    let used = undoubted(&limited, &redis, 1).await;
+    let used = undoubted(&limited, redis, 1).await;
     assert!(fresh(&limited.claim(SCOPE, &used, used.issued_at).await));
     assert!(limited.health(used.issued_at).await.is_ok());
     let revocations =
@@ -43,7 +48,7 @@ async fn the_documented_acl_is_enough() {
     let order = LimitOverride { place, figure: Limit::Rate(Rate::least()), until: None, note: note.clone() };
     assert!(overrides.set(&order, now).await.unwrap().changed);
     assert!(overrides.take_back(&order.place, &note, now).await.unwrap().changed);
-    let later = server_time(&redis) + SignedDuration::from_hours(26);
+    let later = server_time(redis) + SignedDuration::from_hours(26);
     overrides.look(later).await.unwrap();
     assert_eq!(redis.say(&["HLEN", "exequatur:{revocations}:1:limits"]).unwrap().trim(), ":1");
     let wrong = bounded(
