@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+#[path = "redis/cluster.rs"]
+pub mod cluster;
+
 /// Bound on each wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 

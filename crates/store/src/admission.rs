@@ -118,8 +118,11 @@ pub enum Unfit {
     #[error("it is a replica, not the primary")]
     Replica,
     /// It is part of a cluster, and was configured as a single server.
-    #[error("it is a node of a cluster")]
+    #[error("it is a node of a cluster; then store.redis.cluster has to be true")]
     Cluster,
+    /// It is not part of a cluster, and was configured as a node of one.
+    #[error("it is not a node of a cluster; then store.redis.cluster has to be false")]
+    Single,
     /// It is older than 6.2.
     #[error("it is older than Redis 6.2")]
     TooOld,

@@ -170,6 +170,7 @@ impl AdmissionStore for EmbeddedStore {
                 complete_since: Some(state.complete_since),
                 interruptions: state.interruptions,
                 charged_locally: 0,
+                nodes: None,
             })
         })
     }

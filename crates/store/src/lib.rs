@@ -33,7 +33,7 @@ pub use redis::{
     Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisConfig, RedisOverrides, RedisPlace,
     RedisRevocations, RedisStore, Replica, WindowBounds,
 };
-pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, ReplayHealth, ReplayKey, ReplayLimits};
+pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, Nodes, ReplayHealth, ReplayKey, ReplayLimits};
 pub use revocation::{
     Asked, Changed, EmbeddedRevocations, Finding, Form, InForce, Keeping, Lift, MAX_AUTHOR, MAX_LABEL,
     MAX_REASON, NotRevoked, Note, NoteTooLong, Page, Position, Revocation, RevocationError, RevocationFuture,

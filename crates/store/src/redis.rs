@@ -6,6 +6,7 @@
 
 mod address;
 mod clock;
+mod cluster;
 mod gate;
 mod keys;
 mod link;
@@ -13,10 +14,14 @@ mod overrides;
 mod revocation;
 mod script;
 mod server;
+mod servers;
+mod slots;
+mod suspicion;
 mod without;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,6 +42,7 @@ use crate::revocation::{RevocationLimits, Staleness};
 use clock::Times;
 use link::{Line, Links, Unanswered};
 use script::{Answered, Call, Look, Scripts};
+use servers::Servers;
 use without::Local;
 
 /// How many givings back of quotas may be on their way at once.
@@ -81,7 +87,7 @@ impl Default for WindowBounds {
 /// for limits while the server cannot be asked.
 #[derive(Debug)]
 pub struct RedisStore {
-    links: Arc<Links>,
+    servers: Servers,
     prefix: Prefix,
     bounds: WindowBounds,
     scripts: Scripts,
@@ -94,9 +100,9 @@ impl RedisStore {
     #[must_use]
     pub fn new(config: RedisConfig) -> Self {
         let RedisConfig { address, prefix, timeout, bounds, limits_without, replicas } = config;
-        let links = Arc::new(Links::new(address, timeout));
+        let servers = Servers::new(address, timeout);
         let local = Arc::new(Local::new(limits_without, replicas));
-        Self { links, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new(), local }
+        Self { servers, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new(), local }
     }
 
     /// The revocations in the same Redis. `staleness`: for how long a snapshot answers that hears nothing.
@@ -108,30 +114,36 @@ impl RedisStore {
         limits: RevocationLimits,
         staleness: Staleness,
     ) -> Result<RedisRevocations, StoreError> {
-        let (links, local) = (Arc::clone(&self.links), Arc::clone(&self.local));
-        RedisRevocations::new(links, local, self.prefix.clone(), limits, staleness)
+        let (servers, local) = (self.servers.clone(), Arc::clone(&self.local));
+        RedisRevocations::new(servers, local, self.prefix.clone(), limits, staleness)
+    }
+
+    /// One trip to the server that has the scope.
+    async fn run(&self, call: Call<'_>) -> Result<script::Answer, StoreError> {
+        let links = self.servers.of_scope(call.scope()).await?;
+        self.run_by(&links, call).await.inspect_err(|_| self.servers.doubt())
     }
 
     /// The overrides in the same Redis, `most` of them.
     #[must_use]
     pub fn overrides(&self, most: usize) -> RedisOverrides {
-        RedisOverrides::new(Arc::clone(&self.links), self.prefix.clone(), most)
+        RedisOverrides::new(self.servers.clone(), self.prefix.clone(), most)
     }
 
     /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.
-    async fn run(&self, call: Call<'_>) -> Result<script::Answer, StoreError> {
+    async fn run_by(&self, links: &Arc<Links>, call: Call<'_>) -> Result<script::Answer, StoreError> {
         let mut epoch = Epoch::default();
         getrandom::fill(&mut epoch).or(Err(StoreError::NoRandomness))?;
-        let line = self.links.fit_line().await?;
-        let (line, known) = match self.links.clock().times()? {
+        let line = links.fit_line().await?;
+        let (line, known) = match links.clock().times()? {
             Some(times) if line.looked() => (line, times),
-            Some(_) | None => self.looked_at(line).await?,
+            Some(_) | None => self.looked_at(links, line).await?,
         };
-        match self.run_in(known, &line, call, &epoch).await? {
+        match self.run_in(links, (known, &line), call, &epoch).await? {
             Answered::Answer(answer) => Ok(answer),
             Answered::LookAgain => {
-                let (line, known) = self.looked_at(line).await?;
-                match self.run_in(known, &line, call, &epoch).await? {
+                let (line, known) = self.looked_at(links, line).await?;
+                match self.run_in(links, (known, &line), call, &epoch).await? {
                     Answered::Answer(answer) => Ok(answer),
                     Answered::LookAgain => Err(StoreError::Unavailable),
                 }
@@ -141,58 +153,67 @@ impl RedisStore {
 
     async fn run_in(
         &self,
-        times: Times,
-        line: &Arc<Line>,
+        links: &Links,
+        (times, line): (Times, &Arc<Line>),
         call: Call<'_>,
         epoch: &Epoch,
     ) -> Result<Answered, StoreError> {
         let command = |known| self.scripts.command(known, (&self.prefix, call), &line.run, &times, epoch);
-        let value = match self.links.ask(line, &command(true)).await {
+        let value = match links.ask(line, &command(true)).await {
             // Not kept: the server is new, or its scripts were flushed. Said in full, it keeps it.
-            Err(Unanswered::NoScript) => self.links.ask(line, &command(false)).await,
+            Err(Unanswered::NoScript) => links.ask(line, &command(false)).await,
             answer => answer,
         };
-        let Some(answered) = Answered::read(&value?, epoch) else { return Err(self.links.distrust(line)) };
+        let Some(answered) = Answered::read(&value?, epoch) else { return Err(links.distrust(line)) };
         if let Answered::Answer(answer) = &answered {
-            self.links.clock().seen(times.era, answer.time)?;
+            links.clock().seen(times.era, answer.time)?;
         }
         Ok(answered)
     }
 
     /// A connection over which the server was looked at: this one, or a new one if the server is called otherwise now.
-    async fn looked_at(&self, line: Arc<Line>) -> Result<(Arc<Line>, Times), StoreError> {
-        if let Some(times) = self.look_by(&line).await? {
+    async fn looked_at(&self, links: &Links, line: Arc<Line>) -> Result<(Arc<Line>, Times), StoreError> {
+        if let Some(times) = self.look_by(links, &line).await? {
             return Ok((line, times));
         }
-        let line = self.links.line().await?;
-        let times = self.look_by(&line).await?.ok_or(StoreError::Unavailable)?;
+        let line = links.line().await?;
+        let times = self.look_by(links, &line).await?.ok_or(StoreError::Unavailable)?;
         Ok((line, times))
     }
 
     /// Looks at the server's clock and memory; `None` if it is not called what it was when this connection was made.
-    async fn look_by(&self, line: &Arc<Line>) -> Result<Option<Times>, StoreError> {
-        let (command, drawn) = self.scripts.look(&self.prefix.clock(), self.links.clock().times()?)?;
-        let value = self.links.ask(line, &command).await?;
-        let Some(look) = Look::read(&value, &drawn) else { return Err(self.links.distrust(line)) };
+    async fn look_by(&self, links: &Links, line: &Arc<Line>) -> Result<Option<Times>, StoreError> {
+        let (command, drawn) =
+            self.scripts.look(&links.clock_key(&self.prefix, line), links.clock().times()?)?;
+        let value = links.ask(line, &command).await?;
+        let Some(look) = Look::read(&value, &drawn) else { return Err(links.distrust(line)) };
         if !line.run.is_of(&look.history) {
             // It was a replica in between, or has its first one: whoever connects anew learns what it is called now.
-            self.links.give_up(line);
+            links.give_up(line);
             return Ok(None);
         }
-        self.links.judge(look.fitness)?;
+        links.judge(look.fitness)?;
         look.fitness.map_err(StoreError::Unfit)?;
-        self.links.clock().looked(look.times)?;
+        links.clock().looked(look.times)?;
         line.has_looked();
         Ok(Some(look.times))
     }
 
+    /// Looks at every server. One that can be used is enough: what lies on others is refused when it is asked for.
     async fn look(&self) -> Result<ReplayHealth, StoreError> {
-        self.looked_at(self.links.line().await?).await?;
+        let servers = self.servers.all().await?;
+        let looks = servers.iter().map(|links| async { self.looked_at(links, links.line().await?).await });
+        let looked = together(looks).await;
+        let down = looked.iter().filter(|look| look.is_err()).count();
+        if down == looked.len() {
+            looked.into_iter().next().ok_or(StoreError::Unavailable)??;
+        }
         Ok(ReplayHealth {
             live_proofs: None,
             complete_since: None,
-            interruptions: self.links.failures(),
+            interruptions: self.servers.failures(),
             charged_locally: self.local.charged(),
+            nodes: self.servers.nodes(down),
         })
     }
 }
@@ -219,8 +240,10 @@ impl AdmissionStore for RedisStore {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        let (links, command) = (Arc::clone(&self.links), script::give_back(&self.prefix, &reserved));
+        let (servers, scope) = (self.servers.clone(), reserved.scope());
+        let command = script::give_back(&self.prefix, &reserved);
         let giving = async move {
+            let Ok(links) = servers.of_scope(scope).await else { return };
             let Ok(line) = links.fit_line().await else { return };
             if let Err(error) = links.ask(&line, &command).await {
                 tracing::debug!(?error, "a quota was not given back");
@@ -236,6 +259,23 @@ impl AdmissionStore for RedisStore {
     fn health(&self, _now: Timestamp) -> StoreFuture<'_, ReplayHealth> {
         Box::pin(self.look())
     }
+}
+
+/// What all of them come to, in their order; each goes on while others wait.
+async fn together<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut all = Poll::Ready(());
+        for (future, outcome) in waiting.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(come) => *outcome = Some(come),
+                Poll::Pending => all = Poll::Pending,
+            }
+        }
+        all
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, outcome)| outcome).collect()
 }
 
 #[cfg(test)]

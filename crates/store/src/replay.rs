@@ -112,4 +112,25 @@ pub struct ReplayHealth {
     pub interruptions: u64,
     /// How often limits were charged in this replica alone, because the store could not be asked.
     pub charged_locally: u64,
+    /// What is known of a cluster's nodes, where the store is one.
+    pub nodes: Option<Nodes>,
+}
+
+/// The nodes of a cluster that have slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nodes {
+    /// How many there are.
+    pub all: usize,
+    /// How many of them cannot be used.
+    pub down: usize,
+    /// Slots that no node has. Whatever lies there is refused, as it is on a node that is down.
+    pub uncovered_slots: usize,
+}
+
+impl Nodes {
+    /// Whether the whole cluster can be used.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.down == 0 && self.uncovered_slots == 0
+    }
 }

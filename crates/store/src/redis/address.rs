@@ -1,18 +1,22 @@
-//! Where the primary is: at an address, or where sentinels say.
+//! Where the primary is: at an address, where sentinels say, or one of a cluster's nodes.
 
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates,
+};
 use zeroize::Zeroizing;
 
 use super::link::unreachable_server;
 use crate::admission::StoreError;
 
 /// Where the primary is. It may hold a password, so it shows nothing of itself.
+#[derive(Clone)]
 pub struct Address {
     client: Client,
     sentinels: Vec<Client>,
     ca: Option<Vec<u8>>,
+    cluster: bool,
 }
 
 impl std::fmt::Debug for Address {
@@ -33,12 +37,19 @@ pub enum AddressError {
     /// A path cannot be what sentinels name.
     #[error("with sentinels the URL's host is the name of the primary, so it needs one")]
     Unnamed,
+    /// The nodes of a cluster tell each other's hosts and ports.
+    #[error("a cluster is reached over TCP, not by a socket")]
+    Socket,
+    /// A cluster has one.
+    #[error("a cluster has the database 0 alone")]
+    Database,
 }
 
 /// A URL of a server, for those who only look at it.
 #[derive(Debug)]
 pub struct RedisPlace {
     password: bool,
+    of_cluster: Result<(), AddressError>,
 }
 
 impl RedisPlace {
@@ -46,7 +57,15 @@ impl RedisPlace {
     /// [`AddressError::Malformed`].
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let info = url.into_connection_info().or(Err(AddressError::Malformed))?;
-        Ok(Self { password: info.redis_settings().password().is_some() })
+        Ok(Self { password: info.redis_settings().password().is_some(), of_cluster: of_cluster(&info) })
+    }
+
+    /// Whether it can be that of a cluster's node.
+    ///
+    /// # Errors
+    /// [`AddressError::Socket`], [`AddressError::Database`].
+    pub const fn of_cluster(&self) -> Result<(), AddressError> {
+        self.of_cluster
     }
 
     /// Whether it has a password in it.
@@ -75,7 +94,34 @@ impl Address {
             return Err(AddressError::Unnamed);
         }
         let sentinels = sentinels.iter().map(|url| self::client(url.as_str(), ca.as_ref()));
-        Ok(Self { sentinels: sentinels.collect::<Result<_, _>>()?, client, ca })
+        Ok(Self { sentinels: sentinels.collect::<Result<_, _>>()?, client, ca, cluster: false })
+    }
+
+    /// The cluster of which a node is at `url`, or all are by one name. User, password, TLS and `ca` are for every node.
+    ///
+    /// # Errors
+    /// See [`AddressError`]. None shows anything of the URL.
+    pub fn of_cluster(url: &Zeroizing<String>, ca: Option<Vec<u8>>) -> Result<Self, AddressError> {
+        let client = client(url.as_str(), ca.as_ref())?;
+        of_cluster(client.get_connection_info())?;
+        Ok(Self { sentinels: Vec::new(), client, ca, cluster: true })
+    }
+
+    pub(super) const fn is_of_cluster(&self) -> bool {
+        self.cluster
+    }
+
+    /// The host of the URL; empty if it has none.
+    pub(super) fn host(&self) -> &str {
+        host(&self.client).unwrap_or_default()
+    }
+
+    /// The same at another place.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if there can be no connection to it.
+    pub(super) fn moved_to(&self, host: String, port: u16) -> Result<Self, StoreError> {
+        Ok(Self { client: self.at(host, port)?, sentinels: Vec::new(), ca: self.ca.clone(), cluster: true })
     }
 
     /// A client for the server that is primary now.
@@ -139,6 +185,13 @@ fn client(url: &str, ca: Option<&Vec<u8>>) -> Result<Client, AddressError> {
         Some(_) if tls => Client::build_with_tls(info, certificates(ca)).or(Err(AddressError::Certificates)),
         Some(_) | None => Client::open(info).or(Err(AddressError::Certificates)),
     }
+}
+
+fn of_cluster(info: &ConnectionInfo) -> Result<(), AddressError> {
+    if matches!(info.addr(), ConnectionAddr::Unix(_)) {
+        return Err(AddressError::Socket);
+    }
+    if info.redis_settings().db() == 0 { Ok(()) } else { Err(AddressError::Database) }
 }
 
 fn host(client: &Client) -> Option<&str> {

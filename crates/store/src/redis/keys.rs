@@ -7,11 +7,15 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use super::server::RunId;
+use super::slots::Slot;
 use crate::admission::Scope;
 use crate::limit::LimitKey;
 
 /// The version of what lies in Redis. It changes when a key or a script changes its meaning.
 const VERSION: u8 = 1;
+/// The hash tag of all that revocations have.
+const REVOCATIONS: &str = "revocations";
 
 /// What every key begins with. 1 to 64 octets of `a-z A-Z 0-9 . _ : -`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,17 +66,33 @@ impl Prefix {
 
     /// What of revocations lies at `name`. All of it is of one shard.
     pub(super) fn revocations(&self, name: &str) -> String {
-        format!("{}:{{revocations}}:{VERSION}:{name}", self.0)
+        format!("{}:{{{REVOCATIONS}}}:{VERSION}:{name}", self.0)
     }
 
     /// What revocations remember of the server, without a version, as for [`Self::memory`].
     pub(super) fn revocation_memory(&self) -> String {
-        format!("{}:{{revocations}}", self.0)
+        format!("{}:{{{REVOCATIONS}}}", self.0)
     }
 
     /// The latest time that any replica saw here. It is of no scope.
     pub(super) fn clock(&self) -> String {
         format!("{}:{VERSION}:clock", self.0)
+    }
+
+    /// The same on a node of a cluster. `tag` is of a slot that the node has. The name says whose it is: if the slot moves,
+    /// it is not taken for another's.
+    pub(super) fn node_clock(&self, tag: u32, run: &RunId) -> String {
+        format!("{}:{{{tag}}}:{VERSION}:clock:{}", self.0, run.as_str())
+    }
+
+    /// Where all of a scope lies.
+    pub(super) fn slot(scope: Scope) -> Slot {
+        Slot::of(&text(&scope.0))
+    }
+
+    /// Where all of revocations lies.
+    pub(super) fn revocations_slot() -> Slot {
+        Slot::of(REVOCATIONS)
     }
 
     fn of(&self, scope: Scope, kind: char, digest: &[u8; 16]) -> String {
@@ -99,6 +119,11 @@ mod tests {
             [prefix.proof(scope, &[1; 16]), prefix.holder(scope, &[2; 16]), prefix.tenant(scope), level]
         {
             assert!(key.starts_with(&memory) && key.matches('{').count() == 1, "{key}");
+        }
+        let tag = |key: &str| key.split_once('{').unwrap().1.split_once('}').unwrap().0.to_owned();
+        assert_eq!(Prefix::slot(scope), Slot::of(&tag(&memory)));
+        for key in [prefix.revocation_memory(), prefix.revocations("log")] {
+            assert_eq!(Prefix::revocations_slot(), Slot::of(&tag(&key)), "{key}");
         }
         assert_ne!(prefix.proof(scope, &[1; 16]), prefix.holder(scope, &[1; 16]));
         assert_ne!(prefix.memory(scope), prefix.memory(Scope([0xfe; 16])));

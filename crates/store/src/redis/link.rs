@@ -5,7 +5,7 @@
 //! connection that they are sent on.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -15,9 +15,12 @@ use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::clock::Clock;
+use super::clock::{Clock, Top};
 use super::gate::Gate;
+use super::keys::Prefix;
 use super::server::{RunId, Server};
+use super::slots::{Node, Primary};
+use super::suspicion::Suspicion;
 use crate::admission::{StoreError, Unfit};
 
 /// After so many times of a call without any answer, the connection is given up.
@@ -25,12 +28,13 @@ const MOST_SILENT: u32 = 3;
 /// Commands that may wait for their answers on one connection. Beyond it they wait for their time to be over.
 const MOST_WAITING: usize = 4096;
 /// How many times a call's time it may take to connect: name, handshakes and what is to be learnt are several trips.
-const CONNECT_FACTOR: u32 = 4;
+pub(super) const CONNECT_FACTOR: u32 = 4;
 
-/// All connections of a store.
+/// All connections of a store to one server.
 #[derive(Debug)]
 pub(super) struct Links {
     address: Address,
+    member: Option<Member>,
     timeout: Duration,
     by_runtime: RwLock<HashMap<Id, Arc<Link>>>,
     gate: Gate,
@@ -40,6 +44,16 @@ pub(super) struct Links {
     unfit: Mutex<Option<Unfit>>,
     /// What the server was called when it was connected to last.
     latest_run: Mutex<Option<RunId>>,
+}
+
+/// What a server is in a cluster.
+#[derive(Debug)]
+struct Member {
+    node: Node,
+    /// The hash tag of a slot that it has, for its clock.
+    tag: AtomicU32,
+    /// What the cluster's slots are thought to be.
+    suspicion: Arc<Suspicion>,
 }
 
 /// What one runtime has.
@@ -83,12 +97,30 @@ impl std::fmt::Debug for Line {
 
 impl Links {
     pub(super) fn new(address: Address, timeout: Duration) -> Self {
+        Self::with(address, timeout, None, Clock::default())
+    }
+
+    /// To a node of a cluster at `address`. `top` is that of all nodes.
+    pub(super) fn of_node(
+        address: Address,
+        timeout: Duration,
+        primary: &Primary,
+        suspicion: Arc<Suspicion>,
+        top: Arc<Top>,
+    ) -> Self {
+        let Primary { node, tag } = primary;
+        let member = Member { node: node.clone(), tag: AtomicU32::new(*tag), suspicion };
+        Self::with(address, timeout, Some(member), Clock::among(top))
+    }
+
+    fn with(address: Address, timeout: Duration, member: Option<Member>, clock: Clock) -> Self {
         Self {
             address,
+            member,
             timeout,
             by_runtime: RwLock::default(),
             gate: Gate::default(),
-            clock: Clock::default(),
+            clock,
             told_lost: AtomicBool::new(false),
             unfit: Mutex::default(),
             latest_run: Mutex::default(),
@@ -98,6 +130,26 @@ impl Links {
     /// What is known of the server's clock.
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The name of the clock of the server at the other end.
+    pub(super) fn clock_key(&self, prefix: &Prefix, line: &Line) -> String {
+        match &self.member {
+            None => prefix.clock(),
+            Some(member) => prefix.node_clock(member.tag.load(Ordering::Relaxed), &line.run),
+        }
+    }
+
+    /// The node of a cluster has another slot for its clock.
+    pub(super) fn retag(&self, tag: u32) {
+        if let Some(member) = &self.member {
+            member.tag.store(tag, Ordering::Relaxed);
+        }
+    }
+
+    /// Which node of a cluster it is.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.member.as_ref().map(|member| &member.node)
     }
 
     /// How often a connection could not be made, broke or fell silent.
@@ -112,7 +164,7 @@ impl Links {
     pub(super) fn judge(&self, fitness: Result<(), Unfit>) -> Result<(), StoreError> {
         let mut unfit = self.unfit.lock().or(Err(StoreError::Poisoned))?;
         if let (None, Err(why)) = (*unfit, fitness) {
-            tracing::error!(%why, "the store is used no more");
+            tracing::error!(%why, node = self.shown(), "the store is used no more");
         }
         *unfit = fitness.err();
         Ok(())
@@ -142,7 +194,7 @@ impl Links {
     /// # Errors
     /// As for [`Links::line`].
     pub(super) async fn own_line(&self) -> Result<Line, StoreError> {
-        self.gate.pass(Instant::now())?;
+        self.pass()?;
         let within = self.timeout.saturating_mul(CONNECT_FACTOR);
         let outcome = tokio::time::timeout(within, self.connect(within)).await;
         match outcome.unwrap_or(Err(StoreError::Unavailable)) {
@@ -187,7 +239,7 @@ impl Links {
         if let Some(line) = link.current()? {
             return Ok(line);
         }
-        self.gate.pass(Instant::now())?;
+        self.pass()?;
         let within = self.timeout.saturating_mul(CONNECT_FACTOR);
         let outcome = tokio::time::timeout(within, self.connect(within)).await;
         let line = match outcome.unwrap_or(Err(StoreError::Unavailable)) {
@@ -228,6 +280,21 @@ impl Links {
         StoreError::Foreign
     }
 
+    /// Whether a connection may be tried now. Where not, somebody else may have taken the server's place.
+    fn pass(&self) -> Result<(), StoreError> {
+        self.gate.pass(Instant::now()).inspect_err(|_| self.suspect())
+    }
+
+    fn suspect(&self) {
+        if let Some(member) = &self.member {
+            member.suspicion.raise();
+        }
+    }
+
+    fn shown(&self) -> Option<String> {
+        self.node().map(ToString::to_string)
+    }
+
     fn link(&self) -> Result<Arc<Link>, StoreError> {
         let id = Handle::try_current().or(Err(StoreError::Unavailable))?.id();
         if let Some(link) = self.by_runtime.read().or(Err(StoreError::Poisoned))?.get(&id) {
@@ -248,6 +315,11 @@ impl Links {
             Some("NOSCRIPT") => Unanswered::NoScript,
             Some(_) if says("OOM") => Unanswered::Error(StoreError::Full),
             Some(_) if says("WRONGTYPE") || says("SCHEMA") => Unanswered::Error(StoreError::Foreign),
+            // Nothing was done. Other slots of the node are as they were, so the connection stays.
+            Some(_) if self.member.is_some() && (says("MOVED") || says("CLUSTERDOWN")) => {
+                self.suspect();
+                Unanswered::Error(StoreError::Unavailable)
+            }
             // It follows another now, or the password is another: whoever connects next learns it.
             Some(_) if says("READONLY") || says("NOAUTH") || says("MOVED") => {
                 self.give_up(line);
@@ -281,8 +353,9 @@ impl Links {
 
     /// One line for all.
     fn told(&self, error: StoreError) {
+        self.suspect();
         if !self.told_lost.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "the store is lost");
+            tracing::error!(%error, node = self.shown(), "the store is lost");
         }
     }
 
@@ -295,14 +368,18 @@ impl Links {
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         let mut connection = connection.map_err(|error| unreachable_server(&error))?;
         let info = redis::cmd("INFO").query_async::<String>(&mut connection).await;
-        let server =
-            Server::read(&info.map_err(|error| unreachable_server(&error))?).map_err(StoreError::Unfit)?;
+        let server = Server::read(&info.map_err(|error| unreachable_server(&error))?, self.member.is_some())
+            .map_err(StoreError::Unfit)?;
+        if let Some(member) = &self.member {
+            member.recognize(&mut connection).await?;
+        }
         let Server { run, version, replicas, fenced } = server;
         *self.latest_run.lock().or(Err(StoreError::Poisoned))? = Some(run.clone());
-        tracing::info!(%version, replicas, "connected to the store");
+        tracing::info!(%version, replicas, node = self.shown(), "connected to the store");
         if replicas > 0 && !fenced {
             tracing::warn!(
                 replicas,
+                node = self.shown(),
                 "the store has replicas, and min-replicas-to-write is 0: a primary that was cut off goes on taking \
                  claims, and a proof may pass on both sides"
             );
@@ -314,6 +391,18 @@ impl Links {
             answered: AtomicU64::new(0),
             looked: AtomicBool::new(false),
         })
+    }
+}
+
+impl Member {
+    /// Whether who listens there is the node that was meant: its place may have been given to another's.
+    async fn recognize(&self, connection: &mut MultiplexedConnection) -> Result<(), StoreError> {
+        let id = redis::cmd("CLUSTER").arg("MYID").query_async::<String>(connection).await;
+        if id.map_err(|error| unreachable_server(&error))? == self.node.id {
+            return Ok(());
+        }
+        tracing::debug!(node = %self.node, "another listens where a node of the cluster was");
+        Err(StoreError::Unavailable)
     }
 }
 

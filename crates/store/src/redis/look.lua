@@ -38,6 +38,6 @@ if known ~= '' and now >= before - 1000000 and evicted == evicted_before then
     era, latest = known, math.max(now, before)
 end
 local number = function (micros) return string.format('%016.0f', micros) end
-redis.call('SET', KEYS[1], '1|' .. era .. number(latest) .. number(top) .. number(evicted))
+redis.call('SET', KEYS[1], '1|' .. era .. number(latest) .. number(top) .. number(evicted), 'PX', 2592000000)
 local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''
 return { era, number(latest), number(top), number(evicted), history, redis.call('INFO', 'memory'), ARGV[1] }

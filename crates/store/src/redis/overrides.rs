@@ -15,8 +15,9 @@ use redis::{Cmd, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::keys::Prefix;
-use super::link::{Line, Links};
+use super::link::Line;
 use super::revocation::FeedClock;
+use super::servers::Servers;
 use crate::admission::StoreError;
 use crate::overrides::{
     Encoded, Ledger, LimitOverride, Overridden, OverrideError, OverrideFuture, OverridePlace, OverrideStore,
@@ -38,7 +39,7 @@ const AT_ONCE: usize = 200;
 /// Overrides that replicas share. [`RedisOverrides::follow`] has to run.
 #[derive(Debug)]
 pub struct RedisOverrides {
-    links: Arc<Links>,
+    servers: Servers,
     prefix: Prefix,
     most: usize,
     overrides: Arc<Overrides>,
@@ -57,8 +58,8 @@ struct Heard {
 type Drawn = String;
 
 impl RedisOverrides {
-    pub(super) fn new(links: Arc<Links>, prefix: Prefix, most: usize) -> Self {
-        Self { links, prefix, most, overrides: Arc::default(), known: Mutex::default() }
+    pub(super) fn new(servers: Servers, prefix: Prefix, most: usize) -> Self {
+        Self { servers, prefix, most, overrides: Arc::default(), known: Mutex::default() }
     }
 
     /// Looks again and again until told to stop.
@@ -85,13 +86,19 @@ impl RedisOverrides {
     /// # Errors
     /// The store did not answer, or what it holds is not ours; what was known before stands then.
     pub(super) async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
-        let line = self.links.fit_line().await?;
+        // A cluster may have moved them.
+        self.look_once(now).await.inspect_err(|_| self.servers.suspect())
+    }
+
+    async fn look_once(&self, now: Timestamp) -> Result<(), StoreError> {
+        let links = self.servers.of_revocations().await?;
+        let line = links.fit_line().await?;
         let known = self.known.lock().or(Err(StoreError::Poisoned))?.version.clone().unwrap_or_default();
         let drawn = draw()?;
         let mut command = redis::cmd("EVAL");
         command.arg(READ).arg(1).arg(self.name()).arg(&drawn).arg(known);
         let answer = line.say_one(command, WITHIN).await?;
-        let Some(read) = read(&answer, &drawn) else { return Err(self.links.distrust(&line)) };
+        let Some(read) = read(&answer, &drawn) else { return Err(links.distrust(&line)) };
         let missing = match read {
             Read::Same => Vec::new(),
             Read::Changed { version, hash } => {
@@ -171,12 +178,13 @@ impl RedisOverrides {
         }
         let mut revised = Revised { revision: known, standing, note };
         let ordered = async {
-            let line = self.links.line_for_order(WITHIN).await?;
+            let line = self.servers.of_revocations().await?.line_for_order(WITHIN).await?;
             let drawn = draw()?;
             let command = self.command(&drawn, &place, &revised.encode(), known, "order");
             self.say(&line, command, &drawn).await
         };
-        match ordered.await.map_err(|error| OverrideError::NotKept(kind(error)))? {
+        let ordered = ordered.await.inspect_err(|_| self.servers.suspect());
+        match ordered.map_err(|error| OverrideError::NotKept(kind(error)))? {
             Said::Full => Err(OverrideError::Full),
             Said::Revision(revision) => {
                 revised.revision = revision;

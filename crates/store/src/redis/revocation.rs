@@ -25,6 +25,7 @@ pub use script::Replica;
 
 use super::keys::Prefix;
 use super::link::{Line, Links};
+use super::servers::Servers;
 use super::without::Local;
 use crate::admission::StoreError;
 use crate::revocation::{
@@ -50,7 +51,7 @@ const MOST_WAITING: usize = 1000;
 /// Revocations that replicas share. [`RedisRevocations::follow`] has to run.
 #[derive(Debug)]
 pub struct RedisRevocations {
-    links: Arc<Links>,
+    servers: Servers,
     local: Arc<Local>,
     prefix: Prefix,
     limits: RevocationLimits,
@@ -77,7 +78,7 @@ pub struct RedisRevocations {
 
 impl RedisRevocations {
     pub(super) fn new(
-        links: Arc<Links>,
+        servers: Servers,
         local: Arc<Local>,
         prefix: Prefix,
         limits: RevocationLimits,
@@ -86,7 +87,7 @@ impl RedisRevocations {
         let mut id = [0; 9];
         getrandom::fill(&mut id).or(Err(StoreError::NoRandomness))?;
         Ok(Self {
-            links,
+            servers,
             local,
             prefix,
             limits,
@@ -156,11 +157,35 @@ impl RedisRevocations {
         }
     }
 
-    async fn order(&self, command: impl FnOnce(&Caller<'_>) -> redis::Cmd) -> Result<Ordered, StoreError> {
-        let line = self.links.line_for_order(ORDER_WITHIN).await?;
+    /// Tries twice, if another server has the revocations than was thought: said twice, an order is one all the same.
+    async fn order(&self, command: impl Fn(&Caller<'_>) -> redis::Cmd) -> Result<Ordered, StoreError> {
+        let (before, error) = match self.servers.of_revocations().await {
+            Ok(links) => match self.order_by(&links, &command).await {
+                Err(StoreError::Unavailable) => (Some(links), StoreError::Unavailable),
+                outcome => return outcome,
+            },
+            Err(error) => (None, error),
+        };
+        match self.servers.of_revocations_instead(before.as_ref(), ORDER_WITHIN).await {
+            Some(links) => self.order_by(&links, &command).await,
+            None => Err(error),
+        }
+    }
+
+    async fn order_by(
+        &self,
+        links: &Links,
+        command: impl Fn(&Caller<'_>) -> redis::Cmd,
+    ) -> Result<Ordered, StoreError> {
+        let line = links.line_for_order(ORDER_WITHIN).await?;
         let caller = self.caller()?;
         let value = line.say_one(command(&caller), ORDER_WITHIN).await?;
         Ordered::read(&value, &caller.next).ok_or(StoreError::Foreign)
+    }
+
+    /// A connection to the server that has the revocations, for what somebody waits for.
+    async fn line(&self) -> Result<Arc<Line>, StoreError> {
+        self.servers.of_revocations().await?.line_for_order(ORDER_WITHIN).await
     }
 
     /// Waits, not for ever, until the log has brought a change here. If it has not, this replica counts as behind.
@@ -178,7 +203,7 @@ impl RedisRevocations {
         let mut behind = 1;
         let all = async {
             let line = loop {
-                match self.links.line_for_order(ORDER_WITHIN).await {
+                match self.line().await {
                     Ok(line) => break line,
                     Err(_unknown) => tokio::time::sleep(ASK_AGAIN).await,
                 }
@@ -339,7 +364,7 @@ impl RevocationStore for RedisRevocations {
     fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> RevocationFuture<'_, Page> {
         Box::pin(async move {
             let unreadable = |error| RevocationError::Unreadable(kind(error));
-            let line = self.links.line_for_order(ORDER_WITHIN).await.map_err(unreadable)?;
+            let line = self.line().await.map_err(unreadable)?;
             let mut command = redis::cmd("XRANGE");
             command.arg(self.prefix.revocations("entries")).arg(format!("{}-0", after.next().0)).arg("+");
             command.arg("COUNT").arg(limit.get());
@@ -360,7 +385,8 @@ impl RevocationStore for RedisRevocations {
             let from = self.tidied.load(Ordering::Relaxed);
             let part = self.swept.load(Ordering::Relaxed);
             self.swept.store(self.snapshot.sweep(part, SWEPT, now, &mut Vec::new()), Ordering::Relaxed);
-            let Ok(line) = self.links.line().await else { return Ok(()) };
+            let Ok(links) = self.servers.of_revocations().await else { return Ok(()) };
+            let Ok(line) = links.line().await else { return Ok(()) };
             let command =
                 self.caller().map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from, now);
             if let Ok(value) = line.say_one(command, TIDY_WITHIN).await {

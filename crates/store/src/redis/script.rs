@@ -43,6 +43,16 @@ pub(super) enum Call<'a> {
     Epoch(Scope),
 }
 
+impl Call<'_> {
+    /// Whose memory it uses.
+    pub(super) fn scope(&self) -> Scope {
+        match self {
+            Self::Admit(ask, _) => ask.scope,
+            Self::Epoch(scope) => *scope,
+        }
+    }
+}
+
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {

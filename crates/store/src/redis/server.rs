@@ -41,11 +41,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Reads the answer to `INFO`.
+    /// Reads the answer to `INFO` of a server, which is to be one of a cluster or not.
     ///
     /// # Errors
     /// Why the server is not used. What is not said is not supposed.
-    pub(super) fn read(info: &str) -> Result<Self, Unfit> {
+    pub(super) fn read(info: &str, of_cluster: bool) -> Result<Self, Unfit> {
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
@@ -62,9 +62,7 @@ impl Server {
             "master" => {}
             _ => return Err(Unfit::Replica),
         }
-        if field("cluster_enabled").ok_or(Unfit::Unnamed)? != "0" {
-            return Err(Unfit::Cluster);
-        }
+        check_cluster(info, of_cluster)?;
         check_memory(info)?;
         let replicas =
             field("connected_slaves").and_then(|count| count.parse().ok()).ok_or(Unfit::Unnamed)?;
@@ -74,6 +72,20 @@ impl Server {
             replicas,
             fenced: field("min_slaves_good_slaves").is_some(),
         })
+    }
+}
+
+/// Whether a server is what it was configured as.
+///
+/// # Errors
+/// [`Unfit::Cluster`], [`Unfit::Single`], or that it does not say.
+pub(super) fn check_cluster(info: &str, of_cluster: bool) -> Result<(), Unfit> {
+    let enabled = info.lines().find_map(|line| line.strip_prefix("cluster_enabled:")).map(str::trim);
+    match (enabled.ok_or(Unfit::Unnamed)?, of_cluster) {
+        ("0", false) | ("1", true) => Ok(()),
+        ("0", true) => Err(Unfit::Single),
+        ("1", false) => Err(Unfit::Cluster),
+        (_, _) => Err(Unfit::Unnamed),
     }
 }
 
@@ -108,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_primary_that_keeps_what_it_has_is_used() {
-        let server = Server::read(&info()).unwrap();
+        let server = Server::read(&info(), false).unwrap();
         assert_eq!(server.run.as_str(), "0123456789abcdef0123fedcba9876543210fedc");
         assert!(server.run.is_of(HISTORY) && !server.run.is_of(RUN) && !server.run.is_of(""));
         assert_eq!(server.version, "7.0.15");
         assert_eq!((server.replicas, server.fenced), (1, true));
-        let unfenced = Server::read(&info().replace("min_slaves_good_slaves:1\r\n", "")).unwrap();
+        let unfenced = Server::read(&info().replace("min_slaves_good_slaves:1\r\n", ""), false).unwrap();
         assert!(!unfenced.fenced);
     }
 
@@ -128,19 +140,28 @@ mod tests {
             ("role:master", "role:slave", Unfit::Replica),
             ("role:master", "", Unfit::Unnamed),
             ("cluster_enabled:0", "cluster_enabled:1", Unfit::Cluster),
+            ("cluster_enabled:0", "cluster_enabled:", Unfit::Unnamed),
+            ("cluster_enabled:0", "", Unfit::Unnamed),
             ("redis_version:7.0.15", "redis_version:6.0.16", Unfit::TooOld),
             ("redis_version:7.0.15", "redis_version:x", Unfit::Unnamed),
             (RUN, "short", Unfit::Unnamed),
             (HISTORY, "short", Unfit::Unnamed),
         ] {
-            let got = Server::read(&info().replace(line, instead)).map(|server| server.run);
+            let got = Server::read(&info().replace(line, instead), false).map(|server| server.run);
             assert_eq!(got, Err(why), "{instead}");
         }
     }
 
     #[test]
+    fn a_node_is_used_where_a_cluster_is_meant() {
+        let node = info().replace("cluster_enabled:0", "cluster_enabled:1");
+        assert!(Server::read(&node, true).is_ok());
+        assert_eq!(Server::read(&info(), true).map(|server| server.run), Err(Unfit::Single));
+    }
+
+    #[test]
     fn without_a_bound_nothing_is_evicted() {
         let unbounded = info().replace("maxmemory:100", "maxmemory:0").replace("noeviction", "allkeys-lru");
-        assert!(Server::read(&unbounded).is_ok());
+        assert!(Server::read(&unbounded, false).is_ok());
     }
 }

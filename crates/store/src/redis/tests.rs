@@ -4,6 +4,7 @@
 mod access;
 mod claims;
 mod clocks;
+mod cluster;
 mod faults;
 mod limits;
 mod losses;

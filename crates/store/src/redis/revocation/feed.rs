@@ -78,6 +78,7 @@ impl RedisRevocations {
             loop {
                 let began = Instant::now();
                 let Err(end) = self.follow_once(&mut known, &clock).await;
+                self.servers.suspect();
                 tracing::debug!(error = %end, "the feed of revocations begins anew");
                 tokio::time::sleep(if began.elapsed() < HELD { LONG_PAUSE } else { PAUSE }).await;
             }
@@ -102,7 +103,7 @@ impl RedisRevocations {
         known: &mut Known,
         clock: &FeedClock,
     ) -> Result<std::convert::Infallible, StoreError> {
-        let line = self.links.own_line().await?;
+        let line = self.servers.of_revocations().await?.own_line().await?;
         loop {
             // What is heard is complete as of the question, not as of the answer.
             let (asked, asked_at) = (clock(), Instant::now());
@@ -144,7 +145,8 @@ impl RedisRevocations {
 
     /// Nobody waits for one that is gone.
     async fn say_goodbye(&self) {
-        let Ok(line) = self.links.line_for_order(GOODBYE).await else { return };
+        let Ok(links) = self.servers.of_revocations().await else { return };
+        let Ok(line) = links.line_for_order(GOODBYE).await else { return };
         let mut command = redis::cmd("HDEL");
         command.arg(self.prefix.revocations("replicas")).arg(&self.replica);
         if let Err(error) = line.say_one(command, GOODBYE).await {

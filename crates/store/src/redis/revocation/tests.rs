@@ -1,5 +1,6 @@
 //! Against real servers, the newest and the oldest.
 
+mod cluster;
 mod feed;
 mod losses;
 
@@ -54,8 +55,12 @@ impl std::ops::Deref for Follower {
 
 impl Follower {
     fn of(redis: &Redis, prefix: &str, limits: RevocationLimits) -> Self {
+        Self::at(Address::new(&redis.socket_url().into(), &[], None).unwrap(), prefix, limits)
+    }
+
+    fn at(address: Address, prefix: &str, limits: RevocationLimits) -> Self {
         let store = RedisStore::new(RedisConfig {
-            address: Address::new(&redis.socket_url().into(), &[], None).unwrap(),
+            address,
             prefix: Prefix::parse(prefix).unwrap(),
             timeout: Duration::from_secs(2),
             bounds: WindowBounds::default(),
@@ -240,7 +245,7 @@ async fn a_gap_is_closed() {
     one.order(3).await;
     redis.say(&["XTRIM", "exequatur:{revocations}:1:log", "MAXLEN", "1"]).unwrap();
     assert!(behind.stops(1) && !behind.stops(2));
-    let line = behind.links.own_line().await.unwrap();
+    let line = behind.servers.of_revocations().await.unwrap().own_line().await.unwrap();
     behind.catch_up(&line, one.position()).await.unwrap();
     assert!(behind.stops(1) && behind.stops(2) && behind.stops(3));
     assert_eq!(behind.position(), one.position());

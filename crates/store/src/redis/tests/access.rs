@@ -1,32 +1,34 @@
 //! What a server has to permit.
 
+use super::process::cluster::Cluster;
 use super::*;
 use crate::overrides::{LimitOverride, OverridePlace, OverrideStore as _};
 
-/// What docs/shared-state.md says of an ACL is enough.
-#[tokio::test]
-async fn the_documented_acl_is_enough() {
-    for kind in Kind::ALL {
-        let folder = folder();
-        acl_is_enough(&start(kind, folder.path())).await;
-    }
-}
-
-async fn acl_is_enough(redis: &Redis) {
+/// What docs/shared-state.md says of an ACL, of all servers or of a cluster's nodes besides.
+fn documented(of_cluster: bool) -> Vec<String> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/shared-state.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, rest) = page.split_once("An ACL for Exequatur: `").unwrap();
-    let (commands, _) = rest.split_once('`').unwrap();
+    let (mut commands, rest) = rest.split_once('`').unwrap();
+    if of_cluster {
+        let (before, _) = rest.split_once("` on the nodes of a cluster").unwrap();
+        commands = before.rsplit_once('`').unwrap().1;
+    }
+    commands.split(' ').map(str::to_owned).collect()
+}
+
+fn permit(redis: &Redis, commands: &[String]) {
     let mut words = vec!["ACL", "SETUSER", "gate", "on", ">word", "~exequatur:*", "-@all"];
-    words.extend(commands.split(' '));
+    words.extend(commands.iter().map(String::as_str));
     assert!(redis.say(&words).unwrap().starts_with("+OK"));
-    let limited =
-        bounded(&format!("{}?user=gate&pass=word", redis.socket_url()), "exequatur", WindowBounds::default());
-    let used = undoubted(&limited, redis, 1).await;
-    assert!(fresh(&limited.claim(SCOPE, &used, used.issued_at).await));
-    assert!(limited.health(used.issued_at).await.is_ok());
+}
+
+/// Asks for whatever a store and its revocations can be asked for.
+async fn asks_everything(store: &RedisStore, used: &Claim) {
+    assert!(fresh(&store.claim(SCOPE, used, used.issued_at).await));
+    assert!(store.health(used.issued_at).await.is_ok());
     let revocations =
-        limited.revocations(RevocationLimits::default(), Staleness { usual: LIFE, degraded: LIFE }).unwrap();
+        store.revocations(RevocationLimits::default(), Staleness { usual: LIFE, degraded: LIFE }).unwrap();
     let now = used.issued_at;
     let stop = tokio_util::sync::CancellationToken::new();
     let orders = async {
@@ -41,15 +43,31 @@ async fn acl_is_enough(redis: &Redis) {
         stop.cancel();
     };
     tokio::join!(orders, revocations.follow(Arc::new(move || now), stop.clone()));
-    let overrides = limited.overrides(9);
+    let overrides = store.overrides(9);
     overrides.look(now).await.unwrap();
     let place = OverridePlace::parse("rate:tenant:acme").unwrap();
     let note = Note::new("acme".to_owned(), "why".to_owned(), "me".to_owned(), now).unwrap();
     let order = LimitOverride { place, figure: Limit::Rate(Rate::least()), until: None, note: note.clone() };
     assert!(overrides.set(&order, now).await.unwrap().changed);
     assert!(overrides.take_back(&order.place, &note, now).await.unwrap().changed);
-    let later = server_time(redis) + SignedDuration::from_hours(26);
+    let later = now + SignedDuration::from_hours(26);
     overrides.look(later).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_documented_acl_is_enough() {
+    for kind in Kind::ALL {
+        let folder = folder();
+        acl_is_enough(&start(kind, folder.path())).await;
+    }
+}
+
+async fn acl_is_enough(redis: &Redis) {
+    permit(redis, &documented(false));
+    let limited =
+        bounded(&format!("{}?user=gate&pass=word", redis.socket_url()), "exequatur", WindowBounds::default());
+    let used = undoubted(&limited, redis, 1).await;
+    asks_everything(&limited, &used).await;
     assert_eq!(redis.say(&["HLEN", "exequatur:{revocations}:1:limits"]).unwrap().trim(), ":1");
     let wrong = bounded(
         &format!("{}?user=gate&pass=other", redis.socket_url()),
@@ -57,4 +75,40 @@ async fn acl_is_enough(redis: &Redis) {
         WindowBounds::default(),
     );
     assert_eq!(wrong.epoch(SCOPE, at(0)).await, Err(StoreError::Unavailable));
+}
+
+/// Without what is documented for a cluster's nodes besides, no slot is learnt.
+#[tokio::test]
+async fn the_acl_documented_for_a_cluster_is_enough() {
+    for kind in Kind::ALL {
+        let (ports, folder) = (Ports::block().unwrap(), folder());
+        let cluster = Cluster::start(kind, folder.path(), &ports.all(), 3, &[]).unwrap();
+        acl_is_enough_for(&cluster).await;
+    }
+}
+
+async fn acl_is_enough_for(cluster: &Cluster) {
+    let limited = || {
+        RedisStore::new(RedisConfig {
+            address: Address::of_cluster(&cluster.url().replace("//", "//gate:word@").into(), None).unwrap(),
+            prefix: Prefix::default(),
+            timeout: Duration::from_secs(5),
+            bounds: WindowBounds::default(),
+            limits_without: LimitsWithout::Local,
+            replicas: NonZeroU32::MIN,
+        })
+    };
+    let commands = documented(false);
+    cluster.nodes.iter().for_each(|node| permit(node, &commands));
+    assert_eq!(limited().epoch(SCOPE, at(0)).await, Err(StoreError::Unavailable));
+    let commands = [commands, documented(true)].concat();
+    cluster.nodes.iter().for_each(|node| permit(node, &commands));
+    let store = limited();
+    let used = undoubted(&store, &cluster.nodes[0], 1).await;
+    asks_everything(&store, &used).await;
+    let failed = cluster.nodes.iter().map(|node| node.say(&["ACL", "LOG"]).unwrap());
+    assert!(
+        failed.filter(|log| !log.starts_with("*0")).all(|log| log.contains("cluster")),
+        "nothing else was refused"
+    );
 }
