@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exequatur_store::ReplayHealth;
+use exequatur_store::{Nodes, ReplayHealth};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 const DECISIONS: &str = "exequatur_decisions_total";
@@ -10,6 +10,8 @@ const DURATION: &str = "exequatur_decision_duration_seconds";
 const GENERATION: &str = "exequatur_generation";
 const RELOADS: &str = "exequatur_reloads_total";
 const STORE_UP: &str = "exequatur_store_up";
+const STORE_NODES: &str = "exequatur_store_nodes";
+const STORE_SLOTS: &str = "exequatur_store_uncovered_slots";
 const STORE_INTERRUPTIONS: &str = "exequatur_store_interruptions_total";
 const STORE_LOCAL: &str = "exequatur_limits_local_total";
 const STORE_PROOFS: &str = "exequatur_store_live_proofs";
@@ -50,8 +52,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     );
     metrics::describe_gauge!(
         STORE_UP,
-        "Whether the store could be used when it was looked at last (0 or 1)."
+        "Whether the store could be used when it was looked at last (0 or 1); of a cluster, the whole of it."
     );
+    metrics::describe_gauge!(STORE_NODES, "Primaries of the store's cluster, by whether they could be used.");
+    metrics::describe_gauge!(STORE_SLOTS, "Slots of the store's cluster that no node has.");
     metrics::describe_counter!(
         STORE_INTERRUPTIONS,
         "How often the store's memory, or the connection to it, was interrupted."
@@ -100,9 +104,20 @@ pub(crate) fn reload(outcome: &'static str) {
     metrics::counter!(RELOADS, "outcome" => outcome).increment(1);
 }
 
-/// What a look at the store came to; `None` if it cannot be used.
-pub(crate) fn store(health: Option<&ReplayHealth>) {
-    metrics::gauge!(STORE_UP).set(if health.is_some() { 1.0 } else { 0.0 });
+/// What a look at the store came to; `None` if nothing of it can be used. `seen` is what was known of a cluster's nodes.
+pub(crate) fn store(health: Option<&ReplayHealth>, seen: &mut Option<Nodes>) {
+    let whole = health.is_some_and(|health| health.nodes.is_none_or(|nodes| nodes.is_whole()));
+    metrics::gauge!(STORE_UP).set(if whole { 1.0 } else { 0.0 });
+    *seen = match health {
+        Some(health) => health.nodes,
+        None => seen.map(|nodes| Nodes { down: nodes.all, ..nodes }),
+    };
+    if let Some(Nodes { all, down, uncovered_slots }) = *seen {
+        let count = |number: usize| u32::try_from(number).map_or(f64::INFINITY, f64::from);
+        metrics::gauge!(STORE_NODES, "state" => "up").set(count(all.saturating_sub(down)));
+        metrics::gauge!(STORE_NODES, "state" => "down").set(count(down));
+        metrics::gauge!(STORE_SLOTS).set(count(uncovered_slots));
+    }
     let Some(health) = health else { return };
     metrics::counter!(STORE_INTERRUPTIONS).absolute(health.interruptions);
     metrics::counter!(STORE_LOCAL).absolute(health.charged_locally);

@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::{AdmissionStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations};
+use exequatur_store::{
+    AdmissionStore, Nodes, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations,
+};
 use exequatur_token::{NonceSecret, Nonces};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -370,10 +372,10 @@ struct Observer {
 impl Observer {
     /// Ends early only if an issuer's keys are kept no more.
     async fn run(mut self, stop: CancellationToken) {
-        let (mut complete, mut told) = (false, Refused::default());
+        let (mut complete, mut told, mut nodes) = (false, Refused::default(), None);
         loop {
             let now = (self.clock)();
-            let remembers = self.look_at_store(now).await;
+            let remembers = self.look_at_store(now, &mut nodes).await;
             if !complete && remembers && self.state.known(now) && self.issuers.complete(now) {
                 complete = true;
                 self.readiness.complete();
@@ -399,9 +401,9 @@ impl Observer {
     }
 
     /// Whether the store can be used now. Also what makes a connection that broke anew where nothing is asked.
-    async fn look_at_store(&self, now: Timestamp) -> bool {
+    async fn look_at_store(&self, now: Timestamp, nodes: &mut Option<Nodes>) -> bool {
         let health = self.store.health(now).await;
-        metrics::store(health.as_ref().ok());
+        metrics::store(health.as_ref().ok(), nodes);
         health.is_ok()
     }
 

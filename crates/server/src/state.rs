@@ -83,8 +83,9 @@ fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
         }
     };
     let ca = redis.ca_file.as_deref().map(read).transpose()?;
-    let address = Address::new(&url, &redis.sentinels, ca)
-        .map_err(|source| StateError::Address { named: named.to_owned(), source })?;
+    let address =
+        if redis.cluster { Address::of_cluster(&url, ca) } else { Address::new(&url, &redis.sentinels, ca) };
+    let address = address.map_err(|source| StateError::Address { named: named.to_owned(), source })?;
     Ok(RedisConfig {
         address,
         prefix: redis.prefix.clone(),

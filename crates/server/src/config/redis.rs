@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use exequatur_store::{LimitsWithout, Prefix, RedisPlace, RevocationLimits, WindowBounds};
 
-use super::keys::{Key, count, count_or, duration, optional, pattern, text, texts, words};
+use super::keys::{Key, boolean, count, count_or, duration, optional, pattern, text, texts, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
 use super::secrets::private;
@@ -34,6 +34,12 @@ pub(super) const KEYS: &[Key] = &[
         "sentinels",
         "URLs of sentinels. The host in the server's URL is then the name of the primary that they watch.",
         texts,
+    ),
+    optional(
+        "cluster",
+        "Whether it is a cluster. The URL is then that of any node, or a name of all; user, password and TLS are for \
+         every node.",
+        || boolean().default(false),
     ),
     optional("ca_file", "PEM certificates to trust for TLS, instead of the system's.", text),
     optional("prefix", "What every key begins with; the same for all replicas.", || {
@@ -79,6 +85,8 @@ pub struct Redis {
     pub url: RedisUrl,
     /// The sentinels' URLs, if there are any.
     pub sentinels: Vec<String>,
+    /// Whether it is a cluster.
+    pub cluster: bool,
     /// PEM certificates to trust.
     pub ca_file: Option<PathBuf>,
     /// What every key begins with.
@@ -110,8 +118,12 @@ pub enum RedisUrl {
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
     let fields = Fields::open(node, KEYS, notes)?;
+    let cluster = fields.or("cluster", false, |node| node.boolean(notes));
     let url = match (fields.optional("url"), fields.entry("url_file")) {
-        (Some(url), None) => open_url(url, notes).map(RedisUrl::Here),
+        (Some(url), None) => {
+            let url = open_url(url, notes, cluster == Some(true));
+            url.map(RedisUrl::Here)
+        }
         (None, Some(entry)) => entry.value.parsed(notes, |file| {
             let file = resolve(folder, file);
             private(&file).map(|()| RedisUrl::File(file))
@@ -125,7 +137,14 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
             None
         }
     };
-    let sentinels = fields.or("sentinels", Vec::new(), |node| node.some(notes, |item| open_url(item, notes)));
+    let sentinels =
+        fields.or("sentinels", Vec::new(), |node| node.some(notes, |item| open_url(item, notes, false)));
+    if let (Some(true), Some(entry)) = (cluster, fields.entry("sentinels")) {
+        notes.add(
+            entry.key_place,
+            "`sentinels` with `cluster`: a cluster makes its copies primaries by itself",
+        );
+    }
     let ca_file = fields.or("ca_file", None, |node| node.text(notes).map(|path| Some(resolve(folder, path))));
     let prefix = fields.or("prefix", Prefix::default(), |node| {
         let prefix = Prefix::parse(node.text(notes)?);
@@ -148,6 +167,7 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
     Some(Redis {
         url: url?,
         sentinels: sentinels?,
+        cluster: cluster?,
         ca_file: ca_file?,
         prefix: prefix?,
         timeout: timeout?,
@@ -161,9 +181,10 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Redis> {
 }
 
 /// A URL without a secret in it, since the file is one that everybody may read.
-fn open_url(node: &Node, notes: &Notes) -> Option<String> {
+fn open_url(node: &Node, notes: &Notes, of_cluster: bool) -> Option<String> {
     let url = node.text(notes)?;
-    match RedisPlace::parse(url) {
+    let parsed = RedisPlace::parse(url);
+    match parsed.and_then(|place| if of_cluster { place.of_cluster().map(|()| place) } else { Ok(place) }) {
         Ok(place) if place.has_password() => {
             notes.hint(node.place, "a password in the configuration", "put the URL into a `url_file`");
             None

@@ -181,6 +181,7 @@ fn show_store(store: &Store, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if !redis.sentinels.is_empty() {
         writeln!(f, "    sentinels: {:?}", redis.sentinels)?;
     }
+    writeln!(f, "    cluster: {}", redis.cluster)?;
     if let Some(file) = &redis.ca_file {
         writeln!(f, "    ca_file: {file:?}")?;
     }

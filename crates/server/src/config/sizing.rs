@@ -64,6 +64,13 @@ fn advice(redis: &Redis) -> String {
     advice.push_str("Set `min-replicas-to-write 1`, ");
     advice.push_str(sentinels);
     advice.push_str("so that a primary which was cut off takes no more claims.\n");
+    if redis.cluster {
+        advice.push_str(
+            "Of the cluster each tenant has one node, and revocations are all on the node of \
+             `{revocations}`.\nSet `cluster-require-full-coverage no`, so that a node that is gone stops its own \
+             tenants alone.\n",
+        );
+    }
     advice
 }
 
@@ -91,7 +98,11 @@ mod tests {
             "sender_constraint: { dpop: { nonce_secret_file: /none } }\nstore: { redis: { url: redis://h } }\n",
         );
         assert!(redis.contains("Redis, 1000 proofs/s          81000 x 170 B =     14 MB"), "{redis}");
-        assert!(redis.contains("min-replicas-to-write 1"), "{redis}");
+        assert!(redis.contains("min-replicas-to-write 1") && !redis.contains("cluster"), "{redis}");
+        let cluster = of(
+            "sender_constraint: { dpop: { nonce_secret_file: /none } }\nstore: { redis: { url: redis://h, cluster: true } }\n",
+        );
+        assert!(cluster.contains("cluster-require-full-coverage no"), "{cluster}");
         assert!(!redis.contains("\n  used proofs"), "{redis}");
     }
 }

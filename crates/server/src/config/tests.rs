@@ -331,6 +331,16 @@ fn single_mistakes() {
             "must be 1 to 64 of the characters a-z A-Z 0-9 . _ : -",
         ),
         ("store: { redis: { url: redis://h, sentinels: [] } }", "at least one is needed"),
+        ("store: { redis: { url: redis://h, cluster: 1 } }", "true or false expected, a number found"),
+        ("store: { redis: { url: redis://h/1, cluster: true } }", "a cluster has the database 0 alone"),
+        (
+            "store: { redis: { url: \"redis+unix:///s\", cluster: true } }",
+            "a cluster is reached over TCP, not by a socket",
+        ),
+        (
+            "store: { redis: { url: redis://h, cluster: true, sentinels: [redis://s] } }",
+            "`sentinels` with `cluster`: a cluster makes its copies primaries by itself",
+        ),
         ("store: { redis: { url: redis://h } }", "with Redis, replicas have to know each other's nonces"),
         ("store: { redis: { url: redis://h, timeout: 150ms } }", "`timeout` is not below `deadline` (150ms)"),
         ("listen: { admin: \"127.0.0.1:9194\" }", "the admin socket is a Unix socket, not `127.0.0.1:9194`"),

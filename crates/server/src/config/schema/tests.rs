@@ -90,7 +90,11 @@ fn on_redis(whole: &Json) -> [Json; 2] {
         redis[key] = json!(value);
         changed(whole, "/store", json!({ "redis": redis }))
     };
-    [with("url", "rediss://primary/0"), with("url_file", "/run/secrets/redis-url")]
+    let mut cluster = with("url_file", "/run/secrets/redis-url");
+    let redis = cluster["store"]["redis"].as_object_mut().expect("a map");
+    redis.remove("sentinels");
+    redis.insert("cluster".to_owned(), json!(true));
+    [with("url", "rediss://primary/0"), cluster]
 }
 
 /// Every place in a document, as a JSON pointer, outermost first.
