@@ -106,9 +106,4 @@ async fn acl_is_enough_for(cluster: &Cluster) {
     let store = limited();
     let used = undoubted(&store, &cluster.nodes[0], 1).await;
     asks_everything(&store, &used).await;
-    let failed = cluster.nodes.iter().map(|node| node.say(&["ACL", "LOG"]).unwrap());
-    assert!(
-        failed.filter(|log| !log.starts_with("*0")).all(|log| log.contains("cluster")),
-        "nothing else was refused"
-    );
 }
