@@ -61,8 +61,8 @@ for charge = 1, charges do
 end
 if room then
     for key, level in pairs(levels) do
-        -- A second longer than it matters, as for proofs.
-        local life = math.max(math.ceil((level[1] - now) / 1000), 0) + 1001
+        -- Longer than it matters, as for proofs.
+        local life = math.max(math.ceil((level[1] - now) / 1000), 0) + 5001
         redis.call('SET', key, string.format('%.0f %.0f', level[1], level[2]), 'PX', string.format('%.0f', life))
     end
 end

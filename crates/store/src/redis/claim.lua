@@ -23,8 +23,10 @@ if ARGV[7] ~= '' then
     if issued_at <= since + ARGV[10] and ARGV[9] ~= epoch then
         return 'D' .. tail
     end
-    -- A second longer than it has to live: steps back of up to a second begin no era.
-    local life = math.ceil((live_until - now) / 1000) + 1001
+    -- Five seconds longer than it has to live. Steps back of up to a second begin no era, and a step is one from the latest
+    -- time that anybody saw: each replica looks about once a second, so that up to four seconds are seen by nobody only where
+    -- none is connected.
+    local life = math.ceil((live_until - now) / 1000) + 5001
     if not redis.call('SET', KEYS[2], '', 'NX', 'PX', string.format('%.0f', life)) then
         return 'R' .. tail
     end

@@ -12,6 +12,11 @@
 -- Returns era, latest time of the era, latest time of any, entries evicted, what this history of the server's data is
 -- called, the server's memory as INFO tells it, and the era that the caller gave, so that he can tell his answer from
 -- another's.
+local replication = redis.call('INFO', 'replication')
+-- As for a claim: before 7.0 a script may write where no copy follows and one has to.
+if string.find(replication, 'min_slaves_good_slaves:0\r', 1, true) then
+    return redis.error_reply('NOREPLICAS no copy follows')
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local clock = redis.call('GET', KEYS[1])
@@ -39,5 +44,5 @@ if known ~= '' and now >= before - 1000000 and evicted == evicted_before then
 end
 local number = function (micros) return string.format('%016.0f', micros) end
 redis.call('SET', KEYS[1], '1|' .. era .. number(latest) .. number(top) .. number(evicted), 'PX', 2592000000)
-local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''
+local history = string.match(replication, 'master_replid:(%w+)') or ''
 return { era, number(latest), number(top), number(evicted), history, redis.call('INFO', 'memory'), ARGV[1] }

@@ -8,6 +8,7 @@ mod cluster;
 mod faults;
 mod limits;
 mod losses;
+mod seams;
 
 use std::path::Path;
 use std::time::Duration;

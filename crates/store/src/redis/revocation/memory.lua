@@ -13,14 +13,21 @@
 -- evicted nobody knows how far it reached.
 local time = redis.call('TIME')
 local now = tonumber(time[1])
-local info = function (section, field)
-    return string.match(redis.call('INFO', section), field .. ':(%w+)') or ''
+local field = function (section, name)
+    return string.match(redis.call('INFO', section), name .. ':(%w+)') or ''
 end
-if info('server', 'run_id') == '' or info('replication', 'master_replid') == '' or info('stats', 'evicted_keys') == '' then
+local replication = redis.call('INFO', 'replication')
+-- Before 7.0 a script may write where too few copies follow; how many are asked for is not told.
+if string.find(replication, 'min_slaves_good_slaves:0\r', 1, true) then
+    return redis.error_reply('NOREPLICAS no copy follows')
+end
+local process, history = field('server', 'run_id'), string.match(replication, 'master_replid:(%w+)') or ''
+local evicted = field('stats', 'evicted_keys')
+if process == '' or history == '' or evicted == '' then
     return redis.error_reply('SCHEMA the server does not say which it is')
 end
-local run = string.sub(info('server', 'run_id'), 1, 16) .. string.sub(info('replication', 'master_replid'), 1, 16)
-run = string.sub(run .. string.format('%08.0f', tonumber(info('stats', 'evicted_keys'))) .. string.rep('0', 40), 1, 40)
+local run = string.sub(process, 1, 16) .. string.sub(history, 1, 16)
+run = string.sub(run .. string.format('%08.0f', tonumber(evicted)) .. string.rep('0', 40), 1, 40)
 local kept = redis.call('GET', KEYS[1])
 local number = function (value) return string.format('%016.0f', value) end
 local incarnation, position, count, ended = nil, 0, 0, ''

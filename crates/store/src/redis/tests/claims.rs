@@ -68,7 +68,7 @@ async fn what_is_written_has_an_end() {
         for key in &keys {
             let kind = key.strip_prefix("exequatur:{AgICAgICAgICAgICAgICAg}").unwrap_or(key);
             let range = match kind.get(..4) {
-                Some(":1:p") => 65_000..=66_002,
+                Some(":1:p") => 69_000..=70_002,
                 Some(":1:h" | ":1:t") => 65_000..=66_000,
                 _ if *key == "exequatur:1:clock" => 2_590_000_000..=2_592_000_000,
                 _ if kind.is_empty() => 2_590_000_000..=2_592_000_000,

@@ -83,8 +83,8 @@ proptest! {
             now += SignedDuration::from_millis(if small { step / 20 } else { step });
             proofs.push((Claim { nonce_epoch, ..claim(number, now) }, 0));
             for (claim, _) in &proofs {
-                // A second is added, as the script does.
-                if claim.live_until + SignedDuration::from_millis(1001) < now {
+                // Five seconds are added, as the script does.
+                if claim.live_until + SignedDuration::from_millis(5001) < now {
                     redis.say(&["DEL", &Prefix::default().proof(SCOPE, &claim.key.proof)]).unwrap();
                 }
             }

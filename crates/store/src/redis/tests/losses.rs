@@ -64,11 +64,11 @@ async fn a_replica_that_takes_over_is_doubted() {
             Redis::start(kind, folders[1].path(), None, &["--replicaof", "127.0.0.1", &ports[0].to_string()])
                 .unwrap();
         let (before, after) = (store(&primary), store(&replica));
-        let used = undoubted(&before, &primary, 1).await;
-        assert!(fresh(&before.claim(SCOPE, &used, used.issued_at).await));
-        primary.say(&["WAIT", "1", "10000"]).unwrap();
+        // The first copy that comes gives the history another name.
         let linked = || replica.say(&["INFO", "replication"]).unwrap().contains("master_link_status:up");
         until(linked).await;
+        let used = undoubted(&before, &primary, 1).await;
+        assert!(fresh(&before.claim(SCOPE, &used, used.issued_at).await));
         primary.say(&["WAIT", "1", "10000"]).unwrap();
         let asked = after.claim(SCOPE, &used, used.issued_at).await;
         assert_eq!(asked, Err(StoreError::Unfit(Unfit::Replica)), "a copy decides nothing");

@@ -123,3 +123,68 @@ fn readers_and_the_writer_do_not_disturb_each_other() {
     });
     assert_eq!(snapshot.len(), 1);
 }
+
+fn of(target: Target, until: Option<Timestamp>, position: u64) -> Row {
+    let note = Note::new(String::new(), String::new(), String::new(), at(0)).unwrap();
+    Row::of(&Revocation { target, form: Form::Total, until, note }, Position(position))
+}
+
+/// Changes from elsewhere may come twice, and after what everything was read again with: a later one stands.
+#[test]
+fn a_change_takes_nothing_from_a_later_one() {
+    let snapshot = Snapshot::local();
+    let stopped = |now| matches!(snapshot.ask(&asked(target(1)), at(now)), Finding::Revoked(_));
+    snapshot.set(&target(1), of(target(1), None, 5)).unwrap();
+    for earlier in [3, 4] {
+        snapshot.set(&target(1), of(target(1), Some(at(10)), earlier)).unwrap();
+        assert!(stopped(11), "the change at {earlier} is over, that at 5 is not");
+    }
+    for (lifted_at, stands) in [(4, true), (5, true), (6, false)] {
+        snapshot.lift_before(&target(1), Lift::Suspension, Position(9)).unwrap();
+        snapshot.lift_before(&target(1), Lift::Revocation, Position(lifted_at)).unwrap();
+        assert_eq!(stopped(11), stands, "lifted at {lifted_at}");
+    }
+    // The one at the same position is the same change, as the store has it; a later one stands as it is.
+    snapshot.set(&target(1), of(target(1), None, 7)).unwrap();
+    for (position, over) in [(7, 20), (8, 30)] {
+        snapshot.set(&target(1), of(target(1), Some(at(over)), position)).unwrap();
+        assert!(stopped(over - 1) && !stopped(over), "{position}");
+    }
+    assert_eq!(snapshot.len(), 1);
+}
+
+#[test]
+fn parts_have_the_digests_that_lead_to_them() {
+    for part in [0, 1, 2, 777, Snapshot::PARTS - 1] {
+        let (low, high) = Snapshot::digests_of(part);
+        assert!(low < high);
+        for digest in [low, high] {
+            assert_eq!(Snapshot::part_of(&Target { kind: RevocationKind::Agent, digest }), part);
+        }
+        if part > 0 {
+            assert!(Snapshot::digests_of(part - 1).1 < low);
+        }
+    }
+}
+
+/// A silence that was measured counts though the clock of the day says otherwise, until the next sign of life.
+#[test]
+fn a_silence_is_as_long_as_it_was_measured() {
+    let seconds = SignedDuration::from_secs;
+    let snapshot = Snapshot::fed(Staleness { usual: seconds(5), degraded: seconds(9) });
+    snapshot.heard(at(100));
+    for (measured, degraded, unknown) in
+        [(5, false, None), (6, true, None), (9, true, None), (10, false, Some(Unknown::Silent))]
+    {
+        snapshot.silent_for(Duration::from_secs(measured));
+        assert_eq!(
+            (snapshot.is_degraded(at(100)), snapshot.unknown(at(100))),
+            (degraded, unknown),
+            "{measured}"
+        );
+    }
+    snapshot.heard(at(100));
+    assert_eq!(snapshot.unknown(at(100)), None);
+    snapshot.silent_for(Duration::from_secs(1));
+    assert_eq!(snapshot.unknown(at(110)), Some(Unknown::Silent), "the longer of the two counts");
+}

@@ -52,3 +52,23 @@ async fn who_may_still_permit_is_behind() {
         redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "gone"]).unwrap();
     }
 }
+
+/// C-09, D-07: a primary that may not write, since too few copies follow it, may have been cut off. What can still be read there
+/// is no sign of life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_may_not_write_is_not_heard() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let one = with_staleness(&redis, SignedDuration::from_millis(1500), SignedDuration::ZERO).follow();
+        one.until_known().await;
+        redis.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]).unwrap();
+        assert!(redis.say(&["SET", "x", "y"]).unwrap().starts_with("-NOREPLICAS"), "{kind:?}");
+        until(|| one.snapshot.unknown(start()) == Some(Unknown::Silent)).await;
+        assert!(one.revoke(&revocation(1), start()).await.is_err(), "{kind:?}");
+        redis.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]).unwrap();
+        one.until_known().await;
+        until(|| one.waiting.lock().unwrap().is_empty()).await;
+        assert!(one.stops(1), "{kind:?}");
+    }
+}

@@ -275,3 +275,44 @@ async fn what_is_over_by_the_stores_clock_alone_is_kept() {
     let later = Follower::ready(&redis).await;
     assert_eq!(later.health().entries, 0, "it is over by both");
 }
+
+/// C-09: a server that started again has other changes at the same positions, whatever it kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_of_another_run_are_others() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let mut redis = server(kind, folder.path());
+        let one = Follower::ready(&redis).await;
+        one.order(1).await;
+        redis.say(&["SAVE"]).unwrap();
+        one.order(2).await;
+        let one = one.pause().await;
+        redis.kill().unwrap();
+        redis.start_again().unwrap();
+        let other = Follower::ready(&redis).await;
+        other.order(3).await;
+        let one = one.follow();
+        until(|| {
+            assert!(one.stops(2), "{kind:?}: it holds throughout");
+            one.stops(3) && other.stops(2)
+        })
+        .await;
+    }
+}
+
+/// C-28: one that is missing between two others is a gap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hole_in_the_log_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
+    one.order(1).await;
+    let one = one.pause().await;
+    let missing = other.order(2).await.position;
+    other.order(3).await;
+    let removed = redis.say(&["XDEL", LOG, &format!("{}-0", missing.0)]).unwrap();
+    assert!(removed.starts_with(":1"));
+    let one = one.follow();
+    until(|| one.stops(3)).await;
+    assert!(one.stops(2));
+}
