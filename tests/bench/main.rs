@@ -22,6 +22,7 @@ mod process;
 mod revocation;
 mod scene;
 mod shared;
+mod soak;
 mod ten_million;
 
 use std::path::PathBuf;
@@ -81,6 +82,9 @@ const FIGURES: &[&str] = &[
     "revocations_10m",
 ];
 
+/// Measured only where it is named.
+const SOAK: &str = "soak";
+
 fn main() -> ExitCode {
     if std::env::var_os(PINNED).is_none() {
         return pinned();
@@ -124,13 +128,14 @@ fn pinned() -> ExitCode {
 }
 
 async fn run(names: &[&str], effort: Effort) -> Result<bool, String> {
-    if let Some(unknown) = names.iter().find(|name| !FIGURES.contains(name)) {
-        return Err(format!("there is no figure `{unknown}`; there are {}", FIGURES.join(", ")));
+    if let Some(unknown) = names.iter().find(|name| !FIGURES.contains(name) && **name != SOAK) {
+        return Err(format!("there is no figure `{unknown}`; there are {}, {SOAK}", FIGURES.join(", ")));
     }
     let folder = target().join("bench");
     let mut figures: Vec<Figure> = Vec::new();
     println!("{}", figure::head());
-    for name in FIGURES.iter().filter(|name| names.is_empty() || names.contains(name)) {
+    let usual = FIGURES.iter().filter(|name| names.is_empty() || names.contains(name));
+    for name in usual.chain(names.iter().filter(|name| **name == SOAK)) {
         let scene = folder.join(name);
         drop(std::fs::remove_dir_all(&scene));
         std::fs::create_dir_all(&scene).map_err(|error| error.to_string())?;
@@ -176,6 +181,7 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "memory_per_token_b" => memory::per_token(folder).await,
         "revocation_p99_ms" => return revocation::obeyed(effort).await,
         "redis_down_degraded_permits" => revocation::bearer_without_redis().await,
+        SOAK => return soak::soak().await,
         "revocations_10m" => return ten_million::measure(folder, effort).await,
         _ => Err("not measured".to_owned()),
     };

@@ -56,13 +56,17 @@ impl Server {
 
     /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> Result<f64, String> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))
-            .map_err(|error| error.to_string())?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kilobytes: f64 =
-            line.trim().trim_end_matches("kB").trim().parse().map_err(|_no_number| "no number".to_owned())?;
-        Ok(kilobytes * 1024.0)
+        resident(self.0.id())
     }
+}
+
+/// The resident memory of a process, in bytes.
+pub(crate) fn resident(id: u32) -> Result<f64, String> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).map_err(|error| error.to_string())?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let kilobytes: f64 =
+        line.trim().trim_end_matches("kB").trim().parse().map_err(|_no_number| "no number".to_owned())?;
+    Ok(kilobytes * 1024.0)
 }
 
 /// Waits until something listens on `port` of the loopback.

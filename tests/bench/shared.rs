@@ -233,10 +233,10 @@ fn calls(redis: &Redis, command: &str) -> Result<f64, String> {
 }
 
 /// While it lives, this process and what it starts may run on both cores: a whole stack is measured.
-struct BothCores;
+pub(crate) struct BothCores;
 
 impl BothCores {
-    fn take() -> Result<Self, String> {
+    pub(crate) fn take() -> Result<Self, String> {
         run_on(BOTH_CORES).map(|()| Self)
     }
 }

@@ -242,6 +242,16 @@ impl Stack {
         if sent.success() { Ok(()) } else { Err(format!("SIG{signal} was not sent")) }
     }
 
+    /// The ids of the processes of all replicas.
+    ///
+    /// # Errors
+    /// When one has ended.
+    pub fn processes(&self) -> Result<Vec<u32>, String> {
+        let ended = || "the second replica has ended".to_owned();
+        let second = self.second.as_ref().map(|child| child.id().ok_or_else(ended));
+        std::iter::once(self.process()).chain(second).collect()
+    }
+
     /// Asks Exequatur to stop (SIGTERM) and waits until it has.
     ///
     /// # Errors

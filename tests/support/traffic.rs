@@ -1,7 +1,7 @@
 //! Requests that go on while something fails: clients as they are in the field, thieves who keep sending proofs that
 //! were used, and callers with bearer tokens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ use crate::upstream::Upstream;
 /// What a configuration needs so that callers with bearer tokens may come too.
 pub const BEARERS_TOO: [(&str, &str); 2] =
     [("require: any", "require: none"), ("    sender_constraint: dpop\n", "")];
+
+/// Used proofs that thieves choose from: of some two minutes.
+const MOST_USED: usize = 50_000;
 
 /// How many of each there are, and how many requests each sends a second, if they are answered in time.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +80,19 @@ struct Used {
 #[derive(Debug, Default)]
 struct Ledger {
     exchanges: Vec<Exchange>,
-    used: Vec<Used>,
+    /// The last ones: those that came before are long out of time.
+    used: VecDeque<Used>,
     /// Permits in a row of each honest client.
     in_a_row: HashMap<usize, usize>,
+}
+
+impl Ledger {
+    fn remember(&mut self, used: Used) {
+        self.used.push_back(used);
+        if self.used.len() > MOST_USED {
+            self.used.pop_front();
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -276,7 +289,7 @@ impl Caller {
         // Who permits it a second time is told by it: what is behind `?` is no part of what a proof is for.
         let url = format!("{}?proof={}", self.url, random_id());
         let answer = self.send(&url, &format!("DPoP {}", self.token), Some(&proof)).await;
-        self.ledger.lock().used.push(Used { url, token: self.token.clone(), proof });
+        self.ledger.lock().remember(Used { url, token: self.token.clone(), proof });
         let answer = answer?;
         let given = answer.field("dpop-nonce");
         if !given.is_empty() {
