@@ -15,6 +15,8 @@ use exequatur_decide::kind_word;
 use exequatur_store::{Form, InForce, OverrideError, Position, RevocationError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::TaskTracker;
 
 use crate::desk::{Desk, Failed, Why};
 use crate::order::{Action, Order, Senseless, kind_of};
@@ -32,10 +34,42 @@ const PAGE: u16 = 100;
 struct Counter {
     desk: Arc<Desk>,
     actor: Actor,
+    work: Work,
+}
+
+/// Where orders are carried out, and the place that the connection has among all: it is free again once what came over it is
+/// done.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) tasks: TaskTracker,
+    pub(crate) place: Arc<OwnedSemaphorePermit>,
+}
+
+impl Work {
+    /// Does it to its end, whether anybody waits for the answer still or not: what was ordered is not to be without its record.
+    ///
+    /// # Errors
+    /// The answer if it broke off, by a mistake of ours.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        order: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Response> {
+        let place = Arc::clone(&self.place);
+        let done = self.tasks.spawn(async move {
+            let outcome = order.await;
+            drop(place);
+            outcome
+        });
+        done.await.map_err(|broken| {
+            tracing::error!(%broken, "an order broke off");
+            let message = "it is not known whether it was carried out";
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "unavailable", message)
+        })
+    }
 }
 
 /// For those who may order.
-pub(crate) fn router(desk: Arc<Desk>, actor: Actor) -> Router {
+pub(crate) fn router(desk: Arc<Desk>, actor: Actor, work: Work) -> Router {
     Router::new()
         .route("/v1/revocations", get(list).post(revoke))
         .route("/v1/revocations/undo", post(undo))
@@ -47,12 +81,12 @@ pub(crate) fn router(desk: Arc<Desk>, actor: Actor) -> Router {
         .route("/v1/limits/{limit}/reset", post(limits::reset))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
-        .with_state(Counter { desk, actor })
+        .with_state(Counter { desk, actor, work })
 }
 
 /// For everybody else: every request is refused and recorded.
-pub(crate) fn closed(desk: Arc<Desk>, actor: Actor) -> Router {
-    Router::new().fallback(forbidden).with_state(Counter { desk, actor })
+pub(crate) fn closed(desk: Arc<Desk>, actor: Actor, work: Work) -> Router {
+    Router::new().fallback(forbidden).with_state(Counter { desk, actor, work })
 }
 
 async fn revoke(State(counter): State<Counter>, request: Request) -> Response {
@@ -135,11 +169,23 @@ impl Counter {
         read: impl FnOnce(T) -> Result<Order, Senseless>,
     ) -> Response {
         match self.read(action, request, read).await {
-            Ok(order) => match self.desk.carry_out(order, self.actor).await {
-                Ok(done) => json(StatusCode::OK, &done),
-                Err(failed) => failure(failed, action),
-            },
+            Ok(order) => {
+                let (desk, actor) = (Arc::clone(&self.desk), self.actor);
+                self.answer(action, async move { desk.carry_out(order, actor).await }).await
+            }
             Err(refused) => refused,
+        }
+    }
+
+    async fn answer<T: Serialize + Send + 'static>(
+        &self,
+        action: Action,
+        carrying_out: impl Future<Output = Result<T, Failed>> + Send + 'static,
+    ) -> Response {
+        match self.work.to_its_end(carrying_out).await {
+            Ok(Ok(done)) => json(StatusCode::OK, &done),
+            Ok(Err(failed)) => failure(failed, action),
+            Err(broken) => broken,
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api;
+use crate::api::{self, Work};
 use crate::desk::Desk;
 
 /// Connections at once.
@@ -99,10 +99,11 @@ impl Socket {
                 Ok(credentials) => Actor::Local(credentials.uid()),
                 Err(_unsaid) => Actor::Nobody,
             };
+            let work = Work { tasks: tasks.clone(), place: Arc::new(place) };
             let router = if may_order(actor, self.owner) {
-                api::router(Arc::clone(&desk), actor)
+                api::router(Arc::clone(&desk), actor, work)
             } else {
-                api::closed(Arc::clone(&desk), actor)
+                api::closed(Arc::clone(&desk), actor, work)
             };
             let stop = stop.clone();
             tasks.spawn(async move {
@@ -110,7 +111,6 @@ impl Socket {
                     () = stop.cancelled() => {}
                     () = connection(stream, router) => {}
                 }
-                drop(place);
             });
         }
     }
@@ -137,7 +137,14 @@ async fn connection(stream: UnixStream, router: Router) {
 
 #[cfg(test)]
 mod tests {
-    use exequatur_store::{EmbeddedOverrides, EmbeddedRevocations, RevocationLimits};
+    use std::num::{NonZeroU16, NonZeroUsize};
+
+    use exequatur_audit::{Mode, Recorder};
+    use exequatur_store::{
+        Changed, EmbeddedOverrides, EmbeddedRevocations, Lift, Note, Page, Position, Revocation,
+        RevocationFuture, RevocationHealth, RevocationLimits, RevocationStore, Snapshot, Target,
+    };
+    use jiff::Timestamp;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -154,6 +161,11 @@ mod tests {
         ] {
             assert_eq!(may_order(actor, 1000), may, "{actor}");
         }
+    }
+
+    fn work() -> Work {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Work { tasks: TaskTracker::new(), place: Arc::new(place) }
     }
 
     async fn answer(router: Router) -> String {
@@ -174,7 +186,7 @@ mod tests {
     /// Whoever may not is answered, whatever is asked, and gets nothing.
     #[tokio::test]
     async fn anybody_else_is_refused() {
-        let now = jiff::Timestamp::UNIX_EPOCH;
+        let now = Timestamp::UNIX_EPOCH;
         let revocations = EmbeddedRevocations::open(None, RevocationLimits::default(), now).unwrap();
         let parts = DeskParts {
             revocations: Arc::new(revocations),
@@ -185,10 +197,108 @@ mod tests {
             clock: Arc::new(move || now),
         };
         let desk = Arc::new(Desk::new(parts));
-        let refused = answer(api::closed(Arc::clone(&desk), Actor::Local(1001))).await;
+        let refused = answer(api::closed(Arc::clone(&desk), Actor::Local(1001), work())).await;
         assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("forbidden"), "{refused}");
-        let answered = answer(api::router(desk, Actor::Local(1000))).await;
+        let answered = answer(api::router(desk, Actor::Local(1000), work())).await;
         assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+    }
+
+    /// A store that takes its time, as one that waits for other replicas does.
+    #[derive(Debug)]
+    struct Slow {
+        store: EmbeddedRevocations,
+        asked: Semaphore,
+        goes_on: Semaphore,
+    }
+
+    impl Slow {
+        async fn wait(&self) {
+            self.asked.add_permits(1);
+            self.goes_on.acquire().await.unwrap().forget();
+        }
+    }
+
+    impl RevocationStore for Slow {
+        fn snapshot(&self) -> &Arc<Snapshot> {
+            self.store.snapshot()
+        }
+
+        fn revoke<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> RevocationFuture<'a, Changed> {
+            Box::pin(async move {
+                self.wait().await;
+                self.store.revoke(revocation, now).await
+            })
+        }
+
+        fn lift<'a>(
+            &'a self,
+            target: Target,
+            lift: Lift,
+            note: &'a Note,
+            now: Timestamp,
+        ) -> RevocationFuture<'a, Changed> {
+            Box::pin(async move {
+                self.wait().await;
+                self.store.lift(target, lift, note, now).await
+            })
+        }
+
+        fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> RevocationFuture<'_, Page> {
+            self.store.list(after, limit, now)
+        }
+
+        fn tend(&self, now: Timestamp) -> RevocationFuture<'_, ()> {
+            self.store.tend(now)
+        }
+
+        fn health(&self) -> RevocationHealth {
+            self.store.health()
+        }
+    }
+
+    /// An order whose caller goes away is carried out to its end, and recorded; until then its place is taken.
+    #[tokio::test]
+    async fn an_order_outlives_its_caller() {
+        let now = Timestamp::UNIX_EPOCH;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("records.jsonl");
+        let store = EmbeddedRevocations::open(None, RevocationLimits::default(), now).unwrap();
+        let slow = Arc::new(Slow { store, asked: Semaphore::new(0), goes_on: Semaphore::new(0) });
+        let parts = DeskParts {
+            revocations: Arc::<Slow>::clone(&slow),
+            overrides: Arc::new(EmbeddedOverrides::open(None, 1).unwrap()),
+            limits: Arc::new(Arc::default),
+            recorder: Some(Recorder::open(&file, Mode::BestEffort, NonZeroUsize::MIN).unwrap()),
+            issuers: Vec::new(),
+            clock: Arc::new(move || now),
+        };
+        let desk = Arc::new(Desk::new(parts));
+        for (path, outcome, entries) in [("", "done", 1), ("/undo", "ordered", 0)] {
+            let work = work();
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let router = api::router(Arc::clone(&desk), Actor::Local(1000), work.clone());
+            let asking = async {
+                let body = r#"{"kind":"tenant","name":"acme","reason":"stolen"}"#;
+                let head = format!(
+                    "POST /v1/revocations{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                ours.write_all((head + body).as_bytes()).await.unwrap();
+                slow.asked.acquire().await.unwrap().forget();
+                drop(ours);
+            };
+            tokio::join!(connection(theirs, router), asking);
+            assert_eq!(work.tasks.len(), 1, "{path}: it is under way");
+            assert_eq!(Arc::strong_count(&work.place), 2, "{path}: and has its place");
+            slow.goes_on.add_permits(1);
+            work.tasks.close();
+            work.tasks.wait().await;
+            assert_eq!(slow.store.health().entries, entries, "{path}");
+            let records = std::fs::read_to_string(&file).unwrap();
+            let last: serde_json::Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
+            assert_eq!((last["outcome"].as_str(), last["name"].as_str()), (Some(outcome), Some("acme")));
+            assert_eq!(Arc::strong_count(&work.place), 1, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The paths about limits.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
@@ -9,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_store::OverridePlace;
 
-use super::{Counter, MAX_PAGE, PAGE, failure, json, problem};
+use super::{Counter, MAX_PAGE, PAGE, json, problem};
 use crate::limits::{LimitOrder, configured, set_otherwise};
 use crate::order::{Action, Senseless};
 use crate::wire::{Limits, ResetLimit, SetLimit};
@@ -67,10 +68,10 @@ impl Counter {
         read: impl FnOnce(T) -> Result<LimitOrder, Senseless>,
     ) -> Response {
         match self.read(action, request, read).await {
-            Ok(order) => match self.desk.carry_out_limit(order, self.actor).await {
-                Ok(done) => json(StatusCode::OK, &done),
-                Err(failed) => failure(failed, action),
-            },
+            Ok(order) => {
+                let (desk, actor) = (Arc::clone(&self.desk), self.actor);
+                self.answer(action, async move { desk.carry_out_limit(order, actor).await }).await
+            }
             Err(refused) => refused,
         }
     }
