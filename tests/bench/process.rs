@@ -46,18 +46,23 @@ impl Server {
 
     /// The time that all its threads have run so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id()));
-        let nanoseconds = tasks.into_iter().flatten().flatten().filter_map(|task| {
-            let line = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            line.split_ascii_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        cpu(self.0.id())
     }
 
     /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> Result<f64, String> {
         resident(self.0.id())
     }
+}
+
+/// The time that all threads of a process have run so far.
+pub(crate) fn cpu(id: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task"));
+    let nanoseconds = tasks.into_iter().flatten().flatten().filter_map(|task| {
+        let line = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        line.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 /// The resident memory of a process, in bytes.

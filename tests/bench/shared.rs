@@ -15,6 +15,7 @@ use crate::capacity::at;
 use crate::cost::cost;
 use crate::figure::{Figure, Floor};
 use crate::load::{closed, connect, open};
+use crate::process;
 use crate::scene::{Scene, Size, Subject};
 use crate::{BOTH_CORES, Effort, LOAD_CORE, SERVER_CORE};
 
@@ -34,20 +35,24 @@ const HOT: f64 = 0.95;
 const LASTING: f64 = 5.0;
 
 /// `redis_ratio`: processor time of a decision with a fresh proof, with the embedded store and with Redis, whose own time is
-/// not counted. `redis_round_trips`: scripts that Redis has run for each decision, as it counts them.
+/// not counted, and stands in `redis_own_us`: its inverse is what one tenant can ask, who lies on one shard.
+/// `redis_round_trips`: scripts that Redis has run for each decision, as it counts them.
 pub(crate) async fn ratio(folder: &Path, effort: Effort) -> Result<Vec<Figure>, String> {
     let store = Store::start()?;
     let embedded = Scene::new(&folder.join("embedded"), Size::USUAL)?;
     let shared = Scene::new(&folder.join("shared"), Size { redis: Some(store.port), ..Size::USUAL })?;
     let (with_embedded, with_redis) = (embedded.start(SERVER_CORE).await?, shared.start(SERVER_CORE).await?);
     begin(&with_redis, &shared, Size::USUAL.tokens).await?;
-    let (mut pairs, mut trips) = (Vec::new(), Vec::new());
+    let (mut pairs, mut trips, mut own_time) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=effort.pairs {
         let own = cost(&with_embedded, &embedded.requests(effort.requests)).await?;
         say(&store.redis, &["CONFIG", "RESETSTAT"])?;
+        let before = process::cpu(store.redis.pid());
         let theirs = cost(&with_redis, &shared.requests(effort.requests)).await?;
         if round > 0 {
             pairs.push((own, theirs));
+            let took = process::cpu(store.redis.pid()).saturating_sub(before);
+            own_time.push(took.as_secs_f64() * 1e6 / effort.requests as f64);
             trips.push(calls(&store.redis, "evalsha")? / effort.requests as f64);
         }
     }
@@ -57,6 +62,7 @@ pub(crate) async fn ratio(folder: &Path, effort: Effort) -> Result<Vec<Figure>, 
     let ratio = |own: f64, theirs: f64| own / theirs;
     Ok(vec![
         Figure::of_pairs("redis_ratio", "us/decision", &pairs, ratio, Floor::AtLeast(0.80)),
+        Figure::alone("redis_own_us", "us/decision", &own_time, None),
         Figure::alone("redis_round_trips", "trips", &trips, Some(Floor::AtMost(1.0))),
     ])
 }

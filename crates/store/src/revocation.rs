@@ -150,14 +150,14 @@ pub enum RevocationError {
 /// Bounds of a store of revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationLimits {
-    /// Most revocations at once. One takes about 36 bytes in each process that asks.
+    /// Most revocations at once. One takes about 40 bytes in each process that asks.
     pub max_revocations: NonZeroU32,
     /// Records of the file that are over before it is written anew, if they are more than those that hold.
     pub compact_after: u32,
 }
 
 impl Default for RevocationLimits {
-    /// Ten million, for about 360 MB when all are in use; an empty snapshot takes 0.7 MB.
+    /// Ten million, for about 400 MB when all are in use; an empty snapshot takes 0.7 MB.
     fn default() -> Self {
         Self {
             max_revocations: NonZeroU32::new(10_000_000).unwrap_or(NonZeroU32::MIN),

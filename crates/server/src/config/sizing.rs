@@ -3,14 +3,18 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use exequatur_store::{LimitBounds, ReplayLimits};
+use exequatur_store::{LimitBounds, MAX_OVERRIDES, ReplayLimits};
 
 use super::{Config, Redis, duration};
 
 /// Bytes, as measured ([docs/shared-state.md]).
 const PROOF: u64 = 64;
 const LEVEL: u64 = 100;
-const REVOCATION: u64 = 36;
+const REVOCATION: u64 = 40;
+const REVOCATION_IN_REDIS: u64 = 130;
+const OVERRIDE: u64 = 400;
+/// Decisions with a proof that one Redis takes in a second: 20 to 25 us of its one thread each (`redis_own_us`).
+const OF_ONE_SHARD: u64 = 40_000;
 /// In the oldest Redis that is supported, which takes the most.
 const PROOF_IN_REDIS: u64 = 170;
 const LEVEL_IN_REDIS: u64 = 200;
@@ -42,6 +46,7 @@ pub fn sizing(config: &Config) -> String {
         Some(_) => {
             row("revocations, each replica", revocations, REVOCATION, "until their end");
             let thousand = u64::from(1000_u32).saturating_mul(life.as_secs().saturating_add(1));
+            row("Redis, revocations", revocations, REVOCATION_IN_REDIS, "until their end");
             row("Redis, 1000 proofs/s", thousand, PROOF_IN_REDIS, &lives);
             row(
                 "Redis, levels of limits",
@@ -51,7 +56,13 @@ pub fn sizing(config: &Config) -> String {
             );
         }
     }
+    row("limits set otherwise", MAX_OVERRIDES.try_into().unwrap_or(u64::MAX), OVERRIDE, "until their end");
     if let Some(redis) = &config.store.redis {
+        // Writing to a text cannot fail.
+        let _infallible = writeln!(
+            table,
+            "rate of one tenant, which has one shard: some {OF_ONE_SHARD} decisions/s with a proof, fewer with limits"
+        );
         table.push_str(&advice(redis));
     }
     table
@@ -92,12 +103,14 @@ mod tests {
             embedded.contains("used proofs                  500000 x  64 B =     32 MB  for at most 80s\n"),
             "{embedded}"
         );
-        assert!(embedded.contains("revocations                10000000 x  36 B =    360 MB"), "{embedded}");
+        assert!(embedded.contains("revocations                10000000 x  40 B =    400 MB"), "{embedded}");
         assert!(!embedded.contains("Redis"), "{embedded}");
         let redis = of(
             "sender_constraint: { dpop: { nonce_secret_file: /none } }\nstore: { redis: { url: redis://h } }\n",
         );
         assert!(redis.contains("Redis, 1000 proofs/s          81000 x 170 B =     14 MB"), "{redis}");
+        assert!(redis.contains("Redis, revocations         10000000 x 130 B =   1300 MB"), "{redis}");
+        assert!(redis.contains("some 40000 decisions/s") && !embedded.contains("decisions/s"), "{redis}");
         assert!(redis.contains("min-replicas-to-write 1") && !redis.contains("cluster"), "{redis}");
         let cluster = of(
             "sender_constraint: { dpop: { nonce_secret_file: /none } }\nstore: { redis: { url: redis://h, cluster: true } }\n",
