@@ -183,8 +183,8 @@ impl RedisStore {
 
     /// Looks at the server's clock and memory; `None` if it is not called what it was when this connection was made.
     async fn look_by(&self, links: &Links, line: &Arc<Line>) -> Result<Option<Times>, StoreError> {
-        let (command, drawn) =
-            self.scripts.look(&links.clock_key(&self.prefix, line), links.clock().times()?)?;
+        let (key, clock) = (links.clock_key(&self.prefix, line), links.clock());
+        let (command, drawn) = self.scripts.look(&key, clock.times()?, clock.top())?;
         let value = links.ask(line, &command).await?;
         let Some(look) = Look::read(&value, &drawn) else { return Err(links.distrust(line)) };
         if !line.run.is_of(&look.history) {

@@ -41,8 +41,13 @@ impl Clock {
     /// # Errors
     /// [`StoreError::Poisoned`].
     pub(super) fn times(&self) -> Result<Option<Times>, StoreError> {
-        let top = self.top.0.load(Ordering::Relaxed);
+        let top = self.top();
         Ok(self.state()?.map(|times| Times { top: times.top.max(top), ..times }))
+    }
+
+    /// The latest time of any server, 0 before the first look at any.
+    pub(super) fn top(&self) -> i64 {
+        self.top.0.load(Ordering::Relaxed)
     }
 
     /// What a look came to. The highest time is never forgotten, whatever the server says.
@@ -105,7 +110,7 @@ mod tests {
         let (one, other) = (Clock::among(Arc::clone(&top)), Clock::among(top));
         let era = Era([b'1'; 32]);
         one.looked(Times { era, latest: 40, top: 10, evicted: 0 }).unwrap();
-        assert_eq!(other.times(), Ok(None), "it was not looked at");
+        assert_eq!((other.times(), other.top()), (Ok(None), 40), "it was not looked at");
         other.looked(Times { era, latest: 5, top: 5, evicted: 0 }).unwrap();
         assert_eq!(other.times(), Ok(Some(Times { era, latest: 5, top: 40, evicted: 0 })));
         one.seen(era, 50).unwrap();

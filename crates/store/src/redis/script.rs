@@ -110,11 +110,17 @@ impl Scripts {
         command
     }
 
-    /// The command that looks at the server, and what its answer is known by.
+    /// The command that looks at the server, and what its answer is known by. What it is told it tells again: `top`, the
+    /// latest time of any server, is in the answer if it is later than the server's.
     ///
     /// # Errors
     /// [`StoreError::NoRandomness`].
-    pub(super) fn look(&self, clock: &str, known: Option<Times>) -> Result<(Cmd, Drawn), StoreError> {
+    pub(super) fn look(
+        &self,
+        clock: &str,
+        known: Option<Times>,
+        top: i64,
+    ) -> Result<(Cmd, Drawn), StoreError> {
         let mut random = [0; 24];
         getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
         let next = BASE64_URL_SAFE_NO_PAD.encode(random);
@@ -126,11 +132,11 @@ impl Scripts {
         let mut command = redis::cmd("EVAL");
         command.arg(text).arg(1).arg(clock).arg(&next);
         match known {
-            Some(Times { era, latest, top, evicted }) => {
-                command.arg(top.max(latest)).arg(&era.0[..]).arg(latest).arg(evicted);
+            Some(Times { era, latest, top: known, evicted }) => {
+                command.arg(known.max(latest).max(top)).arg(&era.0[..]).arg(latest).arg(evicted);
             }
             None => {
-                command.arg(0).arg("").arg(0).arg("");
+                command.arg(top).arg("").arg(0).arg("");
             }
         }
         Ok((command, Drawn(next)))

@@ -267,7 +267,72 @@ async fn a_copy_of_a_node_that_takes_over_is_doubted() {
     }
 }
 
-/// C-01: a node without a copy is killed, and comes back with nothing. Its scopes are refused meanwhile, and no others.
+/// C-10: the node that a scope moves to has a clock that lags behind: what the other one took is doubted for as long.
+#[tokio::test]
+async fn a_node_that_lags_behind_doubts_for_longer() {
+    let nodes = nodes(Kind::Newest, &[]);
+    let [(scope, slot), ..] = scopes(&nodes);
+    let told = Told(replica(&nodes));
+    told.epoch(scope, at(0)).await.unwrap();
+    let used = claim(1, at(60_000));
+    assert!(fresh(&told.claim(scope, &used, at(60_000)).await));
+    nodes.begin_move(slot, 0, 1).unwrap();
+    nodes.move_keys(slot, 0, 1).unwrap();
+    nodes.end_move(slot, 0, 1).unwrap();
+    nodes.nodes[1].say(&["DEL", &Prefix::default().proof(scope, &[1; 16])]).unwrap();
+    told.tell(at(10_000));
+    let began = async {
+        while told.0.epoch(scope, at(10_000)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), began).await.unwrap();
+    for now in [at(50_000), at(60_000), at(70_000)] {
+        let got = told.claim(scope, &used, now).await;
+        assert!(matches!(got, Ok(ClaimOutcome::Doubtful { .. })), "{got:?}");
+    }
+}
+
+/// G11: the slot in which a node's clock lies moves. The clock goes on, for the node that gave it and for the one that got it:
+/// nothing that they remember is doubted.
+#[tokio::test]
+async fn a_clock_whose_slot_moves_goes_on() {
+    for kind in Kind::ALL {
+        let nodes = nodes(kind, &[]);
+        let [(from, _), (to, _), _] = scopes(&nodes);
+        let store = replica(&nodes);
+        let used = undoubted_in(&store, &nodes, from, 1).await;
+        let near = undoubted_in(&store, &nodes, to, 2).await;
+        assert!(fresh(&store.claim(from, &used, used.issued_at).await));
+        assert!(fresh(&store.claim(to, &near, near.issued_at).await));
+        let clocks = |node: usize| {
+            let keys = nodes.nodes[node].say(&["KEYS", "*:clock:*"]).unwrap();
+            keys.lines().filter(|key| key.starts_with("exequatur")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let [clock] = clocks(0).try_into().unwrap();
+        let slot = nodes.slot_of(&clock).unwrap();
+        nodes.begin_move(slot, 0, 1).unwrap();
+        nodes.move_keys(slot, 0, 1).unwrap();
+        nodes.end_move(slot, 0, 1).unwrap();
+        let looked = async {
+            // Until the first has another, and the second's, which may be where it was, was looked at.
+            while store.health(at(0)).await.is_err() || clocks(0).is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), looked).await.unwrap();
+        for store in [store, replica(&nodes)] {
+            let health = store.health(at(0)).await.unwrap();
+            assert_eq!(health.nodes.map(|nodes| nodes.down), Some(0), "{kind:?}");
+            for (scope, claim) in [(from, &used), (to, &near)] {
+                let got = store.claim(scope, claim, claim.issued_at).await;
+                assert_eq!(got, Ok(ClaimOutcome::Replayed), "{kind:?}");
+            }
+        }
+    }
+}
+
+/// C-01, C-02: a node without a copy is killed, and comes back with nothing. Its scopes are refused meanwhile, and no others.
 #[tokio::test]
 async fn a_node_that_is_gone_takes_its_scopes_alone() {
     let mut nodes = nodes(Kind::Newest, &[]);
@@ -277,12 +342,17 @@ async fn a_node_that_is_gone_takes_its_scopes_alone() {
     assert!(fresh(&store.claim(scope, &used, used.issued_at).await));
     let near = undoubted_in(&store, &nodes, elsewhere, 1).await;
     nodes.cluster.nodes[0].kill().unwrap();
-    for n in 0..100 {
+    let begin = tokio::time::Instant::now();
+    for n in 0..200 {
         let got = store.claim(scope, &used, used.issued_at).await;
         assert_eq!(got, Err(StoreError::Unavailable));
         let new = Claim { key: ReplayKey { proof: [n; 16], holder: [2; 16] }, ..near.clone() };
         assert!(fresh(&store.claim(elsewhere, &new, new.issued_at).await));
     }
+    // The slots were asked for when the store was new, and are again at times.
+    let asked: u32 = nodes.nodes[1..].iter().map(times_asked).sum();
+    let most = 10 + 20 * u32::try_from(begin.elapsed().as_secs()).unwrap();
+    assert!((1..=most).contains(&asked), "{asked} times for 200 calls");
     let health = store.health(at(0)).await.unwrap();
     assert_eq!(health.nodes.map(|nodes| (nodes.all, nodes.down)), Some((3, 1)));
     // A replica that starts now finds the cluster by the nodes that are there.
@@ -300,6 +370,13 @@ async fn a_node_that_is_gone_takes_its_scopes_alone() {
     nodes.cluster.nodes[0].start_again().unwrap();
     let got = answered(&store, scope, &used).await;
     assert!(matches!(got, ClaimOutcome::Doubtful { .. }), "{got:?}");
+}
+
+/// How often a node was asked for the slots.
+fn times_asked(node: &Redis) -> u32 {
+    let stats = node.say(&["INFO", "commandstats"]).unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_cluster|slots:calls="));
+    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
 }
 
 /// C-07: a cluster whose place was given to another is not followed, nor is a node's.
