@@ -33,6 +33,7 @@ mod retries;
 mod revocations;
 mod rotation;
 mod shared;
+mod shared_cluster;
 mod shared_faults;
 mod shared_places;
 mod shared_revocations;

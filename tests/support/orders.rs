@@ -12,7 +12,7 @@ use crate::stack::{Options, Stack};
 #[must_use]
 pub fn with_orders(mut options: Options) -> Options {
     options.exequatur.push(("listen: { grpc:", "listen: { admin: \"unix:./admin.sock\", grpc:"));
-    if options.redis.is_none() {
+    if options.redis.is_none() && options.store.is_none() {
         let sender = "sender_constraint:\n  require: any";
         options
             .exequatur

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -117,18 +117,25 @@ impl Traffic {
     /// Begins.
     #[must_use]
     pub fn start(stack: &Stack, load: Load) -> Self {
+        Self::of_tenant(stack, load, "acme")
+    }
+
+    /// Begins, with callers of this tenant.
+    #[must_use]
+    pub fn of_tenant(stack: &Stack, load: Load, tenant: &str) -> Self {
         let (ledger, stop) = (Shared::default(), Arc::new(AtomicUsize::new(0)));
         let mut callers = JoinSet::new();
         let pace = Duration::from_secs_f64(1.0 / load.rate);
         for number in 0..load.honest + load.thieves + load.bearers {
             let agent = Agent::new();
             let bearer = number >= load.honest + load.thieves;
-            let changes = if bearer { json!({ "cnf": null }) } else { Value::Null };
+            let changes =
+                if bearer { json!({ "cnf": null, "tenant": tenant }) } else { json!({ "tenant": tenant }) };
             let token = stack.tokens.token(&agent, &changes);
             let caller = Caller {
                 number,
                 client: stack.client.clone(),
-                url: stack.url(DOCUMENT),
+                url: stack.url(&DOCUMENT.replace("acme", tenant)),
                 agent,
                 token,
                 ledger: ledger.clone(),

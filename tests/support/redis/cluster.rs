@@ -162,7 +162,7 @@ impl Cluster {
         }
     }
 
-    /// Ends the move of a slot: the other node takes what is in it, and all know.
+    /// Ends the move of a slot: the other node takes what is in it, and all that run know.
     ///
     /// # Errors
     /// What the connection says, or a node.
@@ -171,7 +171,8 @@ impl Cluster {
         for node in [to, from] {
             ok(&self.nodes[node], &["CLUSTER", "SETSLOT", &text, "NODE", &self.ids[to]])?;
         }
-        self.until(|node| Ok(self.owner_of(node, slot)? == Some(to)))
+        let mut runs = self.nodes.iter().filter(|node| node.say(&["PING"]).is_ok());
+        runs.try_for_each(|node| self.until_one(node, |node| Ok(self.owner_of(node, slot)? == Some(to))))
     }
 
     /// Waits until every node that runs says that one has taken a slot over.
