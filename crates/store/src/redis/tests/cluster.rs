@@ -372,6 +372,57 @@ async fn a_node_that_is_gone_takes_its_scopes_alone() {
     assert!(matches!(got, ClaimOutcome::Doubtful { .. }), "{got:?}");
 }
 
+/// C-03: a node hangs. Its scopes are refused in time; the others' go on, and nobody waits for it on their behalf.
+#[tokio::test]
+async fn a_node_that_hangs_holds_nobody_else_up() {
+    let nodes = nodes(Kind::Newest, &[]);
+    let [(scope, _), (elsewhere, _), _] = scopes(&nodes);
+    let store = over(&nodes, "exequatur", WindowBounds::default(), Duration::from_millis(300));
+    let used = undoubted_in(&store, &nodes, scope, 1).await;
+    assert!(matches!(answered(&store, scope, &used).await, ClaimOutcome::Fresh(_)));
+    let near = undoubted_in(&store, &nodes, elsewhere, 1).await;
+    nodes.nodes[0].signal("STOP").unwrap();
+    let begin = tokio::time::Instant::now();
+    for n in 0..200 {
+        let refused = store.claim(scope, &used, used.issued_at);
+        let new = Claim { key: ReplayKey { proof: [n; 16], holder: [2; 16] }, ..near.clone() };
+        let (refused, taken) = tokio::join!(refused, store.claim(elsewhere, &new, new.issued_at));
+        assert_eq!(refused, Err(StoreError::Unavailable), "{n}");
+        assert!(fresh(&taken), "{n}: {taken:?}");
+    }
+    // A few calls are waited for, and an attempt to connect about once a second.
+    assert!(begin.elapsed() < Duration::from_secs(20), "200 calls of 300 ms each would take a minute");
+    let health = store.health(at(0)).await.unwrap();
+    assert_eq!(health.nodes.map(|nodes| (nodes.all, nodes.down)), Some((3, 1)));
+    nodes.nodes[0].signal("CONT").unwrap();
+    let got = answered(&store, scope, &used).await;
+    assert_eq!(got, ClaimOutcome::Replayed, "it forgot nothing");
+}
+
+/// C-04, C-09: a node says that another has a slot, which has it not. Whoever asks there is refused, and finds the right one.
+#[tokio::test]
+async fn what_a_node_says_wrongly_lets_nothing_through() {
+    for kind in Kind::ALL {
+        let nodes = nodes(kind, &[]);
+        let [_, (scope, slot), _] = scopes(&nodes);
+        let store = replica(&nodes);
+        let used = undoubted_in(&store, &nodes, scope, 1).await;
+        assert!(fresh(&store.claim(scope, &used, used.issued_at).await));
+        let third = nodes.nodes[2].say(&["CLUSTER", "MYID"]).unwrap();
+        let third = third.lines().nth(1).unwrap();
+        // Until the one that has it says so again, which takes nodes a moment.
+        let said = nodes.nodes[0].say(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", third]).unwrap();
+        assert!(said.starts_with("+OK"), "{said}");
+        let misled = replica(&nodes);
+        assert_eq!(
+            misled.claim(scope, &used, used.issued_at).await,
+            Err(StoreError::Unavailable),
+            "{kind:?}"
+        );
+        assert_eq!(answered(&misled, scope, &used).await, ClaimOutcome::Replayed, "{kind:?}");
+    }
+}
+
 /// How often a node was asked for the slots.
 fn times_asked(node: &Redis) -> u32 {
     let stats = node.say(&["INFO", "commandstats"]).unwrap();
