@@ -15,6 +15,8 @@ use crate::shared::BothCores;
 const EVERY: Duration = Duration::from_secs(30);
 /// How long Redis is away or stopped.
 const AWAY: Duration = Duration::from_secs(2);
+/// How long it may take until all clients are permitted again.
+const WELL_WITHIN: Duration = Duration::from_secs(60);
 /// The part of the samples that comes before memory has found its level.
 const WARM_UP: f64 = 0.25;
 /// The shortest run of which the growth of memory says anything.
@@ -61,7 +63,8 @@ pub(crate) async fn soak() -> Result<Vec<Figure>, String> {
         }
         let next = Instant::now() + EVERY;
         bring_about(fault, &mut stack).await.map_err(|error| format!("{fault:?}: {error}"))?;
-        traffic.all_well(10).await;
+        let well = traffic.try_all_well(10, WELL_WITHIN).await;
+        well.map_err(|lately| format!("not well after {fault:?} at {:?}: {lately}", begun.elapsed()))?;
         samples.push(sample(&stack, begun)?);
         tokio::time::sleep_until(next.into()).await;
     }

@@ -1,7 +1,7 @@
 //! Requests that go on while something fails: clients as they are in the field, thieves who keep sending proofs that
 //! were used, and callers with bearer tokens.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -166,12 +166,30 @@ impl Traffic {
     /// # Panics
     /// When they are not within a bounded time.
     pub async fn all_well(&self, count: usize) {
+        let well = self.try_all_well(count, Duration::from_secs(60)).await;
+        assert_eq!(well, Ok(()), "not all honest clients were permitted");
+    }
+
+    /// The same, if it comes within a time.
+    ///
+    /// # Errors
+    /// What became of the last requests instead, how often.
+    pub async fn try_all_well(&self, count: usize, within: Duration) -> Result<(), String> {
         self.ledger.lock().in_a_row.clear();
         let all = || {
             let ledger = self.ledger.lock();
             ledger.in_a_row.values().filter(|permits| **permits >= count).count() >= self.honest
         };
-        in_time("permits for all honest clients", until(all)).await;
+        tokio::time::timeout(within, until(all)).await.map_err(|_elapsed| self.lately())
+    }
+
+    fn lately(&self) -> String {
+        let ledger = self.ledger.lock();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for one in ledger.exchanges.iter().rev().take(1000) {
+            *counts.entry(format!("{:?} {} {}", one.who, one.status, one.reason)).or_default() += 1;
+        }
+        format!("of the last 1000: {counts:?}; permits in a row: {:?}", ledger.in_a_row)
     }
 
     /// Ends it, once what is under way is answered.

@@ -1,8 +1,8 @@
 //! The rows.
 
 use exequatur_tests::jwt::{digest, now, payload, with_broken_signature};
-use exequatur_tests::orders::order;
-use exequatur_tests::{Agent, Call};
+use exequatur_tests::orders::{command_at, order};
+use exequatur_tests::{Agent, Call, Stack, in_time};
 use serde_json::{Value, json};
 
 use crate::ledger::{Expected, Ledger, Shown, Step};
@@ -86,7 +86,29 @@ async fn limited(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
     if !answer.field("ratelimit").starts_with("\"writes\";r=0;t=") || answer.field("retry-after").is_empty() {
         return Err(format!("the caller was not told of the limit: {answer:?}"));
     }
-    ledger.row(Step { what: "read beside the limit", method: "GET", ..step }).await.map(drop)
+    ledger.row(Step { what: "read beside the limit", method: "GET", ..step.clone() }).await?;
+    let raise = ["limits", "set", "writes", "--agent", "corp:crm-bot", "--rate", "1/h", "--burst", "1"];
+    order(ledger.stack(), &raise).await?;
+    heard_by_all(ledger.stack()).await?;
+    ledger.row(Step { what: "write, once the operator gave the agent one more", ..step }).await.map(drop)
+}
+
+/// Other replicas follow within half a second.
+async fn heard_by_all(stack: &Stack) -> Result<(), String> {
+    for socket in ["admin.sock", "second.sock"].into_iter().filter(|name| stack.folder().join(name).exists())
+    {
+        let heard = async {
+            loop {
+                let shown =
+                    command_at(stack, socket, &["limits", "show", "--output", "json"]).await?.json()?;
+                if shown["overrides"].as_array().is_some_and(|overrides| !overrides.is_empty()) {
+                    return Ok::<_, String>(());
+                }
+            }
+        };
+        in_time("every replica has heard of the limit", heard).await?;
+    }
+    Ok(())
 }
 
 async fn wrong_tokens(ledger: &mut Ledger, cast: &Cast) -> Result<(), String> {
