@@ -209,6 +209,43 @@ async fn a_slot_that_moves_is_doubted() {
     }
 }
 
+/// C-09, G11: a slot that moves as a whole, as Valkey can: nothing is refused but what comes to the wrong node, and what was
+/// used is doubted.
+#[tokio::test]
+async fn a_slot_that_moves_at_once_is_doubted() {
+    let nodes = nodes(Kind::Newest, &[]);
+    let [(scope, slot), ..] = scopes(&nodes);
+    let store = replica(&nodes);
+    let used = undoubted_in(&store, &nodes, scope, 0).await;
+    assert!(fresh(&store.claim(scope, &used, used.issued_at).await));
+    let target = nodes.nodes[2].say(&["CLUSTER", "MYID"]).unwrap();
+    let (slot, target) = (slot.to_string(), target.lines().nth(1).unwrap());
+    let move_it = ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", target];
+    let said = nodes.nodes[0].say(&move_it).unwrap();
+    assert!(said.starts_with("+OK"), "{said}");
+    let moved = async {
+        let mut taken = 0_u16;
+        loop {
+            let [high, low] = taken.to_be_bytes();
+            let proof = [high, low, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9];
+            let new = Claim { key: ReplayKey { proof, holder: [1; 16] }, ..used.clone() };
+            match store.claim(scope, &new, new.issued_at).await {
+                Ok(ClaimOutcome::Fresh(_)) => taken += 1,
+                Ok(ClaimOutcome::Doubtful { .. }) => return taken,
+                Err(StoreError::Unavailable) => {}
+                other => panic!("{other:?}"),
+            }
+            let again = store.claim(scope, &used, used.issued_at).await;
+            assert!(!fresh(&again), "{again:?}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let taken = tokio::time::timeout(Duration::from_secs(20), moved).await.unwrap();
+    assert!(nodes.nodes[2].say(&["KEYS", "*:1:p:*"]).unwrap().starts_with(&format!("*{}\r", taken + 1)));
+    let again = store.claim(scope, &used, used.issued_at).await;
+    assert!(matches!(again, Ok(ClaimOutcome::Doubtful { .. })), "{again:?}");
+}
+
 /// C-09, G11: a node is killed and its copy takes over: what was used passes never again, whether the copy had it or not.
 /// The others' scopes go on all the time.
 #[tokio::test]
