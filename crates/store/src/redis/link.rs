@@ -72,6 +72,8 @@ pub(super) struct Line {
     answered: AtomicU64,
     /// Whether the server's clock was looked at over this connection: what is known may be another's.
     looked: AtomicBool,
+    /// Whether what was said over it came to nothing: the next order goes over another.
+    broke: AtomicBool,
 }
 
 impl Line {
@@ -180,9 +182,7 @@ impl Links {
             Some(unfit) => return Err(StoreError::Unfit(unfit)),
         }
         let line = self.line().await?;
-        // Another connection learnt that the server is not what it was when this one was made.
-        let stale = self.latest_run.lock().or(Err(StoreError::Poisoned))?.as_ref() != Some(&line.run);
-        if stale {
+        if self.is_stale(&line)? {
             self.give_up(&line);
             return self.line().await;
         }
@@ -215,11 +215,24 @@ impl Links {
     /// # Errors
     /// [`StoreError::Unavailable`] if there is none within `within`.
     pub(super) async fn line_for_order(&self, within: Duration) -> Result<Arc<Line>, StoreError> {
-        if let Some(line) = self.link()?.current()? {
+        let link = self.link()?;
+        if let Some(line) = link.current()?
+            && !line.broke.load(Ordering::Relaxed)
+            && !self.is_stale(&line)?
+        {
             return Ok(line);
         }
         let outcome = tokio::time::timeout(within, self.connect(within)).await;
-        Ok(Arc::new(outcome.unwrap_or(Err(StoreError::Unavailable))?))
+        let line = Arc::new(outcome.unwrap_or(Err(StoreError::Unavailable))?);
+        self.gate.open();
+        self.told_lost.store(false, Ordering::Relaxed);
+        link.set(Some(Arc::clone(&line)))?;
+        Ok(line)
+    }
+
+    /// Whether another connection learnt that the server is not what it was when this one was made.
+    fn is_stale(&self, line: &Line) -> Result<bool, StoreError> {
+        Ok(self.latest_run.lock().or(Err(StoreError::Poisoned))?.as_ref() != Some(&line.run))
     }
 
     /// This runtime's connection, made now if there is none.
@@ -390,6 +403,7 @@ impl Links {
             made: Instant::now(),
             answered: AtomicU64::new(0),
             looked: AtomicBool::new(false),
+            broke: AtomicBool::new(false),
         })
     }
 }
@@ -429,8 +443,14 @@ impl Line {
                 .into_iter()
                 .map(|answer| answer.extract_error().map_err(|error| unreachable_server(&error)))
                 .collect(),
-            Ok(Err(error)) => Err(unreachable_server(&error)),
-            Err(_elapsed) => Err(StoreError::Unavailable),
+            Ok(Err(error)) => {
+                self.broke.store(true, Ordering::Relaxed);
+                Err(unreachable_server(&error))
+            }
+            Err(_elapsed) => {
+                self.broke.store(true, Ordering::Relaxed);
+                Err(StoreError::Unavailable)
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 -- KEYS  2 replicas: id to position and time
 -- ARGV  3 id of the replica; 4 milliseconds after which one that is silent is forgotten
 --       5 the incarnation that the replica knows, or empty
--- Returns what the caller drew, incarnation, position, how far what was kept of the incarnation that the replica knows reaches, and for each replica id, position and milliseconds since it was heard.
+-- Returns what the caller drew, incarnation, position, how far what was kept of the incarnation that the replica knows reaches, 1 if
+-- there was no room to write that the replica is there, or 0, and for each replica id, position and milliseconds since it was heard.
 local millis = time[1] * 1000 + math.floor(time[2] / 1000)
 local plain = function (value) return string.format('%.0f', value) end
 local base = 0
@@ -12,8 +13,17 @@ for at = 1, #ended, 48 do
         base = tonumber(string.sub(ended, at + 32, at + 47))
     end
 end
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[2] .. ' ' .. plain(millis))
-local answer = { ARGV[1], incarnation, plain(position), plain(base) }
+-- A server without room takes no revocation either, so nothing can be missed there. Of two reasons it tells the want of room
+-- alone, so whether it may write at all is asked with what takes none.
+local written, full = redis.pcall('HSET', KEYS[2], ARGV[3], ARGV[2] .. ' ' .. plain(millis)), '0'
+if type(written) == 'table' and written.err then
+    if not string.find(written.err, 'OOM', 1, true) then
+        return written
+    end
+    redis.call('HDEL', KEYS[2], '')
+    full = '1'
+end
+local answer = { ARGV[1], incarnation, plain(position), plain(base), full }
 local all = redis.call('HGETALL', KEYS[2])
 for index = 1, #all, 2 do
     local at, heard = string.match(all[index + 1], '^(%d+) (%d+)$')

@@ -76,11 +76,13 @@ impl RedisRevocations {
         let mut known = self.known.lock().await;
         let followed = async {
             loop {
-                let began = Instant::now();
-                let Err(end) = self.follow_once(&mut known, &clock).await;
+                let mut made = None;
+                let Err(end) = self.follow_once(&mut known, &clock, &mut made).await;
                 self.servers.suspect();
                 tracing::debug!(error = %end, "the feed of revocations begins anew");
-                tokio::time::sleep(if began.elapsed() < HELD { LONG_PAUSE } else { PAUSE }).await;
+                // Where none was made, the gate says when one is tried.
+                let broke_at_once = made.is_some_and(|made: Instant| made.elapsed() < HELD);
+                tokio::time::sleep(if broke_at_once { LONG_PAUSE } else { PAUSE }).await;
             }
         };
         tokio::select! {
@@ -102,13 +104,18 @@ impl RedisRevocations {
         &self,
         known: &mut Known,
         clock: &FeedClock,
+        made: &mut Option<Instant>,
     ) -> Result<std::convert::Infallible, StoreError> {
         let line = self.servers.of_revocations().await?.own_line().await?;
+        *made = Some(Instant::now());
         loop {
             // What is heard is complete as of the question, not as of the answer.
             let (asked, asked_at) = (clock(), Instant::now());
             let beat = self.beat(&line, known.incarnation).await?;
-            self.hear_of(&beat);
+            // Where there was no room, those who were there before may be there still.
+            if !beat.full {
+                self.hear_of(&beat);
+            }
             if known.incarnation != Some(beat.incarnation) {
                 // What was here and is not there was lost, unless this is the first time.
                 let lost_after = known.incarnation.is_some().then_some(beat.base);
@@ -127,7 +134,9 @@ impl RedisRevocations {
                 }
                 continue;
             }
-            self.say_again(&line, known).await?;
+            if !beat.full {
+                self.say_again(&line, known).await?;
+            }
             self.heard.send_replace(asked_at);
             self.snapshot.heard(asked);
             if let Some(part) = known.unread.filter(|_| known.own.is_empty() && known.others.is_empty()) {

@@ -175,6 +175,8 @@ pub(super) struct Beat {
     /// How far what the store has kept of the incarnation that this replica knows reaches: what came after it and is not in
     /// this one was lost.
     pub(super) base: Position,
+    /// The store had no room for the sign of life. What it tells of replicas is what it knew when it had.
+    pub(super) full: bool,
     pub(super) replicas: Vec<Replica>,
 }
 
@@ -185,7 +187,7 @@ impl Beat {
 
     /// None if it is not of the form, or another's.
     pub(super) fn read(value: &Value, drawn: &Incarnation) -> Option<Self> {
-        let [of, incarnation, position, base, replicas @ ..] = list(value)? else { return None };
+        let [of, incarnation, position, base, full, replicas @ ..] = list(value)? else { return None };
         if bytes(of)? != drawn {
             return None;
         }
@@ -199,6 +201,7 @@ impl Beat {
             incarnation: bytes(incarnation)?.try_into().ok()?,
             position: Position(number(position)?),
             base: Position(number(base)?),
+            full: number(full)? > 0,
             replicas: replicas.chunks(3).map(replica).collect::<Option<_>>()?,
         })
     }

@@ -72,3 +72,82 @@ async fn a_primary_that_may_not_write_is_not_heard() {
         assert!(one.stops(1), "{kind:?}");
     }
 }
+
+/// C-05: a server without room can be told of no revocation, so whoever hears it misses none; but only if it could write
+/// otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_is_heard_unless_it_may_not_write() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let (stale, none) = (SignedDuration::from_millis(1500), SignedDuration::ZERO);
+        let (one, other) = (with_staleness(&redis, stale, none), with_staleness(&redis, stale, none));
+        let (one, other) = (one.follow(), other.follow());
+        one.until_known().await;
+        other.until_known().await;
+        one.order(1).await;
+        until(|| one.replicas().iter().any(|seen| seen.id == other.replica())).await;
+        redis.say(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+        assert!(redis.say(&["SET", "x", "y"]).unwrap().starts_with("-OOM"), "{kind:?}");
+        let full = Instant::now();
+        let told = one.revoke(&revocation(2), start()).await;
+        assert!(matches!(told, Err(RevocationError::NotKept(_))), "{kind:?}: {told:?}");
+        until(|| {
+            assert!(one.stops(1) && one.stops(2) && other.stops(1), "{kind:?}: both go on");
+            [&one, &other].iter().all(|replica| *replica.heard.borrow() > full + Duration::from_secs(4))
+        })
+        .await;
+        assert!(!other.stops(2));
+        let known = one.known_replicas().unwrap();
+        assert!(known.iter().any(|id| id == other.replica()), "who cannot say so may be there still");
+        redis.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]).unwrap();
+        until(|| other.snapshot.unknown(start()) == Some(Unknown::Silent)).await;
+        redis.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]).unwrap();
+        other.until_known().await;
+        redis.say(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+        assert_eq!(one.order(3).await.behind, 0, "{kind:?}");
+        assert!(other.stops(3), "{kind:?}");
+        until(|| other.stops(2)).await;
+    }
+}
+
+/// An order over a connection that broke unnoticed is not the last: the next has another, which is kept.
+#[tokio::test]
+async fn an_order_does_not_use_what_broke() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = Follower::of(&redis, "exequatur", RevocationLimits::default());
+    let first = one.line().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &one.line().await.unwrap()), "it is kept");
+    redis.say(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+    assert!(one.lift(agent(1), Lift::Revocation, &note(), start()).await.is_err());
+    let second = one.line().await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(one.lift(agent(1), Lift::Revocation, &note(), start()).await.is_ok());
+    assert!(Arc::ptr_eq(&second, &one.line().await.unwrap()));
+}
+
+/// As above, where one copy follows and two have to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_with_too_few_copies_is_not_heard() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let reserved = super::super::super::tests::ports::Reserved::block().unwrap();
+    let [port, ..] = reserved.all();
+    let options = ["--repl-diskless-sync-delay", "0", "--min-replicas-to-write", "1"];
+    let primary = Redis::start(Kind::Newest, folders[0].path(), Some(port), &options).unwrap();
+    let follows = ["--replicaof", "127.0.0.1", &port.to_string()];
+    let _copy = Redis::start(Kind::Newest, folders[1].path(), None, &follows).unwrap();
+    let one = with_staleness(&primary, SignedDuration::from_millis(1500), SignedDuration::ZERO).follow();
+    one.until_known().await;
+    primary.say(&["CONFIG", "SET", "min-replicas-to-write", "2"]).unwrap();
+    until(|| one.snapshot.unknown(start()) == Some(Unknown::Silent)).await;
+    // Without room as well, it is no better.
+    primary.say(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let (asked, loads) = (Instant::now(), one.loads.load(Ordering::Relaxed));
+    until(|| asked.elapsed() > Duration::from_secs(2)).await;
+    assert_eq!(one.snapshot.unknown(start()), Some(Unknown::Silent));
+    assert_eq!(one.loads.load(Ordering::Relaxed), loads);
+    primary.say(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    primary.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]).unwrap();
+    one.until_known().await;
+}
