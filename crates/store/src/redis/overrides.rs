@@ -15,7 +15,7 @@ use redis::{Cmd, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::keys::Prefix;
-use super::link::Line;
+use super::link::{Line, Links};
 use super::revocation::FeedClock;
 use super::servers::Servers;
 use crate::admission::StoreError;
@@ -93,19 +93,7 @@ impl RedisOverrides {
     async fn look_once(&self, now: Timestamp) -> Result<(), StoreError> {
         let links = self.servers.of_revocations().await?;
         let line = links.fit_line().await?;
-        let known = self.known.lock().or(Err(StoreError::Poisoned))?.version.clone().unwrap_or_default();
-        let drawn = draw()?;
-        let mut command = redis::cmd("EVAL");
-        command.arg(READ).arg(1).arg(self.name()).arg(&drawn).arg(known);
-        let answer = line.say_one(command, WITHIN).await?;
-        let Some(read) = read(&answer, &drawn) else { return Err(links.distrust(&line)) };
-        let missing = match read {
-            Read::Same => Vec::new(),
-            Read::Changed { version, hash } => {
-                let there = ledger(&hash).ok_or(StoreError::Foreign)?;
-                self.hear(there, version, now)?
-            }
-        };
+        let missing = self.read_over(&links, &line, now).await?;
         for (place, revised) in missing.into_iter().take(AT_ONCE) {
             let drawn = draw()?;
             let (text, revision) = (revised.encode(), revised.revision);
@@ -113,6 +101,27 @@ impl RedisOverrides {
             tracing::warn!(%place, "an override that the store had lost was said again");
         }
         self.forget_over(&line, now).await
+    }
+
+    /// Takes over what changed, and tells what is missing there.
+    async fn read_over(
+        &self,
+        links: &Links,
+        line: &Arc<Line>,
+        now: Timestamp,
+    ) -> Result<Vec<(OverridePlace, Revised)>, StoreError> {
+        let known = self.known.lock().or(Err(StoreError::Poisoned))?.version.clone().unwrap_or_default();
+        let drawn = draw()?;
+        let mut command = redis::cmd("EVAL");
+        command.arg(READ).arg(1).arg(self.name()).arg(&drawn).arg(known);
+        let answer = line.say_one(command, WITHIN).await?;
+        match read(&answer, &drawn) {
+            None => Err(links.distrust(line)),
+            Some(Read::Same) => Ok(Vec::new()),
+            Some(Read::Changed { version, hash }) => {
+                self.hear(ledger(&hash).ok_or(StoreError::Foreign)?, version, now)
+            }
+        }
     }
 
     /// Takes what is newer there; gives what is newer here. If there is any, the next look reads all again.
@@ -159,6 +168,18 @@ impl RedisOverrides {
         command
     }
 
+    /// Reads what is there over a connection that an order may use.
+    async fn read_for_order(&self, now: Timestamp) -> Result<(), StoreError> {
+        let links = self.servers.of_revocations().await?;
+        let line = links.line_for_order(WITHIN).await?;
+        self.read_over(&links, &line, now).await.map(|_missing| ())
+    }
+
+    fn in_force(&self, place: &OverridePlace, now: Timestamp) -> Result<Option<Standing>, OverrideError> {
+        let known = self.known.lock().or(Err(OverrideError::Closed))?;
+        Ok(known.ledger.get(place).and_then(|known| known.in_force(now)))
+    }
+
     async fn change(
         &self,
         place: OverridePlace,
@@ -166,16 +187,19 @@ impl RedisOverrides {
         note: Note,
         now: Timestamp,
     ) -> Result<Overridden, OverrideError> {
-        let (known, before) = {
-            let known = self.known.lock().or(Err(OverrideError::Closed))?;
-            let before = known.ledger.get(&place).and_then(|known| known.in_force(now));
-            (known.ledger.revision(&place), before)
-        };
         // Without a first look it is not known what is there.
         self.overrides.known().or(Err(OverrideError::Unknown))?;
+        let mut before = self.in_force(&place, now)?;
         if before.is_none() && standing.is_none() {
-            return Ok(Overridden { changed: false });
+            // Another replica may have set it since the last look.
+            let read = self.read_for_order(now).await.inspect_err(|_| self.servers.suspect());
+            read.map_err(|error| OverrideError::NotKept(kind(error)))?;
+            before = self.in_force(&place, now)?;
+            if before.is_none() {
+                return Ok(Overridden { changed: false });
+            }
         }
+        let known = self.known.lock().or(Err(OverrideError::Closed))?.ledger.revision(&place);
         let mut revised = Revised { revision: known, standing, note };
         let ordered = async {
             let line = self.servers.of_revocations().await?.line_for_order(WITHIN).await?;

@@ -116,6 +116,26 @@ async fn every_replica_comes_to_the_same() {
     assert_eq!((of(&late, 1), of(&late, 2)), (Some(rate(3)), None));
 }
 
+/// D-07: what another replica set a moment ago is taken back by who has not heard of it.
+#[tokio::test]
+async fn what_another_has_just_set_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (looking(&redis).await, looking(&redis).await);
+    set(&one, 1, 1).await;
+    let done = other.take_back(&place(1), &note(), now()).await.unwrap();
+    assert!(done.changed, "it was in force");
+    one.look(now()).await.unwrap();
+    assert_eq!([&one, &other].map(|replica| of(replica, 1)), [None, None]);
+    let again = other.take_back(&place(1), &note(), now()).await.unwrap();
+    assert!(!again.changed);
+    // Whoever cannot ask does not say that nothing was to be taken back.
+    set(&one, 2, 2).await;
+    drop(redis);
+    let refused = other.take_back(&place(2), &note(), now()).await;
+    assert!(matches!(refused, Err(OverrideError::NotKept(_))), "{refused:?}");
+}
+
 /// C-09: a flush, or a primary that had not heard of the last orders.
 #[tokio::test]
 async fn what_the_server_lost_is_said_again_by_whoever_knows_it() {
