@@ -375,7 +375,8 @@ impl Links {
     async fn connect(&self, within: Duration) -> Result<Line, StoreError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(within))
-            .set_response_timeout(Some(within))
+            // Each who asks has a time of his own: orders and loads a longer one than decisions.
+            .set_response_timeout(None)
             .set_concurrency_limit(MOST_WAITING);
         let client = self.address.primary(within).await?;
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;

@@ -1,6 +1,8 @@
 //! Against real servers, the newest and the oldest.
 
+use std::io::{Read as _, Write as _};
 use std::num::NonZeroU32;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use jiff::SignedDuration;
@@ -19,10 +21,15 @@ fn server(kind: Kind, folder: &Path) -> Redis {
 
 /// A replica that looks when it is told to.
 fn replica(redis: &Redis, prefix: &str, most: usize) -> RedisOverrides {
+    hurried(redis, prefix, most, Duration::from_secs(2))
+}
+
+/// One whose decisions wait for so long.
+fn hurried(redis: &Redis, prefix: &str, most: usize, timeout: Duration) -> RedisOverrides {
     let store = RedisStore::new(RedisConfig {
         address: Address::new(&redis.socket_url().into(), &[], None).unwrap(),
         prefix: Prefix::parse(prefix).unwrap(),
-        timeout: Duration::from_secs(2),
+        timeout,
         bounds: WindowBounds::default(),
         limits_without: LimitsWithout::Local,
         replicas: NonZeroU32::MIN,
@@ -134,6 +141,31 @@ async fn what_another_has_just_set_is_taken_back() {
     drop(redis);
     let refused = other.take_back(&place(2), &note(), now()).await;
     assert!(matches!(refused, Err(OverrideError::NotKept(_))), "{refused:?}");
+}
+
+/// Answers nobody for 0.4 s from now on.
+fn pause(redis: &Redis) {
+    let url = redis.socket_url();
+    let mut stream = UnixStream::connect(url.strip_prefix("redis+unix://").unwrap()).unwrap();
+    stream.write_all(b"CLIENT PAUSE 400 ALL\r\n").unwrap();
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+OK\r\n");
+}
+
+/// C-03: decisions do not wait for a slow server; orders do.
+#[tokio::test]
+async fn an_order_has_more_time_than_a_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = hurried(&redis, "exequatur", 100, Duration::from_millis(25));
+    one.look(now()).await.unwrap();
+    pause(&redis);
+    set(&one, 1, 1).await;
+    assert_eq!(of(&one, 1), Some(rate(1)));
+    redis.say(&["HSET", "exequatur:{revocations}:1:limits", "version", "another"]).unwrap();
+    pause(&redis);
+    assert_eq!(one.look(now()).await, Ok(()));
 }
 
 /// C-09: a flush, or a primary that had not heard of the last orders.
