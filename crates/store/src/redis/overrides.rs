@@ -168,18 +168,8 @@ impl RedisOverrides {
         command
     }
 
-    /// Reads what is there over a connection that an order may use.
-    async fn read_for_order(&self, now: Timestamp) -> Result<(), StoreError> {
-        let links = self.servers.of_revocations().await?;
-        let line = links.line_for_order(WITHIN).await?;
-        self.read_over(&links, &line, now).await.map(|_missing| ())
-    }
-
-    fn in_force(&self, place: &OverridePlace, now: Timestamp) -> Result<Option<Standing>, OverrideError> {
-        let known = self.known.lock().or(Err(OverrideError::Closed))?;
-        Ok(known.ledger.get(place).and_then(|known| known.in_force(now)))
-    }
-
+    /// Reads first what is there: another replica may have changed it since the last look, and what cannot be read here
+    /// cannot be read by others either, who would never hear of the order.
     async fn change(
         &self,
         place: OverridePlace,
@@ -189,26 +179,26 @@ impl RedisOverrides {
     ) -> Result<Overridden, OverrideError> {
         // Without a first look it is not known what is there.
         self.overrides.known().or(Err(OverrideError::Unknown))?;
-        let mut before = self.in_force(&place, now)?;
-        if before.is_none() && standing.is_none() {
-            // Another replica may have set it since the last look.
-            let read = self.read_for_order(now).await.inspect_err(|_| self.servers.suspect());
-            read.map_err(|error| OverrideError::NotKept(kind(error)))?;
-            before = self.in_force(&place, now)?;
-            if before.is_none() {
-                return Ok(Overridden { changed: false });
-            }
-        }
-        let known = self.known.lock().or(Err(OverrideError::Closed))?.ledger.revision(&place);
-        let mut revised = Revised { revision: known, standing, note };
-        let ordered = async {
-            let line = self.servers.of_revocations().await?.line_for_order(WITHIN).await?;
-            let drawn = draw()?;
-            let command = self.command(&drawn, &place, &revised.encode(), known, "order");
-            self.say(&line, command, &drawn).await
+        let not_kept = |error| {
+            self.servers.suspect();
+            OverrideError::NotKept(kind(error))
         };
-        let ordered = ordered.await.inspect_err(|_| self.servers.suspect());
-        match ordered.map_err(|error| OverrideError::NotKept(kind(error)))? {
+        let links = self.servers.of_revocations().await.map_err(not_kept)?;
+        let line = links.line_for_order(WITHIN).await.map_err(not_kept)?;
+        // What is missing there the next look says again.
+        let _missing = self.read_over(&links, &line, now).await.map_err(not_kept)?;
+        let (known, before) = {
+            let known = self.known.lock().or(Err(OverrideError::Closed))?;
+            let before = known.ledger.get(&place).and_then(|known| known.in_force(now));
+            (known.ledger.revision(&place), before)
+        };
+        if before.is_none() && standing.is_none() {
+            return Ok(Overridden { changed: false });
+        }
+        let mut revised = Revised { revision: known, standing, note };
+        let drawn = draw().map_err(not_kept)?;
+        let command = self.command(&drawn, &place, &revised.encode(), known, "order");
+        match self.say(&line, command, &drawn).await.map_err(not_kept)? {
             Said::Full => Err(OverrideError::Full),
             Said::Revision(revision) => {
                 revised.revision = revision;

@@ -134,6 +134,10 @@ async fn what_another_has_just_set_is_taken_back() {
     assert!(done.changed, "it was in force");
     one.look(now()).await.unwrap();
     assert_eq!([&one, &other].map(|replica| of(replica, 1)), [None, None]);
+    let order = LimitOverride { place: place(1), figure: rate(3), until: None, note: note() };
+    assert!(one.set(&order, now()).await.unwrap().changed);
+    assert!(!other.set(&order, now()).await.unwrap().changed, "it is what the other has set");
+    take_back(&one, 1).await;
     let again = other.take_back(&place(1), &note(), now()).await.unwrap();
     assert!(!again.changed);
     // Whoever cannot ask does not say that nothing was to be taken back.
@@ -241,6 +245,10 @@ async fn what_another_version_wrote_is_refused() {
         .unwrap();
     assert_eq!(one.look(now()).await, Err(StoreError::Foreign));
     assert_eq!(of(&one, 1), Some(rate(1)));
+    // No other replica would hear of it.
+    let order = LimitOverride { place: place(3), figure: rate(1), until: None, note: note() };
+    assert_eq!(one.set(&order, now()).await, Err(OverrideError::NotKept(ErrorKind::InvalidData)));
+    assert_eq!(of(&one, 3), None);
     let late = replica(&redis, "exequatur", 100);
     assert!(late.look(now()).await.is_err() && late.overrides().known().is_err());
     redis.say(&["DEL", key]).unwrap();
