@@ -4,8 +4,8 @@ use std::path::Path;
 use exequatur_audit::Mode;
 use exequatur_decide::{LimitRules, Revocable};
 use exequatur_store::{
-    Asked, EmbeddedOverrides, EmbeddedRevocations, Finding, Lift, Limit, OverridePlace, Position, Rate,
-    RevocationKind, RevocationLimits, RevocationStore as _, Whose,
+    Asked, EmbeddedOverrides, EmbeddedRevocations, Finding, Lift, Limit, OverrideError, OverridePlace,
+    Position, Rate, RevocationKind, RevocationLimits, RevocationStore as _, Whose,
 };
 
 use super::*;
@@ -134,6 +134,30 @@ async fn a_limit_is_set_once_that_is_recorded() {
     assert_eq!(lines[0]["admin"], done.order);
     let said = ["kind", "name", "limit", "allowed", "reason"].map(|key| lines[0][key].as_str().unwrap());
     assert_eq!(said, ["tenant", "acme", "burst", "1/h, 1 at once", "a plan"]);
+}
+
+/// What was recorded as ordered and then not done has a second record that says so.
+#[tokio::test]
+async fn an_order_about_a_limit_that_fails_is_recorded_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    let (desk, _store) = desk(Some(recorder(&file)));
+    let of = |tenant: usize| {
+        let place = OverridePlace::new("burst", Whose::Tenant(format!("t{tenant}"))).unwrap();
+        LimitOrder { place, ..limit_order(SET) }
+    };
+    for tenant in 0..10 {
+        desk.carry_out_limit(of(tenant), ME).await.unwrap();
+    }
+    let failed = desk.carry_out_limit(of(10), ME).await.unwrap_err();
+    assert!(matches!(failed.why, Why::Override(OverrideError::Full)), "{failed:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines[10..].iter().map(|line| (&line["admin"], &line["outcome"])).collect();
+    let id = serde_json::json!(failed.order);
+    assert_eq!(told, [(&id, &serde_json::json!("ordered")), (&id, &serde_json::json!("failed"))]);
+    assert!(lines[11]["error"].as_str().unwrap().contains("no room"), "{}", lines[11]);
 }
 
 #[tokio::test]

@@ -196,6 +196,52 @@ async fn what_the_server_lost_is_said_again_by_whoever_knows_it() {
     }
 }
 
+/// Whoever reads and does not say again, since he only wanted to take something back, says it with his next look.
+#[tokio::test]
+async fn what_is_missing_is_said_again_by_the_next_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let (one, other) = (looking(&redis).await, looking(&redis).await);
+    set(&one, 1, 1).await;
+    redis.say(&["FLUSHALL"]).unwrap();
+    set(&other, 2, 2).await;
+    assert!(!one.take_back(&place(9), &note(), now()).await.unwrap().changed);
+    one.look(now()).await.unwrap();
+    assert_eq!([1, 2].map(|n| of(&one, n)), [1, 2].map(|n| Some(rate(n))));
+    let late = looking(&redis).await;
+    assert_eq!([1, 2].map(|n| of(&late, n)), [1, 2].map(|n| Some(rate(n))));
+}
+
+/// C-09, C-10: what one says who has read, when another has changed it meanwhile, or clocks were ahead.
+#[tokio::test]
+async fn the_newer_stands_whoever_speaks_later() {
+    for kind in Kind::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = server(kind, folder.path());
+        let one = looking(&redis).await;
+        let line = one.servers.of_revocations().await.unwrap().fit_line().await.unwrap();
+        let say = async |revision: i64, what: &str| {
+            let (drawn, rest) = (draw().unwrap(), if what == "forget" { "" } else { "{\"of\":1}" });
+            let command = one.command(&drawn, &place(1), rest, revision, what);
+            match one.say(&line, command, &drawn).await.unwrap() {
+                Said::Revision(revision) => revision,
+                Said::Full => panic!("full"),
+            }
+        };
+        let there = || redis.say(&["HGET", "exequatur:{revocations}:1:limits", "rate:tenant:t1"]).unwrap();
+        // Years ahead of the server's clock.
+        let ahead = 3_000_000_000_000_000;
+        assert_eq!(say(ahead, "again").await, ahead);
+        assert_eq!(say(7, "order").await, ahead + 1, "{kind:?}: newer than what is there");
+        assert_eq!(say(ahead, "again").await, ahead + 1, "{kind:?}: an older one is not taken");
+        assert_eq!(say(ahead, "forget").await, ahead + 1);
+        assert!(there().contains("3000000000000001{"), "{kind:?}: it was revised meanwhile: {}", there());
+        assert_eq!(say(ahead + 1, "forget").await, ahead + 1);
+        assert!(there().starts_with("$-1"), "{kind:?}: {}", there());
+        assert_eq!(say(ahead + 5, "order").await, ahead + 6, "{kind:?}: newer than what the caller knows");
+    }
+}
+
 /// What was taken back does not come back from a replica that has not heard of it before the server lost that.
 #[tokio::test]
 async fn what_was_taken_back_stays_so() {
