@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use exequatur_tests::orders::{command_at, with_orders};
 use exequatur_tests::redis::Kind;
-use exequatur_tests::traffic::{BEARERS_TOO, Load, Traffic};
+use exequatur_tests::traffic::{BEARERS_TOO, Load, Seen, Traffic};
 use exequatur_tests::{Options, Stack};
 
 use crate::figure::{Figure, Floor};
@@ -54,12 +54,17 @@ pub(crate) async fn soak() -> Result<Vec<Figure>, String> {
         ..Options::shared(Kind::Newest)
     };
     let mut stack = Stack::start(with_orders(options)).await?;
-    let traffic = Traffic::start(&stack, Load::USUAL);
+    let (begun, mut samples, mut seen) = (Instant::now(), Vec::new(), Seen { exchanges: Vec::new() });
+    let mut traffic = Traffic::start(&stack, Load::USUAL);
     traffic.all_well(10).await;
-    let (begun, mut samples) = (Instant::now(), Vec::new());
-    for fault in FAULTS.into_iter().cycle() {
+    for (number, fault) in FAULTS.into_iter().cycle().enumerate() {
         if begun.elapsed() >= lasting {
             break;
+        }
+        // Tokens live for five minutes.
+        if number > 0 && number % FAULTS.len() == 0 {
+            seen.exchanges.extend(traffic.stop().await.exchanges);
+            traffic = Traffic::start(&stack, Load::USUAL);
         }
         let next = Instant::now() + EVERY;
         bring_about(fault, &mut stack).await.map_err(|error| format!("{fault:?}: {error}"))?;
@@ -68,7 +73,7 @@ pub(crate) async fn soak() -> Result<Vec<Figure>, String> {
         samples.push(sample(&stack, begun)?);
         tokio::time::sleep_until(next.into()).await;
     }
-    let seen = traffic.stop().await;
+    seen.exchanges.extend(traffic.stop().await.exchanges);
     let after_warm_up = &samples[(samples.len() as f64 * WARM_UP) as usize..];
     let files = after_warm_up.iter().map(|sample| sample.files);
     let grown = files.clone().max().unwrap_or_default() - files.min().unwrap_or_default();

@@ -105,6 +105,25 @@ async fn an_order_to_one_replica_is_obeyed_by_all() {
     }
 }
 
+/// C-09: a replica that starts right after Redis has lost everything waits until it was said again, and permits nobody meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_starts_after_a_loss_waits_for_what_was_lost() {
+    let mut stack = Stack::start(with_orders(Options::shared(Kind::Newest))).await.unwrap();
+    let agent = Agent::new();
+    let token = stack.tokens.token(&agent, &Value::Null);
+    for round in 0..3 {
+        order(&stack, SOCKETS[0], &["revoke", "agent", "corp:crm-bot"]).await;
+        assert_eq!(called(&stack, &agent, &token).await, revoked(), "{round}");
+        stack.redis().say(&["FLUSHALL"]).unwrap();
+        stack.restart_second().await.unwrap();
+        for _ in 0..10 {
+            assert_eq!(called(&stack, &agent, &token).await, revoked(), "{round}: it came after the loss");
+        }
+        order(&stack, SOCKETS[1], &["revoke", "undo", "agent", "corp:crm-bot"]).await;
+        assert_eq!(called(&stack, &agent, &token).await, passed(), "{round}");
+    }
+}
+
 /// D-07: a replica that hears nothing goes on until `max_staleness` and denies then, with a reason of its own, until it hears
 /// again.
 #[tokio::test]

@@ -39,6 +39,10 @@ const PARTS_AT_ONCE: usize = 32;
 /// Revocations that are said again at once.
 const AGAIN: usize = 200;
 
+/// So young an incarnation may not hold yet what another lost, and who knows of it may not have found out: a replica that is new
+/// waits for them.
+const YOUNG: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(3) };
+
 /// How long those who ordered what was lost have to say it again first.
 const OTHERS_AFTER: Duration = Duration::from_secs(1);
 
@@ -49,6 +53,8 @@ pub type FeedClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     incarnation: Option<Incarnation>,
+    /// Whether it is known that nobody has anything to say again of what the store had lost before this replica came.
+    nothing_owed: bool,
     /// From which part on everything is still to be looked through for what was lifted, after the log did not reach back.
     unread: Option<usize>,
     /// What the store has lost and this replica ordered.
@@ -111,7 +117,7 @@ impl RedisRevocations {
         loop {
             // What is heard is complete as of the question, not as of the answer.
             let (asked, asked_at) = (clock(), Instant::now());
-            let beat = self.beat(&line, known.incarnation).await?;
+            let beat = self.beat(&line, known).await?;
             // Where there was no room, those who were there before may be there still.
             if !beat.full {
                 self.hear_of(&beat);
@@ -136,6 +142,11 @@ impl RedisRevocations {
             }
             if !beat.full {
                 self.say_again(&line, known).await?;
+            }
+            known.nothing_owed |= beat.age >= YOUNG && !beat.is_owed_by_others(&self.replica);
+            if !known.nothing_owed {
+                tokio::time::sleep(PAUSE).await;
+                continue;
             }
             self.heard.send_replace(asked_at);
             self.snapshot.heard(asked);
@@ -163,9 +174,11 @@ impl RedisRevocations {
         }
     }
 
-    async fn beat(&self, line: &Line, known: Option<Incarnation>) -> Result<Beat, StoreError> {
-        let caller = self.caller()?;
-        let value = line.say_one(caller.beat(&self.replica, known.as_ref()), WITHIN).await?;
+    async fn beat(&self, line: &Line, known: &Known) -> Result<Beat, StoreError> {
+        let (caller, waiting) = (self.caller()?, self.waiting()?.len());
+        let owed = known.own.len().saturating_add(known.others.len()).saturating_add(waiting);
+        let value =
+            line.say_one(caller.beat(&self.replica, known.incarnation.as_ref(), owed), WITHIN).await?;
         Beat::read(&value, &caller.next).ok_or(StoreError::Foreign)
     }
 

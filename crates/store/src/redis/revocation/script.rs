@@ -141,10 +141,11 @@ impl Caller<'_> {
     }
 
     /// `known`: the incarnation that the replica has.
-    pub(super) fn beat(&self, replica: &str, known: Option<&Incarnation>) -> Cmd {
+    pub(super) fn beat(&self, replica: &str, known: Option<&Incarnation>, owed: usize) -> Cmd {
         let keys = [self.prefix.revocation_memory(), self.name("replicas")];
         let mut command = self.command(BEAT, &keys);
         command.arg(replica).arg(FORGOTTEN_AFTER).arg(known.map_or(&[][..], |known| &known[..]));
+        command.arg(owed);
         command
     }
 
@@ -165,6 +166,8 @@ pub struct Replica {
     pub position: Position,
     /// How long ago it said so.
     pub silent: std::time::Duration,
+    /// How many revocations that the store has lost it has still to say again, as far as it knows.
+    pub owed: u64,
 }
 
 /// What a beat answers.
@@ -177,32 +180,40 @@ pub(super) struct Beat {
     pub(super) base: Position,
     /// The store had no room for the sign of life. What it tells of replicas is what it knew when it had.
     pub(super) full: bool,
+    /// Since when the incarnation is there.
+    pub(super) age: std::time::Duration,
     pub(super) replicas: Vec<Replica>,
 }
 
 impl Beat {
+    /// Whether one of the others has something to say again. One that is gone counts until it is forgotten.
+    pub(super) fn is_owed_by_others(&self, replica: &str) -> bool {
+        self.replicas.iter().any(|other| other.id != replica && other.owed > 0)
+    }
+
     pub(super) const fn at(&self) -> Applied {
         Applied { incarnation: Some(self.incarnation), position: self.position }
     }
 
     /// None if it is not of the form, or another's.
     pub(super) fn read(value: &Value, drawn: &Incarnation) -> Option<Self> {
-        let [of, incarnation, position, base, full, replicas @ ..] = list(value)? else { return None };
+        let [of, incarnation, position, base, full, age, replicas @ ..] = list(value)? else { return None };
         if bytes(of)? != drawn {
             return None;
         }
         let replica = |parts: &[Value]| {
-            let [id, position, silent] = parts else { return None };
+            let [id, position, silent, owed] = parts else { return None };
             let silent = std::time::Duration::from_millis(number(silent)?);
             let id = std::str::from_utf8(bytes(id)?).ok()?.to_owned();
-            Some(Replica { id, position: Position(number(position)?), silent })
+            Some(Replica { id, position: Position(number(position)?), silent, owed: number(owed)? })
         };
         Some(Self {
             incarnation: bytes(incarnation)?.try_into().ok()?,
             position: Position(number(position)?),
             base: Position(number(base)?),
             full: number(full)? > 0,
-            replicas: replicas.chunks(3).map(replica).collect::<Option<_>>()?,
+            age: std::time::Duration::from_millis(number(age)?),
+            replicas: replicas.chunks(4).map(replica).collect::<Option<_>>()?,
         })
     }
 }
@@ -226,7 +237,8 @@ pub(super) fn behind(
     for pair in list(replicas)?.chunks(2) {
         let [id, value] = pair else { return None };
         let id = bytes(id)?;
-        let (applied, heard) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;
+        let (applied, rest) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;
+        let (heard, _owed) = rest.split_once(' ')?;
         let silent = std::time::Duration::from_millis(now.saturating_sub(heard.parse().ok()?));
         let there = silent <= live || known.iter().any(|known| known.as_bytes() == id);
         if there && applied.parse::<u64>().ok()? < position.0 {

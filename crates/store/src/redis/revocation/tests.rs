@@ -218,7 +218,7 @@ async fn replicas_tell_how_far_they_are() {
     until(|| there(&one) && there(&other)).await;
     // One that was there a moment ago, and says nothing any more.
     let time = redis.say(&["TIME"]).unwrap();
-    let beat = format!("1 {}000", time.lines().nth(2).unwrap());
+    let beat = format!("1 {}000 0", time.lines().nth(2).unwrap());
     redis.say(&["HSET", "exequatur:{revocations}:1:replicas", "gone", &beat]).unwrap();
     assert_eq!(one.order(2).await.behind, 1, "it may still permit what it does not know");
     redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "gone"]).unwrap();

@@ -44,7 +44,7 @@ async fn who_may_still_permit_is_behind() {
         one.until_known().await;
         let time = redis.say(&["TIME"]).unwrap();
         let heard: u64 = time.lines().nth(2).unwrap().parse().unwrap();
-        let beat = format!("1 {}000", heard - silent);
+        let beat = format!("1 {}000 0", heard - silent);
         redis.say(&["HSET", "exequatur:{revocations}:1:replicas", "gone", &beat]).unwrap();
         let ordered = one.order(1).await;
         let told = if ordered.changed { ordered } else { one.order(2).await };
@@ -150,4 +150,25 @@ async fn a_primary_with_too_few_copies_is_not_heard() {
     primary.say(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     primary.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]).unwrap();
     one.until_known().await;
+}
+
+/// C-09: what the store has lost is not known to be said again as long as anybody has something to say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_new_waits_for_what_others_have_to_say_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = Follower::ready(&redis).await;
+    let changed = one.order(1).await;
+    let time = redis.say(&["TIME"]).unwrap();
+    let owing = format!("1 {}000 7", time.lines().nth(2).unwrap());
+    redis.say(&["HSET", "exequatur:{revocations}:1:replicas", "owing", &owing]).unwrap();
+    let late = with_staleness(&redis, STALENESS.usual, STALENESS.degraded).follow();
+    until(|| {
+        let replicas = one.replicas();
+        replicas.iter().any(|seen| seen.id == late.replica() && seen.position >= changed.position)
+    })
+    .await;
+    assert!(late.snapshot().unknown(start()).is_some(), "it has all that the store has, and that is not all");
+    redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "owing"]).unwrap();
+    late.until_known().await;
 }
