@@ -50,7 +50,7 @@ pub(crate) struct Token {
 #[derive(Args, Debug)]
 pub(crate) struct Named {
     /// Its name, as records and headers show it. A thumbprint may begin with a hyphen.
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
     id: String,
     #[command(flatten)]
     terms: Terms,
@@ -113,7 +113,7 @@ pub(crate) struct TakeBack {
     /// What kind of thing.
     kind: Kind,
     /// Its name; none for `all`.
-    #[arg(allow_hyphen_values = true, required_if_eq_any([("kind", "key"), ("kind", "agent"), ("kind", "user"), ("kind", "session"), ("kind", "client"), ("kind", "tenant"), ("kind", "issuer")]))]
+    #[arg(allow_hyphen_values = true, value_parser = not_an_option, required_if_eq_any([("kind", "key"), ("kind", "agent"), ("kind", "user"), ("kind", "session"), ("kind", "client"), ("kind", "tenant"), ("kind", "issuer")]))]
     id: Option<String>,
     /// A token by the digest that records show, instead of its id.
     #[arg(long, conflicts_with = "id")]
@@ -222,6 +222,15 @@ pub(crate) struct Kill {
     rest: Rest,
     #[command(flatten)]
     confirmed: Confirmed,
+}
+
+/// A hyphen begins a name only where it begins a thumbprint; else it is a slip of the pen.
+fn not_an_option(text: &str) -> Result<String, String> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.starts_with('-') && (text.len() != 43 || !text.bytes().all(letter)) {
+        return Err("neither an option nor a thumbprint (43 characters of base64url)".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl Revoke {
