@@ -295,7 +295,7 @@ async fn without_a_folder_it_is_said_what_is_lost() {
     let said = command(&stack, &["revoke", "user", "corp:alice", "--reason", "a test"]).await;
     assert_eq!(said.code, Some(0));
     assert!(said.err.contains("lost at restart"), "{said:?}");
-    assert!(stack.log().unwrap().contains("what is revoked is lost at a restart"));
+    assert!(stack.log().unwrap().contains("what is ordered is lost at a restart"));
     assert_eq!(call(&stack, &agent, &token).await, denied(401, "user_revoked"));
     stack.restart_exequatur().await.unwrap();
     assert_eq!(call(&stack, &agent, &token).await, passed());
