@@ -243,7 +243,8 @@ fn fill(redis: &Redis, home: &Home, numbers: std::ops::Range<u64>) -> Result<(),
             }
         }
         say(&mut out, &[b"SET", &name("buckets"), &[0xff; (BUCKETS / 8) as usize]])?;
-        let memory = format!("1|{run}{}{last:016}{last:016}", "i".repeat(32));
+        let memory =
+            format!("1|{run}{}{last:016}{last:016}{:016}", "i".repeat(32), 1_700_000_000_000_000_u64);
         say(&mut out, &[b"SET", format!("{ALL}:{{revocations}}").as_bytes(), memory.as_bytes()])?;
         say(&mut out, &[b"CLIENT", b"REPLY", b"ON"])?;
         out.flush()?;
