@@ -217,6 +217,16 @@ async fn keys_are_of_another_type() {
                 scene.well_again("deleted").await;
             }
         }
+        let revocations = "exequatur:{revocations}";
+        scene.redis.say(&["SET", revocations, "{\"version\":2}"]).unwrap();
+        in_time("it is told why", async {
+            while !scene.stack.log().unwrap().contains("revocations cannot be followed") {
+                scene.traffic.more("another version", 20, |_| true).await;
+            }
+        })
+        .await;
+        scene.redis.say(&["DEL", revocations]).unwrap();
+        scene.well_again("deleted").await;
         scene.end("another type").await;
     }
 }

@@ -133,7 +133,10 @@ impl Revised {
     }
 
     /// Everything but the revision.
-    pub(crate) fn encode(&self) -> String {
+    ///
+    /// # Errors
+    /// It cannot be written as JSON. Nothing may be kept instead.
+    pub(crate) fn encode(&self) -> Result<String, serde_json::Error> {
         let figure = self.standing.map(|standing| standing.figure);
         let (rate, burst, quota) = match figure {
             None => (None, None, None),
@@ -149,8 +152,7 @@ impl Revised {
             by: self.note.by().to_owned(),
             at: self.note.at().to_string(),
         };
-        // Texts and numbers can always be written.
-        serde_json::to_string(&written).unwrap_or_default()
+        serde_json::to_string(&written)
     }
 }
 
@@ -179,9 +181,9 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    pub(crate) fn of(place: &OverridePlace, revised: &Revised) -> Self {
-        let rest = format!("{:0DIGITS$}{}", revised.revision, revised.encode());
-        Self { place: place.to_string(), rest }
+    pub(crate) fn of(place: &OverridePlace, revised: &Revised) -> Result<Self, serde_json::Error> {
+        let rest = format!("{:0DIGITS$}{}", revised.revision, revised.encode()?);
+        Ok(Self { place: place.to_string(), rest })
     }
 
     /// None if this version of Exequatur did not write it.
@@ -241,7 +243,7 @@ mod tests {
         let until = "2026-11-23T00:00:00Z".parse().unwrap();
         let [rate, quota] = figures();
         for revised in [revised(Some(rate), None), revised(Some(quota), Some(until)), revised(None, None)] {
-            let Encoded { place: text, rest } = Encoded::of(&place, &revised);
+            let Encoded { place: text, rest } = Encoded::of(&place, &revised).unwrap();
             assert_eq!(Encoded::read(&text, &rest), Some((place.clone(), revised)), "{rest}");
         }
     }
@@ -250,8 +252,9 @@ mod tests {
     #[test]
     fn anything_else_is_not() {
         let place = "per-tenant:tenant:acme";
-        let good =
-            Encoded::of(&OverridePlace::parse(place).unwrap(), &revised(Some(figures()[0]), None)).rest;
+        let good = Encoded::of(&OverridePlace::parse(place).unwrap(), &revised(Some(figures()[0]), None))
+            .unwrap()
+            .rest;
         assert!(Encoded::read(place, &good).is_some());
         for (from, to) in [
             ("1790000000000001", "179000000000001"),

@@ -67,7 +67,8 @@ fn parse(bytes: &[u8]) -> Result<Ledger, usize> {
 pub(super) fn write(disk: &Disk, folder: &Path, ledger: &Ledger) -> io::Result<()> {
     let draft = folder.join(DRAFT);
     let mut text = format!("{HEADER}{}\n", ledger.len());
-    for Encoded { place, rest } in ledger.encoded() {
+    for encoded in ledger.encoded() {
+        let Encoded { place, rest } = encoded?;
         text.push_str(&place);
         text.push('\t');
         text.push_str(&rest);

@@ -86,7 +86,7 @@ impl Ledger {
         view
     }
 
-    pub(crate) fn encoded(&self) -> impl Iterator<Item = Encoded> {
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = Result<Encoded, serde_json::Error>> {
         self.0.iter().map(|(place, known)| Encoded::of(place, known))
     }
 }

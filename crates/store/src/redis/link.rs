@@ -319,22 +319,17 @@ impl Links {
 
     /// What an error says about the connection and the server.
     fn failed(&self, line: &Arc<Line>, error: &RedisError) -> Unanswered {
-        // Before 7.0 an error within a script is told in the text of another.
-        let says = |code: &str| {
-            error.code() == Some(code)
-                || error.detail().is_some_and(|text| text.split([' ', '-']).any(|word| word == code))
-        };
         match error.code() {
             Some("NOSCRIPT") => Unanswered::NoScript,
-            Some(_) if says("OOM") => Unanswered::Error(StoreError::Full),
-            Some(_) if says("WRONGTYPE") || says("SCHEMA") => Unanswered::Error(StoreError::Foreign),
+            Some(_) if says(error, "OOM") => Unanswered::Error(StoreError::Full),
+            Some(_) if is_foreign(error) => Unanswered::Error(StoreError::Foreign),
             // Nothing was done. Other slots of the node are as they were, so the connection stays.
-            Some(_) if self.member.is_some() && (says("MOVED") || says("CLUSTERDOWN")) => {
+            Some(_) if self.member.is_some() && (says(error, "MOVED") || says(error, "CLUSTERDOWN")) => {
                 self.suspect();
                 Unanswered::Error(StoreError::Unavailable)
             }
             // It follows another now, or the password is another: whoever connects next learns it.
-            Some(_) if says("READONLY") || says("NOAUTH") || says("MOVED") => {
+            Some(_) if says(error, "READONLY") || says(error, "NOAUTH") || says(error, "MOVED") => {
                 self.give_up(line);
                 Unanswered::Error(StoreError::Unavailable)
             }
@@ -442,7 +437,7 @@ impl Line {
         match tokio::time::timeout(within, connection.send_packed_commands(commands, 0, count)).await {
             Ok(Ok(answers)) => answers
                 .into_iter()
-                .map(|answer| answer.extract_error().map_err(|error| unreachable_server(&error)))
+                .map(|answer| answer.extract_error().map_err(|error| refused(&error)))
                 .collect(),
             Ok(Err(error)) => {
                 self.broke.store(true, Ordering::Relaxed);
@@ -509,6 +504,22 @@ impl Link {
         *self.line.lock().or(Err(StoreError::Poisoned))? = line;
         Ok(())
     }
+}
+
+/// Before 7.0 an error within a script is told in the text of another.
+fn says(error: &RedisError, code: &str) -> bool {
+    error.code() == Some(code)
+        || error.detail().is_some_and(|text| text.split([' ', '-']).any(|word| word == code))
+}
+
+/// Whether what lies there is not ours.
+fn is_foreign(error: &RedisError) -> bool {
+    error.code().is_some() && (says(error, "WRONGTYPE") || says(error, "SCHEMA"))
+}
+
+/// What an answer that is an error comes to, where nobody decides by it.
+fn refused(error: &RedisError) -> StoreError {
+    if is_foreign(error) { StoreError::Foreign } else { unreachable_server(error) }
 }
 
 /// The kind and code of an error are told, never its text, which may have been made by anybody.

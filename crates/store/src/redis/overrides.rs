@@ -96,7 +96,7 @@ impl RedisOverrides {
         let missing = self.read_over(&links, &line, now).await?;
         for (place, revised) in missing.into_iter().take(AT_ONCE) {
             let drawn = draw()?;
-            let (text, revision) = (revised.encode(), revised.revision);
+            let (text, revision) = (revised.encode().or(Err(StoreError::Foreign))?, revised.revision);
             self.say(&line, self.command(&drawn, &place, &text, revision, "again"), &drawn).await?;
             tracing::warn!(%place, "an override that the store had lost was said again");
         }
@@ -197,7 +197,8 @@ impl RedisOverrides {
         }
         let mut revised = Revised { revision: known, standing, note };
         let drawn = draw().map_err(not_kept)?;
-        let command = self.command(&drawn, &place, &revised.encode(), known, "order");
+        let rest = revised.encode().or(Err(OverrideError::NotKept(ErrorKind::InvalidData)))?;
+        let command = self.command(&drawn, &place, &rest, known, "order");
         match self.say(&line, command, &drawn).await.map_err(not_kept)? {
             Said::Full => Err(OverrideError::Full),
             Said::Revision(revision) => {

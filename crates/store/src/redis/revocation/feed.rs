@@ -81,13 +81,20 @@ impl RedisRevocations {
     pub async fn follow(&self, clock: FeedClock, stop: CancellationToken) {
         let mut known = self.known.lock().await;
         let followed = async {
+            let mut told = None;
             loop {
                 let mut made = None;
                 let Err(end) = self.follow_once(&mut known, &clock, &mut made).await;
                 self.servers.suspect();
-                tracing::debug!(error = %end, "the feed of revocations begins anew");
+                // That the server is away is told by its connections; once, what a person has to mend.
+                if end == StoreError::Unavailable || told == Some(end) {
+                    tracing::debug!(error = %end, "the feed of revocations begins anew");
+                } else {
+                    tracing::error!(error = %end, "revocations cannot be followed");
+                }
                 // Where none was made, the gate says when one is tried.
                 let broke_at_once = made.is_some_and(|made: Instant| made.elapsed() < HELD);
+                told = Some(end).filter(|_| broke_at_once || made.is_none());
                 tokio::time::sleep(if broke_at_once { LONG_PAUSE } else { PAUSE }).await;
             }
         };
