@@ -12,10 +12,32 @@ pub(crate) use table::table;
 
 use exequatur_admin::wire::{Done, Kept, When};
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::exit::{Failure, say, warn};
 use crate::output::{Output, plain, say_json};
+
+/// Why, to whom, and how to say it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rest {
+    /// Why; recorded.
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    admin: Admin,
+    /// How to show what was done.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+impl Rest {
+    /// Gives an order.
+    pub(crate) fn post<A: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<A, Failure> {
+        self.admin.ask(path, Sent::Post(order))
+    }
+}
 
 /// When an order ends.
 #[derive(Debug, clap::Args)]

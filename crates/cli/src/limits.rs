@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use exequatur_admin::wire::{Figure, LimitDone, Limits as Listed, ResetLimit, SetLimit, SetOtherwise};
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, Ending, Sent, in_path, say_kept, table};
+use crate::admin::{Admin, Ending, Rest, Sent, in_path, say_kept, table};
 use crate::exit::{Failure, say};
 use crate::output::{Output, plain, say_json};
 
@@ -83,19 +83,6 @@ pub(crate) struct Reset {
     rest: Rest,
 }
 
-/// Why, to whom, and how to say it.
-#[derive(Args, Debug)]
-pub(crate) struct Rest {
-    /// Why; recorded.
-    #[arg(long)]
-    reason: String,
-    #[command(flatten)]
-    admin: Admin,
-    /// How to show what was done.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-}
-
 impl Limits {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
@@ -103,30 +90,27 @@ impl Limits {
             Self::Set(Set { limit, whose: Whose { agent, tenant }, rate, burst, quota, ending, rest }) => {
                 let (until, reason) = (ending.instant()?, rest.reason.clone());
                 let order = SetLimit { agent, tenant, rate, burst, quota, until, reason };
-                rest.order(&limit, "set", &order)
+                give(&rest, &limit, "set", &order)
             }
             Self::Reset(Reset { limit, whose: Whose { agent, tenant }, rest }) => {
                 let reason = rest.reason.clone();
-                rest.order(&limit, "reset", &ResetLimit { agent, tenant, reason })
+                give(&rest, &limit, "reset", &ResetLimit { agent, tenant, reason })
             }
         }
     }
 }
 
-impl Rest {
-    fn order(&self, limit: &str, did: &str, order: &impl serde::Serialize) -> Result<(), Failure> {
-        let path = format!("/v1/limits/{}/{did}", in_path(limit));
-        let order: Value = serde_json::to_value(order).map_err(Failure::other)?;
-        let done: LimitDone = self.admin.ask(&path, Sent::Post(&order))?;
-        if let Output::Json = self.output {
-            return say_json(&json!(done));
-        }
-        let unchanged = if done.changed { "" } else { " (nothing has changed)" };
-        let (limit, name) = (plain(&done.limit, MOST), plain(&done.name, 300));
-        say(format_args!("{did} {limit} for {} {name}{unchanged}", done.kind))?;
-        say_kept(done.kept, done.recorded);
-        Ok(())
+fn give(rest: &Rest, limit: &str, did: &str, order: &impl serde::Serialize) -> Result<(), Failure> {
+    let path = format!("/v1/limits/{}/{did}", in_path(limit));
+    let done: LimitDone = rest.post(&path, order)?;
+    if let Output::Json = rest.output {
+        return say_json(&json!(done));
     }
+    let unchanged = if done.changed { "" } else { " (nothing has changed)" };
+    let (limit, name) = (plain(&done.limit, MOST), plain(&done.name, 300));
+    say(format_args!("{did} {limit} for {} {name}{unchanged}", done.kind))?;
+    say_kept(done.kept, done.recorded);
+    Ok(())
 }
 
 fn show(admin: &Admin, output: Output) -> Result<(), Failure> {

@@ -1,10 +1,9 @@
 //! `exequatur revoke`, `agents` and `kill`
 
 use clap::{Args, Subcommand};
-use exequatur_admin::wire::{Done, Kill as KillOrder, Resume, Revoke as Order, Suspend, Undo};
-use serde_json::Value;
+use exequatur_admin::wire::{Kill as KillOrder, Resume, Revoke as Order, Suspend, Undo};
 
-use crate::admin::{Admin, Confirmed, Ending, Listing, Sent, confirm, in_path, list, tell};
+use crate::admin::{Admin, Confirmed, Ending, Listing, Rest, confirm, in_path, list, tell};
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -77,19 +76,6 @@ pub(crate) struct Terms {
     ending: Ending,
     #[command(flatten)]
     rest: Rest,
-}
-
-/// Why, to whom, and how to say it.
-#[derive(Args, Debug)]
-pub(crate) struct Rest {
-    /// Why; recorded.
-    #[arg(long)]
-    reason: String,
-    #[command(flatten)]
-    admin: Admin,
-    /// How to show what was done.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
 }
 
 /// The list.
@@ -249,7 +235,7 @@ impl Revoke {
             }
             Self::Undo(TakeBack { kind, id, digest, rest }) => {
                 let (kind, reason) = (kind.word().to_owned(), rest.reason.clone());
-                rest.order("/v1/revocations/undo", &Undo { kind, name: id, digest, reason }, "lifted")
+                give(&rest, "/v1/revocations/undo", &Undo { kind, name: id, digest, reason }, "lifted")
             }
         }
     }
@@ -266,7 +252,7 @@ impl Wide {
 fn revoke(kind: Kind, name: Option<String>, digest: Option<String>, terms: Terms) -> Result<(), Failure> {
     let Terms { not_before, ending, rest } = terms;
     let (kind, until, reason) = (kind.word().to_owned(), ending.instant()?, rest.reason.clone());
-    rest.order("/v1/revocations", &Order { kind, name, digest, not_before, until, reason }, "revoked")
+    give(&rest, "/v1/revocations", &Order { kind, name, digest, not_before, until, reason }, "revoked")
 }
 
 impl Agents {
@@ -274,11 +260,11 @@ impl Agents {
         match self {
             Self::Suspend(SuspendAgent { id, ending, rest }) => {
                 let order = Suspend { until: ending.instant()?, reason: rest.reason.clone() };
-                rest.order(&format!("/v1/agents/{}/suspend", in_path(&id)), &order, "suspended")
+                give(&rest, &format!("/v1/agents/{}/suspend", in_path(&id)), &order, "suspended")
             }
             Self::Resume(ResumeAgent { id, rest }) => {
                 let order = Resume { reason: rest.reason.clone() };
-                rest.order(&format!("/v1/agents/{}/resume", in_path(&id)), &order, "resumed")
+                give(&rest, &format!("/v1/agents/{}/resume", in_path(&id)), &order, "resumed")
             }
             Self::List(ListAgents { listing, admin, output }) => {
                 list(&admin, &listing, Some("agent"), output)
@@ -296,14 +282,10 @@ impl Kill {
         };
         confirm(&confirmed, &question)?;
         let (until, reason) = (ending.instant()?, rest.reason.clone());
-        rest.order("/v1/kill", &KillOrder { tenant, everything: all, until, reason }, "stopped")
+        give(&rest, "/v1/kill", &KillOrder { tenant, everything: all, until, reason }, "stopped")
     }
 }
 
-impl Rest {
-    fn order(&self, path: &str, order: &impl serde::Serialize, did: &str) -> Result<(), Failure> {
-        let order: Value = serde_json::to_value(order).map_err(Failure::other)?;
-        let done: Done = self.admin.ask(path, Sent::Post(&order))?;
-        tell(&done, did, self.output)
-    }
+fn give(rest: &Rest, path: &str, order: &impl serde::Serialize, did: &str) -> Result<(), Failure> {
+    tell(&rest.post(path, order)?, did, rest.output)
 }
