@@ -10,6 +10,7 @@ mod duties;
 mod generations;
 mod http;
 mod metrics;
+mod observer;
 mod public;
 mod record;
 mod serve;

@@ -9,12 +9,8 @@ use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::{
-    AdmissionStore, Nodes, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations,
-};
+use exequatur_store::{AdmissionStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations};
 use exequatur_token::{NonceSecret, Nonces};
-use jiff::Timestamp;
-use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,11 +25,12 @@ use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot};
 use crate::http;
 use crate::metrics;
+use crate::observer::{Observer, set_health};
 use crate::public::{self, Public, Readiness};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
-use crate::workers::{Listener, TurnedAway, WorkerError, Workers, accept};
+use crate::workers::{Listener, WorkerError, Workers, accept};
 
 /// Records that may wait for the file.
 const RECORD_QUEUE: usize = 8192;
@@ -43,9 +40,6 @@ const DRAIN_NOTICE: Duration = Duration::from_secs(1);
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long background tasks have to end, and the record file to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// How often ages and gaps are measured, and completeness is looked at until it is reached.
-const OBSERVE_EVERY: Duration = Duration::from_millis(250);
-
 /// Why the server does not start, or stopped.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -341,11 +335,6 @@ async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result
     TcpListener::bind(address).await.map_err(|source| ServeError::Listener { listener, source })
 }
 
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    health.set_service_status("", status).await;
-    health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
-}
-
 /// Says everywhere that this replica stops, and gives those who ask the time to hear it.
 async fn withdraw(readiness: &Readiness, health: &HealthReporter, closed: &CancellationToken) {
     tracing::info!("draining");
@@ -355,107 +344,13 @@ async fn withdraw(readiness: &Readiness, health: &HealthReporter, closed: &Cance
     closed.cancel();
 }
 
-/// Measures what is not measured by decisions, and says when everything was complete once.
-struct Observer {
-    issuers: Arc<Issuers>,
-    store: Arc<dyn AdmissionStore>,
-    recorder: Option<Recorder>,
-    state: Tending,
-    clock: Clock,
-    service: Service,
-    metrics: PrometheusHandle,
-    turned_away: TurnedAway,
-    readiness: Arc<Readiness>,
-    health: HealthReporter,
-}
-
-impl Observer {
-    /// Ends early only if an issuer's keys are kept no more.
-    async fn run(mut self, stop: CancellationToken) {
-        let (mut complete, mut told, mut nodes) = (false, Refused::default(), None);
-        loop {
-            let now = (self.clock)();
-            let remembers = self.look_at_store(now, &mut nodes).await;
-            if !complete && remembers && self.state.known(now) && self.issuers.complete(now) {
-                complete = true;
-                self.readiness.complete();
-                if self.readiness.is_ready() {
-                    set_health(&self.health, ServingStatus::Serving).await;
-                }
-                tracing::info!("ready");
-            }
-            self.measure(now);
-            self.state.tend(now).await;
-            told = self.refused().tell_since(told);
-            if let Some(issuer) = self.issuers.unattended()
-                && !stop.is_cancelled()
-            {
-                tracing::error!(%issuer, "its keys are kept no more");
-                return;
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(OBSERVE_EVERY) => {}
-            }
-        }
-    }
-
-    /// Whether the store can be used now. Also what makes a connection that broke anew where nothing is asked.
-    async fn look_at_store(&self, now: Timestamp, nodes: &mut Option<Nodes>) -> bool {
-        let health = self.store.health(now).await;
-        metrics::store(health.as_ref().ok(), nodes);
-        health.is_ok()
-    }
-
-    fn measure(&self, now: Timestamp) {
-        for status in self.issuers.status(now) {
-            if let Some(age) = status.keys_age {
-                metrics::keys_age(status.name.as_str(), age.as_secs_f64());
-            }
-            for (outcome, total) in status.loads.iter() {
-                metrics::issuer_fetches(status.name.as_str(), outcome.as_str(), total);
-            }
-        }
-        if let Some(recorder) = &self.recorder {
-            metrics::record_gaps(recorder.gaps());
-        }
-        metrics::connections_refused(self.turned_away.total());
-        // Without it, what histograms were told is kept until somebody asks for it, one by one.
-        self.metrics.run_upkeep();
-    }
-
-    fn refused(&self) -> Refused {
-        Refused { requests: self.service.shed().total(), connections: self.turned_away.total() }
-    }
-}
-
-/// What was refused since the start, for want of time or room.
-#[derive(Debug, Clone, Copy, Default)]
-struct Refused {
-    requests: u64,
-    connections: u64,
-}
-
-impl Refused {
-    /// One line for all of a kind: an overload must not drown the log as well.
-    fn tell_since(self, before: Self) -> Self {
-        let requests = self.requests.saturating_sub(before.requests);
-        if requests > 0 {
-            tracing::error!(refused = requests, "overloaded: requests were refused");
-        }
-        let connections = self.connections.saturating_sub(before.connections);
-        if connections > 0 {
-            tracing::error!(refused = connections, "too many gRPC connections: new ones were closed at once");
-        }
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use exequatur_token::{Epoch, NonceScope, Origin, Thumbprint};
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::config::{Source, from_text};

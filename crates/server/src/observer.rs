@@ -1,0 +1,125 @@
+//! What is looked at beside the decisions: readiness, ages, gaps, what was refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exequatur_audit::Recorder;
+use exequatur_issuers::Issuers;
+use exequatur_store::{AdmissionStore, Nodes};
+use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::clock::Clock;
+use crate::metrics;
+use crate::public::Readiness;
+use crate::service::Service;
+use crate::state::Tending;
+use crate::workers::TurnedAway;
+
+/// How often ages and gaps are measured, and completeness is looked at until it is reached.
+const OBSERVE_EVERY: Duration = Duration::from_millis(250);
+
+/// Measures what is not measured by decisions, and says when everything was complete once.
+pub(crate) struct Observer {
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) store: Arc<dyn AdmissionStore>,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) state: Tending,
+    pub(crate) clock: Clock,
+    pub(crate) service: Service,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) turned_away: TurnedAway,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) health: HealthReporter,
+}
+
+impl Observer {
+    /// Ends early only if an issuer's keys are kept no more.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let (mut complete, mut told, mut nodes) = (false, Refused::default(), None);
+        loop {
+            let now = (self.clock)();
+            let remembers = self.look_at_store(now, &mut nodes).await;
+            if !complete && remembers && self.state.known(now) && self.issuers.complete(now) {
+                complete = true;
+                self.readiness.complete();
+                if self.readiness.is_ready() {
+                    set_health(&self.health, ServingStatus::Serving).await;
+                }
+                tracing::info!("ready");
+            }
+            self.measure(now);
+            self.state.tend(now).await;
+            told = self.refused().tell_since(told);
+            if let Some(issuer) = self.issuers.unattended()
+                && !stop.is_cancelled()
+            {
+                tracing::error!(%issuer, "its keys are kept no more");
+                return;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(OBSERVE_EVERY) => {}
+            }
+        }
+    }
+
+    /// Whether the store can be used now. Also what makes a connection that broke anew where nothing is asked.
+    async fn look_at_store(&self, now: Timestamp, nodes: &mut Option<Nodes>) -> bool {
+        let health = self.store.health(now).await;
+        metrics::store(health.as_ref().ok(), nodes);
+        health.is_ok()
+    }
+
+    fn measure(&self, now: Timestamp) {
+        for status in self.issuers.status(now) {
+            if let Some(age) = status.keys_age {
+                metrics::keys_age(status.name.as_str(), age.as_secs_f64());
+            }
+            for (outcome, total) in status.loads.iter() {
+                metrics::issuer_fetches(status.name.as_str(), outcome.as_str(), total);
+            }
+        }
+        if let Some(recorder) = &self.recorder {
+            metrics::record_gaps(recorder.gaps());
+        }
+        metrics::connections_refused(self.turned_away.total());
+        // Without it, what histograms were told is kept until somebody asks for it, one by one.
+        self.metrics.run_upkeep();
+    }
+
+    fn refused(&self) -> Refused {
+        Refused { requests: self.service.shed().total(), connections: self.turned_away.total() }
+    }
+}
+
+/// What was refused since the start, for want of time or room.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refused {
+    requests: u64,
+    connections: u64,
+}
+
+impl Refused {
+    /// One line for all of a kind: an overload must not drown the log as well.
+    fn tell_since(self, before: Self) -> Self {
+        let requests = self.requests.saturating_sub(before.requests);
+        if requests > 0 {
+            tracing::error!(refused = requests, "overloaded: requests were refused");
+        }
+        let connections = self.connections.saturating_sub(before.connections);
+        if connections > 0 {
+            tracing::error!(refused = connections, "too many gRPC connections: new ones were closed at once");
+        }
+        self
+    }
+}
+
+/// Says it to whoever asks by gRPC.
+pub(crate) async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    health.set_service_status("", status).await;
+    health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
+}
