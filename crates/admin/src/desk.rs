@@ -2,6 +2,7 @@
 
 mod limits;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -205,17 +206,10 @@ impl Desk {
         outcome: Result<AdminOutcome, &RevocationError>,
     ) -> Result<bool, AuditError> {
         let order = said.order;
-        let mut record = AdminRecord::new(
-            said.now,
-            Text::from(said.id),
-            Text::from(said.actor.to_string()),
-            Text::from(order.action.word()),
-            *outcome.as_ref().unwrap_or(&AdminOutcome::Failed),
-        );
+        let mut record = record_of((said.now, said.id, said.actor), order.action.word(), outcome);
         record.kind = Some(Text::from(kind_word(order.what.kind())));
         record.name = Some(Text::from(order.what.name())).filter(|name| !name.as_str().is_empty());
         record.reason = Some(Text::from(order.reason.as_str()));
-        record.error = outcome.err().map(|error| Text::from(error.to_string()));
         if let Change::Stop { form, until } = order.change {
             record.until = until;
             record.not_before = match form {
@@ -232,6 +226,22 @@ impl Desk {
             Some(recorder) => recorder.record_order(record).await.map(|_evidence| true),
         }
     }
+}
+
+/// What the record of each order says: who gave it, when, and what came of it. An error is never a success.
+fn record_of<'a, E: Error>(
+    (now, id, actor): (Timestamp, &'a str, Actor),
+    action: &'a str,
+    outcome: Result<AdminOutcome, E>,
+) -> AdminRecord<'a> {
+    let (outcome, error) = match outcome {
+        Ok(outcome) => (outcome, None),
+        Err(error) => (AdminOutcome::Failed, Some(Text::from(error.to_string()))),
+    };
+    let actor = Text::from(actor.to_string());
+    let mut record = AdminRecord::new(now, Text::from(id), actor, Text::from(action), outcome);
+    record.error = error;
+    record
 }
 
 const fn kept(keeping: Keeping) -> Kept {

@@ -1,10 +1,10 @@
 //! Orders about limits.
 
-use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Text};
+use exequatur_audit::{AdminOutcome, AuditError, Text};
 use exequatur_store::{LimitOverride, Note, OverrideError};
 use jiff::Timestamp;
 
-use super::{Desk, Failed, Why, kept};
+use super::{Desk, Failed, Why, kept, record_of};
 use crate::limits::{LimitChange, LimitOrder, whose_word};
 use crate::socket::Actor;
 use crate::wire::LimitDone;
@@ -76,18 +76,11 @@ impl Desk {
         outcome: Result<AdminOutcome, &OverrideError>,
     ) -> Result<bool, AuditError> {
         let order = said.order;
-        let mut record = AdminRecord::new(
-            said.now,
-            Text::from(said.id),
-            Text::from(said.actor.to_string()),
-            Text::from(order.action().word()),
-            *outcome.as_ref().unwrap_or(&AdminOutcome::Failed),
-        );
+        let mut record = record_of((said.now, said.id, said.actor), order.action().word(), outcome);
         record.kind = Some(Text::from(whose_word(order.place.whose())));
         record.name = Some(Text::from(order.place.whose().name()));
         record.limit = Some(Text::from(order.place.limit()));
         record.reason = Some(Text::from(order.reason.as_str()));
-        record.error = outcome.err().map(|error| Text::from(error.to_string()));
         if let LimitChange::Set { figure, until } = order.change {
             record.allowed = Some(Text::from(figure.to_string()));
             record.until = until;
