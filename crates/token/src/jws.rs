@@ -1,6 +1,8 @@
 //! The compact serialisation of a JWS (RFC 7515 §7.1) whose payload is a JSON object.
 
 use crate::json::{self, JsonError, Object, Value};
+use crate::key::SignatureVerified;
+use crate::key_set::{KeySet, KeySetRefusal};
 use crate::{Algorithm, base64url};
 
 /// What a JWS may cost at most.
@@ -68,9 +70,53 @@ impl<'a> CompactJws<'a> {
         self.envelope.signature
     }
 
+    /// The algorithm that the header names, if it is a known one. Nothing more than a word.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        self.envelope.algorithm()
+    }
+
+    /// The id of the key that the header names, if it names one. Nothing more than a word.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.header().get("kid").and_then(Value::as_str)
+    }
+
+    /// Verifies that it was signed with one of `keys` and an algorithm that is `allowed`, for kinds of JWT that have no
+    /// check of their own here. Keys that the header names or carries (`jku`, `x5u`, `jwk`, `x5c`) are never used (J09).
+    ///
+    /// # Errors
+    /// [`SignerError`]
+    pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<SignatureVerified, SignerError> {
+        let algorithm = self.algorithm().filter(|algorithm| allowed.contains(algorithm));
+        let algorithm = algorithm.ok_or(SignerError::AlgNotAllowed)?;
+        keys.verify(&self.envelope, algorithm).map_err(|refusal| match refusal {
+            KeySetRefusal::KeyId => SignerError::KeyId,
+            KeySetRefusal::KeyUnknown => SignerError::KeyUnknown,
+            KeySetRefusal::SignatureInvalid => SignerError::SignatureInvalid,
+        })
+    }
+
     pub(crate) const fn envelope(&self) -> &Envelope<'a> {
         &self.envelope
     }
+}
+
+/// Why a JWS is not taken for one of a signer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignerError {
+    /// `alg` is unknown or not allowed.
+    #[error("algorithm not allowed")]
+    AlgNotAllowed,
+    /// `kid` is not a string of 1 to 256 bytes (J15).
+    #[error("key id malformed")]
+    KeyId,
+    /// The signer has no such key.
+    #[error("key unknown")]
+    KeyUnknown,
+    /// The signature does not verify.
+    #[error("signature invalid")]
+    SignatureInvalid,
 }
 
 impl<'a> Envelope<'a> {
@@ -176,4 +222,35 @@ pub enum JwsError {
     /// The header has `crit` or `b64`.
     #[error("critical header not understood")]
     CritUnsupported,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::TestKey;
+
+    const LIMITS: JwsLimits = JwsLimits { bytes: 4096, header_bytes: 1024, depth: 8, members: 32 };
+
+    /// Of a kind that this crate knows nothing of: the algorithm has to be allowed, the key known, the signature whole.
+    #[test]
+    fn a_jws_of_any_kind_is_verified() {
+        let (key, other) = (TestKey::es256(1), TestKey::es256(2));
+        let keys = crate::testing::key_set(&[key.named("a")]);
+        let raw = |key: &TestKey, kid: &str| {
+            key.sign(&json!({ "typ": "any+jwt", "alg": "ES256", "kid": kid }), &json!({ "a": 1 }))
+        };
+        let verified = |raw: &str, allowed: &[Algorithm]| {
+            CompactJws::parse(raw, &LIMITS).unwrap().verify(&keys, allowed).map(|_evidence| ())
+        };
+        let (good, all) = (raw(&key, "a"), &Algorithm::ALL);
+        assert_eq!(verified(&good, all), Ok(()));
+        assert_eq!(verified(&good, &[Algorithm::Rs256]), Err(SignerError::AlgNotAllowed));
+        assert_eq!(verified(&raw(&key, "b"), all), Err(SignerError::KeyUnknown));
+        assert_eq!(verified(&raw(&key, ""), all), Err(SignerError::KeyId));
+        assert_eq!(verified(&raw(&other, "a"), all), Err(SignerError::SignatureInvalid));
+        let jws = CompactJws::parse(&good, &LIMITS).unwrap();
+        assert_eq!((jws.key_id(), jws.algorithm()), (Some("a"), Some(Algorithm::Es256)));
+    }
 }

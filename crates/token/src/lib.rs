@@ -46,9 +46,10 @@ pub use issuer::{
     ClaimNames, IdError, IssuerName, IssuerNameError, IssuerProfile, MAX_LEEWAY, ProfileProblem, ScopedId,
     TenantScope,
 };
-pub use jws::{CompactJws, JwsError, JwsLimits};
+pub use jws::{CompactJws, JwsError, JwsLimits, SignerError};
 pub use key::{KeyError, PublicKey, SignatureError, SignatureVerified};
 pub use key_set::{KeySet, KeySetError, KeySetId, SkipReason, SkippedKey};
 pub use nonce::{Epoch, NonceError, NonceScope, NonceSecret, NonceSecretError, Nonces, VerifiedNonce};
+pub use numeric_date::{NumericDateError, numeric_date};
 pub use proof::{MalformedProof, Proof, ProofError, ProofExpectation, ProofLimits, VerifiedProof};
 pub use scopes::{Scopes, ScopesError};

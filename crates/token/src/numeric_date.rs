@@ -4,15 +4,22 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::json::Value;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NumericDateError {
+/// Why a value is no `NumericDate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NumericDateError {
     /// Not a JSON number.
+    #[error("not a number")]
     NotANumber,
     /// Negative, infinite, or after the year 9999.
+    #[error("out of range")]
     OutOfRange,
 }
 
-pub(crate) fn numeric_date(value: &Value) -> Result<Timestamp, NumericDateError> {
+/// The instant that a `NumericDate` names.
+///
+/// # Errors
+/// [`NumericDateError`]
+pub fn numeric_date(value: &Value) -> Result<Timestamp, NumericDateError> {
     let number = value.as_number().ok_or(NumericDateError::NotANumber)?;
     if number.as_str().starts_with('-') {
         return Err(NumericDateError::OutOfRange);
