@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use exequatur_token::{IssuerProfile, ProfileProblem};
+use exequatur_token::{Algorithm, IssuerName, IssuerProfile, ProfileProblem};
 use reqwest::Url;
 
 use crate::address::{self, AddressProblem};
@@ -44,7 +44,52 @@ impl IssuerConfig {
     /// Everything that is wrong with it; empty if it can be used.
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigProblem> {
-        let mut problems: Vec<_> = self.profile.problems().into_iter().map(ConfigProblem::Profile).collect();
+        let profile = self.profile.problems().into_iter().map(ConfigProblem::Profile);
+        profile.chain(self.keys().problems()).collect()
+    }
+
+    /// How its keys are kept.
+    #[must_use]
+    pub fn keys(&self) -> KeysConfig {
+        KeysConfig {
+            name: self.profile.name.clone(),
+            issuer: self.profile.issuer.clone(),
+            algorithms: self.profile.algorithms.clone(),
+            source: self.source.clone(),
+            transport: self.transport.clone(),
+            refresh: self.refresh,
+            cooldown: self.cooldown,
+            max_stale: self.max_stale,
+        }
+    }
+}
+
+/// How the keys of one signer are kept, whatever it signs.
+#[derive(Debug, Clone)]
+pub struct KeysConfig {
+    /// The signer's name, unique among those that are started together.
+    pub name: IssuerName,
+    /// What it calls itself; discovery looks for its metadata by it.
+    pub issuer: String,
+    /// The signatures that its keys are for.
+    pub algorithms: Vec<Algorithm>,
+    /// Where they are.
+    pub source: KeySource,
+    /// How it is reached.
+    pub transport: Transport,
+    /// See [`IssuerConfig::refresh`].
+    pub refresh: Duration,
+    /// See [`IssuerConfig::cooldown`].
+    pub cooldown: Duration,
+    /// See [`IssuerConfig::max_stale`].
+    pub max_stale: Duration,
+}
+
+impl KeysConfig {
+    /// Everything that is wrong with it; empty if it can be used.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ConfigProblem> {
+        let mut problems = Vec::new();
         let address = self.address();
         let plain =
             address.as_ref().is_some_and(|address| address.as_ref().is_ok_and(|url| url.scheme() == "http"));
@@ -66,7 +111,7 @@ impl IssuerConfig {
         match &self.source {
             KeySource::Url { url } => Some(address::parse(url).map_err(ConfigProblem::Url)),
             KeySource::Discovered { by } => {
-                Some(by.metadata_url(&self.profile.issuer).map_err(ConfigProblem::Issuer))
+                Some(by.metadata_url(&self.issuer).map_err(ConfigProblem::Issuer))
             }
             KeySource::File { .. } => None,
         }

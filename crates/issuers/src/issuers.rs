@@ -2,55 +2,24 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use exequatur_token::IssuerName;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::address;
-use crate::clients::Clients;
-use crate::config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
-use crate::fetch::{Discovered, Source};
-use crate::issuer::{Issuer, IssuerStatus};
-use crate::refresh::Refresher;
-use crate::transport::{Reach, Transport};
-
-/// Wall time, as the process that serves reads it.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// A file is looked at this often, or as often as it is to be refreshed: that costs next to nothing.
-const FILE_REFRESH: Duration = Duration::from_secs(2);
+use crate::config::{ConfigProblem, HttpConfig, IssuerConfig};
+use crate::issuer::Issuer;
+use crate::kept_keys::IssuerStatus;
+use crate::signers::{Clock, IssuersError, Signers};
+use crate::transport::Transport;
 
 /// The issuers, by the `iss` of their tokens.
 #[derive(Debug)]
 pub struct Issuers {
     by_issuer: HashMap<String, Arc<Issuer>>,
-    clients: Mutex<Clients>,
-}
-
-/// The issuers cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum IssuersError {
-    /// Nobody's token could be verified.
-    #[error("no issuer is configured")]
-    None,
-    /// An issuer's configuration cannot be used.
-    #[error("issuer {name}: {problem}")]
-    Config {
-        /// The issuer's name.
-        name: IssuerName,
-        /// The first thing that is wrong.
-        problem: ConfigProblem,
-    },
-    /// Two issuers share a name or an `iss`, so that their ids, or their tokens, could be mistaken.
-    #[error("issuer {0}: another one has the same name or the same `iss`")]
-    Duplicate(IssuerName),
-    /// There is no HTTP client: most likely the system has no trusted certificates.
-    #[error("cannot make an HTTP client")]
-    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    signers: Signers,
 }
 
 impl Issuers {
@@ -69,28 +38,28 @@ impl Issuers {
         if configs.is_empty() {
             return Err(IssuersError::None);
         }
-        let mut by_issuer = HashMap::new();
-        let mut refreshers: Vec<Refresher> = Vec::new();
-        let mut clients = Clients::new(http);
-        for config in configs {
-            let name = config.profile.name.clone();
-            let refresher = refresher(config, http, &mut clients)?;
-            let issuer = Arc::clone(&refresher.issuer);
-            let same_name = refreshers.iter().any(|other| other.issuer.profile().name == name);
-            if same_name || by_issuer.insert(issuer.profile().issuer.clone(), issuer).is_some() {
-                return Err(IssuersError::Duplicate(name));
+        let mut seen = Vec::new();
+        for IssuerConfig { profile, .. } in &configs {
+            if let Some(problem) = profile.problems().into_iter().next() {
+                let problem = ConfigProblem::Profile(problem);
+                return Err(IssuersError::Config { name: profile.name.clone(), problem });
             }
-            refreshers.push(refresher);
+            if seen.contains(&&profile.issuer) {
+                return Err(IssuersError::Duplicate(profile.name.clone()));
+            }
+            seen.push(&profile.issuer);
         }
-        refreshers.into_iter().for_each(move |refresher| {
-            tasks.spawn(refresher.run(Arc::clone(&clock), cancel.clone()));
+        let signers =
+            Signers::start(configs.iter().map(IssuerConfig::keys).collect(), http, clock, tasks, cancel)?;
+        let issuers = configs.into_iter().zip(signers.iter()).map(|(config, keys)| {
+            let issuer = config.profile.issuer.clone();
+            (issuer, Arc::new(Issuer::new(config.profile, Arc::clone(keys))))
         });
-        Ok(Arc::new(Self { by_issuer, clients: Mutex::new(clients) }))
+        let by_issuer = issuers.collect();
+        Ok(Arc::new(Self { by_issuer, signers }))
     }
 
-    /// Goes over to what the files of the issuers' connections say now, from the next load of keys on: `transports`
-    /// are those of the issuers that were started, read anew. Names the files that had changed. Everything else of an
-    /// issuer stays as it was at the start.
+    /// See [`Signers::renew`].
     ///
     /// # Errors
     /// A client cannot be made. Nothing has changed then.
@@ -98,9 +67,7 @@ impl Issuers {
         &self,
         transports: impl IntoIterator<Item = &'a Transport>,
     ) -> Result<Vec<PathBuf>, IssuersError> {
-        let transports: Vec<_> = transports.into_iter().collect();
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.renew(&transports).map_err(no_client)
+        self.signers.renew(transports)
     }
 
     /// The issuer with exactly this `iss` (J02).
@@ -112,72 +79,20 @@ impl Issuers {
     /// Whether every issuer has keys that may be used at `now`.
     #[must_use]
     pub fn complete(&self, now: Timestamp) -> bool {
-        self.by_issuer.values().all(|issuer| issuer.keys(now).is_ok())
+        self.signers.iter().all(|keys| keys.keys(now).is_ok())
     }
 
-    /// An issuer whose background task has ended, by a cancellation or a mistake of ours: its keys only grow older.
+    /// See [`Signers::unattended`].
     #[must_use]
     pub fn unattended(&self) -> Option<&IssuerName> {
-        let left = self.by_issuer.values().find(|issuer| !issuer.is_attended())?;
-        Some(&left.profile().name)
+        self.signers.unattended()
     }
 
     /// All issuers' keys and loads, by name.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Vec<IssuerStatus> {
-        let mut status: Vec<_> = self.by_issuer.values().map(|issuer| issuer.status(now)).collect();
-        status.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        status
+        self.signers.status(now)
     }
-}
-
-fn refresher(
-    config: IssuerConfig,
-    http: HttpConfig,
-    clients: &mut Clients,
-) -> Result<Refresher, IssuersError> {
-    let name = config.profile.name.clone();
-    let unusable = |problem| IssuersError::Config { name: name.clone(), problem };
-    if let Some(problem) = config.problems().into_iter().next() {
-        return Err(unusable(problem));
-    }
-    // Sooner than the next refresh, and no sooner than an unknown key id would.
-    let retry = config.cooldown.min(config.refresh);
-    let (source, every, retry) = match config.source {
-        KeySource::Url { url } => {
-            let url = address::parse(&url).map_err(ConfigProblem::Url).map_err(unusable)?;
-            let client = clients.get(&config.transport, Reach::Anywhere).map_err(no_client)?;
-            (Source::url(client, url, http), config.refresh, retry)
-        }
-        KeySource::Discovered { by } => {
-            let issuer = config.profile.issuer.clone();
-            let metadata = by.metadata_url(&issuer).map_err(ConfigProblem::Issuer).map_err(unusable)?;
-            let discovered = Discovered {
-                issuer,
-                metadata,
-                // A refresh that comes a tenth early reads it anew.
-                keep: signed(config.refresh.mul_f64(0.9)),
-                anywhere: clients.get(&config.transport, Reach::Anywhere).map_err(no_client)?,
-                public_only: clients.get(&config.transport, Reach::PublicOnly).map_err(no_client)?,
-                said: None,
-            };
-            (Source::discovered(discovered, http), config.refresh, retry)
-        }
-        KeySource::File { path } => {
-            let every = config.refresh.min(FILE_REFRESH);
-            (Source::file(path, http), every, every)
-        }
-    };
-    let issuer = Arc::new(Issuer::new(config.profile, signed(config.cooldown), signed(config.max_stale)));
-    Ok(Refresher { issuer, source, every, retry })
-}
-
-fn no_client(error: reqwest::Error) -> IssuersError {
-    IssuersError::Client(error.into())
-}
-
-fn signed(span: Duration) -> SignedDuration {
-    SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)
 }
 
 #[cfg(test)]

@@ -11,20 +11,24 @@ mod download;
 mod fetch;
 mod issuer;
 mod issuers;
+mod kept_keys;
 mod outcome;
 mod refresh;
+mod signers;
 #[cfg(test)]
 mod testing;
 mod transport;
 mod unknown_keys;
 
 pub use address::AddressProblem;
-pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource};
+pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource, KeysConfig};
 pub use discovery::{Discovery, MetadataError};
 pub use download::DownloadError;
 pub use fetch::FetchError;
-pub use issuer::{Issuer, IssuerStatus, KeysUnavailable};
-pub use issuers::{Clock, Issuers, IssuersError};
+pub use issuer::Issuer;
+pub use issuers::Issuers;
+pub use kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
 pub use outcome::{LoadCounts, LoadOutcome};
+pub use signers::{Clock, IssuersError, Signers};
 pub use transport::{Authorities, AuthoritiesProblem, Proxy, ProxyCredentials, ProxyProblem, Transport};
 pub use unknown_keys::SoughtKey;

@@ -1,4 +1,4 @@
-//! The background task that keeps one issuer's keys.
+//! The background task that keeps one signer's keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::fetch::Source;
-use crate::issuer::{Issuer, Learned};
-use crate::issuers::Clock;
+use crate::kept_keys::{KeptKeys, Learned};
+use crate::signers::Clock;
 
 /// The first pause before another try of the first load; it doubles up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(250);
@@ -23,7 +23,7 @@ const REPORTED_SKIPPED: usize = 16;
 /// another issuer's.
 #[derive(Debug)]
 pub(crate) struct Refresher {
-    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) issuer: Arc<KeptKeys>,
     pub(crate) source: Source,
     /// Between loads that succeed.
     pub(crate) every: Duration,
@@ -48,7 +48,7 @@ impl Refresher {
             asked.mark_unchanged();
             let outcome = tokio::select! {
                 () = cancel.cancelled() => return,
-                outcome = self.source.load(began, &self.issuer.profile().algorithms) => outcome,
+                outcome = self.source.load(began, self.issuer.algorithms()) => outcome,
             };
             let succeeded = outcome.is_ok();
             ever_loaded |= succeeded;

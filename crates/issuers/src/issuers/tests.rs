@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::KeySource;
 use crate::testing::{Server, at, clock, jwks, profile};
 
 struct Started {

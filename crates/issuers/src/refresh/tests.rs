@@ -1,16 +1,17 @@
 use std::path::PathBuf;
 
+use exequatur_token::Algorithm;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::HttpConfig;
-use crate::issuer::{IssuerStatus, KeysUnavailable};
-use crate::testing::{clock, jwks, key_set, profile};
+use crate::kept_keys::{IssuerStatus, KeysUnavailable};
+use crate::testing::{clock, jwks, key_set};
 
 /// A refresher over a file, in paused time: reading a file takes none.
 struct Running {
-    issuer: Arc<Issuer>,
+    issuer: Arc<KeptKeys>,
     clock: Clock,
     path: PathBuf,
     _folder: tempfile::TempDir,
@@ -26,7 +27,8 @@ impl Running {
             std::fs::write(&path, content).unwrap();
         }
         let (cooldown, max_stale) = (Duration::from_secs(30), SignedDuration::from_hours(1));
-        let issuer = Arc::new(Issuer::new(profile("corp"), cooldown.try_into().unwrap(), max_stale));
+        let (name, algorithms) = ("corp".parse().unwrap(), vec![Algorithm::EdDsa]);
+        let issuer = Arc::new(KeptKeys::new(name, algorithms, cooldown.try_into().unwrap(), max_stale));
         let refresher = Refresher {
             issuer: Arc::clone(&issuer),
             source: Source::file(path.clone(), HttpConfig::default()),
@@ -97,7 +99,7 @@ async fn a_flood_of_unknown_keys_loads_once_per_cooldown() {
     running.until(|status| status.keys == 1).await;
     let mut rotated = None;
     for tenth in 0..3000_u32 {
-        let key = running.issuer.sought_key(Some(&tenth.to_string()), exequatur_token::Algorithm::EdDsa);
+        let key = running.issuer.sought_key(Some(&tenth.to_string()), Algorithm::EdDsa);
         running.issuer.unknown_key_seen(key, (running.clock)());
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(running.loads() <= u64::from(tenth) / 300 + 2, "{} after {tenth}", running.loads());

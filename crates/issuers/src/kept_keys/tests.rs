@@ -3,18 +3,18 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::download::DownloadError;
-use crate::testing::{at, key_set, profile};
+use crate::testing::{at, key_set};
 
 const COOLDOWN: i64 = 30;
 const MAX_STALE: i64 = 3600;
 
-fn issuer() -> Issuer {
+fn issuer() -> KeptKeys {
     let (cooldown, max_stale) = (SignedDuration::from_secs(COOLDOWN), SignedDuration::from_secs(MAX_STALE));
-    Issuer::new(profile("corp"), cooldown, max_stale)
+    KeptKeys::new("corp".parse().unwrap(), vec![Algorithm::EdDsa], cooldown, max_stale)
 }
 
 /// Loaded once, by a load that began at 0.
-fn loaded() -> Issuer {
+fn loaded() -> KeptKeys {
     let issuer = issuer();
     issuer.load_begins(at(0), 1);
     assert_eq!(issuer.load_ended(Ok(key_set("a")), at(0)), Learned::NewKeys);
@@ -22,13 +22,13 @@ fn loaded() -> Issuer {
 }
 
 /// A token names some key that nobody has named before.
-fn seen(issuer: &Issuer, now: Timestamp) {
+fn seen(issuer: &KeptKeys, now: Timestamp) {
     static NAMED: AtomicUsize = AtomicUsize::new(0);
     let id = NAMED.fetch_add(1, Ordering::Relaxed).to_string();
     issuer.unknown_key_seen(issuer.sought_key(Some(&id), Algorithm::EdDsa), now);
 }
 
-fn asked(issuer: &Issuer) -> u64 {
+fn asked(issuer: &KeptKeys) -> u64 {
     *issuer.asked.borrow()
 }
 
