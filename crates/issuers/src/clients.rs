@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use reqwest::Client;
 
+use crate::caller::Caller;
 use crate::config::HttpConfig;
 use crate::transport::{Reach, Transport};
 
@@ -55,6 +56,15 @@ impl Clients {
         let client = SharedClient::new(transport.client(self.http.timeout, reach)?);
         self.kept.push(Kept { transport: transport.clone(), reach, client: client.clone() });
         Ok(client)
+    }
+
+    /// The clients for more than keys.
+    pub(crate) fn caller(&mut self, transport: &Transport) -> Result<Caller, reqwest::Error> {
+        Ok(Caller {
+            anywhere: self.get(transport, Reach::Anywhere)?,
+            public_only: self.get(transport, Reach::PublicOnly)?,
+            bounds: self.http,
+        })
     }
 
     /// Makes each client anew whose files say something else in `transports`, and names these files. Either all are

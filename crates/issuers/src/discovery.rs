@@ -18,6 +18,8 @@ pub enum Discovery {
     OAuth,
     /// `/.well-known/openid-configuration` after the path (OpenID Connect Discovery 1.0 §4).
     OpenId,
+    /// `/.well-known/ssf-configuration` between host and path (OpenID Shared Signals Framework 1.0 §7.2).
+    SharedSignals,
 }
 
 impl Discovery {
@@ -36,6 +38,7 @@ impl Discovery {
         let path = match self {
             Self::OAuth => format!("/.well-known/oauth-authorization-server{path}"),
             Self::OpenId => format!("{path}/.well-known/openid-configuration"),
+            Self::SharedSignals => format!("/.well-known/ssf-configuration{path}"),
         };
         url.set_path(&path);
         Ok(url)
@@ -64,7 +67,7 @@ pub enum MetadataError {
     /// No text `jwks_uri`.
     #[error("no `jwks_uri`")]
     NoKeys,
-    /// `jwks_uri` is no URL that is loaded from.
+    /// `jwks_uri`, or another place, is no URL that is loaded from.
     #[error("`jwks_uri` is {0}")]
     Address(#[from] AddressProblem),
     /// `jwks_uri` is on another host than the issuer, at an address that is not public (G23).
@@ -77,20 +80,33 @@ pub enum MetadataError {
 /// # Errors
 /// The metadata is not this issuer's, or names no place that keys are taken from.
 pub(crate) fn keys_place(document: &[u8], issuer: &str, home: &Url) -> Result<KeysPlace, MetadataError> {
+    let document = of_issuer(document, issuer)?;
+    let url = address::parse(text(&document, "jwks_uri").ok_or(MetadataError::NoKeys)?)?;
+    judge(url, home)
+}
+
+/// The metadata document of `issuer`.
+///
+/// # Errors
+/// Not strict JSON, or another's.
+pub(crate) fn of_issuer(document: &[u8], issuer: &str) -> Result<Value, MetadataError> {
     let limits = json::Limits { bytes: document.len(), depth: MAX_DEPTH, members: MAX_MEMBERS };
     let document = json::parse(document, limits)?;
-    let member = |name| document.as_object().and_then(|object| object.get(name)).and_then(Value::as_str);
-    if member("issuer") != Some(issuer) {
+    if text(&document, "issuer") != Some(issuer) {
         return Err(MetadataError::IssuerMismatch);
     }
-    let url = address::parse(member("jwks_uri").ok_or(MetadataError::NoKeys)?)?;
-    judge(url, home)
+    Ok(document)
+}
+
+/// A member that is text.
+pub(crate) fn text<'a>(document: &'a Value, name: &str) -> Option<&'a str> {
+    document.as_object().and_then(|object| object.get(name)).and_then(Value::as_str)
 }
 
 /// The operator named the issuer's host, so that the keys may be there, wherever that is. Any other host was named
 /// by the metadata, and must be one that everybody can reach: to let an issuer point into a network that it is not
 /// part of would make us its errand boy (G23).
-fn judge(url: Url, home: &Url) -> Result<KeysPlace, MetadataError> {
+pub(crate) fn judge(url: Url, home: &Url) -> Result<KeysPlace, MetadataError> {
     if url.scheme() == "http" && home.scheme() != "http" {
         return Err(AddressProblem::Insecure.into());
     }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::address::NotPublic;
 use crate::config::HttpConfig;
@@ -48,7 +48,7 @@ pub(crate) async fn download(
     within(bounds.timeout, transfer(client, url, bounds.max_bytes)).await
 }
 
-async fn within<T>(
+pub(crate) async fn within<T>(
     time: Duration,
     work: impl Future<Output = Result<T, DownloadError>>,
 ) -> Result<T, DownloadError> {
@@ -66,10 +66,21 @@ async fn transfer(client: &Client, url: &Url, max_bytes: usize) -> Result<Vec<u8
     if status != StatusCode::OK {
         return Err(DownloadError::Status(status.as_u16()));
     }
+    check_plain(&response)?;
+    body(&mut response, max_bytes).await
+}
+
+pub(crate) fn check_plain(response: &Response) -> Result<(), DownloadError> {
     let encoding = response.headers().get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(DownloadError::Encoded);
+    match encoding {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(DownloadError::Encoded)
+        }
+        Some(_) | None => Ok(()),
     }
+}
+
+pub(crate) async fn body(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, DownloadError> {
     let mut document = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
         if chunk.len() > max_bytes.saturating_sub(document.len()) {
@@ -80,7 +91,7 @@ async fn transfer(client: &Client, url: &Url, max_bytes: usize) -> Result<Vec<u8
     Ok(document)
 }
 
-fn cause(error: &reqwest::Error) -> DownloadError {
+pub(crate) fn cause(error: &reqwest::Error) -> DownloadError {
     if error.is_timeout() {
         DownloadError::Timeout
     } else if is_not_public(error) {

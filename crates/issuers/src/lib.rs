@@ -4,6 +4,7 @@
 //! the last good set or fails. An unknown key id can hasten the next load, at most once per cooldown.
 
 mod address;
+mod caller;
 mod clients;
 mod config;
 mod discovery;
@@ -21,6 +22,7 @@ mod transport;
 mod unknown_keys;
 
 pub use address::AddressProblem;
+pub use caller::{Caller, Metadata, Place, Question, Reply};
 pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource, KeysConfig};
 pub use discovery::{Discovery, MetadataError};
 pub use download::DownloadError;

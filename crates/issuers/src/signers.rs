@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::address;
+use crate::caller::Caller;
 use crate::clients::Clients;
 use crate::config::{ConfigProblem, HttpConfig, KeySource, KeysConfig};
 use crate::fetch::{Discovered, Source};
@@ -95,6 +96,14 @@ impl Signers {
         let transports: Vec<_> = transports.into_iter().collect();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.renew(&transports).map_err(no_client)
+    }
+
+    /// Asks the signer that is reached like this for more than its keys.
+    ///
+    /// # Errors
+    /// A client cannot be made.
+    pub fn caller(&self, transport: &Transport) -> Result<Caller, IssuersError> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).caller(transport).map_err(no_client)
     }
 
     /// The signers, in the order of their configurations.

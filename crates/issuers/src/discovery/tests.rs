@@ -42,6 +42,10 @@ fn metadata_is_at_its_well_known_place() {
             assert_eq!(url.as_str(), format!("{ISSUER}{path}"), "{issuer} {by:?}");
         }
     }
+    for (issuer, path) in [(ISSUER, ""), ("https://sts.example.com/realms/a/", "/realms/a")] {
+        let url = Discovery::SharedSignals.metadata_url(issuer).unwrap();
+        assert_eq!(url.as_str(), format!("{ISSUER}/.well-known/ssf-configuration{path}"), "{issuer}");
+    }
     let port = Discovery::OpenId.metadata_url("http://127.0.0.1:8080").unwrap();
     assert_eq!(port.as_str(), "http://127.0.0.1:8080/.well-known/openid-configuration");
 }
