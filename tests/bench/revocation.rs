@@ -79,7 +79,12 @@ async fn trials(options: Options, orders: usize) -> Result<Trials, String> {
                 json!({ "kind": "token", "name": format!("corp:{id}"), "reason": "a trial" }).to_string();
             let client = &clients[number % clients.len()];
             let begun = Instant::now();
-            let sent = client.post("http://exequatur/v1/revocations").body(body).send().await;
+            let sent = client
+                .post("http://exequatur/v1/revocations")
+                .header("content-type", "application/json")
+                .body(body)
+                .send()
+                .await;
             let answer =
                 sent.map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())?;
             answered.push(Timestamp::now());

@@ -165,7 +165,12 @@ async fn nothing_that_was_answered_is_lost_when_the_process_is_killed() {
             for n in 0.. {
                 let name = format!("corp:u-{round}-{n}");
                 let body = json!({ "kind": "user", "name": name, "reason": "load" }).to_string();
-                let sent = client.post("http://exequatur/v1/revocations").body(body).send().await;
+                let sent = client
+                    .post("http://exequatur/v1/revocations")
+                    .header("content-type", "application/json")
+                    .body(body)
+                    .send()
+                    .await;
                 match sent {
                     Ok(answer) if answer.status() == 200 => done.push(name),
                     Ok(answer) => panic!("{}", answer.status()),
@@ -269,8 +274,18 @@ async fn the_socket_takes_orders_and_nothing_else() {
         ("/v1/agents", r#"{"reason":"r"}"#, 404),
         ("/healthz", "{}", 404),
     ] {
-        let sent = client.post(format!("http://exequatur{path}")).body(body.to_owned()).send().await.unwrap();
+        let asked = client.post(format!("http://exequatur{path}")).header("content-type", "application/json");
+        let sent = asked.body(body.to_owned()).send().await.unwrap();
         assert_eq!(sent.status().as_u16(), status, "{path} {body:.90}");
+    }
+    // E-08: what a browser sends to another site without asking is not taken.
+    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        let asked = client.post("http://exequatur/v1/kill").body(r#"{"everything":true,"reason":"r"}"#);
+        let asked = match content_type {
+            Some(kind) => asked.header("content-type", kind),
+            None => asked,
+        };
+        assert_eq!(asked.send().await.unwrap().status(), 415, "{content_type:?}");
     }
     for (query, status) in
         [("", 200), ("?limit=0", 400), ("?limit=1001", 400), ("?limit=1&limit=1", 400), ("?kind=x", 400)]

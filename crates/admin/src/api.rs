@@ -1,40 +1,54 @@
-//! The paths of the socket.
+//! The API: who is there, what is asked for, whether he may, and only then what it says.
 
+mod answer;
+mod call;
 mod limits;
+mod revocations;
 
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use exequatur_decide::kind_word;
-use exequatur_store::{Form, InForce, OverrideError, Position, RevocationError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use exequatur_store::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
-use crate::desk::{Desk, Failed, Why};
-use crate::order::{Action, Order, Senseless, kind_of};
-use crate::socket::Actor;
-use crate::wire::{Kill, List, Listed, ListedForm, Problem, Resume, Revoke, Suspend, Undo, When};
+use crate::caller::{Author, Caller, Claimed};
+use crate::desk::Desk;
+use crate::limits::LimitOrder;
+use crate::operation::Operation;
+use crate::order::Order;
+use crate::wire::{Kill, Problem, ResetLimit, Resume, Revoke, SetLimit, Suspend, Undo};
 
-/// Longest body: a name and a reason, each at its bound, written as JSON.
-const MAX_BODY: usize = 16 * 1024;
+use answer::{json, limited};
+use call::Call;
+
 /// Longest page, and the usual one.
 const MAX_PAGE: u16 = 1_000;
 const PAGE: u16 = 100;
+/// What somebody at the socket calls himself.
+const AS: &str = "exequatur-as";
+/// The word in records for what is no operation.
+const UNKNOWN: &str = "unknown";
 
-/// A connection's own: whose it is is known.
+/// A connection's own.
 #[derive(Clone)]
-struct Counter {
-    desk: Arc<Desk>,
-    actor: Actor,
-    work: Work,
+pub(crate) struct Counter {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) entrance: Entrance,
+    pub(crate) work: Work,
+}
+
+/// How somebody comes in.
+#[derive(Clone)]
+pub(crate) enum Entrance {
+    /// By the socket: the kernel has said who it is.
+    Known(Caller),
+    /// By the socket, and may not.
+    Closed(Author),
 }
 
 /// Where orders are carried out, and the place that the connection has among all: it is free again once what came over it is
@@ -45,287 +59,164 @@ pub(crate) struct Work {
     pub(crate) place: Arc<OwnedSemaphorePermit>,
 }
 
-impl Work {
-    /// Does it to its end, whether anybody waits for the answer still or not: what was ordered is not to be without its record.
-    ///
-    /// # Errors
-    /// The answer if it broke off, by a mistake of ours.
-    async fn to_its_end<T: Send + 'static>(
-        &self,
-        order: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Response> {
-        let place = Arc::clone(&self.place);
-        let done = self.tasks.spawn(async move {
-            let outcome = order.await;
-            drop(place);
-            outcome
-        });
-        done.await.map_err(|broken| {
-            tracing::error!(%broken, "an order broke off");
-            let message = "it is not known whether it was carried out";
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "unavailable", message)
-        })
+/// All of the API, as the table of operations has it.
+pub(crate) fn router(counter: Counter) -> Router {
+    let mut router = Router::new();
+    for operation in Operation::EVERY {
+        let serve = move |State(counter): State<Counter>, parameters: RawPathParams, request: Request| async move {
+            match attempt(operation, &counter, &parameters, request).await {
+                Ok(answer) | Err(answer) => answer,
+            }
+        };
+        // The table has no method that there is no filter for.
+        let filter = MethodFilter::try_from(operation.method()).unwrap_or(MethodFilter::TRACE);
+        router = router.route(operation.path(), on(filter, serve));
+    }
+    router.fallback(nothing_here).method_not_allowed_fallback(other_method).with_state(counter)
+}
+
+/// Who, may he, what.
+///
+/// # Errors
+/// The answer that says why it was not done.
+async fn attempt(
+    operation: Operation,
+    counter: &Counter,
+    parameters: &RawPathParams,
+    request: Request,
+) -> Result<Response, Response> {
+    let call = counter.enter(operation, request.headers()).await?;
+    let (desk, now) = (&call.desk, call.now);
+    let named = |wanted: &str| {
+        let value = parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+        value.unwrap_or_default().to_owned()
+    };
+    match operation {
+        Operation::ListRevocations => revocations::list(&call, request.uri()).await,
+        Operation::Revoke => {
+            let read = |order: Revoke| Order::revoke(order, desk.issuers(), now);
+            revocations::order(&call, request, read).await
+        }
+        Operation::Undo => revocations::order(&call, request, |order: Undo| Order::undo(order)).await,
+        Operation::Suspend => {
+            let agent = named("id");
+            let read = |order: Suspend| Order::suspend(&agent, order, desk.issuers(), now);
+            revocations::order(&call, request, read).await
+        }
+        Operation::Resume => {
+            let agent = named("id");
+            revocations::order(&call, request, |order: Resume| Order::resume(&agent, order)).await
+        }
+        Operation::Kill => revocations::order(&call, request, |order: Kill| Order::kill(order, now)).await,
+        Operation::ListLimits => limits::list(&call, request.uri()).await,
+        Operation::SetLimit => {
+            let (limit, rules) = (named("limit"), desk.limits());
+            let read = |order: SetLimit| LimitOrder::set(&limit, order, (&*rules, desk.issuers()), now);
+            limits::order(&call, request, read).await
+        }
+        Operation::ResetLimit => {
+            let limit = named("limit");
+            limits::order(&call, request, |order: ResetLimit| LimitOrder::reset(&limit, order)).await
+        }
     }
 }
 
-/// For those who may order.
-pub(crate) fn router(desk: Arc<Desk>, actor: Actor, work: Work) -> Router {
-    Router::new()
-        .route("/v1/revocations", get(list).post(revoke))
-        .route("/v1/revocations/undo", post(undo))
-        .route("/v1/agents/{id}/suspend", post(suspend))
-        .route("/v1/agents/{id}/resume", post(resume))
-        .route("/v1/kill", post(kill))
-        .route("/v1/limits", get(limits::list))
-        .route("/v1/limits/{limit}/set", post(limits::set))
-        .route("/v1/limits/{limit}/reset", post(limits::reset))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(other_method)
-        .with_state(Counter { desk, actor, work })
-}
-
-/// For everybody else: every request is refused and recorded.
-pub(crate) fn closed(desk: Arc<Desk>, actor: Actor, work: Work) -> Router {
-    Router::new().fallback(forbidden).with_state(Counter { desk, actor, work })
-}
-
-async fn revoke(State(counter): State<Counter>, request: Request) -> Response {
-    let now = counter.desk.now();
-    let issuers = Arc::clone(&counter.desk);
-    counter.order(Action::Revoke, request, |order: Revoke| Order::revoke(order, issuers.issuers(), now)).await
-}
-
-async fn undo(State(counter): State<Counter>, request: Request) -> Response {
-    counter.order(Action::Undo, request, |order: Undo| Order::undo(order)).await
-}
-
-async fn suspend(State(counter): State<Counter>, Path(agent): Path<String>, request: Request) -> Response {
-    let now = counter.desk.now();
-    let issuers = Arc::clone(&counter.desk);
+/// Whoever may not come in does not hear what is there.
+async fn nothing_here(State(counter): State<Counter>, request: Request) -> Response {
     counter
-        .order(Action::Suspend, request, |order: Suspend| {
-            Order::suspend(&agent, order, issuers.issuers(), now)
-        })
+        .misled(request.headers(), StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
         .await
 }
 
-async fn resume(State(counter): State<Counter>, Path(agent): Path<String>, request: Request) -> Response {
-    counter.order(Action::Resume, request, |order: Resume| Order::resume(&agent, order)).await
-}
-
-async fn kill(State(counter): State<Counter>, request: Request) -> Response {
-    let now = counter.desk.now();
-    counter.order(Action::Kill, request, |order: Kill| Order::kill(order, now)).await
-}
-
-async fn list(State(counter): State<Counter>, uri: Uri) -> Response {
-    let Some(asked) = Asked::of(uri.query().unwrap_or_default()) else {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "query_invalid",
-            "the query is `after=<position>`, `limit=<1 to 1000>` and `kind=<kind>`, each at most once",
-        );
-    };
-    let now = counter.desk.now();
-    match counter.desk.revocations().list(asked.after, asked.limit, now).await {
-        Ok(page) => {
-            let wanted =
-                |standing: &InForce| asked.kind.is_none_or(|kind| standing.revocation.target.kind == kind);
-            let revocations = page.standing.into_iter().filter(wanted).map(listed).collect();
-            json(StatusCode::OK, &List { revocations, next: page.next.map(|position| position.0) })
-        }
-        Err(error) => {
-            tracing::error!(%error, "revocations cannot be listed");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &error.to_string())
-        }
-    }
-}
-
-async fn nothing_here() -> Response {
-    problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
-}
-
-async fn other_method() -> Response {
-    problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
-}
-
-async fn forbidden(State(counter): State<Counter>) -> Response {
-    let message = "only the user that Exequatur runs as, and root, may give orders";
-    let order = counter.desk.turn_away("connect", counter.actor, message).await;
-    let problem = Problem {
-        order: Some(order),
-        error: "forbidden".to_owned(),
-        message: message.to_owned(),
-        in_force: false,
-    };
-    json(StatusCode::FORBIDDEN, &problem)
+async fn other_method(State(counter): State<Counter>, request: Request) -> Response {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    counter.misled(request.headers(), status, "method_not_allowed", "this path takes another method").await
 }
 
 impl Counter {
-    async fn order<T: DeserializeOwned>(
-        &self,
-        action: Action,
-        request: Request,
-        read: impl FnOnce(T) -> Result<Order, Senseless>,
-    ) -> Response {
-        match self.read(action, request, read).await {
-            Ok(order) => {
-                let (desk, actor) = (Arc::clone(&self.desk), self.actor);
-                self.answer(action, async move { desk.carry_out(order, actor).await }).await
-            }
-            Err(refused) => refused,
-        }
-    }
-
-    async fn answer<T: Serialize + Send + 'static>(
-        &self,
-        action: Action,
-        carrying_out: impl Future<Output = Result<T, Failed>> + Send + 'static,
-    ) -> Response {
-        match self.work.to_its_end(carrying_out).await {
-            Ok(Ok(done)) => json(StatusCode::OK, &done),
-            Ok(Err(failed)) => failure(failed, action),
-            Err(broken) => broken,
-        }
-    }
-
-    /// An order that makes sense.
+    /// Who calls.
     ///
     /// # Errors
-    /// The answer that says why it does not; it is recorded.
-    async fn read<T: DeserializeOwned, O>(
+    /// The answer: his credentials do not hold, or he calls too often.
+    async fn identify(&self, word: &str, headers: &HeaderMap) -> Result<Caller, Response> {
+        let caller = match &self.entrance {
+            Entrance::Known(caller) => caller.clone().claims(self.claimed(word, caller, headers).await?),
+            Entrance::Closed(author) => {
+                let message = "only the user that Exequatur runs as, and root, may come in here";
+                return Err(self.refuse(word, author, StatusCode::FORBIDDEN, "forbidden", message).await);
+            }
+        };
+        match self.desk.may_call(&caller.author.actor) {
+            Ok(Ok(())) => Ok(caller),
+            Ok(Err(wait)) => {
+                let order = self.desk.turn_away(word, &caller.author, "too many calls").await;
+                Err(limited(Some(order), wait))
+            }
+            // Whether he may is not known.
+            Err(
+                StoreError::Poisoned
+                | StoreError::Unavailable
+                | StoreError::Full
+                | StoreError::Foreign
+                | StoreError::Unfit(_)
+                | StoreError::NoRandomness,
+            ) => {
+                let message = "how often you called is not known";
+                Err(self
+                    .refuse(word, &caller.author, StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                    .await)
+            }
+        }
+    }
+
+    async fn claimed(
         &self,
-        action: Action,
-        request: Request,
-        read: impl FnOnce(T) -> Result<O, Senseless>,
-    ) -> Result<O, Response> {
-        let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_BODY).await else {
-            let message = format!("the body is longer than {MAX_BODY} bytes, or did not arrive whole");
-            return Err(self.refuse(action, StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).await);
-        };
-        let order = match serde_json::from_slice(&body) {
-            Ok(order) => order,
-            // The error names members and places, and repeats no value but a short unknown word.
-            Err(error) => {
-                let message = format!("the body is not the JSON that is expected: {error}");
-                return Err(self.refuse(action, StatusCode::BAD_REQUEST, "body_invalid", message).await);
-            }
-        };
-        match read(order) {
-            Ok(order) => Ok(order),
-            Err(senseless) => {
-                let message = senseless.to_string();
-                Err(self.refuse(action, StatusCode::UNPROCESSABLE_ENTITY, "order_invalid", message).await)
-            }
+        word: &str,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<Option<Claimed>, Response> {
+        let mut values = headers.get_all(AS).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let claimed = std::str::from_utf8(value.as_bytes()).ok().and_then(Claimed::parse);
+        if let (Some(claimed), None) = (claimed, values.next()) {
+            return Ok(Some(claimed));
+        }
+        let message = format!("`{AS}` is one name of 1 to 64 letters, digits, spaces and `.@_+-`");
+        Err(self.refuse(word, &caller.author, StatusCode::BAD_REQUEST, "as_invalid", &message).await)
+    }
+
+    /// Evidence that the caller may do this.
+    ///
+    /// # Errors
+    /// The answer that says why not; it is recorded.
+    async fn enter(&self, operation: Operation, headers: &HeaderMap) -> Result<Call, Response> {
+        let caller = self.identify(operation.word(), headers).await?;
+        if !caller.may(operation.needs()) {
+            let message =
+                format!("this needs the role {}, and you are {}", operation.needs().word(), caller.roles());
+            let (word, author) = (operation.word(), &caller.author);
+            return Err(self.refuse(word, author, StatusCode::FORBIDDEN, "forbidden", &message).await);
+        }
+        Ok(Call::new(operation, caller, self))
+    }
+
+    async fn misled(&self, headers: &HeaderMap, status: StatusCode, error: &str, message: &str) -> Response {
+        match self.identify(UNKNOWN, headers).await {
+            Ok(caller) => self.refuse(UNKNOWN, &caller.author, status, error, message).await,
+            Err(answer) => answer,
         }
     }
 
-    async fn refuse(&self, action: Action, status: StatusCode, error: &str, message: String) -> Response {
-        let order = Some(self.desk.turn_away(action.word(), self.actor, &message).await);
-        json(status, &Problem { order, error: error.to_owned(), message, in_force: false })
-    }
-}
-
-fn failure(failed: Failed, action: Action) -> Response {
-    let narrows = match action {
-        Action::Revoke | Action::Suspend | Action::Kill => true,
-        Action::Undo | Action::Resume | Action::SetLimit | Action::ResetLimit => false,
-    };
-    let (status, error, in_force) = match &failed.why {
-        Why::Store(RevocationError::Full) => (StatusCode::INSUFFICIENT_STORAGE, "full", false),
-        Why::Store(RevocationError::NotKept(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept", narrows),
-        Why::Store(RevocationError::Busy | RevocationError::Closed | RevocationError::Unreadable(_)) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", false)
-        }
-        Why::Override(OverrideError::Full) => (StatusCode::INSUFFICIENT_STORAGE, "full", false),
-        Why::Override(OverrideError::NotKept(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "not_kept", false),
-        Why::Override(OverrideError::Unknown | OverrideError::Closed) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", false)
-        }
-        Why::NotRecorded(_) => (StatusCode::INTERNAL_SERVER_ERROR, "not_recorded", narrows),
-        Why::Note => (StatusCode::UNPROCESSABLE_ENTITY, "order_invalid", false),
-    };
-    let message = failed.why.to_string();
-    json(status, &Problem { order: Some(failed.order), error: error.to_owned(), message, in_force })
-}
-
-/// What a list is asked for.
-struct Asked {
-    after: Position,
-    limit: NonZeroU16,
-    kind: Option<exequatur_store::RevocationKind>,
-}
-
-impl Asked {
-    fn of(query: &str) -> Option<Self> {
-        let (mut after, mut limit, mut kind) = (None, None, None);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=')?;
-            let twice = match key {
-                "after" => after.replace(value.parse().ok()?).is_some(),
-                "limit" => limit.replace(value.parse::<NonZeroU16>().ok()?).is_some(),
-                "kind" => kind.replace(kind_of(value)?).is_some(),
-                _ => return None,
-            };
-            if twice {
-                return None;
-            }
-        }
-        let limit = limit.or(NonZeroU16::new(PAGE))?;
-        (limit.get() <= MAX_PAGE).then(|| Self { after: Position(after.unwrap_or(0)), limit, kind })
-    }
-}
-
-fn listed(standing: InForce) -> Listed {
-    let InForce { position, revocation } = standing;
-    let (form, not_before) = match revocation.form {
-        Form::Total => (ListedForm::Revoked, None),
-        Form::IssuedUntil(instant) => (ListedForm::NotBefore, Some(When(instant))),
-        Form::Suspension => (ListedForm::Suspended, None),
-    };
-    Listed {
-        position: position.0,
-        kind: kind_word(revocation.target.kind).to_owned(),
-        name: revocation.note.label().to_owned(),
-        form,
-        not_before,
-        until: revocation.until.map(When),
-        reason: revocation.note.reason().to_owned(),
-        by: revocation.note.by().to_owned(),
-        at: When(revocation.note.at()),
-    }
-}
-
-fn problem(status: StatusCode, error: &str, message: &str) -> Response {
-    let problem =
-        Problem { order: None, error: error.to_owned(), message: message.to_owned(), in_force: false };
-    json(status, &problem)
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => {
-            let fields = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-            (status, fields, Body::from(body)).into_response()
-        }
-        Err(_unsayable) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_read_strictly() {
-        let asked = Asked::of("after=7&limit=9&kind=agent").unwrap();
-        assert_eq!((asked.after, asked.limit.get()), (Position(7), 9));
-        assert_eq!(asked.kind, Some(exequatur_store::RevocationKind::Agent));
-        assert_eq!(Asked::of("").unwrap().limit.get(), PAGE);
-        for query in
-            ["after", "after=", "after=-1", "limit=0", "limit=1001", "kind=x", "x=1", "after=1&after=1"]
-        {
-            assert!(Asked::of(query).is_none(), "{query}");
-        }
+    async fn refuse(
+        &self,
+        word: &str,
+        author: &Author,
+        status: StatusCode,
+        error: &str,
+        message: &str,
+    ) -> Response {
+        let order = Some(self.desk.turn_away(word, author, message).await);
+        let (error, message) = (error.to_owned(), message.to_owned());
+        json(status, &Problem { order, error, message, in_force: false })
     }
 }

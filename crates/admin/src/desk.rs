@@ -3,18 +3,23 @@
 mod limits;
 
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
 use exequatur_decide::{LimitRules, kind_word};
 use exequatur_store::{
-    Changed, Form, Keeping, Note, OverrideError, OverrideStore, Revocation, RevocationError, RevocationStore,
+    Changed, Form, Keeping, Note, OverrideError, OverrideStore, Rate, RatePer, Revocation, RevocationError,
+    RevocationStore, SourceKey, SourceLimits, StoreError,
 };
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
+use crate::caller::{Actor, Author, Caller, Within};
+use crate::operation::Operation;
 use crate::order::{Change, Order};
-use crate::socket::Actor;
 use crate::wire::{Done, Kept};
 
 /// Wall time, handed down.
@@ -49,6 +54,14 @@ pub struct Desk {
     /// When the process began, and how many orders it had: together an id.
     begun: i64,
     orders: AtomicU64,
+    calls: SourceLimits,
+}
+
+/// How often each caller may call: 100 a second, 500 at once. What an operator's script needs, and too little to be felt by
+/// decisions.
+fn calls() -> Rate {
+    let count = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Rate::new(count(100), RatePer::Second, count(500)).unwrap_or_else(Rate::least)
 }
 
 /// An order that came to nothing.
@@ -76,7 +89,7 @@ pub(crate) enum Why {
 /// What an order says of itself in its record.
 struct Said<'a> {
     id: &'a str,
-    actor: Actor,
+    author: &'a Author,
     now: Timestamp,
     order: &'a Order,
 }
@@ -86,7 +99,7 @@ impl Desk {
     #[must_use]
     pub fn new(parts: DeskParts) -> Self {
         let begun = (parts.clock)().as_millisecond();
-        Self { parts, begun, orders: AtomicU64::new(0) }
+        Self { parts, begun, orders: AtomicU64::new(0), calls: SourceLimits::new(calls()) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -119,9 +132,10 @@ impl Desk {
     ///
     /// # Errors
     /// See [`Why`].
-    pub(crate) async fn carry_out(&self, order: Order, actor: Actor) -> Result<Done, Failed> {
+    pub(crate) async fn carry_out(&self, order: Within<Order>) -> Result<Done, Failed> {
         let (id, now) = (self.next_id(), self.now());
-        let said = Said { id: &id, actor, now, order: &order };
+        let (order, author) = (order.order(), order.author());
+        let said = Said { id: &id, author, now, order };
         let outcome = match order.change {
             Change::Stop { form, until } => self.stop(&said, form, until).await,
             Change::TakeBack(lift) => self.take_back(&said, lift).await,
@@ -129,7 +143,7 @@ impl Desk {
         match outcome {
             Ok((changed, recorded)) => {
                 let (kind, name) = (kind_word(order.what.kind()), order.what.name());
-                tracing::info!(order = id, %actor, action = order.action.word(), kind, name, changed = changed.changed, "carried out");
+                tracing::info!(order = id, actor = %author, action = order.operation.word(), kind, name, changed = changed.changed, "carried out");
                 Ok(Done {
                     kind: kind.to_owned(),
                     name: name.to_owned(),
@@ -142,29 +156,49 @@ impl Desk {
                 })
             }
             Err(why) => {
-                tracing::error!(order = id, %actor, action = order.action.word(), what = %order.what, %why, "an order failed");
+                tracing::error!(order = id, actor = %author, action = order.operation.word(), what = %order.what, %why, "an order failed");
                 Err(Failed { order: id, why })
             }
         }
     }
 
     /// Records that somebody who may not, or something that makes no sense, was turned away.
-    pub(crate) async fn turn_away(&self, action: &str, actor: Actor, why: &str) -> String {
+    pub(crate) async fn turn_away(&self, action: &str, author: &Author, why: &str) -> String {
         let id = self.next_id();
-        tracing::warn!(order = id, %actor, action, why, "an order was refused");
-        let mut record = AdminRecord::new(
-            self.now(),
-            Text::from(id.as_str()),
-            Text::from(actor.to_string()),
-            Text::from(action),
-            AdminOutcome::Refused,
-        );
+        tracing::warn!(order = id, actor = %author, action, why, "an order was refused");
+        let said = (self.now(), id.as_str(), author);
+        let mut record = record_of(said, action, Ok::<_, AuditError>(AdminOutcome::Refused));
         record.error = Some(Text::from(why));
         // Nothing was done, so that nothing hangs on its record; that it is missing is counted.
         if let Err(error) = self.write(&record).await {
             tracing::error!(%error, "a refused order was not recorded");
         }
         id
+    }
+
+    /// Records that somebody looks at something.
+    ///
+    /// # Errors
+    /// [`Why::NotRecorded`]: it is not to be shown.
+    pub(crate) async fn record_look(&self, operation: Operation, caller: &Caller) -> Result<(), Failed> {
+        let id = self.next_id();
+        let said = (self.now(), id.as_str(), &caller.author);
+        let record = record_of(said, operation.word(), Ok::<_, AuditError>(AdminOutcome::Done));
+        let written = self.write(&record).await;
+        written.map(drop).map_err(|error| Failed { order: id, why: Why::NotRecorded(error) })
+    }
+
+    /// Whether somebody may call once more, which is charged; else the time until he may.
+    ///
+    /// # Errors
+    /// It is not known.
+    pub(crate) fn may_call(&self, actor: &Actor) -> Result<Result<(), Duration>, StoreError> {
+        let (key, now) = (key_of(actor), self.now());
+        let may = self.calls.look(key, now)?;
+        if may.is_ok() {
+            self.calls.charge(key, now)?;
+        }
+        Ok(may)
     }
 
     /// At once, whatever becomes of the record.
@@ -206,7 +240,7 @@ impl Desk {
         outcome: Result<AdminOutcome, &RevocationError>,
     ) -> Result<bool, AuditError> {
         let order = said.order;
-        let mut record = record_of((said.now, said.id, said.actor), order.action.word(), outcome);
+        let mut record = record_of((said.now, said.id, said.author), order.operation.word(), outcome);
         record.kind = Some(Text::from(kind_word(order.what.kind())));
         record.name = Some(Text::from(order.what.name())).filter(|name| !name.as_str().is_empty());
         record.reason = Some(Text::from(order.reason.as_str()));
@@ -230,7 +264,7 @@ impl Desk {
 
 /// What the record of each order says: who gave it, when, and what came of it. An error is never a success.
 fn record_of<'a, E: Error>(
-    (now, id, actor): (Timestamp, &'a str, Actor),
+    (now, id, author): (Timestamp, &'a str, &'a Author),
     action: &'a str,
     outcome: Result<AdminOutcome, E>,
 ) -> AdminRecord<'a> {
@@ -238,10 +272,20 @@ fn record_of<'a, E: Error>(
         Ok(outcome) => (outcome, None),
         Err(error) => (AdminOutcome::Failed, Some(Text::from(error.to_string()))),
     };
-    let actor = Text::from(actor.to_string());
+    let actor = Text::from(author.actor.to_string());
     let mut record = AdminRecord::new(now, Text::from(id), actor, Text::from(action), outcome);
+    record.claimed = author.claimed.as_ref().map(|claimed| Text::from(claimed.as_str()));
     record.error = error;
     record
+}
+
+fn key_of(actor: &Actor) -> SourceKey {
+    let digest: [u8; 32] = Sha256::digest(actor.to_string()).into();
+    let mut key = [0; 16];
+    for (to, from) in key.iter_mut().zip(digest) {
+        *to = from;
+    }
+    SourceKey(key)
 }
 
 const fn kept(keeping: Keeping) -> Kept {
@@ -254,7 +298,7 @@ const fn kept(keeping: Keeping) -> Kept {
 
 fn note(said: &Said<'_>) -> Result<Note, Why> {
     let (label, reason) = (said.order.what.name().to_owned(), said.order.reason.clone());
-    Note::new(label, reason, said.actor.to_string(), said.now).or(Err(Why::Note))
+    Note::new(label, reason, said.author.to_string(), said.now).or(Err(Why::Note))
 }
 
 #[cfg(test)]

@@ -5,11 +5,16 @@
 //! stopped is stopped even where no record can be kept, and the answer says so.
 
 mod api;
+mod caller;
 mod desk;
 mod limits;
+mod operation;
 mod order;
+mod role;
 mod socket;
 pub mod wire;
 
+pub use caller::{Actor, Caller, Reach};
 pub use desk::{Clock, Desk, DeskParts};
-pub use socket::{Actor, Socket, SocketError};
+pub use role::{Role, Roles};
+pub use socket::{Socket, SocketError};

@@ -8,7 +8,8 @@ use exequatur_store::{
 };
 use jiff::Timestamp;
 
-use crate::order::{Action, Senseless, check_issuer, check_reason};
+use crate::operation::Operation;
+use crate::order::{Senseless, check_issuer, check_reason};
 use crate::wire::{ConfiguredLimit, Figure, ResetLimit, SetLimit, SetOtherwise, When};
 
 /// An order about a limit.
@@ -61,10 +62,10 @@ impl LimitOrder {
         Ok(Self { place, change: LimitChange::Reset, reason })
     }
 
-    pub(crate) const fn action(&self) -> Action {
+    pub(crate) const fn operation(&self) -> Operation {
         match self.change {
-            LimitChange::Set { .. } => Action::SetLimit,
-            LimitChange::Reset => Action::ResetLimit,
+            LimitChange::Set { .. } => Operation::SetLimit,
+            LimitChange::Reset => Operation::ResetLimit,
         }
     }
 }

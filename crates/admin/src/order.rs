@@ -4,6 +4,7 @@ use exequatur_decide::{NotRevocable, Revocable, kind_word};
 use exequatur_store::{Form, Lift, MAX_REASON, MAX_UNITS, Quota, RevocationKind};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::operation::Operation;
 use crate::wire::{Kill, Resume, Revoke, Suspend, Undo, When};
 
 /// How far ahead of our clock a watermark may be: it says what was issued, not what will be.
@@ -12,36 +13,10 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(5);
 /// An order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
-    pub(crate) action: Action,
+    pub(crate) operation: Operation,
     pub(crate) what: Revocable,
     pub(crate) change: Change,
     pub(crate) reason: String,
-}
-
-/// The word for what is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    Revoke,
-    Undo,
-    Suspend,
-    Resume,
-    Kill,
-    SetLimit,
-    ResetLimit,
-}
-
-impl Action {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Revoke => "revoke",
-            Self::Undo => "undo",
-            Self::Suspend => "suspend",
-            Self::Resume => "resume",
-            Self::Kill => "kill",
-            Self::SetLimit => "set_limit",
-            Self::ResetLimit => "reset_limit",
-        }
-    }
 }
 
 /// Stops something, or takes that back.
@@ -109,14 +84,14 @@ impl Order {
                 Form::IssuedUntil(instant)
             }
         };
-        stop(Action::Revoke, what, form, until, reason, now)
+        stop(Operation::Revoke, what, form, until, reason, now)
     }
 
     /// What is not configured any more can still be taken back.
     pub(crate) fn undo(order: Undo) -> Result<Self, Senseless> {
         let Undo { kind, name, digest, reason } = order;
         let what = named(&kind, name.as_deref(), digest.as_deref())?;
-        take_back(Action::Undo, what, Lift::Revocation, reason)
+        take_back(Operation::Undo, what, Lift::Revocation, reason)
     }
 
     pub(crate) fn suspend(
@@ -127,12 +102,12 @@ impl Order {
     ) -> Result<Self, Senseless> {
         let what = Revocable::parse(RevocationKind::Agent, agent)?;
         check_issuer(&what, issuers)?;
-        stop(Action::Suspend, what, Form::Suspension, order.until, order.reason, now)
+        stop(Operation::Suspend, what, Form::Suspension, order.until, order.reason, now)
     }
 
     pub(crate) fn resume(agent: &str, order: Resume) -> Result<Self, Senseless> {
         let what = Revocable::parse(RevocationKind::Agent, agent)?;
-        take_back(Action::Resume, what, Lift::Suspension, order.reason)
+        take_back(Operation::Resume, what, Lift::Suspension, order.reason)
     }
 
     pub(crate) fn kill(order: Kill, now: Timestamp) -> Result<Self, Senseless> {
@@ -141,7 +116,7 @@ impl Order {
             (None, true) => Revocable::all(),
             (None, false) | (Some(_), true) => return Err(Senseless::Extent),
         };
-        stop(Action::Kill, what, Form::Total, order.until, order.reason, now)
+        stop(Operation::Kill, what, Form::Total, order.until, order.reason, now)
     }
 }
 
@@ -171,7 +146,7 @@ pub(crate) fn check_issuer(what: &Revocable, issuers: &[String]) -> Result<(), S
 }
 
 fn stop(
-    action: Action,
+    operation: Operation,
     what: Revocable,
     form: Form,
     until: Option<When>,
@@ -183,12 +158,12 @@ fn stop(
         return Err(Senseless::Over);
     }
     check_reason(&reason)?;
-    Ok(Order { action, what, change: Change::Stop { form, until }, reason })
+    Ok(Order { operation, what, change: Change::Stop { form, until }, reason })
 }
 
-fn take_back(action: Action, what: Revocable, lift: Lift, reason: String) -> Result<Order, Senseless> {
+fn take_back(operation: Operation, what: Revocable, lift: Lift, reason: String) -> Result<Order, Senseless> {
     check_reason(&reason)?;
-    Ok(Order { action, what, change: Change::TakeBack(lift), reason })
+    Ok(Order { operation, what, change: Change::TakeBack(lift), reason })
 }
 
 pub(crate) fn check_reason(reason: &str) -> Result<(), Senseless> {

@@ -1,6 +1,5 @@
 //! The Unix socket: who is there, by what the kernel says of the connection.
 
-use std::fmt;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{self, Work};
+use crate::api::{self, Counter, Entrance, Work};
+use crate::caller::{Actor, Author, Caller};
 use crate::desk::Desk;
 
 /// Connections at once.
@@ -27,24 +27,6 @@ const CONNECTION_WITHIN: Duration = Duration::from_secs(30);
 /// Wait after a failed accept, such as for want of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 const ROOT: u32 = 0;
-
-/// Who orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor {
-    /// A user of this machine, by its number.
-    Local(u32),
-    /// The kernel did not say.
-    Nobody,
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local(uid) => write!(f, "local:{uid}"),
-            Self::Nobody => f.write_str("local:unknown"),
-        }
-    }
-}
 
 /// A socket that listens, with mode 0600.
 #[derive(Debug)]
@@ -100,11 +82,8 @@ impl Socket {
                 Err(_unsaid) => Actor::Nobody,
             };
             let work = Work { tasks: tasks.clone(), place: Arc::new(place) };
-            let router = if may_order(actor, self.owner) {
-                api::router(Arc::clone(&desk), actor, work)
-            } else {
-                api::closed(Arc::clone(&desk), actor, work)
-            };
+            let router =
+                api::router(Counter { desk: Arc::clone(&desk), entrance: entrance(actor, self.owner), work });
             let stop = stop.clone();
             tasks.spawn(async move {
                 tokio::select! {
@@ -117,11 +96,14 @@ impl Socket {
 }
 
 /// The process's own user, and root.
-fn may_order(actor: Actor, owner: u32) -> bool {
-    match actor {
-        Actor::Local(uid) => uid == owner || uid == ROOT,
-        Actor::Nobody => false,
-    }
+fn entrance(actor: Actor, owner: u32) -> Entrance {
+    let caller = match actor {
+        Actor::Local(uid) if uid == owner || uid == ROOT => Caller::at_the_socket(uid),
+        Actor::Local(_) | Actor::Nobody | Actor::Token(_) | Actor::Certificate(_) | Actor::Stranger(_) => {
+            None
+        }
+    };
+    caller.map_or_else(|| Entrance::Closed(Author::new(actor)), Entrance::Known)
 }
 
 async fn connection(stream: UnixStream, router: Router) {
@@ -159,7 +141,8 @@ mod tests {
             (Actor::Local(u32::MAX), false),
             (Actor::Nobody, false),
         ] {
-            assert_eq!(may_order(actor, 1000), may, "{actor}");
+            let known = matches!(entrance(actor.clone(), 1000), Entrance::Known(_));
+            assert_eq!(known, may, "{actor}");
         }
     }
 
@@ -197,9 +180,14 @@ mod tests {
             clock: Arc::new(move || now),
         };
         let desk = Arc::new(Desk::new(parts));
-        let refused = answer(api::closed(Arc::clone(&desk), Actor::Local(1001), work())).await;
+        let counter = |uid| Counter {
+            desk: Arc::clone(&desk),
+            entrance: entrance(Actor::Local(uid), 1000),
+            work: work(),
+        };
+        let refused = answer(api::router(counter(1001))).await;
         assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("forbidden"), "{refused}");
-        let answered = answer(api::router(desk, Actor::Local(1000), work())).await;
+        let answered = answer(api::router(counter(1000))).await;
         assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
     }
 
@@ -276,11 +264,12 @@ mod tests {
         for (path, outcome, entries) in [("", "done", 1), ("/undo", "ordered", 0)] {
             let work = work();
             let (mut ours, theirs) = UnixStream::pair().unwrap();
-            let router = api::router(Arc::clone(&desk), Actor::Local(1000), work.clone());
+            let entrance = entrance(Actor::Local(1000), 1000);
+            let router = api::router(Counter { desk: Arc::clone(&desk), entrance, work: work.clone() });
             let asking = async {
                 let body = r#"{"kind":"tenant","name":"acme","reason":"stolen"}"#;
                 let head = format!(
-                    "POST /v1/revocations{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+                    "POST /v1/revocations{path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                     body.len()
                 );
                 ours.write_all((head + body).as_bytes()).await.unwrap();

@@ -17,6 +17,9 @@ pub struct AdminRecord<'a> {
     pub admin: Text<'a>,
     /// Who gave it.
     pub actor: Text<'a>,
+    /// What he calls himself, where nobody has verified it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Text<'a>>,
     /// What was to be done.
     pub action: Text<'a>,
     /// What came of it.
@@ -62,6 +65,7 @@ impl<'a> AdminRecord<'a> {
             time,
             admin,
             actor,
+            claimed: None,
             action,
             outcome,
             kind: None,

@@ -3,78 +3,57 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use exequatur_store::OverridePlace;
+use serde::de::DeserializeOwned;
 
-use super::{Counter, MAX_PAGE, PAGE, json, problem};
+use super::answer::{json, problem};
+use super::call::Call;
+use super::{MAX_PAGE, PAGE};
 use crate::limits::{LimitOrder, configured, set_otherwise};
-use crate::order::{Action, Senseless};
-use crate::wire::{Limits, ResetLimit, SetLimit};
+use crate::order::Senseless;
+use crate::wire::Limits;
 
-pub(super) async fn set(
-    State(counter): State<Counter>,
-    Path(limit): Path<String>,
-    request: Request,
-) -> Response {
-    let now = counter.desk.now();
-    let rules = counter.desk.limits();
-    let desk = &counter.desk;
-    let read = |order: SetLimit| LimitOrder::set(&limit, order, (&*rules, desk.issuers()), now);
-    counter.limit_order(Action::SetLimit, request, read).await
-}
-
-pub(super) async fn reset(
-    State(counter): State<Counter>,
-    Path(limit): Path<String>,
-    request: Request,
-) -> Response {
-    let read = |order: ResetLimit| LimitOrder::reset(&limit, order);
-    counter.limit_order(Action::ResetLimit, request, read).await
-}
-
-pub(super) async fn list(State(counter): State<Counter>, uri: Uri) -> Response {
+/// # Errors
+/// The answer, as for [`Call::recorded`].
+pub(super) async fn list(call: &Call, uri: &Uri) -> Result<Response, Response> {
     let Some(Asked { after, limit }) = Asked::of(uri.query().unwrap_or_default()) else {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "query_invalid",
-            "the query is `after=<next of the page before>` and `limit=<1 to 1000>`, each at most once",
-        );
+        let message =
+            "the query is `after=<next of the page before>` and `limit=<1 to 1000>`, each at most once";
+        return Err(call.refuse(StatusCode::BAD_REQUEST, "query_invalid", message.to_owned()).await);
     };
-    let rules = counter.desk.limits();
-    match counter.desk.overrides().list(after.as_ref(), limit, counter.desk.now()) {
+    call.recorded().await?;
+    let (rules, reach) = (call.desk.limits(), &call.caller.reach);
+    match call.desk.overrides().list(after.as_ref(), limit, call.now) {
         Ok(found) => {
             let last = found.last().filter(|_| found.len() >= usize::from(limit.get()));
             let next = last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.place.to_string()));
             let limits = if after.is_none() { rules.iter().map(configured).collect() } else { Vec::new() };
-            let overrides = found.iter().map(|standing| set_otherwise(standing, &rules)).collect();
-            json(StatusCode::OK, &Limits { limits, overrides, next })
+            let mine = found.iter().filter(|standing| reach.covers_limit_of(standing.place.whose()));
+            let overrides = mine.map(|standing| set_otherwise(standing, &rules)).collect();
+            Ok(json(StatusCode::OK, &Limits { limits, overrides, next }))
         }
         Err(error) => {
             tracing::error!(%error, "limits cannot be listed");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &error.to_string())
+            Ok(problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &error.to_string()))
         }
     }
 }
 
-impl Counter {
-    async fn limit_order<T: serde::de::DeserializeOwned>(
-        &self,
-        action: Action,
-        request: Request,
-        read: impl FnOnce(T) -> Result<LimitOrder, Senseless>,
-    ) -> Response {
-        match self.read(action, request, read).await {
-            Ok(order) => {
-                let (desk, actor) = (Arc::clone(&self.desk), self.actor);
-                self.answer(action, async move { desk.carry_out_limit(order, actor).await }).await
-            }
-            Err(refused) => refused,
-        }
-    }
+/// # Errors
+/// The answer that says why it was not done.
+pub(super) async fn order<T: DeserializeOwned>(
+    call: &Call,
+    request: Request,
+    read: impl FnOnce(T) -> Result<LimitOrder, Senseless>,
+) -> Result<Response, Response> {
+    let order = call.within_reach(call.read(request, read).await?).await?;
+    let desk = Arc::clone(&call.desk);
+    call.to_its_end(async move { desk.carry_out_limit(order).await }).await
 }
 
 /// What a list is asked for.

@@ -5,15 +5,15 @@ use exequatur_store::{LimitOverride, Note, OverrideError};
 use jiff::Timestamp;
 
 use super::{Desk, Failed, Why, kept, record_of};
+use crate::caller::{Author, Within};
 use crate::limits::{LimitChange, LimitOrder, whose_word};
-use crate::socket::Actor;
 use crate::wire::LimitDone;
 
 /// What an order says of itself in its record.
 #[derive(Clone, Copy)]
 struct Said<'a> {
     id: &'a str,
-    actor: Actor,
+    author: &'a Author,
     now: Timestamp,
     order: &'a LimitOrder,
 }
@@ -23,13 +23,14 @@ impl Desk {
     ///
     /// # Errors
     /// See [`Why`].
-    pub(crate) async fn carry_out_limit(&self, order: LimitOrder, actor: Actor) -> Result<LimitDone, Failed> {
+    pub(crate) async fn carry_out_limit(&self, order: Within<LimitOrder>) -> Result<LimitDone, Failed> {
         let (id, now) = (self.next_id(), self.now());
-        let said = Said { id: &id, actor, now, order: &order };
+        let (order, author) = (order.order(), order.author());
+        let said = Said { id: &id, author, now, order };
         match self.change_limit(&said).await {
             Ok((changed, recorded)) => {
                 let place = &order.place;
-                tracing::info!(order = id, %actor, action = order.action().word(), %place, changed, "carried out");
+                tracing::info!(order = id, actor = %author, action = order.operation().word(), %place, changed, "carried out");
                 Ok(LimitDone {
                     limit: place.limit().to_owned(),
                     kind: whose_word(place.whose()).to_owned(),
@@ -41,7 +42,7 @@ impl Desk {
                 })
             }
             Err(why) => {
-                tracing::error!(order = id, %actor, action = order.action().word(), place = %order.place, %why, "an order failed");
+                tracing::error!(order = id, actor = %author, action = order.operation().word(), place = %order.place, %why, "an order failed");
                 Err(Failed { order: id, why })
             }
         }
@@ -51,7 +52,7 @@ impl Desk {
         let Said { order, now, .. } = *said;
         let recorded = self.record_limit(said, Ok(AdminOutcome::Ordered)).await.map_err(Why::NotRecorded)?;
         let name = order.place.whose().name().to_owned();
-        let note = Note::new(name, order.reason.clone(), said.actor.to_string(), now).or(Err(Why::Note))?;
+        let note = Note::new(name, order.reason.clone(), said.author.to_string(), now).or(Err(Why::Note))?;
         let outcome = match order.change {
             LimitChange::Set { figure, until } => {
                 let place = order.place.clone();
@@ -76,7 +77,7 @@ impl Desk {
         outcome: Result<AdminOutcome, &OverrideError>,
     ) -> Result<bool, AuditError> {
         let order = said.order;
-        let mut record = record_of((said.now, said.id, said.actor), order.action().word(), outcome);
+        let mut record = record_of((said.now, said.id, said.author), order.operation().word(), outcome);
         record.kind = Some(Text::from(whose_word(order.place.whose())));
         record.name = Some(Text::from(order.place.whose().name()));
         record.limit = Some(Text::from(order.place.limit()));

@@ -9,10 +9,17 @@ use exequatur_store::{
 };
 
 use super::*;
+use crate::caller::{Caller, Reached, Within};
 use crate::limits::{LimitChange, LimitOrder};
-use crate::order::Action;
+use crate::operation::Operation;
 
-const ME: Actor = Actor::Local(7);
+fn me() -> Caller {
+    Caller::at_the_socket(7).unwrap()
+}
+
+fn within<O: Reached>(order: O) -> Within<O> {
+    me().order(order).unwrap()
+}
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap()
@@ -38,11 +45,11 @@ fn recorder(path: &Path) -> Recorder {
 
 fn order(change: Change) -> Order {
     let what = Revocable::parse(RevocationKind::User, "corp:alice").unwrap();
-    let action = match change {
-        Change::Stop { .. } => Action::Revoke,
-        Change::TakeBack(_) => Action::Undo,
+    let operation = match change {
+        Change::Stop { .. } => Operation::Revoke,
+        Change::TakeBack(_) => Operation::Undo,
     };
-    Order { action, what, change, reason: "stolen".to_owned() }
+    Order { operation, what, change, reason: "stolen".to_owned() }
 }
 
 const STOP: Change = Change::Stop { form: Form::Total, until: None };
@@ -62,12 +69,12 @@ async fn an_order_is_recorded_before_it_is_answered() {
         let text = std::fs::read_to_string(&file).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    let done = desk.carry_out(order(STOP), ME).await.unwrap();
+    let done = desk.carry_out(within(order(STOP))).await.unwrap();
     assert!(stopped(&store) && done.recorded && done.changed);
     assert_eq!(lines().len(), 1);
-    let undone = desk.carry_out(order(TAKE_BACK), ME).await.unwrap();
+    let undone = desk.carry_out(within(order(TAKE_BACK))).await.unwrap();
     assert!(!stopped(&store) && undone.changed);
-    desk.turn_away("revoke", ME, "no").await;
+    desk.turn_away("revoke", &me().author, "no").await;
     let lines = lines();
     let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["done", "ordered", "refused"]);
@@ -85,10 +92,10 @@ async fn an_order_is_recorded_before_it_is_answered() {
 async fn without_a_record_nothing_is_widened() {
     let full = Path::new("/dev/full");
     let (desk, store) = desk(Some(recorder(full)));
-    let failed = desk.carry_out(order(STOP), ME).await.unwrap_err();
+    let failed = desk.carry_out(within(order(STOP))).await.unwrap_err();
     assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
     assert!(stopped(&store), "what was to be stopped is stopped");
-    let failed = desk.carry_out(order(TAKE_BACK), ME).await.unwrap_err();
+    let failed = desk.carry_out(within(order(TAKE_BACK))).await.unwrap_err();
     assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
     assert!(stopped(&store), "what was to be let go is not");
 }
@@ -96,7 +103,7 @@ async fn without_a_record_nothing_is_widened() {
 #[tokio::test]
 async fn without_a_recorder_it_is_said() {
     let (desk, store) = desk(None);
-    let done = desk.carry_out(order(STOP), ME).await.unwrap();
+    let done = desk.carry_out(within(order(STOP))).await.unwrap();
     assert!(stopped(&store) && !done.recorded);
     assert_eq!(done.kept, Kept::UntilRestart);
 }
@@ -117,11 +124,11 @@ async fn a_limit_is_set_once_that_is_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("records.jsonl");
     let (desk, _store) = desk(Some(recorder(&file)));
-    let done = desk.carry_out_limit(limit_order(SET), ME).await.unwrap();
+    let done = desk.carry_out_limit(within(limit_order(SET))).await.unwrap();
     assert_eq!((done.changed, done.recorded, standing(&desk)), (true, true, 1));
-    let again = desk.carry_out_limit(limit_order(SET), ME).await.unwrap();
+    let again = desk.carry_out_limit(within(limit_order(SET))).await.unwrap();
     assert!(!again.changed);
-    desk.carry_out_limit(limit_order(LimitChange::Reset), ME).await.unwrap();
+    desk.carry_out_limit(within(limit_order(LimitChange::Reset))).await.unwrap();
     assert_eq!(standing(&desk), 0);
     let text = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<serde_json::Value> =
@@ -147,9 +154,9 @@ async fn an_order_about_a_limit_that_fails_is_recorded_twice() {
         LimitOrder { place, ..limit_order(SET) }
     };
     for tenant in 0..10 {
-        desk.carry_out_limit(of(tenant), ME).await.unwrap();
+        desk.carry_out_limit(within(of(tenant))).await.unwrap();
     }
-    let failed = desk.carry_out_limit(of(10), ME).await.unwrap_err();
+    let failed = desk.carry_out_limit(within(of(10))).await.unwrap_err();
     assert!(matches!(failed.why, Why::Override(OverrideError::Full)), "{failed:?}");
     let text = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<serde_json::Value> =
@@ -164,7 +171,7 @@ async fn an_order_about_a_limit_that_fails_is_recorded_twice() {
 async fn without_a_record_no_limit_is_set() {
     let (desk, _store) = desk(Some(recorder(Path::new("/dev/full"))));
     for change in [SET, LimitChange::Reset] {
-        let failed = desk.carry_out_limit(limit_order(change), ME).await.unwrap_err();
+        let failed = desk.carry_out_limit(within(limit_order(change))).await.unwrap_err();
         assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
         assert_eq!(standing(&desk), 0);
     }

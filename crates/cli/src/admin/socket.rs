@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use exequatur_admin::wire::Problem;
 use exequatur_server::config;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,9 @@ pub(crate) struct Admin {
     /// The configuration file of the server, whose `listen.admin` is used.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What you call yourself, where several people are one user of the machine; recorded as unverified.
+    #[arg(long = "as", value_name = "NAME")]
+    claimed: Option<String>,
 }
 
 /// What to send.
@@ -48,7 +52,7 @@ impl Admin {
         let socket = self.socket()?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
-        runtime.block_on(ask(&socket, path, sent))
+        runtime.block_on(ask(&socket, path, self.claimed.as_deref(), sent))
     }
 
     fn socket(&self) -> Result<PathBuf, Failure> {
@@ -73,6 +77,7 @@ pub(crate) fn in_path(id: &str) -> String {
 async fn ask<T: Serialize, A: DeserializeOwned>(
     socket: &Path,
     path: &str,
+    claimed: Option<&str>,
     sent: Sent<'_, T>,
 ) -> Result<A, Failure> {
     let unreachable = |error: reqwest::Error| {
@@ -84,7 +89,11 @@ async fn ask<T: Serialize, A: DeserializeOwned>(
         Sent::Get => (Method::GET, Vec::new()),
         Sent::Post(order) => (Method::POST, serde_json::to_vec(order).map_err(Failure::other)?),
     };
-    let request = client.request(method, format!("http://exequatur{path}")).body(body);
+    let mut request = client.request(method, format!("http://exequatur{path}")).body(body);
+    request = request.header(CONTENT_TYPE, "application/json");
+    if let Some(claimed) = claimed {
+        request = request.header("exequatur-as", claimed);
+    }
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     let mut answer = Vec::new();
