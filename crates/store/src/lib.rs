@@ -15,6 +15,7 @@ mod live;
 mod overrides;
 mod redis;
 mod replay;
+mod replicas;
 mod revocation;
 mod sources;
 
@@ -34,10 +35,14 @@ pub use redis::{
     RedisRevocations, RedisStore, Replica, WindowBounds,
 };
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, Nodes, ReplayHealth, ReplayKey, ReplayLimits};
+pub use replicas::{
+    Acknowledged, Fleet, Itself, MAX_REPLICA_NAME, MAX_REPORT, MOST_LISTED, Presence, Reached, ReplicaName,
+    Report, ReportTooLong,
+};
 pub use revocation::{
-    Asked, Changed, EmbeddedRevocations, Finding, Form, InForce, Keeping, Lift, MAX_AUTHOR, MAX_LABEL,
-    MAX_REASON, NotRevoked, Note, NoteTooLong, Page, Position, Revocation, RevocationError, RevocationFuture,
-    RevocationHealth, RevocationKind, RevocationLimits, RevocationOpenError, RevocationStore, Revoked,
-    Snapshot, Staleness, Target, TornTail, Unknown,
+    Asked, Changed, EmbeddedRevocations, Finding, FleetFuture, Form, InForce, Keeping, Lift, MAX_AUTHOR,
+    MAX_LABEL, MAX_REASON, NotRevoked, Note, NoteTooLong, Page, Position, Revocation, RevocationError,
+    RevocationFuture, RevocationHealth, RevocationKind, RevocationLimits, RevocationOpenError,
+    RevocationStore, Revoked, Snapshot, Staleness, Target, TornTail, Unknown,
 };
 pub use sources::{SourceKey, SourceLimits};

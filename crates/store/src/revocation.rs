@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::replicas::{Fleet, Itself, Reached};
+
 pub use embedded::{EmbeddedRevocations, RevocationOpenError, TornTail};
 pub use entry::{
     Form, InForce, Lift, MAX_AUTHOR, MAX_LABEL, MAX_REASON, Note, NoteTooLong, Position, Revocation,
@@ -77,17 +79,34 @@ pub trait RevocationStore: Send + Sync + Debug {
 
     /// What the operator sees of it.
     fn health(&self) -> RevocationHealth;
+
+    /// This process, as others see it.
+    fn itself(&self) -> &Itself;
+
+    /// All replicas, as far as they can be told now; always this one.
+    fn fleet(&self) -> FleetFuture<'_>;
 }
 
+/// As [`RevocationFuture`], for what cannot fail.
+pub type FleetFuture<'a> = Pin<Box<dyn Future<Output = Fleet> + Send + 'a>>;
+
 /// What a change did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// The position after the change: whoever has applied it has applied the change.
     pub position: Position,
     /// Whether anything is otherwise than before.
     pub changed: bool,
+    /// The replicas that are there, and when each was known to have applied it.
+    pub reached: Reached,
+}
+
+impl Changed {
     /// Replicas that are there and had not said, when this was answered, that they have applied it.
-    pub behind: u32,
+    #[must_use]
+    pub const fn behind(&self) -> u32 {
+        self.reached.behind()
+    }
 }
 
 /// A part of the list.

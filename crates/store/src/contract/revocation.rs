@@ -7,6 +7,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::replicas::Report;
 use crate::revocation::{
     Asked, Changed, Finding, Form, InForce, Lift, Note, Position, Revocation, RevocationError,
     RevocationKind, RevocationLimits, RevocationStore, Target,
@@ -42,6 +43,7 @@ pub async fn check<S: RevocationStore>(
     changes_are_idempotent(&make(limits).await?, start).await?;
     the_first_asked_is_the_answer(&make(limits).await?, start).await?;
     the_list_is_what_holds(&make(limits).await?, start).await?;
+    a_replica_tells_of_itself(&make(limits).await?, start).await?;
     let three = NonZeroU32::MIN.saturating_add(2);
     the_bound_refuses_the_new(&make(RevocationLimits { max_revocations: three, ..limits }).await?, start)
         .await
@@ -245,6 +247,34 @@ async fn the_list_is_what_holds(
         "the list has only what holds, as it was ordered",
     )?;
     holds(listed.len() == expected.len(), "the list has each that holds, once")
+}
+
+/// Issue 5, point 2: an order tells which replica had it when, and the store what each says of itself.
+async fn a_replica_tells_of_itself(
+    store: &impl RevocationStore,
+    now: Timestamp,
+) -> Result<(), RevocationViolation> {
+    let key = target(RevocationKind::Key, 1);
+    let (revoked, lifted) = (
+        store.revoke(&revocation(key, Form::Total, None, now)?, now).await?,
+        store.lift(key, Lift::Revocation, &note(now)?, now).await?,
+    );
+    for changed in [&revoked, &lifted] {
+        let [only] = changed.reached.replicas() else {
+            return Err(RevocationViolation::Broken("there is one"));
+        };
+        holds(only.id == store.itself().id() && only.after.is_some(), "it has the change, and says when")?;
+        holds(changed.behind() == 0 && changed.reached.unlisted() == 0, "nobody else is waited for")?;
+    }
+    store.itself().report(b"all well").or(Err(RevocationViolation::Broken("a short report is one")))?;
+    let fleet = store.fleet().await;
+    let [only] = fleet.replicas.as_slice() else { return Err(RevocationViolation::Broken("there is one")) };
+    holds(fleet.current && only.itself && only.id == store.itself().id(), "it is itself")?;
+    holds(only.report == Report::Said(b"all well".as_slice().into()), "it says what it was given to say")?;
+    holds(fleet.position == Some(only.position) && only.position >= lifted.position, "it is up to date")?;
+    store.itself().report(b"").or(Err(RevocationViolation::Broken("an empty report is one")))?;
+    let fleet = store.fleet().await;
+    holds(fleet.replicas.iter().all(|one| one.report == Report::Nothing), "it may take that back")
 }
 
 async fn the_bound_refuses_the_new(

@@ -5,6 +5,8 @@
 //! taken: a primary that was cut off from its replicas takes none, if it has `min-replicas-to-write`.
 
 mod feed;
+mod fleet;
+mod reach;
 mod script;
 
 use std::collections::VecDeque;
@@ -28,11 +30,15 @@ use super::link::{Line, Links};
 use super::servers::Servers;
 use super::without::Local;
 use crate::admission::StoreError;
+use crate::replicas::{Itself, Reached, ReplicaName};
 use crate::revocation::{
-    Changed, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError, RevocationFuture,
-    RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Staleness, Target, Unknown,
+    Changed, FleetFuture, InForce, Keeping, Lift, Note, Page, Position, Revocation, RevocationError,
+    RevocationFuture, RevocationHealth, RevocationLimits, RevocationStore, Row, Snapshot, Staleness, Target,
+    Unknown,
 };
-use script::{Applied, Beat, Caller, Ordered, behind, in_force, incarnation_in, number};
+use fleet::HeardOf;
+use reach::{Reach, Seen, seen};
+use script::{Applied, Beat, Caller, Ordered, in_force, incarnation_in, number};
 
 /// A replica that was heard in this time is there.
 const LIVE: Duration = Duration::from_secs(3);
@@ -57,11 +63,11 @@ pub struct RedisRevocations {
     limits: RevocationLimits,
     snapshot: Arc<Snapshot>,
     staleness: Staleness,
-    replica: String,
+    itself: Itself,
     applied: watch::Sender<Applied>,
     /// When that was asked which was heard last.
     heard: watch::Sender<Instant>,
-    replicas: Mutex<Vec<Replica>>,
+    heard_of: Mutex<HeardOf>,
     /// What this replica ordered lately.
     ordered: Mutex<VecDeque<Revocation>>,
     /// What the store did not take.
@@ -84,8 +90,6 @@ impl RedisRevocations {
         limits: RevocationLimits,
         staleness: Staleness,
     ) -> Result<Self, StoreError> {
-        let mut id = [0; 9];
-        getrandom::fill(&mut id).or(Err(StoreError::NoRandomness))?;
         Ok(Self {
             servers,
             local,
@@ -93,10 +97,10 @@ impl RedisRevocations {
             limits,
             snapshot: Arc::new(Snapshot::fed(staleness)),
             staleness,
-            replica: BASE64_URL_SAFE_NO_PAD.encode(id),
+            itself: Itself::new()?,
             applied: watch::Sender::new(Applied::default()),
             heard: watch::Sender::new(Instant::now()),
-            replicas: Mutex::default(),
+            heard_of: Mutex::default(),
             ordered: Mutex::default(),
             waiting: Mutex::default(),
             tidied: AtomicU32::new(0),
@@ -108,16 +112,23 @@ impl RedisRevocations {
         })
     }
 
+    /// Called so.
+    #[must_use]
+    pub fn named(mut self, name: ReplicaName) -> Self {
+        self.itself.rename(name);
+        self
+    }
+
     /// This replica's id among [`RedisRevocations::replicas`].
     #[must_use]
     pub fn replica(&self) -> &str {
-        &self.replica
+        self.itself.id()
     }
 
     /// The replicas that were heard in the last minute, as of this replica's last beat.
     #[must_use]
     pub fn replicas(&self) -> Vec<Replica> {
-        self.replicas.lock().map(|replicas| replicas.clone()).unwrap_or_default()
+        self.heard_of.lock().map(|heard| heard.replicas.clone()).unwrap_or_default()
     }
 
     fn caller(&self) -> Result<Caller<'_>, StoreError> {
@@ -152,8 +163,8 @@ impl RedisRevocations {
 
     fn hear_of(&self, beat: &Beat) {
         self.local.hear_of(beat.replicas.iter().filter(|replica| replica.silent <= LIVE).count());
-        if let Ok(mut replicas) = self.replicas.lock() {
-            replicas.clone_from(&beat.replicas);
+        if let Ok(mut heard) = self.heard_of.lock() {
+            heard.beat(&beat.replicas);
         }
     }
 
@@ -197,10 +208,11 @@ impl RedisRevocations {
         }
     }
 
-    /// Waits for the replicas that are there, and tells how many have not said in time that they applied a change.
-    async fn until_all_applied(&self, change: Applied) -> u32 {
-        // Whoever cannot be asked is behind, as far as is known.
-        let mut behind = 1;
+    /// Waits for the replicas that are there, and tells which had a change when, counted from when its order began. Who cannot be
+    /// asked has not said so, as far as is known.
+    async fn until_all_applied(&self, change: Applied, began: Instant) -> Reached {
+        let known = self.known_replicas().unwrap_or_default();
+        let mut reach = Reach::unknown(known.into_iter().chain([self.itself.id().to_owned()]));
         let all = async {
             let line = loop {
                 match self.line().await {
@@ -209,18 +221,24 @@ impl RedisRevocations {
                 }
             };
             loop {
-                match self.count_behind(&line, change).await {
-                    Ok(0) => return,
-                    Ok(still) => behind = still,
-                    Err(_unknown) => behind = behind.max(1),
+                if let Ok(seen) = self.look_at_all(&line, change).await
+                    && reach.look(seen, began.elapsed())
+                {
+                    return;
                 }
                 tokio::time::sleep(ASK_AGAIN).await;
             }
         };
-        match tokio::time::timeout(ALL_WITHIN, all).await {
-            Ok(()) => 0,
-            Err(_elapsed) => behind,
+        let time_is_over = async {
+            self.until_applied(change).await;
+            tokio::time::sleep(ALL_WITHIN).await;
+        };
+        tokio::select! {
+            () = all => {}
+            () = time_is_over => {}
         }
+        let names = self.names_of(reach.ids()).await;
+        reach.reached(&names)
     }
 
     /// Whoever was silent for no longer than this may still permit by what he knows.
@@ -231,22 +249,30 @@ impl RedisRevocations {
 
     /// Those that were there when this replica heard of them last, and may have been forgotten by the store since.
     fn known_replicas(&self) -> Result<Vec<String>, StoreError> {
-        let replicas = self.replicas.lock().or(Err(StoreError::Poisoned))?;
-        let there = replicas.iter().filter(|replica| replica.silent <= LIVE);
+        let heard = self.heard_of.lock().or(Err(StoreError::Poisoned))?;
+        let there = heard.replicas.iter().filter(|replica| replica.silent <= LIVE);
         Ok(there.map(|replica| replica.id.clone()).collect())
     }
 
-    async fn count_behind(&self, line: &Line, change: Applied) -> Result<u32, StoreError> {
+    async fn look_at_all(&self, line: &Line, change: Applied) -> Result<Vec<Seen>, StoreError> {
         let mut commands = redis::Pipeline::new();
         commands.cmd("TIME").cmd("HGETALL").arg(self.prefix.revocations("replicas"));
         commands.cmd("GET").arg(self.prefix.revocation_memory());
         let answers = line.say(&commands, ORDER_WITHIN).await?;
         let [time, replicas, memory] = answers.as_slice() else { return Err(StoreError::Foreign) };
         let (live, known) = (self.may_permit_for(), self.known_replicas()?);
-        let behind = behind(time, replicas, change.position, live, &known).ok_or(StoreError::Foreign)?;
-        // Another memory has begun: how far anybody is in it says nothing of the change. Nor does this replica know of it then.
-        let lost = incarnation_in(memory) != change.incarnation || !self.applied.borrow().has(&change);
-        Ok(behind.max(u32::from(lost)))
+        let mut seen = seen(time, replicas, change.position, live, &known).ok_or(StoreError::Foreign)?;
+        // Another memory has begun: how far anybody is in it says nothing of the change.
+        let lost = incarnation_in(memory) != change.incarnation;
+        for one in &mut seen {
+            one.applied &= !lost;
+        }
+        if lost || !self.applied.borrow().has(&change) {
+            let id = self.itself.id();
+            seen.retain(|one| one.id != id);
+            seen.push(Seen { id: id.to_owned(), applied: false });
+        }
+        Ok(seen)
     }
 
     /// What was lifted is not said again, nor held here because the store had not taken it.
@@ -318,16 +344,15 @@ impl RevocationStore for RedisRevocations {
         Box::pin(async move {
             #[cfg(test)]
             self.tell(_now);
-            let most = self.limits.max_revocations.get();
+            let (most, began) = (self.limits.max_revocations.get(), Instant::now());
             match self.order(|caller| caller.revoke(revocation, most)).await {
                 Ok(Ordered::Done { at, changed }) => {
                     self.remember(revocation);
                     // It holds here at once; the log brings it as the store has it, which stands then.
                     let row = Row::of(revocation, at.position);
                     self.snapshot.put(&revocation.target, row).or(Err(RevocationError::Closed))?;
-                    self.until_applied(at).await;
-                    let behind = self.until_all_applied(at).await;
-                    Ok(Changed { position: at.position, changed, behind })
+                    let reached = self.until_all_applied(at, began).await;
+                    Ok(Changed { position: at.position, changed, reached })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => {
@@ -348,12 +373,12 @@ impl RevocationStore for RedisRevocations {
         Box::pin(async move {
             #[cfg(test)]
             self.tell(_now);
+            let began = Instant::now();
             match self.order(|caller| caller.lift(target, lift, note)).await {
                 Ok(Ordered::Done { at, changed }) => {
                     self.forget_orders(target, lift, at.position)?;
-                    self.until_applied(at).await;
-                    let behind = self.until_all_applied(at).await;
-                    Ok(Changed { position: at.position, changed, behind })
+                    let reached = self.until_all_applied(at, began).await;
+                    Ok(Changed { position: at.position, changed, reached })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => Err(RevocationError::NotKept(kind(error))),
@@ -406,6 +431,14 @@ impl RevocationStore for RedisRevocations {
             broken: None,
             not_compacted: None,
         }
+    }
+
+    fn itself(&self) -> &Itself {
+        &self.itself
+    }
+
+    fn fleet(&self) -> FleetFuture<'_> {
+        self.tell_fleet()
     }
 }
 

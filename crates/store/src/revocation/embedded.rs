@@ -5,22 +5,25 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::entry::{Lift, Note, Position, Revocation, Target};
 use super::journal::{Journal, Record};
-use super::keeper::{Keeper, Kept, Order, Troubles};
+use super::keeper::{Done, Keeper, Kept, Made, Order, Troubles};
 use super::memory::Memory;
 use super::rows::Row;
 use super::snapshot::Snapshot;
 use super::{
-    Changed, Keeping, Page, RevocationError, RevocationFuture, RevocationHealth, RevocationLimits,
-    RevocationStore,
+    Changed, FleetFuture, Keeping, Page, RevocationError, RevocationFuture, RevocationHealth,
+    RevocationLimits, RevocationStore,
 };
 use crate::disk::Disk;
 use crate::folder::StateFolder;
+use crate::replicas::{Fleet, Itself, Presence, ReplicaName, Report};
 
 /// Changes that may wait for the disk.
 const QUEUE: usize = 4_096;
@@ -35,6 +38,7 @@ pub struct EmbeddedRevocations {
     limits: RevocationLimits,
     keeping: Keeping,
     troubles: Arc<Mutex<Troubles>>,
+    itself: Itself,
     /// Taken when the store is dropped, so that the keeper ends.
     orders: Option<mpsc::Sender<Order>>,
     keeper: Option<JoinHandle<()>>,
@@ -79,6 +83,9 @@ pub enum RevocationOpenError {
         /// What it says.
         version: u16,
     },
+    /// No randomness for an id of this process.
+    #[error("no randomness for an id of this process")]
+    NoRandomness,
     /// No thread starts.
     #[error("cannot start the thread that keeps revocations: {0}")]
     Thread(ErrorKind),
@@ -123,11 +130,13 @@ impl EmbeddedRevocations {
             .name("exequatur-revoke".to_owned())
             .spawn(move || keeper.run(ordered))
             .map_err(|error| RevocationOpenError::Thread(error.kind()))?;
+        let itself = Itself::new().or(Err(RevocationOpenError::NoRandomness))?;
         Ok(Self {
             snapshot,
             limits,
             keeping,
             troubles,
+            itself,
             orders: Some(orders),
             keeper: Some(keeper),
             _folder: folder,
@@ -135,10 +144,23 @@ impl EmbeddedRevocations {
         })
     }
 
+    /// Called so.
+    #[must_use]
+    pub fn named(mut self, name: ReplicaName) -> Self {
+        self.itself.rename(name);
+        self
+    }
+
     /// What was cut from the file when it was opened.
     #[must_use]
     pub const fn torn(&self) -> Option<TornTail> {
         self.torn
+    }
+
+    async fn change(&self, order: impl FnOnce(Done<Made>) -> Order) -> Result<Changed, RevocationError> {
+        let begun = Instant::now();
+        let Made { position, changed } = self.order(order).await?;
+        Ok(Changed { position, changed, reached: self.itself.alone(begun.elapsed()) })
     }
 
     async fn order<T>(
@@ -177,7 +199,7 @@ impl RevocationStore for EmbeddedRevocations {
     }
 
     fn revoke<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> RevocationFuture<'a, Changed> {
-        Box::pin(self.order(move |done| Order::Revoke(revocation.clone(), now, done)))
+        Box::pin(self.change(move |done| Order::Revoke(revocation.clone(), now, done)))
     }
 
     fn lift<'a>(
@@ -187,7 +209,7 @@ impl RevocationStore for EmbeddedRevocations {
         note: &'a Note,
         _now: Timestamp,
     ) -> RevocationFuture<'a, Changed> {
-        Box::pin(self.order(move |done| Order::Lift(target, lift, note.clone(), done)))
+        Box::pin(self.change(move |done| Order::Lift(target, lift, note.clone(), done)))
     }
 
     fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> RevocationFuture<'_, Page> {
@@ -209,6 +231,24 @@ impl RevocationStore for EmbeddedRevocations {
             broken,
             not_compacted,
         }
+    }
+
+    fn itself(&self) -> &Itself {
+        &self.itself
+    }
+
+    /// This one.
+    fn fleet(&self) -> FleetFuture<'_> {
+        let position = self.snapshot.position();
+        let alone = Presence {
+            id: self.itself.id().to_owned(),
+            name: self.itself.name().cloned(),
+            itself: true,
+            position,
+            silent: Duration::ZERO,
+            report: Report::of(&self.itself.reported()),
+        };
+        Box::pin(std::future::ready(Fleet::of(true, Some(position), vec![alone])))
     }
 }
 

@@ -13,7 +13,7 @@ use super::journal::{Journal, Record};
 use super::memory::Memory;
 use super::rows::Row;
 use super::snapshot::Snapshot;
-use super::{Changed, Page, RevocationError, RevocationLimits};
+use super::{Page, RevocationError, RevocationLimits};
 
 /// Changes that are synced together.
 const BATCH: usize = 256;
@@ -25,11 +25,18 @@ const SWEPT: usize = 256;
 /// Who waits for what comes of an order.
 pub(super) type Done<T> = oneshot::Sender<Result<T, RevocationError>>;
 
+/// What a change came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub(super) position: Position,
+    pub(super) changed: bool,
+}
+
 /// What the keeper is asked to do, in the order of asking.
 #[derive(Debug)]
 pub(super) enum Order {
-    Revoke(Revocation, Timestamp, Done<Changed>),
-    Lift(Target, Lift, Note, Done<Changed>),
+    Revoke(Revocation, Timestamp, Done<Made>),
+    Lift(Target, Lift, Note, Done<Made>),
     List(Position, NonZeroU16, Timestamp, Done<Page>),
     Tend(Timestamp, Done<()>),
 }
@@ -64,8 +71,8 @@ pub(super) struct Keeper {
 struct Begun {
     record: Record,
     before: Option<Row>,
-    changed: Changed,
-    done: Done<Changed>,
+    changed: Made,
+    done: Done<Made>,
 }
 
 impl Keeper {
@@ -140,7 +147,7 @@ impl Keeper {
         &mut self,
         mut revocation: Revocation,
         now: Timestamp,
-    ) -> Result<(Record, Option<Row>, Changed), RevocationError> {
+    ) -> Result<(Record, Option<Row>, Made), RevocationError> {
         let form = revocation.form.code();
         let mut gone = Vec::new();
         // What is over must not lend its end to what comes.
@@ -158,7 +165,7 @@ impl Keeper {
         (revocation.until, revocation.form) = (put.now.until(), put.now.form());
         let changed = put.before.is_none_or(|before| !before.covers_the_same_as(&put.now));
         let record = Record::Revoked(InForce { position, revocation });
-        Ok((record, put.before, Changed { position, changed, behind: 0 }))
+        Ok((record, put.before, Made { position, changed }))
     }
 
     /// Writes what was begun, then tells who waits.
@@ -199,9 +206,9 @@ impl Keeper {
     }
 
     /// Writes that it is lifted, then lifts it.
-    fn lift(&mut self, target: Target, lift: Lift, note: Note) -> Result<Changed, RevocationError> {
+    fn lift(&mut self, target: Target, lift: Lift, note: Note) -> Result<Made, RevocationError> {
         if !self.snapshot.has(&target, lift) {
-            return Ok(Changed { position: self.position, changed: false, behind: 0 });
+            return Ok(Made { position: self.position, changed: false });
         }
         let position = self.position.next();
         if let Kept::InFile(journal) = &mut self.kept {
@@ -214,7 +221,7 @@ impl Keeper {
         self.snapshot.lift(&target, lift, &mut gone).or(Err(RevocationError::Closed))?;
         self.snapshot.applied(position);
         self.forget(&gone);
-        Ok(Changed { position, changed: true, behind: 0 })
+        Ok(Made { position, changed: true })
     }
 
     fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> Result<Page, RevocationError> {

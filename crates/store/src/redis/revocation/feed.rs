@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::link::Line;
+use super::fleet::SAY_EVERY;
 use super::script::{
     Applied, BUCKET_BITS, Beat, Caller, Change, Incarnation, Ordered, bytes, changes, read_entries, rows,
 };
@@ -65,6 +66,9 @@ pub(super) struct Known {
     others_from: Option<Instant>,
     /// The store had no room for what was said again last.
     full: bool,
+    /// When this replica said last what it says of itself, to which incarnation, and whether it came to anything.
+    said: Option<(Instant, Option<Incarnation>)>,
+    unsaid: bool,
 }
 
 /// Rows that the store has lost, each once.
@@ -129,6 +133,7 @@ impl RedisRevocations {
             if !beat.full {
                 self.hear_of(&beat);
             }
+            self.say_of_itself_in_time(&line, known).await;
             if known.incarnation != Some(beat.incarnation) {
                 // What was here and is not there was lost, unless this is the first time.
                 let lost_after = known.incarnation.is_some().then_some(beat.base);
@@ -150,7 +155,7 @@ impl RedisRevocations {
             if !beat.full {
                 self.say_again(&line, known).await?;
             }
-            known.nothing_owed |= beat.age >= YOUNG && !beat.is_owed_by_others(&self.replica);
+            known.nothing_owed |= beat.age >= YOUNG && !beat.is_owed_by_others(self.itself.id());
             if !known.nothing_owed {
                 tokio::time::sleep(PAUSE).await;
                 continue;
@@ -170,13 +175,32 @@ impl RedisRevocations {
         }
     }
 
+    /// Once a second, and at once to a store that has another memory. What it comes to is nothing that revocations hang on.
+    async fn say_of_itself_in_time(&self, line: &Line, known: &mut Known) {
+        let recent = |(at, to): (Instant, _)| at.elapsed() < SAY_EVERY && to == known.incarnation;
+        if known.said.is_some_and(recent) {
+            return;
+        }
+        known.said = Some((Instant::now(), known.incarnation));
+        match self.say_of_itself(line).await {
+            Ok(()) => known.unsaid = false,
+            Err(error) if !known.unsaid => {
+                tracing::warn!(%error, "the others do not hear what this replica says of itself");
+                known.unsaid = true;
+            }
+            Err(_told) => {}
+        }
+    }
+
     /// Nobody waits for one that is gone.
     async fn say_goodbye(&self) {
         let Ok(links) = self.servers.of_revocations().await else { return };
         let Ok(line) = links.line_for_order(GOODBYE).await else { return };
-        let mut command = redis::cmd("HDEL");
-        command.arg(self.prefix.revocations("replicas")).arg(&self.replica);
-        if let Err(error) = line.say_one(command, GOODBYE).await {
+        let mut commands = Pipeline::new();
+        for key in ["replicas", "names", "reports"] {
+            commands.cmd("HDEL").arg(self.prefix.revocations(key)).arg(self.itself.id());
+        }
+        if let Err(error) = line.say(&commands, GOODBYE).await {
             tracing::debug!(%error, "no goodbye");
         }
     }
@@ -185,7 +209,7 @@ impl RedisRevocations {
         let (caller, waiting) = (self.caller()?, self.waiting()?.len());
         let owed = known.own.len().saturating_add(known.others.len()).saturating_add(waiting);
         let value =
-            line.say_one(caller.beat(&self.replica, known.incarnation.as_ref(), owed), WITHIN).await?;
+            line.say_one(caller.beat(self.itself.id(), known.incarnation.as_ref(), owed), WITHIN).await?;
         Beat::read(&value, &caller.next).ok_or(StoreError::Foreign)
     }
 

@@ -218,36 +218,6 @@ impl Beat {
     }
 }
 
-/// How many of the replicas that were heard within `live`, or that are known to be there, have not applied a change. How long
-/// ago one was heard is by the store's clock, which may have been set ahead since.
-pub(super) fn behind(
-    time: &Value,
-    replicas: &Value,
-    position: Position,
-    live: std::time::Duration,
-    known: &[String],
-) -> Option<u32> {
-    let [seconds, micros] = list(time)? else { return None };
-    let now = number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)?;
-    let mut behind: u32 = 0;
-    let told: Vec<_> = list(replicas)?.chunks(2).filter_map(|pair| bytes(pair.first()?)).collect();
-    for id in known {
-        behind = behind.saturating_add(u32::from(!told.contains(&id.as_bytes())));
-    }
-    for pair in list(replicas)?.chunks(2) {
-        let [id, value] = pair else { return None };
-        let id = bytes(id)?;
-        let (applied, rest) = std::str::from_utf8(bytes(value)?).ok()?.split_once(' ')?;
-        let (heard, _owed) = rest.split_once(' ')?;
-        let silent = std::time::Duration::from_millis(now.saturating_sub(heard.parse().ok()?));
-        let there = silent <= live || known.iter().any(|known| known.as_bytes() == id);
-        if there && applied.parse::<u64>().ok()? < position.0 {
-            behind = behind.saturating_add(1);
-        }
-    }
-    Some(behind)
-}
-
 /// What an order came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ordered {
@@ -274,6 +244,11 @@ impl Applied {
 /// The incarnation in the memory of the store, as `GET` gives it.
 pub(super) fn incarnation_in(memory: &Value) -> Option<Incarnation> {
     bytes(memory)?.get(42..74)?.try_into().ok()
+}
+
+/// The last position in the memory of the store.
+pub(super) fn position_in(memory: &Value) -> Option<Position> {
+    std::str::from_utf8(bytes(memory)?.get(74..90)?).ok()?.parse().ok().map(Position)
 }
 
 impl Ordered {

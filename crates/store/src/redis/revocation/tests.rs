@@ -2,6 +2,7 @@
 
 mod cluster;
 mod feed;
+mod fleet;
 mod losses;
 
 use std::path::Path;
@@ -161,6 +162,14 @@ impl RevocationStore for Told {
     fn health(&self) -> RevocationHealth {
         self.0.revocations.health()
     }
+
+    fn itself(&self) -> &Itself {
+        self.0.revocations.itself()
+    }
+
+    fn fleet(&self) -> FleetFuture<'_> {
+        self.0.revocations.fleet()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +199,7 @@ async fn what_one_is_told_all_obey() {
         let redis = server(kind, folder.path());
         let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
         for (by, n) in [(&one, 1), (&other, 2)] {
-            assert_eq!(by.order(n).await.behind, 0);
+            assert_eq!(by.order(n).await.behind(), 0);
             // No waiting: an order is answered when all have it.
             assert!(one.stops(n) && other.stops(n) && !one.stops(3) && !other.stops(3));
         }
@@ -220,12 +229,12 @@ async fn replicas_tell_how_far_they_are() {
     let time = redis.say(&["TIME"]).unwrap();
     let beat = format!("1 {}000 0", time.lines().nth(2).unwrap());
     redis.say(&["HSET", "exequatur:{revocations}:1:replicas", "gone", &beat]).unwrap();
-    assert_eq!(one.order(2).await.behind, 1, "it may still permit what it does not know");
+    assert_eq!(one.order(2).await.behind(), 1, "it may still permit what it does not know");
     redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "gone"]).unwrap();
     let id = other.replica().to_owned();
     drop(other);
     until(|| one.replicas().iter().all(|seen| seen.id != id)).await;
-    assert_eq!(one.order(3).await.behind, 0, "who stops says goodbye");
+    assert_eq!(one.order(3).await.behind(), 0, "who stops says goodbye");
 }
 
 /// C-28: a log that was cut shows as a gap. What was revoked in it is known at once, before everything is read again; what was
@@ -260,7 +269,7 @@ async fn a_gap_is_closed() {
     until(|| behind.loads.load(Ordering::Relaxed) == loads + 1).await;
     assert_eq!(behind.health().entries, 4);
     // And the log is followed on.
-    assert_eq!(one.order(6).await.behind, 0);
+    assert_eq!(one.order(6).await.behind(), 0);
     assert!(behind.stops(6));
 }
 
@@ -415,7 +424,7 @@ async fn a_later_watermark_that_was_lost_is_said_again() {
         let (one, other) = (Follower::ready(&redis).await, Follower::ready(&redis).await);
         one.revoke(&until_second(1, 0), start()).await.unwrap();
         redis.say(&["SAVE"]).unwrap();
-        assert_eq!(one.revoke(&until_second(1, 1000), start()).await.unwrap().behind, 0);
+        assert_eq!(one.revoke(&until_second(1, 1000), start()).await.unwrap().behind(), 0);
         let loads = [&one, &other].map(|replica| replica.loads.load(Ordering::Relaxed));
         redis.kill().unwrap();
         redis.start_again().unwrap();

@@ -59,7 +59,7 @@ async fn revocations_that_move_are_followed() {
     for kind in Kind::ALL {
         let nodes = Nodes::start(kind, &[]);
         let (one, other) = (nodes.ready().await, nodes.ready().await);
-        assert_eq!(one.order(1).await.behind, 0);
+        assert_eq!(one.order(1).await.behind(), 0);
         nodes.cluster.begin_move(nodes.slot, FIRST, 2).unwrap();
         nodes.cluster.move_keys(nodes.slot, FIRST, 2).unwrap();
         let kept = one.revoke(&revocation(2), start()).await;
@@ -69,7 +69,7 @@ async fn revocations_that_move_are_followed() {
         // The first order after it finds its way by itself.
         assert!(one.order(3).await.changed, "{kind:?}");
         until(|| [1, 2, 3].iter().all(|n| other.stops(*n) && one.stops(*n))).await;
-        assert_eq!(other.order(4).await.behind, 0, "{kind:?}");
+        assert_eq!(other.order(4).await.behind(), 0, "{kind:?}");
         assert!(one.stops(4));
         let later = nodes.ready().await;
         assert!([1, 2, 3, 4].iter().all(|n| later.stops(*n)), "{kind:?}");
@@ -83,10 +83,10 @@ async fn what_a_node_took_with_it_is_said_again() {
     for kind in Kind::ALL {
         let mut nodes = Nodes::start(kind, &[FIRST]);
         let (one, other) = (nodes.ready().await, nodes.ready().await);
-        assert_eq!(one.order(1).await.behind, 0);
+        assert_eq!(one.order(1).await.behind(), 0);
         assert!(nodes.cluster.nodes[FIRST].say(&["WAIT", "1", "10000"]).unwrap().starts_with(":1"));
         nodes.cluster.nodes[3].signal("STOP").unwrap();
-        assert_eq!(one.order(2).await.behind, 0, "the copy does not get it");
+        assert_eq!(one.order(2).await.behind(), 0, "the copy does not get it");
         nodes.cluster.nodes[FIRST].kill().unwrap();
         nodes.cluster.nodes[3].signal("CONT").unwrap();
         nodes.cluster.until_taken_over(nodes.slot, 3, FIRST).unwrap();

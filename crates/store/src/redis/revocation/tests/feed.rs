@@ -48,7 +48,7 @@ async fn who_may_still_permit_is_behind() {
         redis.say(&["HSET", "exequatur:{revocations}:1:replicas", "gone", &beat]).unwrap();
         let ordered = one.order(1).await;
         let told = if ordered.changed { ordered } else { one.order(2).await };
-        assert_eq!(told.behind, behind, "{degraded}, silent for {silent} s");
+        assert_eq!(told.behind(), behind, "{degraded}, silent for {silent} s");
         redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "gone"]).unwrap();
     }
 }
@@ -105,7 +105,7 @@ async fn a_full_server_is_heard_unless_it_may_not_write() {
         redis.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]).unwrap();
         other.until_known().await;
         redis.say(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
-        assert_eq!(one.order(3).await.behind, 0, "{kind:?}");
+        assert_eq!(one.order(3).await.behind(), 0, "{kind:?}");
         assert!(other.stops(3), "{kind:?}");
         until(|| other.stops(2)).await;
     }
