@@ -10,6 +10,7 @@ mod configurations;
 mod denied;
 mod envoy_lint;
 mod fields;
+mod fleet;
 mod floods;
 mod forwarded;
 mod grpc_callers;

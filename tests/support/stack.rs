@@ -573,6 +573,7 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         let text = configuration(&ports.of_second())?;
         let own =
             text.replace("./decisions.jsonl", "./second.jsonl").replace("./admin.sock", "./second.sock");
+        let own = own.replace("replica: { name: first }", "replica: { name: second }");
         write("second.yaml", &own)?;
     }
     Ok(folder)

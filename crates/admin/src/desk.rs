@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::caller::{Actor, Author, Caller, Within};
 use crate::operation::Operation;
 use crate::order::{Change, Order};
-use crate::wire::{Done, Kept};
+use crate::wire::{Acknowledged, Done, Kept};
 
 /// Wall time, handed down.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -149,7 +149,9 @@ impl Desk {
                     name: name.to_owned(),
                     changed: changed.changed,
                     position: changed.position.0,
-                    behind: changed.behind,
+                    behind: changed.behind(),
+                    replicas: changed.reached.replicas().iter().map(acknowledged).collect(),
+                    unlisted: changed.reached.unlisted(),
                     kept: self.kept(),
                     recorded,
                     order: id,
@@ -286,6 +288,15 @@ fn key_of(actor: &Actor) -> SourceKey {
         *to = from;
     }
     SourceKey(key)
+}
+
+fn acknowledged(one: &exequatur_store::Acknowledged) -> Acknowledged {
+    let millis = |after: Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    Acknowledged {
+        id: one.id.clone(),
+        name: one.name.as_ref().map(|name| name.as_str().to_owned()),
+        after_ms: one.after.map(millis),
+    }
 }
 
 const fn kept(keeping: Keeping) -> Kept {

@@ -242,6 +242,14 @@ mod tests {
         fn health(&self) -> RevocationHealth {
             self.store.health()
         }
+
+        fn itself(&self) -> &exequatur_store::Itself {
+            self.store.itself()
+        }
+
+        fn fleet(&self) -> exequatur_store::FleetFuture<'_> {
+            self.store.fleet()
+        }
     }
 
     /// An order whose caller goes away is carried out to its end, and recorded; until then its place is taken.

@@ -220,10 +220,27 @@ pub struct Done {
     pub position: u64,
     /// Replicas that had not said yet, when this was answered, that they have applied it.
     pub behind: u32,
+    /// The replicas that are there, and when each was known to have applied it; at most 200, first those that have not.
+    #[serde(default)]
+    pub replicas: Vec<Acknowledged>,
+    /// How many there are besides.
+    #[serde(default)]
+    pub unlisted: u32,
     /// `on_disk`, `until_restart` or `shared`.
     pub kept: Kept,
     /// Whether a record of it was written. False where no records are kept.
     pub recorded: bool,
+}
+
+/// When a replica had what was ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Random, new with each start.
+    pub id: String,
+    /// What people call it, if it said so.
+    pub name: Option<String>,
+    /// How many milliseconds after the order began it was known to have it; null: it did not answer in time.
+    pub after_ms: Option<u64>,
 }
 
 /// How long what was ordered lasts.

@@ -10,7 +10,7 @@ pub(crate) use listing::{Listing, list};
 pub(crate) use socket::{Admin, Sent, in_path};
 pub(crate) use table::table;
 
-use exequatur_admin::wire::{Done, Kept, When};
+use exequatur_admin::wire::{Acknowledged, Done, Kept, When};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,11 +69,22 @@ pub(crate) fn tell(done: &Done, did: &str, output: Output) -> Result<(), Failure
     let name = if done.name.is_empty() { String::new() } else { format!(" {}", plain(&done.name, 300)) };
     let unchanged = if done.changed { "" } else { " (nothing has changed)" };
     say(format_args!("{} {}{name}{unchanged}", did, done.kind))?;
+    table(["REPLICA", "ID", "HAD IT"], done.replicas.iter().map(acknowledged))?;
+    if done.unlisted > 0 {
+        say(format_args!("and {} more", done.unlisted))?;
+    }
     if done.behind > 0 {
         warn(format_args!("{} replicas have not said yet that they have applied it", done.behind));
     }
     say_kept(done.kept, done.recorded);
     Ok(())
+}
+
+fn acknowledged(one: &Acknowledged) -> [String; 3] {
+    let had_it = one
+        .after_ms
+        .map_or_else(|| "did not answer in time".to_owned(), |millis| format!("after {millis} ms"));
+    [one.name.as_deref().map_or_else(|| "-".to_owned(), |name| plain(name, 253)), plain(&one.id, 64), had_it]
 }
 
 /// Warns of what does not last, or is not recorded.

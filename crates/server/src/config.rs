@@ -13,6 +13,7 @@ mod problems;
 mod reader;
 mod records;
 mod redis;
+mod replica;
 mod resources;
 mod routes;
 mod schema;
@@ -34,7 +35,7 @@ use exequatur_decide::{
     LimitRule, ProtectedResources, Route, RouteProblem, SenderRequirement, default_unauthenticated,
 };
 use exequatur_issuers::IssuerConfig;
-use exequatur_store::Rate;
+use exequatur_store::{Rate, ReplicaName};
 use exequatur_token::TokenSize;
 use sha2::{Digest as _, Sha256};
 
@@ -92,6 +93,8 @@ pub struct Config {
     pub token_size: TokenSize,
     /// Threads that decide.
     pub workers: NonZeroUsize,
+    /// What this process is called among the replicas, instead of by the host's name.
+    pub replica: Option<ReplicaName>,
     /// SHA-256 of the file's text.
     pub digest: [u8; 32],
     /// The file.
@@ -175,6 +178,7 @@ struct Parts {
     deadline: Duration,
     token_size: TokenSize,
     workers: NonZeroUsize,
+    replica: Option<ReplicaName>,
 }
 
 impl Parts {
@@ -208,6 +212,7 @@ impl Parts {
         optional("workers", "Threads that decide; one for each core by default.", || {
             count().at_most(MAX_WORKERS)
         }),
+        optional("replica", "What this process is called among its like.", || map(replica::KEYS)),
     ];
 
     /// Reads all sections before giving up on one of them.
@@ -234,6 +239,7 @@ impl Parts {
             node.number(&TokenSize::RANGE, notes).and_then(TokenSize::new)
         });
         let workers = fields.or("workers", one_a_core(), |node| workers(node, notes));
+        let replica = fields.or("replica", None, |node| replica::read(node, notes));
         if let (Some(store), Some(sender), Some(deadline)) = (&store, &sender, deadline) {
             check_shared(store, sender, deadline, fields.optional("store").map(|node| node.place), notes);
         }
@@ -258,6 +264,7 @@ impl Parts {
             deadline: deadline?,
             token_size: token_size?,
             workers: workers?,
+            replica: replica?,
         })
     }
 
@@ -278,6 +285,7 @@ impl Parts {
             deadline: self.deadline,
             token_size: self.token_size,
             workers: self.workers,
+            replica: self.replica,
             digest: Sha256::digest(source.text.as_bytes()).into(),
             source,
         }

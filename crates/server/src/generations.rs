@@ -30,9 +30,9 @@ pub enum GenerationError {
     /// The configuration.
     #[error("{0}")]
     Config(#[from] config::Problems),
-    /// Listeners, issuers, sender limits, store, the rate of sources, records, deadline, token size or workers differ from those in use.
+    /// Listeners, issuers, sender limits, store, the rate of sources, records, deadline, token size, workers or the replica's name differ from those in use.
     #[error(
-        "listen, policies, issuers, sender_constraint, store, unauthenticated, records, deadline, max_token_bytes or workers changed: restart to apply them"
+        "listen, policies, issuers, sender_constraint, store, unauthenticated, records, deadline, max_token_bytes, workers or replica changed: restart to apply them"
     )]
     NeedsRestart,
     /// The policies or their schema.
@@ -160,12 +160,24 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         deadline,
         token_size,
         workers,
+        replica,
         digest: _,
         source: _,
     } = config;
     let fixed = format!(
         "{:?}",
-        (listen, policies, issuers, sender, store, (unauthenticated, records), deadline, token_size, workers)
+        (
+            listen,
+            policies,
+            issuers,
+            sender,
+            store,
+            (unauthenticated, records),
+            deadline,
+            token_size,
+            workers,
+            replica
+        )
     );
     Sha256::digest(fixed.as_bytes()).into()
 }

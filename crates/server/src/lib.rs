@@ -13,6 +13,7 @@ mod metrics;
 mod observer;
 mod public;
 mod record;
+mod replica;
 mod serve;
 mod service;
 mod signals;

@@ -109,7 +109,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
-    let Opened { revocations, overrides, store, background } = state::open(&config.store, clock())?;
+    let Opened { revocations, overrides, store, background } = state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
     let desk = state::open_desk(&config, (&revocations, &overrides), &recorder, &generation, &clock)?;
     take_orders(desk, &duties, &tasks, &stop);

@@ -11,8 +11,8 @@ use exequatur_decide::Generation;
 use exequatur_store::{
     Address, AddressError, AdmissionStore, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore,
     FolderError, MAX_OVERRIDES, OverrideOpenError, OverrideStore, QuotaFileError, RedisConfig,
-    RedisOverrides, RedisRevocations, RedisStore, RevocationError, RevocationHealth, RevocationLimits,
-    RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
+    RedisOverrides, RedisRevocations, RedisStore, ReplicaName, RevocationError, RevocationHealth,
+    RevocationLimits, RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Redis, RedisUrl, Store};
 use crate::duties::Duties;
 use crate::metrics;
+use crate::replica;
 
 /// How often quotas are written to the disk: what a crash may forget of them.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
@@ -142,12 +143,17 @@ impl Background {
 ///
 /// # Errors
 /// [`StateError`]
-pub(crate) fn open(config: &Store, now: Timestamp) -> Result<Opened, StateError> {
-    if let Some(redis) = &config.redis {
-        return open_redis(config, redis);
+pub(crate) fn open(config: &Config, now: Timestamp) -> Result<Opened, StateError> {
+    let name = replica::name(config.replica.as_ref());
+    match &config.store.redis {
+        Some(redis) => open_redis(&config.store, redis, name),
+        None => open_here(&config.store, name, now),
     }
+}
+
+fn open_here(config: &Store, name: Option<ReplicaName>, now: Timestamp) -> Result<Opened, StateError> {
     let folder = open_folder(config)?;
-    let revocations = open_revocations(config, folder.clone(), now)?;
+    let revocations = open_revocations(config, folder.clone(), name, now)?;
     let overrides = Arc::new(EmbeddedOverrides::open(folder.clone(), MAX_OVERRIDES)?);
     let Some(folder) = folder else {
         let store = open_store(config, now)?;
@@ -158,13 +164,17 @@ pub(crate) fn open(config: &Store, now: Timestamp) -> Result<Opened, StateError>
     Ok(Opened { revocations, overrides, store, background: Background::Quotas(quotas) })
 }
 
-fn open_redis(config: &Store, redis: &Redis) -> Result<Opened, StateError> {
+fn open_redis(config: &Store, redis: &Redis, name: Option<ReplicaName>) -> Result<Opened, StateError> {
     let store = RedisStore::new(redis_config(redis)?);
     let limits = RevocationLimits { max_revocations: config.max_revocations, ..RevocationLimits::default() };
     let span = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::ZERO);
     let usual = span(redis.max_staleness);
     let staleness = Staleness { usual, degraded: redis.degrade_for.map_or(SignedDuration::ZERO, span) };
-    let feed = Arc::new(store.revocations(limits, staleness)?);
+    let mut feed = store.revocations(limits, staleness)?;
+    if let Some(name) = name {
+        feed = feed.named(name);
+    }
+    let feed = Arc::new(feed);
     let overrides = Arc::new(store.overrides(MAX_OVERRIDES));
     Ok(Opened {
         revocations: Arc::<RedisRevocations>::clone(&feed),
@@ -241,10 +251,14 @@ impl Keeping {
 fn open_revocations(
     store: &Store,
     folder: Option<Arc<StateFolder>>,
+    name: Option<ReplicaName>,
     now: Timestamp,
 ) -> Result<Arc<dyn RevocationStore>, StateError> {
     let limits = RevocationLimits { max_revocations: store.max_revocations, ..RevocationLimits::default() };
-    let revocations = EmbeddedRevocations::open(folder, limits, now)?;
+    let mut revocations = EmbeddedRevocations::open(folder, limits, now)?;
+    if let Some(name) = name {
+        revocations = revocations.named(name);
+    }
     if let Some(torn) = revocations.torn() {
         tracing::warn!(
             offset = torn.offset,
@@ -345,7 +359,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store { path: Some(folder.path().join("state")), ..Store::default() };
         let now = Timestamp::UNIX_EPOCH;
-        let Opened { revocations, overrides, store: used, background } = open(&store, now).unwrap();
+        let Opened { revocations, overrides, store: used, background } =
+            open_here(&store, None, now).unwrap();
         let taken = || matches!(open_folder(&store), Err(StateError::Folder(FolderError::InUse(_))));
         assert!(taken());
         assert!(matches!(background, Background::Quotas(_)));

@@ -71,6 +71,8 @@ async fn an_order_is_recorded_before_it_is_answered() {
     };
     let done = desk.carry_out(within(order(STOP))).await.unwrap();
     assert!(stopped(&store) && done.recorded && done.changed);
+    let [only] = &done.replicas[..] else { panic!("{done:?}") };
+    assert!(only.id == store.itself().id() && only.after_ms.is_some() && done.behind == 0);
     assert_eq!(lines().len(), 1);
     let undone = desk.carry_out(within(order(TAKE_BACK))).await.unwrap();
     assert!(!stopped(&store) && undone.changed);

@@ -92,6 +92,10 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "deadline: {}", duration::format(config.deadline))?;
         writeln!(f, "max_token_bytes: {}", config.token_size.bytes())?;
         writeln!(f, "workers: {}", config.workers)?;
+        match &config.replica {
+            Some(name) => writeln!(f, "replica:\n  name: {:?}", name.as_str())?,
+            None => writeln!(f, "# replica: by the host's name")?,
+        }
         writeln!(f, "\n# Routes without authentication:")?;
         let mut any = false;
         for (route, place) in routes() {

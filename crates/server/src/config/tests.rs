@@ -60,6 +60,7 @@ records: { file: ./decisions.jsonl, mode: required }
 deadline: 100ms
 max_token_bytes: 12000
 workers: 3
+replica: { name: eu-1.a }
 "#;
 
 pub(super) const SMALL: &str = "\
@@ -169,6 +170,19 @@ fn j12_token_size() {
     }
     let text = format!("{SMALL}max_token_bytes: 8KiB\n");
     assert_eq!(mistakes(&text), ["5: a whole number expected, text found"]);
+}
+
+#[test]
+fn a_replica_has_a_plain_name() {
+    for name in ["eu-1", "pod.ns_x"] {
+        let config = config(&format!("{SMALL}replica: {{ name: {name} }}\n")).unwrap();
+        assert_eq!(config.replica.as_ref().map(ReplicaName::as_str), Some(name));
+    }
+    assert_eq!(config(SMALL).unwrap().replica, None);
+    for name in ["\"a b\"", "a/b", "ä"] {
+        let found = mistakes(&format!("{SMALL}replica: {{ name: {name} }}\n"));
+        assert_eq!(found, ["5: a name is 1 to 253 letters, digits, `-`, `_` and `.`"], "{name}");
+    }
 }
 
 // D05, J04: RS256 only where it is said, for tokens and for proofs each.
