@@ -22,7 +22,8 @@ fn names(done: &Value) -> Vec<(&str, Option<u64>)> {
 async fn an_order_tells_which_replica_had_it_and_which_did_not_answer() {
     let stack = Stack::start(two(Kind::Newest)).await.unwrap();
     let words = ["revoke", "agent", "corp:crm-bot", "--reason", "a test"];
-    let said = command_at(&stack, "second.sock", &[&words[..], &["--output", "json"]].concat()).await.unwrap();
+    let said =
+        command_at(&stack, "second.sock", &[&words[..], &["--output", "json"]].concat()).await.unwrap();
     let done = said.json().unwrap();
     let [("first", Some(one)), ("second", Some(other))] = names(&done)[..] else { panic!("{done}") };
     assert!(one < 1000 && other < 1000, "{done}");
