@@ -3,6 +3,7 @@
 //! Each check makes its own empty stores with the function it is given and moves the time by argument. Together
 //! they state the promise of [`AdmissionStore`]; what a store adds to it is tested beside that store.
 
+pub mod attributes;
 mod limits;
 pub mod overrides;
 pub mod revocation;

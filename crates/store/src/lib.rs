@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod admission;
+mod attributes;
 pub mod contract;
 mod disk;
 mod embedded;
@@ -20,6 +21,11 @@ mod revocation;
 mod sources;
 
 pub use admission::{AdmissionStore, Answer, Ask, Scope, StoreError, StoreFuture, Unfit};
+pub use attributes::{
+    Assurance, Attribute, AttributeError, AttributeFuture, AttributeOpenError, AttributeSet, AttributeStore,
+    DeviceCompliance, EmbeddedAttributes, MAX_AHEAD, MAX_ASSURANCE, MAX_ATTRIBUTE_LIFE, MAX_ATTRIBUTE_REASON,
+    MAX_ATTRIBUTES, OfSubject, RiskLevel, SubjectAttribute, Subjects,
+};
 pub use embedded::{EmbeddedStore, LimitBounds, MAX_CHARGES, QuotaFileError, QuotasFound};
 pub use folder::{FolderError, StateFolder};
 pub use limit::{
@@ -31,8 +37,8 @@ pub use overrides::{
     OverrideError, OverrideFuture, OverrideOpenError, OverridePlace, OverrideStore, Overrides, Whose,
 };
 pub use redis::{
-    Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisConfig, RedisOverrides, RedisPlace,
-    RedisRevocations, RedisStore, Replica, WindowBounds,
+    Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisAttributes, RedisConfig, RedisOverrides,
+    RedisPlace, RedisRevocations, RedisStore, Replica, WindowBounds,
 };
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, Nodes, ReplayHealth, ReplayKey, ReplayLimits};
 pub use replicas::{

@@ -5,6 +5,7 @@
 //! it begins anew, with doubt (G11, C-09).
 
 mod address;
+mod attributes;
 mod clock;
 mod cluster;
 mod gate;
@@ -21,6 +22,7 @@ mod without;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 pub use address::{Address, AddressError, RedisPlace};
+pub use attributes::RedisAttributes;
 pub use keys::Prefix;
 pub use overrides::RedisOverrides;
 pub use revocation::{FeedClock, RedisRevocations, Replica};
@@ -93,6 +96,8 @@ pub struct RedisStore {
     scripts: Scripts,
     given_back: TaskTracker,
     local: Arc<Local>,
+    /// How many attributes are to be said again.
+    owed: Arc<AtomicUsize>,
 }
 
 impl RedisStore {
@@ -102,7 +107,8 @@ impl RedisStore {
         let RedisConfig { address, prefix, timeout, bounds, limits_without, replicas } = config;
         let servers = Servers::new(address, timeout);
         let local = Arc::new(Local::new(limits_without, replicas));
-        Self { servers, prefix, bounds, scripts: Scripts::new(), given_back: TaskTracker::new(), local }
+        let (scripts, given_back) = (Scripts::new(), TaskTracker::new());
+        Self { servers, prefix, bounds, scripts, given_back, local, owed: Arc::default() }
     }
 
     /// The revocations in the same Redis. `staleness`: for how long a snapshot answers that hears nothing.
@@ -115,7 +121,13 @@ impl RedisStore {
         staleness: Staleness,
     ) -> Result<RedisRevocations, StoreError> {
         let (servers, local) = (self.servers.clone(), Arc::clone(&self.local));
-        RedisRevocations::new(servers, local, self.prefix.clone(), limits, staleness)
+        RedisRevocations::new(
+            servers,
+            (local, Arc::clone(&self.owed)),
+            self.prefix.clone(),
+            limits,
+            staleness,
+        )
     }
 
     /// One trip to the server that has the scope.
@@ -128,6 +140,14 @@ impl RedisStore {
     #[must_use]
     pub fn overrides(&self, most: usize) -> RedisOverrides {
         RedisOverrides::new(self.servers.clone(), self.prefix.clone(), most)
+    }
+
+    /// The attributes of subjects in the same Redis, `most` of them. `staleness`: for how long they are known without hearing
+    /// anything.
+    #[must_use]
+    pub fn attributes(&self, most: usize, staleness: Staleness) -> RedisAttributes {
+        let (servers, prefix) = (self.servers.clone(), self.prefix.clone());
+        RedisAttributes::new(servers, prefix, most, staleness, Arc::clone(&self.owed))
     }
 
     /// One trip. Where the server's clock is not what was known of it: then a look at it, and another.

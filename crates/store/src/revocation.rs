@@ -6,6 +6,7 @@
 mod compaction;
 mod embedded;
 mod entry;
+mod hearing;
 mod journal;
 mod keeper;
 mod memory;
@@ -28,6 +29,7 @@ pub use entry::{
     RevocationKind, Target,
 };
 pub(crate) use entry::{ISSUED_UNTIL, SUSPENSION, TOTAL};
+pub(crate) use hearing::{Hearing, Hears};
 pub(crate) use journal::{decode_note, encode_note};
 pub(crate) use rows::{Row, STRIPE_BITS, up_to_the_second};
 pub use snapshot::{Asked, Finding, NotRevoked, Revoked, Snapshot, Staleness, Unknown};

@@ -59,6 +59,8 @@ const MOST_WAITING: usize = 1000;
 pub struct RedisRevocations {
     servers: Servers,
     local: Arc<Local>,
+    /// What else of the store is to be said again before one that is new may go by it.
+    owed: Arc<AtomicUsize>,
     prefix: Prefix,
     limits: RevocationLimits,
     snapshot: Arc<Snapshot>,
@@ -85,7 +87,7 @@ pub struct RedisRevocations {
 impl RedisRevocations {
     pub(super) fn new(
         servers: Servers,
-        local: Arc<Local>,
+        (local, owed): (Arc<Local>, Arc<AtomicUsize>),
         prefix: Prefix,
         limits: RevocationLimits,
         staleness: Staleness,
@@ -93,6 +95,7 @@ impl RedisRevocations {
         Ok(Self {
             servers,
             local,
+            owed,
             prefix,
             limits,
             snapshot: Arc::new(Snapshot::fed(staleness)),

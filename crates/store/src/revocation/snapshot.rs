@@ -1,12 +1,13 @@
 //! The revocations that hold, in memory: what every decision asks.
 
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::{Form, Lift, Position, RevocationKind, Target};
+use super::hearing::{Hearing, Hears};
 use super::rows::{Put, Row, STRIPE_BITS, Stripe};
 
 /// Parts that are locked, grow and are swept each on its own: with ten million revocations, 600 rows each, which
@@ -14,8 +15,6 @@ use super::rows::{Put, Row, STRIPE_BITS, Stripe};
 const STRIPES: usize = 1 << STRIPE_BITS;
 /// One for each code of a kind.
 const KINDS: usize = 16;
-/// No word from a feed yet.
-const NOT_YET: i64 = i64::MIN;
 
 /// Something that a decision rests on, and when it was issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,44 +91,24 @@ pub struct Snapshot {
     counts: [AtomicU32; KINDS],
     total: AtomicU32,
     position: AtomicU64,
-    feed: Feed,
-}
-
-/// How a snapshot hears of changes.
-enum Hearing {
-    Well,
-    Degraded,
-    Unknown(Unknown),
-}
-
-#[derive(Debug)]
-enum Feed {
-    /// Changes are made in this process.
-    Local,
-    /// Changes come from elsewhere.
-    Elsewhere {
-        staleness: Staleness,
-        heard: AtomicI64,
-        /// For how many milliseconds it has been silent, as it was measured last.
-        silent: AtomicU64,
-    },
+    feed: Hears,
 }
 
 impl Snapshot {
     /// An empty one that only this process changes: it always knows.
     #[must_use]
     pub fn local() -> Self {
-        Self::with(Feed::Local)
+        Self::with(Hears::itself())
     }
 
     /// An empty one that something else feeds. It knows nothing until [`Self::heard`] is called the first time, and
     /// nothing again when it was not called for longer than `staleness` says.
     #[must_use]
     pub fn fed(staleness: Staleness) -> Self {
-        Self::with(Feed::Elsewhere { staleness, heard: AtomicI64::new(NOT_YET), silent: AtomicU64::new(0) })
+        Self::with(Hears::elsewhere(staleness))
     }
 
-    fn with(feed: Feed) -> Self {
+    fn with(feed: Hears) -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| RwLock::default()).collect(),
             counts: Default::default(),
@@ -141,7 +120,7 @@ impl Snapshot {
 
     /// Whether any of `asked` is revoked at `now`.
     pub fn ask<'a>(&self, asked: impl IntoIterator<Item = &'a Asked>, now: Timestamp) -> Finding {
-        let degraded = match self.hearing(now) {
+        let degraded = match self.feed.hearing(now) {
             Hearing::Well => false,
             Hearing::Degraded => true,
             Hearing::Unknown(unknown) => return Finding::Unknown(unknown),
@@ -165,7 +144,7 @@ impl Snapshot {
     /// set back: for how long it is silent is not known then.
     #[must_use]
     pub fn unknown(&self, now: Timestamp) -> Option<Unknown> {
-        match self.hearing(now) {
+        match self.feed.hearing(now) {
             Hearing::Well | Hearing::Degraded => None,
             Hearing::Unknown(unknown) => Some(unknown),
         }
@@ -174,50 +153,21 @@ impl Snapshot {
     /// Whether it hears nothing and goes on all the same.
     #[must_use]
     pub fn is_degraded(&self, now: Timestamp) -> bool {
-        match self.hearing(now) {
+        match self.feed.hearing(now) {
             Hearing::Degraded => true,
             Hearing::Well | Hearing::Unknown(_) => false,
         }
     }
 
-    fn hearing(&self, now: Timestamp) -> Hearing {
-        let Feed::Elsewhere { staleness, heard, silent } = &self.feed else { return Hearing::Well };
-        let heard = match heard.load(Ordering::Acquire) {
-            NOT_YET => return Hearing::Unknown(Unknown::NeverLoaded),
-            heard => heard,
-        };
-        let measured = silent.load(Ordering::Acquire);
-        let silent = u128::from(now.as_millisecond().abs_diff(heard).max(measured));
-        let within = |span: SignedDuration| silent <= u128::try_from(span.as_millis()).unwrap_or(0);
-        if within(staleness.usual) {
-            Hearing::Well
-        } else if within(staleness.degraded) {
-            Hearing::Degraded
-        } else {
-            Hearing::Unknown(Unknown::Silent)
-        }
-    }
-
     /// The snapshot has every change that was made until `now`.
     pub fn heard(&self, now: Timestamp) {
-        match &self.feed {
-            Feed::Local => {}
-            Feed::Elsewhere { heard, silent, .. } => {
-                heard.store(now.as_millisecond(), Ordering::Release);
-                silent.store(0, Ordering::Release);
-            }
-        }
+        self.feed.heard(now);
     }
 
     /// What feeds the snapshot has been silent for that long, by a clock that nobody sets back. What `now` says counts too: that
     /// clock may have stood still, as the machine did.
     pub(crate) fn silent_for(&self, span: Duration) {
-        match &self.feed {
-            Feed::Local => {}
-            Feed::Elsewhere { silent, .. } => {
-                silent.store(u64::try_from(span.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
-            }
-        }
+        self.feed.silent_for(span);
     }
 
     /// How many revocations there are, those that are over and not yet forgotten included.

@@ -208,6 +208,7 @@ impl RedisRevocations {
     async fn beat(&self, line: &Line, known: &Known) -> Result<Beat, StoreError> {
         let (caller, waiting) = (self.caller()?, self.waiting()?.len());
         let owed = known.own.len().saturating_add(known.others.len()).saturating_add(waiting);
+        let owed = owed.saturating_add(self.owed.load(Ordering::Acquire));
         let value =
             line.say_one(caller.beat(self.itself.id(), known.incarnation.as_ref(), owed), WITHIN).await?;
         Beat::read(&value, &caller.next).ok_or(StoreError::Foreign)
