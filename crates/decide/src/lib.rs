@@ -46,7 +46,7 @@ pub use path::{PathRefusal, RequestPath};
 pub use presented::{BodySeen, RawRequest};
 pub use protected::{ProtectedResource, ProtectedResources};
 pub use reason::Reason;
-pub use revocation::{NotRevocable, Revocable, kind_word};
+pub use revocation::{NotRevocable, Revocable, kind_word, operator_targets};
 pub use routes::{
     Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route,
     RouteMatch, RouteMisfit, RouteProblem, Routes,

@@ -147,6 +147,13 @@ impl fmt::Display for Revocable {
     }
 }
 
+/// What can stop an operator's token: all that can stop a token but the kill switch of everything. Who has thrown that has to
+/// be able to take it back (E-03).
+#[must_use]
+pub fn operator_targets(token: &VerifiedToken) -> Vec<Asked> {
+    targets(token).iter().filter(|asked| asked.target.kind != RevocationKind::All).copied().collect()
+}
+
 /// Whatever can stop a token, in the order in which it is asked for: from the narrowest to the widest. The actors before
 /// the current one are among it, so that whoever got a token through a revoked agent is stopped with it (D-06).
 pub(crate) fn targets(token: &VerifiedToken) -> Box<[Asked]> {

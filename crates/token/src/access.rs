@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use self::facts::Facts;
 use crate::Algorithm;
-use crate::claims::Claim;
+use crate::claims::{self, Claim};
 use crate::issuer::IssuerProfile;
 use crate::json::{Object, Value};
 use crate::jws::{CompactJws, JwsError, JwsLimits};
@@ -130,6 +130,33 @@ impl<'a> UnverifiedToken<'a> {
                 KeySetRefusal::SignatureInvalid => TokenError::SignatureInvalid,
             })?;
         Ok(VerifiedToken::assertion(facts, keys.id(), signature))
+    }
+}
+
+/// What an operator's token says of his roles, beside who he is.
+#[derive(Debug)]
+pub struct WithWords {
+    /// The token.
+    pub token: VerifiedToken,
+    /// The strings of the claim, as they stand in it.
+    pub words: Vec<String>,
+}
+
+impl UnverifiedToken<'_> {
+    /// As [`Self::verify`], with the strings of one more claim: `path` is its name, or the names of members down to it.
+    ///
+    /// # Errors
+    /// [`TokenError`]; the claim may be missing or invalid, as [`Claim::Roles`].
+    pub fn verify_with_words(
+        self,
+        profile: &IssuerProfile,
+        keys: &KeySet,
+        now: Timestamp,
+        path: &[String],
+    ) -> Result<WithWords, TokenError> {
+        let words = claims::words(self.jws.payload(), path);
+        let token = self.verify(profile, keys, now)?;
+        Ok(WithWords { token, words: words? })
     }
 }
 

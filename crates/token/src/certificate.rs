@@ -37,13 +37,21 @@ impl ClientCertificate {
             .ok_or(CertificateError::Pem)?;
         let base64: String = body.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
         let der = STANDARD.decode(base64).or(Err(CertificateError::Base64))?;
+        Self::from_der(&der)
+    }
+
+    /// Takes the leaf of a connection that this process made itself, after its chain was verified.
+    ///
+    /// # Errors
+    /// [`CertificateError::TooLarge`], [`CertificateError::Der`]
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > MAX_DER_BYTES {
             return Err(CertificateError::TooLarge);
         }
-        if !is_one_sequence(&der) {
+        if !is_one_sequence(der) {
             return Err(CertificateError::Der);
         }
-        Ok(Self { thumbprint: CertificateThumbprint::of_der(&der) })
+        Ok(Self { thumbprint: CertificateThumbprint::of_der(der) })
     }
 
     /// The SHA-256 of its DER form.

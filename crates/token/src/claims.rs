@@ -9,6 +9,8 @@ use crate::issuer::check_id;
 use crate::json::{Object, Value};
 use crate::numeric_date::numeric_date;
 
+/// Most words of one claim.
+const MAX_WORDS: usize = 256;
 /// Most audiences of one token (J12).
 const MAX_AUDIENCES: usize = 16;
 
@@ -43,6 +45,8 @@ pub enum Claim {
     User,
     /// The claim configured to hold the tenant.
     Tenant,
+    /// The claim configured to hold the roles of an operator.
+    Roles,
 }
 
 impl Claim {
@@ -64,6 +68,7 @@ impl Claim {
             Self::Agent => "agent",
             Self::User => "user",
             Self::Tenant => "tenant",
+            Self::Roles => "roles",
         }
     }
 }
@@ -116,11 +121,62 @@ pub(crate) fn audiences(payload: &Object) -> Result<Vec<String>, TokenError> {
         .collect()
 }
 
+/// The words at `path`, a claim or a member further within: a string is one word, an array of strings several. `scope` alone
+/// is divided at its spaces (RFC 8693 §4.2): a role's name may have one.
+pub(crate) fn words(payload: &Object, path: &[String]) -> Result<Vec<String>, TokenError> {
+    let invalid = TokenError::ClaimInvalid(Claim::Roles);
+    let (first, rest) = path.split_first().ok_or(TokenError::ClaimMissing(Claim::Roles))?;
+    let mut value = payload.get(first).ok_or(TokenError::ClaimMissing(Claim::Roles))?;
+    for name in rest {
+        let within = value.as_object().ok_or(invalid)?;
+        value = within.get(name).ok_or(TokenError::ClaimMissing(Claim::Roles))?;
+    }
+    let members = value.as_array().unwrap_or_else(|| std::slice::from_ref(value));
+    let divided = first == "scope" && rest.is_empty();
+    let mut words = Vec::new();
+    for member in members {
+        let text = member.as_str().ok_or(invalid)?;
+        if divided {
+            words.extend(text.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned));
+        } else {
+            words.push(text.to_owned());
+        }
+    }
+    if words.len() > MAX_WORDS { Err(invalid) } else { Ok(words) }
+}
+
 /// `scope`, if it is there.
 pub(crate) fn scope(payload: &Object) -> Result<&str, TokenError> {
     match payload.get("scope").map(Value::as_str) {
         None => Ok(""),
         Some(Some(text)) => Ok(text),
         Some(None) => Err(TokenError::ClaimInvalid(Claim::Scope)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Limits, parse};
+
+    #[test]
+    fn words_are_whole_strings_wherever_they_stand() {
+        let text = br#"{"roles":["a","b c"],"role":"on call admin","scope":"read  admin:write","realm":{"roles":["x"],"n":1},"bad":["a",1],"n":1}"#;
+        let limits = Limits { bytes: 1024, depth: 8, members: 16 };
+        let Ok(Value::Object(payload)) = parse(text, limits) else { panic!() };
+        let words = |path: &[&str]| {
+            let path: Vec<_> = path.iter().map(|&name| name.to_owned()).collect();
+            words(&payload, &path)
+        };
+        assert_eq!(words(&["roles"]).unwrap(), ["a", "b c"]);
+        assert_eq!(words(&["role"]).unwrap(), ["on call admin"]);
+        assert_eq!(words(&["scope"]).unwrap(), ["read", "admin:write"]);
+        assert_eq!(words(&["realm", "roles"]).unwrap(), ["x"]);
+        for missing in [&["none"][..], &["realm", "none"], &[]] {
+            assert_eq!(words(missing), Err(TokenError::ClaimMissing(Claim::Roles)), "{missing:?}");
+        }
+        for invalid in [&["bad"][..], &["n"], &["realm"], &["role", "x"], &["realm", "n"]] {
+            assert_eq!(words(invalid), Err(TokenError::ClaimInvalid(Claim::Roles)), "{invalid:?}");
+        }
     }
 }
