@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use exequatur_store::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
-use crate::caller::{Author, Caller, Claimed};
+use crate::caller::{Actor, Author, Caller, Claimed};
 use crate::desk::Desk;
+use crate::gate::{Arrival, Gate, NotLetIn};
 use crate::limits::LimitOrder;
 use crate::operation::Operation;
 use crate::order::Order;
@@ -30,7 +31,7 @@ use call::Call;
 const MAX_PAGE: u16 = 1_000;
 const PAGE: u16 = 100;
 /// What somebody at the socket calls himself.
-const AS: &str = "exequatur-as";
+pub(crate) const AS: &str = "exequatur-as";
 /// The word in records for what is no operation.
 const UNKNOWN: &str = "unknown";
 
@@ -49,6 +50,8 @@ pub(crate) enum Entrance {
     Known(Caller),
     /// By the socket, and may not.
     Closed(Author),
+    /// By TCP: each request says who it is of.
+    Gate(Arc<Gate>, Arc<Arrival>),
 }
 
 /// Where orders are carried out, and the place that the connection has among all: it is free again once what came over it is
@@ -145,7 +148,17 @@ impl Counter {
                 let message = "only the user that Exequatur runs as, and root, may come in here";
                 return Err(self.refuse(word, author, StatusCode::FORBIDDEN, "forbidden", message).await);
             }
+            Entrance::Gate(gate, arrival) => match gate.let_in(headers, arrival, self.desk.now()) {
+                Ok(caller) => caller,
+                Err(why) => return Err(self.keep_out(word, arrival, &why).await),
+            },
         };
+        self.not_too_often(word, caller).await
+    }
+
+    /// # Errors
+    /// As for [`Self::identify`].
+    async fn not_too_often(&self, word: &str, caller: Caller) -> Result<Caller, Response> {
         match self.desk.may_call(&caller.author.actor) {
             Ok(Ok(())) => Ok(caller),
             Ok(Err(wait)) => {
@@ -167,6 +180,22 @@ impl Counter {
                     .await)
             }
         }
+    }
+
+    /// Floods are told in sum: a stranger does not decide how much is recorded.
+    async fn keep_out(&self, word: &str, arrival: &Arrival, why: &NotLetIn) -> Response {
+        let (status, error) = why.answer();
+        let author = Author::new(Actor::Stranger(arrival.peer.ip()));
+        let order = self.desk.turn_stranger_away(word, &author, &why.to_string()).await;
+        if let NotLetIn::TooOften(wait) = why {
+            return limited(order, *wait);
+        }
+        let problem = Problem { order, error: error.to_owned(), message: why.to_string(), in_force: false };
+        let mut answer = json(status, &problem);
+        if status == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        answer
     }
 
     async fn claimed(

@@ -55,13 +55,22 @@ pub struct Desk {
     begun: i64,
     orders: AtomicU64,
     calls: SourceLimits,
+    strangers: SourceLimits,
+    untold: AtomicU64,
 }
+
+/// All strangers together.
+const EVERYBODY: SourceKey = SourceKey([0; 16]);
 
 /// How often each caller may call: 100 a second, 500 at once. What an operator's script needs, and too little to be felt by
 /// decisions.
-fn calls() -> Rate {
-    let count = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-    Rate::new(count(100), RatePer::Second, count(500)).unwrap_or_else(Rate::least)
+const CALLS: (u32, u32) = (100, 500);
+/// How many refusals of strangers are recorded one by one.
+const STRANGERS: (u32, u32) = (10, 100);
+
+fn each_second((count, burst): (u32, u32)) -> SourceLimits {
+    let [count, burst] = [count, burst].map(|n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN));
+    SourceLimits::new(Rate::new(count, RatePer::Second, burst).unwrap_or_else(Rate::least))
 }
 
 /// An order that came to nothing.
@@ -99,7 +108,8 @@ impl Desk {
     #[must_use]
     pub fn new(parts: DeskParts) -> Self {
         let begun = (parts.clock)().as_millisecond();
-        Self { parts, begun, orders: AtomicU64::new(0), calls: SourceLimits::new(calls()) }
+        let (calls, strangers) = (each_second(CALLS), each_second(STRANGERS));
+        Self { parts, begun, orders: AtomicU64::new(0), calls, strangers, untold: AtomicU64::new(0) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -201,6 +211,28 @@ impl Desk {
             self.calls.charge(key, now)?;
         }
         Ok(may)
+    }
+
+    /// Records that somebody without credentials was turned away, if there is room for that: a hundred at once, and ten a
+    /// second. Those beyond are counted, and the next record says how many they were.
+    pub(crate) async fn turn_stranger_away(
+        &self,
+        action: &str,
+        author: &Author,
+        why: &str,
+    ) -> Option<String> {
+        let now = self.now();
+        let room = self.strangers.look(EVERYBODY, now).is_ok_and(|room| room.is_ok());
+        if !room || self.strangers.charge(EVERYBODY, now).is_err() {
+            self.untold.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let untold = self.untold.swap(0, Ordering::Relaxed);
+        if untold == 0 {
+            return Some(self.turn_away(action, author, why).await);
+        }
+        let why = format!("{why} (and {untold} more before that are not recorded)");
+        Some(self.turn_away(action, author, &why).await)
     }
 
     /// At once, whatever becomes of the record.

@@ -6,8 +6,11 @@
 
 mod api;
 mod caller;
+mod connection;
 mod desk;
+mod gate;
 mod limits;
+mod listener;
 mod operation;
 mod order;
 mod role;
@@ -16,5 +19,7 @@ pub mod wire;
 
 pub use caller::{Actor, Caller, Reach};
 pub use desk::{Clock, Desk, DeskParts};
+pub use gate::{CertificateName, CertificateRule, Gate, GateParts, TokenReach, TokenRule};
+pub use listener::{Listener, Tls};
 pub use role::{Role, Roles};
 pub use socket::{Socket, SocketError};

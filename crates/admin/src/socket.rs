@@ -6,24 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Counter, Entrance, Work};
 use crate::caller::{Actor, Author, Caller};
+use crate::connection::{self, Lasts};
 use crate::desk::Desk;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 16;
-/// How long a request's head may take.
-const HEAD_WITHIN: Duration = Duration::from_secs(2);
-/// How long a connection may last, whatever it does.
-const CONNECTION_WITHIN: Duration = Duration::from_secs(30);
 /// Wait after a failed accept, such as for want of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 const ROOT: u32 = 0;
@@ -88,7 +82,7 @@ impl Socket {
             tasks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = connection(stream, router) => {}
+                    () = connection::serve(stream, router, Lasts::ForMany) => {}
                 }
             });
         }
@@ -106,20 +100,11 @@ fn entrance(actor: Actor, owner: u32) -> Entrance {
     caller.map_or_else(|| Entrance::Closed(Author::new(actor)), Entrance::Known)
 }
 
-async fn connection(stream: UnixStream, router: Router) {
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    match tokio::time::timeout(CONNECTION_WITHIN, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
-        Err(_elapsed) => tracing::debug!("admin connection lasted too long"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::{NonZeroU16, NonZeroUsize};
+
+    use axum::Router;
 
     use exequatur_audit::{Mode, Recorder};
     use exequatur_store::{
@@ -128,6 +113,7 @@ mod tests {
     };
     use jiff::Timestamp;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixStream;
 
     use super::*;
     use crate::desk::DeskParts;
@@ -153,7 +139,7 @@ mod tests {
 
     async fn answer(router: Router) -> String {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let serving = connection(theirs, router);
+        let serving = connection::serve(theirs, router, Lasts::ForMany);
         let asking = async {
             let mut ours = ours;
             ours.write_all(b"GET /v1/revocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -284,7 +270,7 @@ mod tests {
                 slow.asked.acquire().await.unwrap().forget();
                 drop(ours);
             };
-            tokio::join!(connection(theirs, router), asking);
+            tokio::join!(connection::serve(theirs, router, Lasts::ForMany), asking);
             assert_eq!(work.tasks.len(), 1, "{path}: it is under way");
             assert_eq!(Arc::strong_count(&work.place), 2, "{path}: and has its place");
             slow.goes_on.add_permits(1);

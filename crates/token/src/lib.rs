@@ -33,7 +33,9 @@ mod testing;
 #[cfg(test)]
 mod wycheproof;
 
-pub use access::{CurrentToken, MAX_ISSUED_AHEAD, TokenError, TokenSize, UnverifiedToken, VerifiedToken, WithWords};
+pub use access::{
+    CurrentToken, MAX_ISSUED_AHEAD, TokenError, TokenSize, UnverifiedToken, VerifiedToken, WithWords,
+};
 pub use algorithm::Algorithm;
 pub use binding::{BindingError, Bound, Constraint, PresentedSender, Scheme, TokenBinding, bind};
 pub use certificate::{CertificateError, ClientCertificate};
