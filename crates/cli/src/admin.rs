@@ -2,12 +2,12 @@
 
 mod confirm;
 mod listing;
-mod socket;
+mod server;
 mod table;
 
 pub(crate) use confirm::{Confirmed, confirm};
 pub(crate) use listing::{Listing, list};
-pub(crate) use socket::{Admin, Sent, in_path};
+pub(crate) use server::{Admin, Sent, in_path};
 pub(crate) use table::table;
 
 use exequatur_admin::wire::{Acknowledged, Done, Kept, When};

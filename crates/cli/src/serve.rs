@@ -54,6 +54,7 @@ impl Serve {
             | ServeError::Admin(_)
             | ServeError::Metrics(_)
             | ServeError::Worker(_)
+            | ServeError::Tls(_)
             | ServeError::Duty(_)) => Failure::other(error),
         })
     }

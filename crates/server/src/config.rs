@@ -3,6 +3,7 @@
 //! [`load`] reads the file alone. Whether routes, schema and policies fit each other is found out when the
 //! routes are compiled; [`Config::place_route_problems`] then says where in the file the mistake is.
 
+mod admin;
 mod document;
 mod duration;
 mod issuers;
@@ -25,6 +26,7 @@ mod spelling;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,7 @@ use exequatur_store::{Rate, ReplicaName};
 use exequatur_token::TokenSize;
 use sha2::{Digest as _, Sha256};
 
+pub use admin::Admin;
 pub use duration::parse as parse_duration;
 pub use listen::{GrpcAddress, Listen};
 pub use problems::{Place, Problem, Problems, Source};
@@ -50,6 +53,7 @@ pub use sender::{NonceSecretFiles, Sender};
 pub use show::show;
 pub use sizing::sizing;
 pub use store::Store;
+pub use tls::TlsFiles;
 
 use keys::{Key, count, duration, list, map, number, optional, required, text};
 use reader::{Fields, Node, Notes};
@@ -67,6 +71,8 @@ const DEADLINE_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
+    /// Who may give orders over TCP, and where.
+    pub admin: Option<Admin>,
     /// The folder of the policies and their schema.
     pub policies: PathBuf,
     /// What tokens are for.
@@ -166,6 +172,7 @@ fn resolve(folder: &Path, path: &str) -> PathBuf {
 /// The sections of the file.
 struct Parts {
     listen: Listen,
+    admin: Option<Admin>,
     policies: PathBuf,
     protected: ProtectedResources,
     issuers: Vec<IssuerConfig>,
@@ -184,6 +191,7 @@ struct Parts {
 impl Parts {
     const KEYS: &[Key] = &[
         optional("listen", "Where to listen.", || map(listen::KEYS)),
+        optional("admin", "Orders over TCP, and who may give them.", || map(admin::KEYS)),
         required("policies", "The folder of Cedar policies, schema and tests.", text),
         required("protected_resources", "What tokens are for.", || list(map(resources::KEYS)).some()),
         required("issuers", "Whose tokens are accepted.", || list(map(issuers::KEYS)).some()),
@@ -240,6 +248,17 @@ impl Parts {
         });
         let workers = fields.or("workers", one_a_core(), |node| workers(node, notes));
         let replica = fields.or("replica", None, |node| replica::read(node, notes));
+        let admin = fields.or("admin", None, |node| {
+            admin::read(node, folder, (issuers.as_deref(), protected.as_ref()), notes).map(Some)
+        });
+        if let (Some(listen), Some(Some(admin))) = (&listen, &admin)
+            && !listen.is_apart_from(admin.listen)
+        {
+            notes.add(
+                fields.optional("admin").map_or_else(Place::default, |node| node.place),
+                "two listeners have one address",
+            );
+        }
         if let (Some(store), Some(sender), Some(deadline)) = (&store, &sender, deadline) {
             check_shared(store, sender, deadline, fields.optional("store").map(|node| node.place), notes);
         }
@@ -252,6 +271,7 @@ impl Parts {
         }
         Some(Self {
             listen: listen?,
+            admin: admin?,
             policies: policies?,
             protected: protected?,
             issuers: issuers?,
@@ -272,6 +292,7 @@ impl Parts {
         let (routes, places) = self.routes.into_iter().unzip();
         Config {
             listen: self.listen,
+            admin: self.admin,
             policies: self.policies,
             protected: self.protected,
             issuers: self.issuers,

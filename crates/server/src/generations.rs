@@ -147,6 +147,7 @@ pub(crate) fn tell(generation: &Generation) {
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
         listen,
+        admin,
         policies,
         protected: _,
         issuers,
@@ -167,7 +168,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let fixed = format!(
         "{:?}",
         (
-            listen,
+            (listen, admin),
             policies,
             issuers,
             sender,

@@ -22,14 +22,16 @@ use zeroize::Zeroizing;
 use crate::clock::{self, Clock};
 use crate::config::{Config, GrpcAddress, NonceSecretFiles};
 use crate::duties::Duties;
-use crate::generations::{self, GenerationError, Reloader, Snapshot};
+use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
 use crate::metrics;
 use crate::observer::{Observer, set_health};
+use crate::orders::{Orders, Subject};
 use crate::public::{self, Public, Readiness};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
+use crate::tls::TlsError;
 use crate::workers::{Listener, WorkerError, Workers, accept};
 
 /// Records that may wait for the file.
@@ -80,6 +82,9 @@ pub enum ServeError {
     /// The admin socket.
     #[error("listener admin: {0}")]
     Admin(#[from] exequatur_admin::SocketError),
+    /// A listener's certificate.
+    #[error("listener admin: {0}")]
+    Tls(#[from] TlsError),
     /// The metrics recorder.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -111,24 +116,22 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let recorder = open_recorder(&config)?;
     let Opened { revocations, overrides, store, background } = state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
-    let desk = state::open_desk(&config, (&revocations, &overrides), &recorder, &generation, &clock)?;
-    take_orders(desk, &duties, &tasks, &stop);
+    let followed = (&revocations, &overrides);
+    let subject = Subject::of(followed, (&generation, &issuers), &recorder, &clock);
+    if let Some(orders) = Orders::open(&config, subject).await? {
+        orders.begin(&duties, &tasks, &stop);
+    }
     let readiness = Arc::new(Readiness::default());
-    for (name, address, router) in [
+    let pages = [
         ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
         ("metrics", config.listen.metrics, public::metrics(handle.clone())),
-    ] {
+    ];
+    for (name, address, router) in pages {
         let listener = listen(name, address).await?;
         duties.begin(name, &stop, http::serve(listener, router, tasks.clone(), stop.clone()));
     }
-    let reloader = Reloader {
-        path: path.to_owned(),
-        current: Arc::clone(&generation),
-        recorder: recorder.clone(),
-        issuers: Arc::clone(&issuers),
-        fixed: generations::fixed_part(&config),
-        judged,
-    };
+    let current = (&generation, &issuers);
+    let reloader = reloader((path, judged), &config, current, &recorder);
     duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -178,15 +181,20 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     stopped
 }
 
-/// Answers at the admin socket, where there is one.
-fn take_orders(
-    opened: Option<(exequatur_admin::Socket, Arc<exequatur_admin::Desk>)>,
-    duties: &Duties,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    if let Some((socket, desk)) = opened {
-        duties.begin("admin", stop, socket.serve(desk, tasks.clone(), stop.clone()));
+/// Follows the files from what they said at the start.
+fn reloader(
+    (path, judged): (&Path, Option<State>),
+    config: &Config,
+    (generation, issuers): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>),
+    recorder: &Option<Recorder>,
+) -> Reloader {
+    Reloader {
+        path: path.to_owned(),
+        current: Arc::clone(generation),
+        recorder: recorder.clone(),
+        issuers: Arc::clone(issuers),
+        fixed: generations::fixed_part(config),
+        judged,
     }
 }
 

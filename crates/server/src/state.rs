@@ -4,10 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use exequatur_admin::{Desk, DeskParts, Socket, SocketError};
-use exequatur_audit::Recorder;
-use exequatur_decide::Generation;
 use exequatur_store::{
     Address, AddressError, AdmissionStore, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore,
     FolderError, MAX_OVERRIDES, OverrideOpenError, OverrideStore, QuotaFileError, RedisConfig,
@@ -268,40 +264,6 @@ fn open_revocations(
     }
     tracing::info!(revocations = revocations.snapshot().len(), "revocations loaded");
     Ok(Arc::new(revocations))
-}
-
-/// The admin socket, where there is one.
-///
-/// # Errors
-/// What the system says of the socket.
-pub(crate) fn open_desk(
-    config: &Config,
-    (revocations, overrides): (&Arc<dyn RevocationStore>, &Arc<dyn OverrideStore>),
-    recorder: &Option<Recorder>,
-    generation: &Arc<ArcSwap<Generation>>,
-    clock: &Clock,
-) -> Result<Option<(Socket, Arc<Desk>)>, SocketError> {
-    let Some(path) = &config.listen.admin else { return Ok(None) };
-    let socket = Socket::bind(path)?;
-    if config.store.path.is_none() && config.store.redis.is_none() {
-        tracing::warn!("without store.embedded.path, what is ordered is lost at a restart");
-    }
-    if recorder.is_none() {
-        tracing::warn!("without records, what is ordered at the admin socket stands in this log alone");
-    }
-    let desk = Desk::new(DeskParts {
-        revocations: Arc::clone(revocations),
-        overrides: Arc::clone(overrides),
-        limits: {
-            let generation = Arc::clone(generation);
-            Arc::new(move || Arc::clone(&generation.load().limits))
-        },
-        recorder: recorder.clone(),
-        issuers: config.issuers.iter().map(|issuer| issuer.profile.name.to_string()).collect(),
-        clock: Arc::clone(clock),
-    });
-    tracing::info!(admin = %path.display(), "listening");
-    Ok(Some((socket, Arc::new(desk))))
 }
 
 /// Keeps the revocations tidy, and tells what is wrong with what is kept.

@@ -10,7 +10,7 @@ use super::resolve;
 
 const PLAINTEXT: &[(&str, bool)] = &[("accepted", true)];
 /// An IP address and a port; whether they are in range is for the reader.
-const ADDRESS: &str = r"[0-9.]+:[0-9]+|\[[0-9A-Fa-f:.%]+\]:[0-9]+";
+pub(super) const ADDRESS: &str = r"[0-9.]+:[0-9]+|\[[0-9A-Fa-f:.%]+\]:[0-9]+";
 
 pub(super) const KEYS: &[Key] = &[
     optional("grpc", "Envoy's `Check` and gRPC health: address and port, or `unix:<path>`.", || {
@@ -24,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
     }),
     optional(
         "admin",
-        "Revocations and suspensions: `unix:<path>`, for this process's own user and root. None if absent.",
+        "Orders by a socket: `unix:<path>`, for this process's own user and root. None if absent. Over TCP: `admin`.",
         || pattern("^unix:.+$"),
     ),
     optional(
@@ -69,6 +69,17 @@ impl Default for Listen {
 }
 
 impl Listen {
+    /// Whether another listener can have this address.
+    pub(super) fn is_apart_from(&self, other: SocketAddr) -> bool {
+        let grpc = match self.grpc {
+            GrpcAddress::Tcp(address) => Some(address),
+            GrpcAddress::Unix(_) => None,
+        };
+        grpc.into_iter()
+            .chain([self.public, self.metrics])
+            .all(|address| address != other || other.port() == 0)
+    }
+
     /// Whether something listens without TLS on more than loopback.
     pub(super) fn leaves_the_machine(&self) -> bool {
         let grpc = match self.grpc {
@@ -127,18 +138,24 @@ fn admin(node: &Node, folder: &Path, notes: &Notes) -> Option<PathBuf> {
         Some(path) => Some(resolve(folder, path)),
         None => {
             let message = format!("the admin socket is a Unix socket, not `{text}`");
-            notes.hint(node.place, message, "unix:/run/exequatur/admin.sock");
+            let hint = "unix:/run/exequatur/admin.sock; for orders over TCP there is the section `admin`";
+            notes.hint(node.place, message, hint);
             None
         }
     }
 }
 
-fn address(node: &Node, plaintext: bool, notes: &Notes) -> Option<SocketAddr> {
+pub(super) fn parse_address(node: &Node, notes: &Notes) -> Option<SocketAddr> {
     let text = node.text(notes)?;
-    let Ok(address) = text.parse::<SocketAddr>() else {
+    let address = text.parse::<SocketAddr>().ok();
+    if address.is_none() {
         notes.hint(node.place, format!("`{text}` is no address"), "an IP address and a port: 127.0.0.1:9191");
-        return None;
-    };
+    }
+    address
+}
+
+fn address(node: &Node, plaintext: bool, notes: &Notes) -> Option<SocketAddr> {
+    let address = parse_address(node, notes)?;
     if !plaintext && !address.ip().is_loopback() {
         notes.hint(
             node.place,

@@ -9,6 +9,7 @@ use exequatur_store::{Limit, ReplayLimits, WindowBounds};
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
+use super::admin::show as show_admin;
 use super::issuers::DISCOVERIES;
 use super::records::word;
 use super::redis::WITHOUT;
@@ -67,6 +68,7 @@ impl fmt::Display for Shown<'_> {
         if config.listen.leaves_the_machine() {
             writeln!(f, "  plaintext: accepted")?;
         }
+        config.admin.iter().try_for_each(|admin| show_admin(admin, f))?;
         writeln!(f, "policies: {:?}", config.policies)?;
         writeln!(f, "protected_resources:")?;
         for resource in config.protected.iter() {

@@ -10,6 +10,14 @@ use super::*;
 
 pub(super) const WHOLE: &str = r#"
 listen: { grpc: "unix:run/grpc.sock", public: "0.0.0.0:9192", metrics: "[::1]:9193", admin: "unix:run/admin.sock", plaintext: accepted }
+admin:
+  listen: 10.0.0.1:9194
+  tls: { certificate_file: ./tls/admin.crt, key_file: ./tls/admin.key, client_ca_file: ./tls/operators.crt }
+  tokens:
+    - { issuer: corp, audience: https://exequatur.example.com/admin, claim: [realm, roles], roles: { reader: [viewer], revoker: [oncall, "on call 2"], approver: [approver], administrator: [platform] }, reach: own_tenant }
+  certificates:
+    - { uri: "spiffe://example.com/oncall", role: revoker, reach: everything }
+    - { dns: ops.acme.example, role: administrator, reach: { tenant: acme } }
 policies: ./policies
 protected_resources:
   - resource: https://api.example.com
@@ -75,7 +83,11 @@ fn config(text: &str) -> Result<Config, Problems> {
 }
 
 /// `line: message` of each mistake.
-fn mistakes(text: &str) -> Vec<String> {
+pub(super) fn read(text: &str) -> Config {
+    config(text).unwrap_or_else(|problems| panic!("{}", problems.render(false)))
+}
+
+pub(super) fn mistakes(text: &str) -> Vec<String> {
     let problems = config(text).expect_err("a mistake");
     let line = |problem: &Problem| problem.place.map_or(0, |place| place.line);
     problems.iter().map(|problem| format!("{}: {}", line(problem), problem.message)).collect()
@@ -221,8 +233,8 @@ fn shown_settings_can_be_read_again() {
         assert_eq!(settings(&shown), settings(&again));
     }
     let shown = show(&config(WHOLE).unwrap());
-    assert!(shown.contains("#   public GET */healthz  (health, line 41)"), "{shown}");
-    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 42)"), "{shown}");
+    assert!(shown.contains("#   public GET */healthz  (health, line 49)"), "{shown}");
+    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 50)"), "{shown}");
 }
 
 #[test]
@@ -505,7 +517,7 @@ fn route_problems_are_placed() {
         problem(1, "scopes", RouteMisfit::ParameterUnknown("x".into())),
     ]);
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place).map(|place| place.line).collect();
-    assert_eq!(lines, [32, 37, 37, 41]);
+    assert_eq!(lines, [40, 45, 45, 49]);
 }
 
 #[test]
