@@ -23,6 +23,7 @@ mod keys_elsewhere;
 mod limit_overrides;
 mod limits;
 mod methods;
+mod operators;
 mod overload;
 mod paths;
 mod permitted;

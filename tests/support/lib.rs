@@ -12,6 +12,7 @@ pub mod holder;
 pub mod hostile_service;
 pub mod jwt;
 pub mod message;
+pub mod operators;
 pub mod orders;
 pub mod ports;
 pub mod raw;

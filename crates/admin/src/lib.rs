@@ -21,5 +21,6 @@ pub use caller::{Actor, Caller, Reach};
 pub use desk::{Clock, Desk, DeskParts};
 pub use gate::{CertificateName, CertificateRule, Gate, GateParts, TokenReach, TokenRule};
 pub use listener::{Listener, Tls};
+pub use operation::{Described, operations};
 pub use role::{Role, Roles};
 pub use socket::{Socket, SocketError};

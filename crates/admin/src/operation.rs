@@ -98,6 +98,31 @@ impl Operation {
     }
 }
 
+/// What can be asked for, for whoever has to know it all: the description of the API, and the matrix that tests it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// With names of parameters in braces.
+    pub path: &'static str,
+    /// The least role.
+    pub needs: Role,
+    /// Its word in records.
+    pub word: &'static str,
+}
+
+/// Everything that can be asked for.
+#[must_use]
+pub fn operations() -> Vec<Described> {
+    let described = |operation: Operation| Described {
+        method: if operation.method() == Method::GET { "GET" } else { "POST" },
+        path: operation.path(),
+        needs: operation.needs(),
+        word: operation.word(),
+    };
+    Operation::EVERY.into_iter().map(described).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -111,11 +111,13 @@ impl Admin {
         }
         let mut builder = plain_client().https_only(base.starts_with("https://"));
         if let Some(file) = &self.ca_file {
-            let authorities = Certificate::from_pem_bundle(&read(file)?).map_err(|error| unfit(file, &error))?;
+            let authorities =
+                Certificate::from_pem_bundle(&read(file)?).map_err(|error| unfit(file, &error))?;
             builder = builder.tls_certs_only(authorities);
         }
         if let Some(file) = &self.identity_file {
-            builder = builder.identity(Identity::from_pem(&read(file)?).map_err(|error| unfit(file, &error))?);
+            builder =
+                builder.identity(Identity::from_pem(&read(file)?).map_err(|error| unfit(file, &error))?);
         }
         let client = builder.build().map_err(Failure::other)?;
         Ok(Reached { client, base: base.to_owned(), name: base.to_owned() })
