@@ -39,6 +39,7 @@ mod shared_cluster;
 mod shared_faults;
 mod shared_places;
 mod shared_revocations;
+mod status_lists;
 mod stock_client;
 mod stopping;
 mod switching;

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod raw;
 pub mod redis;
 pub mod stack;
+pub mod status_lists;
 pub mod streams;
 pub mod tls;
 pub mod token_service;

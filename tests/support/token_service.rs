@@ -94,6 +94,12 @@ impl TokenService {
         self.key.sign(&merged(self.header(), header), &claims(agent, changes))
     }
 
+    /// Whatever else it signs with its usual key; `kid` is added to the header.
+    #[must_use]
+    pub fn sign(&self, header: &Value, payload: &Value) -> String {
+        self.key.sign(&merged(header.clone(), &json!({ "kid": FIRST })), payload)
+    }
+
     /// The same, signed by somebody else with that key under this issuer's names.
     #[must_use]
     pub fn forged(&self, key: &KeyPair, agent: &Agent, header: &Value) -> String {

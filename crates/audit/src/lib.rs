@@ -17,7 +17,7 @@ pub use admin::{AdminOutcome, AdminRecord};
 pub use error::AuditError;
 pub use record::{
     Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
-    SenderConstraintCheck, Timings, TokenCheck, Verdict,
+    SenderConstraintCheck, StatusCheck, Timings, TokenCheck, Verdict,
 };
 pub use recorder::{Mode, Recorded, Recorder};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};

@@ -149,6 +149,9 @@ pub struct Controls<'a> {
     /// Whether anything that the token rests on is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationCheck>,
+    /// What the issuer's status list said of the token; absent for a token that names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusCheck>,
     /// Whether the proof was new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayCheck>,
@@ -162,10 +165,11 @@ pub struct Controls<'a> {
 
 impl Controls<'_> {
     fn is_empty(&self) -> bool {
-        let Self { token, sender_constraint, revocation, replay, nonce, limits } = self;
+        let Self { token, sender_constraint, revocation, status, replay, nonce, limits } = self;
         token.is_none()
             && sender_constraint.is_none()
             && revocation.is_none()
+            && status.is_none()
             && replay.is_none()
             && nonce.is_none()
             && limits.is_empty()
@@ -205,6 +209,24 @@ pub enum SenderConstraint {
     Mtls,
     /// Both.
     DpopMtls,
+}
+
+/// What a status list said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusCheck {
+    /// The token is valid.
+    Valid,
+    /// The token is revoked.
+    Invalid,
+    /// The token is suspended.
+    Suspended,
+    /// Nothing that is understood.
+    Unknown,
+    /// It was not asked: no list is taken from where the token says.
+    NotAsked,
+    /// The list was not there.
+    Unavailable,
 }
 
 /// What was known of revocations.

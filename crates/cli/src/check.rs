@@ -129,7 +129,8 @@ fn evidence(stage: Stage, facts: &Facts) -> String {
         Stage::Require => format!("scopes needed: {}", facts.scopes_needed.join(" ")),
         Stage::Admit => {
             format!(
-                "proof {} (in this command's own, empty store)",
+                "status list {}, proof {} (in this command's own, empty store)",
+                facts.status.map_or("not named", exequatur_decide::StatusFact::word),
                 facts.replay.map_or("not needed", exequatur_decide::ReplayFact::word)
             )
         }

@@ -3,7 +3,8 @@
 //! A proof is claimed after its signature, `ath` and key binding have passed, so that garbage neither fills
 //! the store nor burns another's proof (G10), and limits are charged after the claim: a replay is charged nothing, and
 //! nobody but its holder can charge an identity (L04). What is revoked is asked first, of the snapshot in this process:
-//! without a trip, and for each use of a token, known or not.
+//! without a trip, and for each use of a token, known or not. So is the status list that the token names, if it names one:
+//! only one that was never loaded is waited for, within a bound of its own.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::denial::{Denial, Fault, Refusal};
 use crate::generation::Generation;
 use crate::limits::{Account, Held, LimitRule, LimitStanding};
 use crate::require::Required;
+use crate::status::{StatusHolds, status};
 use crate::trail::{ReplayFact, RevocationFact, Trail};
 
 /// Evidence that this use is the first.
@@ -28,6 +30,7 @@ pub(crate) struct Admitted {
     pub(crate) required: Required,
     first_use: FirstUse,
     _not_revoked: NotRevoked,
+    _status: StatusHolds,
     /// How each limit stands.
     pub(crate) limits: Vec<LimitStanding>,
     /// What quotas were charged: kept with the permit, else given back.
@@ -53,11 +56,11 @@ enum FirstUse {
     Claimed(Claimed),
 }
 
-/// Asks whether anything that the token rests on is revoked, claims the proof, if there is one, and charges the limits, if
+/// Asks whether anything that the token rests on is revoked, here or by its issuer's status list, claims the proof, if there is one, and charges the limits, if
 /// there are any. Without proof and limits, the store is not asked.
 ///
 /// # Errors
-/// [`Denial::Revoked`]; a fault where it is not known what is revoked.
+/// [`Denial::Revoked`], [`Denial::Status`]; a fault where it is not known what is revoked, or the list is not there.
 /// [`Denial::Replayed`]; a request for a nonce where the store cannot know; [`Denial::ReplayBound`]; [`Denial::Limited`];
 /// a fault where the store does not answer: a proof that could not be claimed is not a new one, and a limit that could
 /// not be charged is not known to have room.
@@ -69,12 +72,13 @@ pub(crate) async fn admit(
     trail: &mut Trail<'_>,
 ) -> Result<Admitted, Refusal> {
     let _not_revoked = not_revoked(&required, decider, now, trail)?;
+    let _status = status(&required.authenticated.known, now, trail).await?;
     let authenticated = &required.authenticated;
     let rules = generation.limits.of_route(&authenticated.request.route);
     let proof = authenticated.bound.proof();
     if proof.is_none() && rules.is_empty() {
         let (limits, held) = (Vec::new(), None);
-        return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked, limits, held });
+        return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked, _status, limits, held });
     }
     let claim = proof.map(|proof| claim_of(proof, &authenticated.nonce, decider)).transpose()?;
     let charges = charges(rules, authenticated, decider.overrides(), now)?;
@@ -105,7 +109,7 @@ pub(crate) async fn admit(
     };
     let held = (!reserved.is_empty()).then(|| Held::new(decider.store(), reserved));
     let limits = named(rules, standings);
-    Ok(Admitted { required, first_use, _not_revoked, limits, held })
+    Ok(Admitted { required, first_use, _not_revoked, _status, limits, held })
 }
 
 /// What the claim of a proof is evidence of.

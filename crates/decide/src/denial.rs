@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use exequatur_issuers::KeysUnavailable;
+use exequatur_issuers::{KeysUnavailable, ListUnavailable};
 use exequatur_policy::PolicyFault;
 use exequatur_store::{Bound as StoreBound, Revoked, StoreError, Unknown};
 use exequatur_token::{BindingError, ProofError, TokenError};
@@ -11,6 +11,7 @@ use exequatur_token::{BindingError, ProofError, TokenError};
 use crate::limits::LimitStanding;
 use crate::path::PathRefusal;
 use crate::reason::{Reason, binding_reason, proof_reason, revocation_reason, token_reason};
+use crate::status::BadStatus;
 
 /// Not permitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Denial {
     },
     /// Something that the token rests on is revoked.
     Revoked(Revoked),
+    /// The issuer's status list does not say that the token is valid.
+    Status(BadStatus),
     /// The proof was used before.
     Replayed,
     /// This key or tenant has as many live proofs as it may have.
@@ -109,6 +112,8 @@ pub enum Fault {
     Keys(KeysUnavailable),
     /// It is not known what is revoked.
     Revocations(Unknown),
+    /// The status list that the token names is not there.
+    StatusList(ListUnavailable),
     /// The replay store did not answer, or is full.
     Replay(StoreError),
     /// The replay store holds as many live proofs as it may hold.
@@ -214,6 +219,9 @@ impl Denial {
             Self::TenantMismatch => Reason::TenantMismatch,
             Self::ScopeInsufficient { .. } => Reason::ScopeInsufficient,
             Self::Revoked(revoked) => revocation_reason(revoked),
+            Self::Status(BadStatus::Invalid) => Reason::TokenRevoked,
+            Self::Status(BadStatus::Suspended) => Reason::TokenInactive,
+            Self::Status(BadStatus::Unknown | BadStatus::NotAsked) => Reason::StatusListInvalid,
             Self::Replayed => Reason::DpopReplay,
             Self::ReplayBound(_) | Self::Limited(_) | Self::SourceLimited { .. } => Reason::RateLimited,
             Self::Forbidden { .. } => Reason::PolicyForbid,
@@ -229,6 +237,7 @@ impl Fault {
         match self {
             Self::Keys(_) => Reason::IssuerKeysUnavailable,
             Self::Revocations(_) => Reason::StateStale,
+            Self::StatusList(_) => Reason::StatusListUnavailable,
             Self::Replay(_) | Self::ReplayFull => Reason::ReplayStoreUnavailable,
             Self::Limits(_) | Self::Overrides | Self::LimitsFull => Reason::LimitsUnavailable,
             Self::Policy(_) => Reason::PolicyError,

@@ -31,6 +31,7 @@ mod routes;
 mod sender;
 mod settle;
 mod source;
+mod status;
 mod template;
 mod trail;
 
@@ -53,5 +54,6 @@ pub use routes::{
 };
 pub use sender::SenderRequirement;
 pub use settle::{Grant, Settled};
+pub use status::BadStatus;
 pub use template::{Template, TemplateError};
-pub use trail::{Facts, NonceFact, ReplayFact, RevocationFact, SenderFact, Stage, Trail};
+pub use trail::{Facts, NonceFact, ReplayFact, RevocationFact, SenderFact, Stage, StatusFact, Trail};

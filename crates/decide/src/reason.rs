@@ -71,6 +71,8 @@ vocabulary! {
     ScopeInsufficient = "scope_insufficient",
     TenantMismatch = "tenant_mismatch",
     TokenRevoked = "token_revoked",
+    TokenInactive = "token_inactive",
+    StatusListInvalid = "status_list_invalid",
     KeyRevoked = "key_revoked",
     AgentRevoked = "agent_revoked",
     AgentSuspended = "agent_suspended",
@@ -89,6 +91,7 @@ vocabulary! {
     HostUnknown = "host_unknown",
     IssuerKeysUnavailable = "issuer_keys_unavailable",
     StateStale = "state_stale",
+    StatusListUnavailable = "status_list_unavailable",
     ReplayStoreUnavailable = "replay_store_unavailable",
     LimitsUnavailable = "limits_unavailable",
     AuditUnavailable = "audit_unavailable",
@@ -118,6 +121,7 @@ pub(crate) fn token_reason(error: &TokenError) -> Reason {
         TokenError::ClaimMissing(_) => Reason::TokenClaimMissing,
         TokenError::ClaimInvalid(_) => Reason::TokenClaimInvalid,
         TokenError::BindingUnsupported => Reason::TokenBindingUnsupported,
+        TokenError::StatusUnsupported => Reason::StatusListInvalid,
         TokenError::DelegationTooDeep => Reason::DelegationTooDeep,
     }
 }

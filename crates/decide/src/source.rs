@@ -80,6 +80,7 @@ fn is_failure(denial: &Denial) -> bool {
         | Denial::TenantMismatch
         | Denial::ScopeInsufficient { .. }
         | Denial::Revoked(_)
+        | Denial::Status(_)
         | Denial::Replayed
         | Denial::ReplayBound(_)
         | Denial::Limited(_)

@@ -124,6 +124,38 @@ pub enum RevocationFact {
     Unknown,
 }
 
+/// What the issuer's status list says of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFact {
+    /// VALID.
+    Valid,
+    /// INVALID: revoked.
+    Invalid,
+    /// SUSPENDED.
+    Suspended,
+    /// Nothing, or nothing that is understood.
+    Unknown,
+    /// It was not asked: no list is taken from where the token says.
+    NotAsked,
+    /// The list is not there.
+    Unavailable,
+}
+
+impl StatusFact {
+    /// The word that records use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Invalid => "invalid",
+            Self::Suspended => "suspended",
+            Self::Unknown => "unknown",
+            Self::NotAsked => "not_asked",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// What the proof's nonce was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceFact {
@@ -184,6 +216,8 @@ pub struct Facts {
     pub proof_key: Option<Thumbprint>,
     /// Whether anything that the token rests on is revoked.
     pub revocation: Option<RevocationFact>,
+    /// What the status list said that the token names, if it names one.
+    pub status: Option<StatusFact>,
     /// What the replay store said.
     pub replay: Option<ReplayFact>,
     /// The limits that had no room.

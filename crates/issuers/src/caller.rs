@@ -11,7 +11,7 @@ use crate::address::{self, AddressProblem};
 use crate::clients::SharedClient;
 use crate::config::HttpConfig;
 use crate::discovery::{Discovery, KeysPlace, MetadataError, judge, of_issuer, text};
-use crate::download::{DownloadError, body, cause, check_plain, download, within};
+use crate::download::{DownloadError, MediaType, body, cause, check_plain, download, within};
 use crate::transport::Reach;
 
 /// Asks a signer, over connections like those that its keys are loaded by.
@@ -93,7 +93,7 @@ impl Caller {
     /// It cannot be loaded, or is another's.
     pub async fn discover(&self, by: Discovery, issuer: &str) -> Result<Metadata, MetadataError> {
         let home = by.metadata_url(issuer)?;
-        let document = download(&self.anywhere.get(), &home, self.bounds).await?;
+        let document = download(&self.anywhere.get(), &home, MediaType::Json, self.bounds).await?;
         Ok(Metadata { document: of_issuer(&document, issuer)?, home })
     }
 

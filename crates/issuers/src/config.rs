@@ -8,6 +8,7 @@ use reqwest::Url;
 
 use crate::address::{self, AddressProblem};
 use crate::discovery::Discovery;
+use crate::status_lists::StatusListConfig;
 use crate::transport::Transport;
 
 /// One issuer: what its tokens must be like, and how its keys are kept.
@@ -25,6 +26,8 @@ pub struct IssuerConfig {
     pub cooldown: Duration,
     /// How old the last good set may get. By default 1 hour.
     pub max_stale: Duration,
+    /// Where its status lists come from, if its tokens' status is asked for.
+    pub status_lists: Option<StatusListConfig>,
 }
 
 impl IssuerConfig {
@@ -38,6 +41,7 @@ impl IssuerConfig {
             refresh: Duration::from_secs(300),
             cooldown: Duration::from_secs(30),
             max_stale: Duration::from_secs(3600),
+            status_lists: None,
         }
     }
 
@@ -45,7 +49,24 @@ impl IssuerConfig {
     #[must_use]
     pub fn problems(&self) -> Vec<ConfigProblem> {
         let profile = self.profile.problems().into_iter().map(ConfigProblem::Profile);
-        profile.chain(self.keys().problems()).collect()
+        let mut problems: Vec<_> = profile.chain(self.keys().problems()).collect();
+        problems.extend(self.status_lists.iter().flat_map(StatusListConfig::problems));
+        if self.profile.status_required && self.status_lists.is_none() {
+            problems.push(ConfigProblem::RequiredWithoutLists);
+        }
+        problems
+    }
+
+    /// That of its status lists may be one that its keys have no use for.
+    fn transport_of_keys(&self) -> Transport {
+        let plain = match &self.source {
+            KeySource::Url { url } => address::parse(url).is_ok_and(|url| url.scheme() == "http"),
+            KeySource::Discovered { by } => {
+                by.metadata_url(&self.profile.issuer).is_ok_and(|url| url.scheme() == "http")
+            }
+            KeySource::File { .. } => true,
+        };
+        if plain && self.status_lists.is_some() { Transport::default() } else { self.transport.clone() }
     }
 
     /// How its keys are kept.
@@ -56,7 +77,7 @@ impl IssuerConfig {
             issuer: self.profile.issuer.clone(),
             algorithms: self.profile.algorithms.clone(),
             source: self.source.clone(),
-            transport: self.transport.clone(),
+            transport: self.transport_of_keys(),
             refresh: self.refresh,
             cooldown: self.cooldown,
             max_stale: self.max_stale,
@@ -192,6 +213,24 @@ pub enum ConfigProblem {
     /// Unknown key ids would be followed up without a pause.
     #[error("the cooldown is zero")]
     NoCooldown,
+    /// Each token must name a list, and none is asked for.
+    #[error("a status is required, and no status lists are configured")]
+    RequiredWithoutLists,
+    /// Nowhere for lists to come from.
+    #[error("no address that status lists come from")]
+    NoListPrefix,
+    /// Lists would be loaded without a pause.
+    #[error("the refresh period of status lists is zero")]
+    NoListRefresh,
+    /// Lists that fail would be asked for without a pause.
+    #[error("the cooldown of status lists is zero")]
+    NoListCooldown,
+    /// Lists would end before they can be loaded again.
+    #[error("the longest time of status lists is less than two refresh periods")]
+    ListStaleBeforeRefresh,
+    /// Room for no list.
+    #[error("no room for a status list")]
+    NoRoomForLists,
     /// Keys could be refused between two loads that succeed, or after a single one that fails.
     #[error("the longest age of keys is less than two refresh periods")]
     StaleBeforeRefresh,

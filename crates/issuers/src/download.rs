@@ -38,14 +38,34 @@ pub enum DownloadError {
     NotPublic,
 }
 
+/// What kind of document is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MediaType {
+    /// A key set, or metadata.
+    Json,
+    /// A status list.
+    StatusList,
+}
+
+impl MediaType {
+    const fn accepted(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Json => "application/jwk-set+json, application/json",
+            Self::StatusList => "application/statuslist+jwt",
+        })
+    }
+}
+
 /// Loads the document at `url` with status 200. What it says about its content type is not looked at: issuers say all
-/// sorts of things, and what is no key set does not parse.
+/// sorts of things, and what is no key set does not parse. Nor is what it says about caching: how long a document holds is in
+/// it, or configured.
 pub(crate) async fn download(
     client: &Client,
     url: &Url,
+    kind: MediaType,
     bounds: HttpConfig,
 ) -> Result<Vec<u8>, DownloadError> {
-    within(bounds.timeout, transfer(client, url, bounds.max_bytes)).await
+    within(bounds.timeout, transfer(client, url, kind, bounds.max_bytes)).await
 }
 
 pub(crate) async fn within<T>(
@@ -55,9 +75,13 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(time, work).await.or(Err(DownloadError::Timeout))?
 }
 
-async fn transfer(client: &Client, url: &Url, max_bytes: usize) -> Result<Vec<u8>, DownloadError> {
-    let accepted = HeaderValue::from_static("application/jwk-set+json, application/json");
-    let request = client.get(url.clone()).header(ACCEPT, accepted);
+async fn transfer(
+    client: &Client,
+    url: &Url,
+    kind: MediaType,
+    max_bytes: usize,
+) -> Result<Vec<u8>, DownloadError> {
+    let request = client.get(url.clone()).header(ACCEPT, kind.accepted());
     let mut response = request.send().await.map_err(|error| cause(&error))?;
     let status = response.status();
     if status.is_redirection() {

@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::clients::SharedClient;
 use crate::config::HttpConfig;
 use crate::discovery::{KeysPlace, MetadataError, keys_place};
-use crate::download::{DownloadError, download};
+use crate::download::{DownloadError, MediaType, download};
 use crate::transport::Reach;
 
 /// Why keys were not loaded.
@@ -93,7 +93,7 @@ impl Source {
         algorithms: &[Algorithm],
     ) -> Result<KeySet, FetchError> {
         let document = match &mut self.place {
-            Place::Url(client, url) => download(&client.get(), url, self.bounds).await?,
+            Place::Url(client, url) => download(&client.get(), url, MediaType::Json, self.bounds).await?,
             Place::Discovered(discovered) => return discovered.load(now, algorithms, self.bounds).await,
             Place::File(path) => {
                 let read = tokio::time::timeout(self.bounds.timeout, read(path, self.bounds.max_bytes));
@@ -121,7 +121,7 @@ impl Discovered {
         let (place, at) = match known {
             Some(place) => (place, at),
             None => {
-                let document = download(&self.anywhere.get(), &self.metadata, bounds).await;
+                let document = download(&self.anywhere.get(), &self.metadata, MediaType::Json, bounds).await;
                 let document = document.map_err(MetadataError::Download)?;
                 (keys_place(&document, &self.issuer, &self.metadata)?, now)
             }
@@ -130,7 +130,8 @@ impl Discovered {
             Reach::Anywhere => &self.anywhere,
             Reach::PublicOnly => &self.public_only,
         };
-        let keys = KeySet::parse(&download(&client.get(), &place.url, bounds).await?, algorithms)?;
+        let keys =
+            KeySet::parse(&download(&client.get(), &place.url, MediaType::Json, bounds).await?, algorithms)?;
         // Only now: keys that have moved are looked for anew.
         self.said = Some((place, at));
         Ok(keys)

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use exequatur_token::{Algorithm, IssuerProfile, KeySet};
+use exequatur_token::{Algorithm, IssuerProfile, KeySet, StatusListError, StatusReference, StatusValid};
 use jiff::Timestamp;
 
 use crate::kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
+use crate::status_lists::{ListsStatus, StatusLists, StatusProblem};
 use crate::unknown_keys::SoughtKey;
 
 /// An issuer whose keys a background task keeps.
@@ -13,11 +14,17 @@ use crate::unknown_keys::SoughtKey;
 pub struct Issuer {
     profile: IssuerProfile,
     keys: Arc<KeptKeys>,
+    status_lists: Option<StatusLists>,
 }
 
 impl Issuer {
-    pub(crate) const fn new(profile: IssuerProfile, keys: Arc<KeptKeys>) -> Self {
-        Self { profile, keys }
+    /// With lists, its tokens' status is asked for in them.
+    pub(crate) const fn new(
+        profile: IssuerProfile,
+        keys: Arc<KeptKeys>,
+        status_lists: Option<StatusLists>,
+    ) -> Self {
+        Self { profile, keys, status_lists }
     }
 
     /// What is expected of its tokens.
@@ -38,6 +45,43 @@ impl Issuer {
     #[must_use]
     pub fn status(&self, now: Timestamp) -> IssuerStatus {
         self.keys.status(now)
+    }
+
+    /// What the issuer's list says of a token that has this `reference`: to be asked at each use of the token. Waits only
+    /// for a list that is not there, and no longer than is configured.
+    ///
+    /// # Errors
+    /// [`StatusProblem`], everything but the word VALID of a list that may be used at `now`.
+    pub async fn token_status(
+        self: &Arc<Self>,
+        reference: &StatusReference,
+        now: Timestamp,
+    ) -> Result<StatusValid, StatusProblem> {
+        match &self.status_lists {
+            Some(lists) => lists.status(self, reference, now).await,
+            None => Err(StatusProblem::NotConfigured),
+        }
+    }
+
+    /// Its status lists, if it has any.
+    #[must_use]
+    pub fn lists_status(&self, now: Timestamp) -> Option<ListsStatus> {
+        let keys = self.keys.keys(now).ok();
+        self.status_lists.as_ref().map(|lists| lists.lists_status(keys.as_deref(), now))
+    }
+
+    pub(crate) const fn status_lists(&self) -> Option<&StatusLists> {
+        self.status_lists.as_ref()
+    }
+
+    /// The list at `uri` was not signed with a key that is known: there may have been a rotation, as with a token. The
+    /// list is looked for under its address, so that one that stays as it is asks no more than once.
+    pub(crate) fn list_refused(&self, uri: &str, error: StatusListError, now: Timestamp) {
+        if matches!(error, StatusListError::KeyUnknown | StatusListError::SignatureInvalid)
+            && let Some(any) = self.profile.algorithms.first()
+        {
+            self.unknown_key_seen(self.sought_key(Some(uri), *any), now);
+        }
     }
 
     /// A key as a token names it, for [`Self::unknown_key_seen`].

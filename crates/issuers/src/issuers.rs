@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ConfigProblem, HttpConfig, IssuerConfig};
+use crate::config::{HttpConfig, IssuerConfig};
 use crate::issuer::Issuer;
 use crate::kept_keys::IssuerStatus;
 use crate::signers::{Clock, IssuersError, Signers};
-use crate::transport::Transport;
+use crate::status_lists::{ListsStatus, StatusLists, Upkeep};
+use crate::transport::{Reach, Transport};
 
 /// The issuers, by the `iss` of their tokens.
 #[derive(Debug)]
@@ -39,9 +40,9 @@ impl Issuers {
             return Err(IssuersError::None);
         }
         let mut seen = Vec::new();
-        for IssuerConfig { profile, .. } in &configs {
-            if let Some(problem) = profile.problems().into_iter().next() {
-                let problem = ConfigProblem::Profile(problem);
+        for config in &configs {
+            let profile = &config.profile;
+            if let Some(problem) = config.problems().into_iter().next() {
                 return Err(IssuersError::Config { name: profile.name.clone(), problem });
             }
             if seen.contains(&&profile.issuer) {
@@ -49,13 +50,23 @@ impl Issuers {
             }
             seen.push(&profile.issuer);
         }
-        let signers =
-            Signers::start(configs.iter().map(IssuerConfig::keys).collect(), http, clock, tasks, cancel)?;
-        let issuers = configs.into_iter().zip(signers.iter()).map(|(config, keys)| {
-            let issuer = config.profile.issuer.clone();
-            (issuer, Arc::new(Issuer::new(config.profile, Arc::clone(keys))))
-        });
-        let by_issuer = issuers.collect();
+        let keys = configs.iter().map(IssuerConfig::keys).collect();
+        let signers = Signers::start(keys, http, Arc::clone(&clock), tasks, cancel)?;
+        let upkeep = Upkeep { clock, tasks: tasks.clone(), cancel: cancel.clone() };
+        let mut by_issuer = HashMap::new();
+        for (config, keys) in configs.into_iter().zip(signers.iter()) {
+            let IssuerConfig { profile, transport, status_lists, .. } = config;
+            let lists = match status_lists {
+                // The operator named the hosts, so that lists may come from there, wherever that is, as keys may.
+                Some(lists) => {
+                    let client = signers.client(&transport, Reach::Anywhere)?;
+                    Some(StatusLists::new(lists, client, upkeep.clone()))
+                }
+                None => None,
+            };
+            let issuer = profile.issuer.clone();
+            by_issuer.insert(issuer, Arc::new(Issuer::new(profile, Arc::clone(keys), lists)));
+        }
         Ok(Arc::new(Self { by_issuer, signers }))
     }
 
@@ -82,16 +93,24 @@ impl Issuers {
         self.signers.iter().all(|keys| keys.keys(now).is_ok())
     }
 
-    /// See [`Signers::unattended`].
+    /// See [`Signers::unattended`]; or an issuer of which a status list is kept no more.
     #[must_use]
     pub fn unattended(&self) -> Option<&IssuerName> {
-        self.signers.unattended()
+        let attended = |issuer: &Issuer| issuer.status_lists().is_none_or(StatusLists::are_attended);
+        let left = || self.by_issuer.values().find(|issuer| !attended(issuer));
+        self.signers.unattended().or_else(|| left().map(|issuer| &issuer.profile().name))
     }
 
     /// All issuers' keys and loads, by name.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Vec<IssuerStatus> {
         self.signers.status(now)
+    }
+
+    /// The status lists of the issuers that have some.
+    pub fn lists_status(&self, now: Timestamp) -> impl Iterator<Item = (&IssuerName, ListsStatus)> {
+        let lists = move |issuer: &Arc<Issuer>| issuer.lists_status(now);
+        self.by_issuer.values().filter_map(move |issuer| Some((&issuer.profile().name, lists(issuer)?)))
     }
 }
 

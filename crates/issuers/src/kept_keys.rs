@@ -17,7 +17,7 @@ pub(crate) const MOST_REQUESTS: u8 = 2;
 
 /// How far ahead of a decision's time its keys may have been loaded: as far as a load can begin after a decision that
 /// it serves. Further ahead they are only if the clock was set back, and then their age is not known.
-const MAX_AHEAD: SignedDuration = SignedDuration::from_secs(10);
+pub(crate) const MAX_AHEAD: SignedDuration = SignedDuration::from_secs(10);
 
 /// A signer's keys, which a background task keeps.
 #[derive(Debug)]

@@ -1,7 +1,10 @@
-//! The issuers' keys: loaded, refreshed, kept.
+//! The issuers' keys and status lists: loaded, refreshed, kept.
 //!
 //! Each issuer has a background task that loads its keys, so that a decision never waits for the network: it takes
 //! the last good set or fails. An unknown key id can hasten the next load, at most once per cooldown.
+//!
+//! A status list is loaded when a token first names it, and then kept by a task of its own. Only for the first load does a
+//! decision wait, and no longer than is configured.
 
 mod address;
 mod caller;
@@ -16,6 +19,7 @@ mod kept_keys;
 mod outcome;
 mod refresh;
 mod signers;
+mod status_lists;
 #[cfg(test)]
 mod testing;
 mod transport;
@@ -32,5 +36,8 @@ pub use issuers::Issuers;
 pub use kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
 pub use outcome::{LoadCounts, LoadOutcome};
 pub use signers::{Clock, IssuersError, Signers};
+pub use status_lists::{
+    ListError, ListPrefix, ListPrefixProblem, ListUnavailable, ListsStatus, StatusListConfig, StatusProblem,
+};
 pub use transport::{Authorities, AuthoritiesProblem, Proxy, ProxyCredentials, ProxyProblem, Transport};
 pub use unknown_keys::SoughtKey;

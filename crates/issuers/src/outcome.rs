@@ -27,13 +27,15 @@ pub enum LoadOutcome {
     Metadata,
     /// The file could not be read.
     File,
-    /// What came is no usable key set.
+    /// What came is no usable key set, or there is none to verify a status list with.
     KeySet,
+    /// What came is not the status list that was asked for.
+    StatusList,
 }
 
 impl LoadOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Loaded,
         Self::Timeout,
         Self::Connect,
@@ -45,6 +47,7 @@ impl LoadOutcome {
         Self::Metadata,
         Self::File,
         Self::KeySet,
+        Self::StatusList,
     ];
 
     /// A stable word for it.
@@ -62,6 +65,7 @@ impl LoadOutcome {
             Self::Metadata => "metadata",
             Self::File => "file",
             Self::KeySet => "key_set",
+            Self::StatusList => "status_list",
         }
     }
 
@@ -69,15 +73,7 @@ impl LoadOutcome {
         match outcome {
             Ok(_) => Self::Loaded,
             Err(FetchError::Download(error) | FetchError::Metadata(MetadataError::Download(error))) => {
-                match error {
-                    DownloadError::Timeout => Self::Timeout,
-                    DownloadError::Connect => Self::Connect,
-                    DownloadError::Transfer => Self::Transfer,
-                    DownloadError::Redirected(_) => Self::Redirected,
-                    DownloadError::Status(_) => Self::Status,
-                    DownloadError::Encoded | DownloadError::TooLarge => Self::Unacceptable,
-                    DownloadError::NotPublic => Self::NotPublic,
-                }
+                Self::of_download(*error)
             }
             Err(FetchError::Metadata(MetadataError::NotPublic)) => Self::NotPublic,
             Err(FetchError::Metadata(
@@ -89,6 +85,30 @@ impl LoadOutcome {
             Err(FetchError::File(_)) => Self::File,
             Err(FetchError::KeySet(_)) => Self::KeySet,
         }
+    }
+
+    pub(crate) const fn of_download(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Timeout => Self::Timeout,
+            DownloadError::Connect => Self::Connect,
+            DownloadError::Transfer => Self::Transfer,
+            DownloadError::Redirected(_) => Self::Redirected,
+            DownloadError::Status(_) => Self::Status,
+            DownloadError::Encoded | DownloadError::TooLarge => Self::Unacceptable,
+            DownloadError::NotPublic => Self::NotPublic,
+        }
+    }
+
+    /// Whether loads of keys end so.
+    #[must_use]
+    pub const fn is_of_keys(self) -> bool {
+        !matches!(self, Self::StatusList)
+    }
+
+    /// Whether loads of status lists end so.
+    #[must_use]
+    pub const fn is_of_lists(self) -> bool {
+        !matches!(self, Self::Metadata | Self::File)
     }
 }
 

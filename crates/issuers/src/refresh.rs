@@ -124,7 +124,7 @@ impl Refresher {
 }
 
 /// Between 0 and 1; without randomness, the middle.
-fn random_fraction() -> f64 {
+pub(crate) fn random_fraction() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::address;
 use crate::caller::Caller;
-use crate::clients::Clients;
+use crate::clients::{Clients, SharedClient};
 use crate::config::{ConfigProblem, HttpConfig, KeySource, KeysConfig};
 use crate::fetch::{Discovered, Source};
 use crate::kept_keys::{IssuerStatus, KeptKeys};
@@ -104,6 +104,14 @@ impl Signers {
     /// A client cannot be made.
     pub fn caller(&self, transport: &Transport) -> Result<Caller, IssuersError> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).caller(transport).map_err(no_client)
+    }
+
+    /// A client for what else is loaded from the signer that is reached like this.
+    ///
+    /// # Errors
+    /// A client cannot be made.
+    pub(crate) fn client(&self, transport: &Transport, reach: Reach) -> Result<SharedClient, IssuersError> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(transport, reach).map_err(no_client)
     }
 
     /// The signers, in the order of their configurations.

@@ -23,6 +23,7 @@ mod sender;
 mod show;
 mod sizing;
 mod spelling;
+mod status_lists;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -265,6 +266,9 @@ impl Parts {
         if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
             let resources = fields.optional("protected_resources");
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
+        }
+        if let (Some(issuers), Some(deadline)) = (&issuers, deadline) {
+            status_lists::check(issuers, deadline, fields.optional("issuers"), notes);
         }
         if let (Some(limits), Some(routes)) = (&limits, &routes) {
             limits::check(limits, routes, notes);

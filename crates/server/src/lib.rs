@@ -29,6 +29,6 @@ pub use generations::{GenerationError, build};
 pub use serve::{ServeError, serve};
 pub use state::StateError;
 pub use tls::TlsError;
-pub use trial::{Trial, issuer_keys, try_once};
+pub use trial::{Trial, issuer_keys, token_status, try_once};
 pub use wire::headers::permit_headers;
 pub use workers::{MAX_MESSAGE, WorkerError};

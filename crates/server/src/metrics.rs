@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use exequatur_issuers::ListsStatus;
 use exequatur_store::{Nodes, ReplayHealth};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -17,6 +18,9 @@ const STORE_LOCAL: &str = "exequatur_limits_local_total";
 const STORE_PROOFS: &str = "exequatur_store_live_proofs";
 const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
 const FETCHES: &str = "exequatur_issuer_fetches_total";
+const LISTS: &str = "exequatur_status_lists";
+const LISTS_AGE: &str = "exequatur_status_list_age_seconds";
+const LIST_FETCHES: &str = "exequatur_status_list_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
@@ -66,6 +70,13 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     );
     metrics::describe_gauge!(STORE_PROOFS, "Used proofs that the embedded store remembers.");
     metrics::describe_counter!(FETCHES, "Loads of the issuer's keys by outcome.");
+    metrics::describe_gauge!(LISTS, "Status lists that are kept, by issuer and state (usable, missing).");
+    metrics::describe_gauge!(
+        LISTS_AGE,
+        metrics::Unit::Seconds,
+        "Age of the issuer's oldest status list that is in use; 0 without one."
+    );
+    metrics::describe_counter!(LIST_FETCHES, "Loads of the issuer's status lists by outcome.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
@@ -134,6 +145,20 @@ pub(crate) fn keys_age(issuer: &str, seconds: f64) {
 /// Loads so far, by outcome: a word of a closed set.
 pub(crate) fn issuer_fetches(issuer: &str, outcome: &'static str, total: u64) {
     metrics::counter!(FETCHES, "issuer" => issuer.to_owned(), "outcome" => outcome).absolute(total);
+}
+
+/// An issuer's status lists, and the loads of them so far.
+pub(crate) fn status_lists(issuer: &str, lists: &ListsStatus) {
+    let count = |number: usize| u32::try_from(number).map_or(f64::INFINITY, f64::from);
+    let missing = lists.lists.saturating_sub(lists.usable);
+    metrics::gauge!(LISTS, "issuer" => issuer.to_owned(), "state" => "usable").set(count(lists.usable));
+    metrics::gauge!(LISTS, "issuer" => issuer.to_owned(), "state" => "missing").set(count(missing));
+    let age = lists.oldest.map_or(0.0, |age| age.as_secs_f64());
+    metrics::gauge!(LISTS_AGE, "issuer" => issuer.to_owned()).set(age);
+    for (outcome, total) in lists.loads.iter().filter(|(outcome, _)| outcome.is_of_lists()) {
+        let outcome = outcome.as_str();
+        metrics::counter!(LIST_FETCHES, "issuer" => issuer.to_owned(), "outcome" => outcome).absolute(total);
+    }
 }
 
 pub(crate) fn record_gaps(total: u64) {

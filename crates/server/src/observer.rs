@@ -57,7 +57,7 @@ impl Observer {
             if let Some(issuer) = self.issuers.unattended()
                 && !stop.is_cancelled()
             {
-                tracing::error!(%issuer, "its keys are kept no more");
+                tracing::error!(%issuer, "its keys, or one of its status lists, are kept no more");
                 return;
             }
             tokio::select! {
@@ -79,9 +79,12 @@ impl Observer {
             if let Some(age) = status.keys_age {
                 metrics::keys_age(status.name.as_str(), age.as_secs_f64());
             }
-            for (outcome, total) in status.loads.iter() {
+            for (outcome, total) in status.loads.iter().filter(|(outcome, _)| outcome.is_of_keys()) {
                 metrics::issuer_fetches(status.name.as_str(), outcome.as_str(), total);
             }
+        }
+        for (issuer, lists) in self.issuers.lists_status(now) {
+            metrics::status_lists(issuer.as_str(), &lists);
         }
         if let Some(recorder) = &self.recorder {
             metrics::record_gaps(recorder.gaps());

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use exequatur_audit::{
     Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
-    SenderConstraintCheck, Text, Timings as AuditTimings, TokenCheck, Verdict,
+    SenderConstraintCheck, StatusCheck, Text, Timings as AuditTimings, TokenCheck, Verdict,
 };
 use exequatur_decide::{
-    Facts, Generation, Host, NonceFact, Refusal, ReplayFact, RevocationFact, SenderFact, Stage,
+    Facts, Generation, Host, NonceFact, Refusal, ReplayFact, RevocationFact, SenderFact, Stage, StatusFact,
 };
 use jiff::Timestamp;
 
@@ -124,6 +124,14 @@ fn controls(facts: &Facts) -> Controls<'_> {
             RevocationFact::Degraded => RevocationCheck::Degraded,
             RevocationFact::Revoked => RevocationCheck::Revoked,
             RevocationFact::Unknown => RevocationCheck::Unknown,
+        }),
+        status: facts.status.map(|status| match status {
+            StatusFact::Valid => StatusCheck::Valid,
+            StatusFact::Invalid => StatusCheck::Invalid,
+            StatusFact::Suspended => StatusCheck::Suspended,
+            StatusFact::Unknown => StatusCheck::Unknown,
+            StatusFact::NotAsked => StatusCheck::NotAsked,
+            StatusFact::Unavailable => StatusCheck::Unavailable,
         }),
         replay: facts.replay.map(|replay| match replay {
             ReplayFact::Fresh => ReplayCheck::Fresh,

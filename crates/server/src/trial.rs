@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
-use exequatur_issuers::{HttpConfig, Issuers, KeysUnavailable};
+use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeysUnavailable, StatusProblem};
 use exequatur_store::EmbeddedStore;
-use exequatur_token::{IssuerProfile, KeySet};
+use exequatur_token::{IssuerProfile, KeySet, StatusReference, StatusValid};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,8 +44,8 @@ pub async fn try_once(
 ) -> Result<Trial, ServeError> {
     let clock = clock::system();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let issuers =
-        Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    let configs = config.issuers.iter().cloned().map(patient).collect();
+    let issuers = Issuers::start(configs, HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     wait_for_keys(&issuers, &clock).await;
     let now = clock();
     let long_ago = now.saturating_sub(COMPLETE_FOR).unwrap_or(now);
@@ -83,6 +83,39 @@ pub async fn issuer_keys(
     tasks.close();
     tasks.wait().await;
     Ok(keys)
+}
+
+/// What the issuer's status list says of a token, loaded for this question only.
+///
+/// # Errors
+/// If the issuer cannot be started. What stands against the token is the inner error.
+pub async fn token_status(
+    config: &Config,
+    issuer: &str,
+    reference: &StatusReference,
+) -> Result<Result<StatusValid, StatusProblem>, ServeError> {
+    let clock = clock::system();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let found = config.issuers.iter().filter(|each| each.profile.issuer == issuer);
+    let configs = found.cloned().map(patient).collect();
+    let issuers = Issuers::start(configs, HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    wait_for_keys(&issuers, &clock).await;
+    let status = match issuers.find(issuer) {
+        Some(issuer) => issuer.token_status(reference, clock()).await,
+        None => Err(StatusProblem::NotConfigured),
+    };
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(status)
+}
+
+/// Nobody waits for this answer but the operator: a status list may take as long as keys may.
+fn patient(mut config: IssuerConfig) -> IssuerConfig {
+    if let Some(lists) = &mut config.status_lists {
+        lists.wait = KEYS_WITHIN;
+    }
+    config
 }
 
 async fn wait_for_keys(issuers: &Arc<Issuers>, clock: &Clock) {

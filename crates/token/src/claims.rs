@@ -39,6 +39,12 @@ pub enum Claim {
     Act,
     /// `sid`
     Sid,
+    /// `status`
+    Status,
+    /// `status_list`
+    StatusList,
+    /// `ttl`
+    Ttl,
     /// The claim configured to hold the agent.
     Agent,
     /// The claim configured to hold the user.
@@ -65,6 +71,9 @@ impl Claim {
             Self::Scope => "scope",
             Self::Act => "act",
             Self::Sid => "sid",
+            Self::Status => "status",
+            Self::StatusList => "status_list",
+            Self::Ttl => "ttl",
             Self::Agent => "agent",
             Self::User => "user",
             Self::Tenant => "tenant",

@@ -35,6 +35,8 @@ pub struct IssuerProfile {
     /// The tenants that this issuer may speak for. Tenants are not scoped by issuer, so this is what keeps
     /// one issuer out of another's tenants.
     pub tenants: TenantScope,
+    /// Whether each token must say where its status is kept (`status.status_list`).
+    pub status_required: bool,
 }
 
 /// The tenants that an issuer's tokens may name.

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::json::{self, JsonError, Object, Value};
 use crate::jws::Envelope;
 use crate::key::{KeyError, PublicKey, SignatureVerified};
-use crate::{Algorithm, base64url};
+use crate::{Algorithm, Thumbprint, base64url};
 
 /// Largest key set that is read.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -104,6 +104,11 @@ impl KeySet {
             .take(MAX_TRIES)
     }
 
+    /// Whether a key of this thumbprint is among the usable ones.
+    pub(crate) fn has(&self, thumbprint: Thumbprint) -> bool {
+        self.keys.iter().any(|named| named.key.thumbprint() == thumbprint)
+    }
+
     /// Verifies a signature with the key that `kid` names, or with each that it may be.
     ///
     /// # Errors
@@ -113,11 +118,23 @@ impl KeySet {
         jws: &Envelope<'_>,
         algorithm: Algorithm,
     ) -> Result<SignatureVerified, KeySetRefusal> {
+        self.verify_by(jws, algorithm).map(|(verified, _key)| verified)
+    }
+
+    /// Like [`Self::verify`], and says by which key.
+    ///
+    /// # Errors
+    /// [`KeySetRefusal`]
+    pub(crate) fn verify_by(
+        &self,
+        jws: &Envelope<'_>,
+        algorithm: Algorithm,
+    ) -> Result<(SignatureVerified, &PublicKey), KeySetRefusal> {
         let key_id = key_id(jws.header()).or(Err(KeySetRefusal::KeyId))?;
         let mut outcome = Err(KeySetRefusal::KeyUnknown);
         for key in self.candidates(key_id, algorithm) {
             match key.verify(jws.signing_input().as_bytes(), jws.signature()) {
-                Ok(verified) => return Ok(verified),
+                Ok(verified) => return Ok((verified, key)),
                 Err(_) => outcome = Err(KeySetRefusal::SignatureInvalid),
             }
         }

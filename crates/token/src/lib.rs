@@ -28,6 +28,8 @@ mod nonce;
 mod numeric_date;
 mod proof;
 mod scopes;
+mod status;
+mod status_list;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -55,3 +57,5 @@ pub use nonce::{Epoch, NonceError, NonceScope, NonceSecret, NonceSecretError, No
 pub use numeric_date::{NumericDateError, numeric_date};
 pub use proof::{MalformedProof, Proof, ProofError, ProofExpectation, ProofLimits, VerifiedProof};
 pub use scopes::{Scopes, ScopesError};
+pub use status::StatusReference;
+pub use status_list::{StatusList, StatusListError, StatusListSize, StatusRefusal, StatusValid};

@@ -234,6 +234,7 @@ pub(crate) fn profile() -> IssuerProfile {
             tenant: Some("tenant".to_owned()),
         },
         tenants: TenantScope::Any,
+        status_required: false,
     }
 }
 

@@ -134,6 +134,7 @@ fn config(issuer: &Issuer, keys: PathBuf) -> IssuerConfig {
             tenant: Some("tenant".to_owned()),
         },
         tenants: TenantScope::Only(issuer.tenants.iter().map(|tenant| (*tenant).to_owned()).collect()),
+        status_required: false,
     };
     let mut config = IssuerConfig::new(profile, KeySource::File { path: keys });
     config.cooldown = Duration::from_millis(1);

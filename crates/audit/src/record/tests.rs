@@ -21,6 +21,7 @@ fn full() -> Record<'static> {
         tenant: Some(Text::from("acme")),
         actors: vec![Text::from("sub-bot"), Text::from("crm-bot")],
         controls: Controls {
+            status: Some(StatusCheck::Valid),
             token: Some(TokenCheck {
                 digest: Text::from("00112233445566778899aabbccddeeff"),
                 cached: true,
@@ -58,7 +59,7 @@ fn a_full_record_is_this_line() {
         r#""client":"crm-bot","agent":"corp:crm-bot","user":"corp:alice","tenant":"acme","#,
         r#""actors":["sub-bot","crm-bot"],"controls":{"#,
         r#""token":{"digest":"00112233445566778899aabbccddeeff","cached":true,"key_set":"aa"},"#,
-        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"revocation":"clear","replay":"fresh","nonce":"ignored","limits":["agent-burst"]},"#,
+        r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"revocation":"clear","status":"valid","replay":"fresh","nonce":"ignored","limits":["agent-burst"]},"#,
         r#""policy":{"ids":["owners-read"],"set_hash":"cc"},"observed":["dpop_nonce_required"],"#,
         r#""timings_us":{"route":1,"authenticate":80,"total":95}}"#,
     );

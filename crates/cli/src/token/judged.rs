@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use exequatur_decide::{Access, CredentialHandling, Denial, Fault, SenderRequirement};
+use exequatur_decide::{Access, BadStatus, CredentialHandling, Denial, Fault, SenderRequirement};
 use exequatur_server::config::Config;
-use exequatur_token::{Claim, Confirmation, TokenError, UnverifiedToken, VerifiedToken};
+use exequatur_token::{Claim, Confirmation, StatusReference, TokenError, UnverifiedToken, VerifiedToken};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -38,6 +38,7 @@ pub(super) enum Name {
     Signature,
     Audience,
     Binding,
+    Status,
 }
 
 impl Name {
@@ -54,6 +55,7 @@ impl Name {
             Self::Signature => "signature",
             Self::Audience => "audience",
             Self::Binding => "binding",
+            Self::Status => "status",
         }
     }
 
@@ -75,6 +77,7 @@ impl Name {
             TokenError::ClaimMissing(_)
             | TokenError::ClaimInvalid(_)
             | TokenError::BindingUnsupported
+            | TokenError::StatusUnsupported
             | TokenError::DelegationTooDeep => Self::Claims,
         }
     }
@@ -172,7 +175,31 @@ pub(super) async fn judge(raw: &str, config: &Config, now: Timestamp) -> Result<
         }
         Err(error) => return Ok(judgement.refuse(error)),
     };
-    Ok(binding(judgement, token.confirmation(), config))
+    let judgement = binding(judgement, token.confirmation(), config);
+    match token.status() {
+        Some(reference) if judgement.holds() => status(judgement, reference, &issuer, config).await,
+        Some(_) | None => Ok(judgement),
+    }
+}
+
+/// What the list says that the token names, which is fetched for it.
+async fn status(
+    mut judgement: Judgement,
+    reference: &StatusReference,
+    issuer: &str,
+    config: &Config,
+) -> Result<Judgement, Failure> {
+    let place = format!("place {} of {}", reference.index(), reference.uri());
+    let answer = exequatur_server::token_status(config, issuer, reference).await.map_err(Failure::other)?;
+    let Err(problem) = answer else {
+        judgement.hold(Name::Status, format!("valid, at {place}"));
+        return Ok(judgement);
+    };
+    let reason = match BadStatus::judge(problem) {
+        Ok(bad) => Denial::Status(bad).reason(),
+        Err(unavailable) => Fault::StatusList(unavailable).reason(),
+    };
+    Ok(judgement.fail(Name::Status, reason.code(), format!("{problem}, at {place}")))
 }
 
 fn form(raw: &str) -> String {

@@ -16,4 +16,5 @@ mod revocations;
 mod rotation;
 mod routes;
 mod sources;
+mod status;
 mod world;

@@ -11,7 +11,7 @@ use exequatur_decide::{
     Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement,
     Settled, Template, TokenCache, Trail,
 };
-use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource};
+use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource, StatusListConfig};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{
     AdmissionStore as _, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore, Form, Lift, MAX_OVERRIDES,
@@ -141,6 +141,7 @@ fn profile() -> IssuerProfile {
             tenant: Some("tenant".to_owned()),
         },
         tenants: exequatur_token::TenantScope::Any,
+        status_required: false,
     }
 }
 
@@ -159,6 +160,8 @@ pub(crate) struct Setting {
     pub(crate) unauthenticated: Rate,
     /// Whether it was heard which limits are set otherwise.
     pub(crate) overrides_known: bool,
+    /// Where status lists come from; none are asked for otherwise.
+    pub(crate) status_lists: Option<&'static str>,
 }
 
 impl Default for Setting {
@@ -172,6 +175,7 @@ impl Default for Setting {
             degraded: SignedDuration::ZERO,
             unauthenticated: exequatur_decide::default_unauthenticated(),
             overrides_known: true,
+            status_lists: None,
         }
     }
 }
@@ -208,6 +212,8 @@ impl World {
         let keys = folder.path().join("jwks.json");
         let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
         config.refresh = Duration::from_millis(10);
+        config.status_lists =
+            setting.status_lists.map(|prefix| StatusListConfig::new(vec![prefix.parse().unwrap()]));
         Self::of(setting, config, Arc::new(|| at(0)), keys, folder)
     }
 

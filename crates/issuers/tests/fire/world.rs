@@ -42,6 +42,7 @@ pub(crate) fn profile(name: &str) -> IssuerProfile {
         accept_typ_jwt: false,
         claims: ClaimNames { agent: "client_id".to_owned(), user: None, tenant: None },
         tenants: TenantScope::Any,
+        status_required: false,
     }
 }
 

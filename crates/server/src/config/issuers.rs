@@ -18,6 +18,7 @@ use super::reader::{Fields, Node, Notes, Value, once};
 use super::resolve;
 use super::resources::url;
 use super::secrets::private;
+use super::status_lists;
 
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY: Duration = Duration::ZERO;
@@ -66,6 +67,11 @@ pub(super) const KEYS: &[Key] = &[
         duration(&ONE_SECOND_TO_ONE_DAY).default_duration(MAX_STALE)
     }),
     optional("claims", "Which claims say who.", || map(CLAIM_KEYS)),
+    optional(
+        "status_lists",
+        "Token Status Lists, where its tokens' status is kept. Without it, a token that names one is refused.",
+        || map(status_lists::KEYS),
+    ),
     optional(
         "tenants",
         "The tenants that its tokens may name: `any`, or a list. Required beside another issuer, if \
@@ -151,6 +157,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
             }
             None => Some(TenantScope::Any),
         };
+        let lists = fields.or("status_lists", None, |node| status_lists::read(node, notes).map(Some));
+        let status_required = lists.as_ref().and_then(Option::as_ref).is_some_and(|lists| lists.required);
         let profile = IssuerProfile {
             name: name?,
             issuer: issuer?,
@@ -161,13 +169,17 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
             accept_typ_jwt: accept_typ_jwt?,
             claims: claims?,
             tenants: tenants?,
+            status_required,
         };
         let (refresh, cooldown, max_stale) = (refresh?, cooldown?, max_stale?);
         let (source, transport) = (source?, transport?);
-        let issuer = IssuerConfig { profile, source, transport, refresh, cooldown, max_stale };
+        let status_lists = lists?.map(|lists| lists.config);
+        let issuer = IssuerConfig { profile, source, transport, refresh, cooldown, max_stale, status_lists };
         for problem in issuer.problems() {
             let entry = keys_of(problem).iter().find_map(|key| fields.entry(key));
-            notes.add(entry.map_or(item.place, |entry| entry.key_place), problem.to_string());
+            let place = status_lists::place_of(problem, &fields, notes);
+            let place = place.or_else(|| entry.map(|entry| entry.key_place)).unwrap_or(item.place);
+            notes.add(place, problem.to_string());
         }
         Some(issuer)
     })
@@ -185,6 +197,12 @@ const fn keys_of(problem: ConfigProblem) -> &'static [&'static str] {
         ConfigProblem::NoRefresh => &["refresh"],
         ConfigProblem::NoCooldown => &["cooldown"],
         ConfigProblem::StaleBeforeRefresh => &["max_stale"],
+        ConfigProblem::RequiredWithoutLists
+        | ConfigProblem::NoListPrefix
+        | ConfigProblem::NoListRefresh
+        | ConfigProblem::NoListCooldown
+        | ConfigProblem::ListStaleBeforeRefresh
+        | ConfigProblem::NoRoomForLists => &["status_lists"],
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
-use exequatur_issuers::{IssuerConfig, KeySource};
+use exequatur_issuers::{IssuerConfig, KeySource, ListPrefix, StatusListConfig};
 use exequatur_store::{Limit, ReplayLimits, WindowBounds};
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
@@ -163,9 +163,27 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
         }
     }
     match &profile.tenants {
-        TenantScope::Any => writeln!(f, "    tenants: any"),
-        TenantScope::Only(tenants) => writeln!(f, "    tenants: {tenants:?}"),
+        TenantScope::Any => writeln!(f, "    tenants: any")?,
+        TenantScope::Only(tenants) => writeln!(f, "    tenants: {tenants:?}")?,
     }
+    match &issuer.status_lists {
+        Some(lists) => show_status_lists(lists, profile.status_required, f),
+        None => writeln!(f, "    # status_lists: none, a token that names one is refused"),
+    }
+}
+
+fn show_status_lists(lists: &StatusListConfig, required: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let uris: Vec<_> = lists.uris.iter().map(ListPrefix::as_str).collect();
+    writeln!(f, "    status_lists:\n      uris: {uris:?}\n      required: {required}")?;
+    for (key, span) in [
+        ("refresh", lists.refresh),
+        ("cooldown", lists.cooldown),
+        ("max_stale", lists.max_stale),
+        ("wait", lists.wait),
+    ] {
+        writeln!(f, "      {key}: {}", duration::format(span))?;
+    }
+    writeln!(f, "      max_lists: {}\n      max_list_bytes: {}", lists.max_lists, lists.size.bytes())
 }
 
 fn show_store(store: &Store, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -85,6 +85,8 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         | Reason::SessionRevoked
         | Reason::ClientRevoked
         | Reason::IssuerRevoked => (401, Challenge::Token, "the access token is revoked"),
+        Reason::TokenInactive => (401, Challenge::Token, "the access token is suspended"),
+        Reason::StatusListInvalid => (401, Challenge::Token, "the status of the access token cannot be told"),
         Reason::AgentSuspended => (403, Challenge::None, "the agent is suspended"),
         Reason::TenantRevoked => (403, Challenge::None, "the tenant is stopped"),
         Reason::Killed => (403, Challenge::None, "everything is stopped"),
@@ -97,6 +99,7 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         Reason::PolicyError
         | Reason::IssuerKeysUnavailable
         | Reason::StateStale
+        | Reason::StatusListUnavailable
         | Reason::ReplayStoreUnavailable
         | Reason::LimitsUnavailable
         | Reason::AuditUnavailable

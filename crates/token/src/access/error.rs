@@ -48,6 +48,9 @@ pub enum TokenError {
     /// `cnf` holds a sender constraint that is not understood.
     #[error("sender constraint not supported")]
     BindingUnsupported,
+    /// `status` holds no way to ask for the token's status that is understood.
+    #[error("status mechanism not supported")]
+    StatusUnsupported,
     /// `act` is nested too deep.
     #[error("delegation too deep")]
     DelegationTooDeep,

@@ -9,6 +9,7 @@ use crate::delegation::{Delegation, DelegationError};
 use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::json::Object;
 use crate::scopes::Scopes;
+use crate::status::{StatusClaimError, StatusReference};
 
 /// How far ahead `iat` may be (J05): clocks differ, but a token from the far future says nothing.
 pub const MAX_ISSUED_AHEAD: SignedDuration = SignedDuration::from_secs(60);
@@ -31,6 +32,7 @@ pub(super) struct Facts {
     pub(super) scopes: Scopes,
     pub(super) confirmation: Confirmation,
     pub(super) delegation: Delegation,
+    pub(super) status: Option<StatusReference>,
 }
 
 impl Facts {
@@ -51,6 +53,13 @@ impl Facts {
             }
             DelegationError::TooDeep => TokenError::DelegationTooDeep,
         })?;
+        let status = StatusReference::from_payload(payload).map_err(|error| match error {
+            StatusClaimError::Malformed => TokenError::ClaimInvalid(Claim::Status),
+            StatusClaimError::Unsupported => TokenError::StatusUnsupported,
+        })?;
+        if profile.status_required && status.is_none() {
+            return Err(TokenError::ClaimMissing(Claim::Status));
+        }
         let names = &profile.claims;
         if names.user.as_deref() == Some("sub") && subject == client_id {
             return Err(TokenError::ClaimInvalid(Claim::Sub));
@@ -88,6 +97,7 @@ impl Facts {
             scopes,
             confirmation,
             delegation,
+            status,
         })
     }
 

@@ -12,6 +12,7 @@ use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::key::SignatureVerified;
 use crate::key_set::KeySetId;
 use crate::scopes::Scopes;
+use crate::status::StatusReference;
 
 /// A token that its issuer signed. Whether it may be used now is another question: [`Self::current`].
 ///
@@ -117,6 +118,13 @@ impl VerifiedToken {
     #[must_use]
     pub const fn delegation(&self) -> &Delegation {
         &self.facts.delegation
+    }
+
+    /// Where the issuer keeps the token's status, if it says so: a token that has one is good for nothing until it was
+    /// looked up.
+    #[must_use]
+    pub const fn status(&self) -> Option<&StatusReference> {
+        self.facts.status.as_ref()
     }
 
     /// `iat`.

@@ -115,6 +115,62 @@ fn authorities_and_proxy_are_read_and_shown() {
     assert!(plain.issuers[0].transport.is_usual());
 }
 
+/// V10: an issuer's lists come from where the configuration says, and each mistake has its line.
+#[test]
+fn v10_status_lists_are_read_and_shown() {
+    let folder = Folder::new();
+    let lists = "status_lists: { uris: [https://sts.example.com/lists/, https://cdn.example.com], required: true, \
+                 refresh: 1m, cooldown: 2s, max_stale: 10m, wait: 60ms, max_lists: 4, max_list_bytes: 4096 }";
+    let config = folder.config("https://sts.example.com", &[JWKS, lists]).unwrap();
+    let read = config.issuers[0].status_lists.as_ref().unwrap();
+    let uris: Vec<_> = read.uris.iter().map(exequatur_issuers::ListPrefix::as_str).collect();
+    assert_eq!(uris, ["https://sts.example.com/lists/", "https://cdn.example.com/"]);
+    assert!(config.issuers[0].profile.status_required);
+    assert_eq!((read.refresh.as_secs(), read.cooldown.as_secs(), read.max_stale.as_secs()), (60, 2, 600));
+    assert_eq!((read.wait.as_millis(), read.max_lists, read.size.bytes()), (60, 4, 4096));
+
+    let shown = show(&config);
+    let again = from_text(Source { path: config.source.path.clone(), text: shown.clone().into() }).unwrap();
+    assert_eq!(again.issuers[0].status_lists, config.issuers[0].status_lists, "{shown}");
+    assert!(again.issuers[0].profile.status_required);
+
+    let usual = "status_lists: { uris: [https://sts.example.com/lists/] }";
+    let config = folder.config("https://sts.example.com", &[JWKS, usual]).unwrap();
+    assert!(!config.issuers[0].profile.status_required);
+    let read = config.issuers[0].status_lists.as_ref().unwrap();
+    assert_eq!((read.wait.as_millis(), read.max_lists, read.size.bytes()), (50, 16, 1024 * 1024));
+    let plain = folder.config("https://sts.example.com", &[JWKS]).unwrap();
+    assert!(plain.issuers[0].status_lists.is_none() && !plain.issuers[0].profile.status_required);
+    // What lists are reached by is not unused where keys are in a file.
+    let keys = ["jwks: { file: k }", "ca_file: ca.pem", usual];
+    assert!(folder.config("https://sts.example.com", &keys).is_ok());
+
+    for (keys, expected) in [
+        ("{}", "8: key `uris` is missing"),
+        ("{ uris: [] }", "8: at least one is needed"),
+        ("{ uris: [http://sts.example.com/] }", "8: not an https URL in its usual spelling, without query"),
+        ("{ uris: [https://STS.example.com/] }", "8: not an https URL in its usual spelling, without query"),
+        (
+            "{ uris: [https://a.example, https://a.example] }",
+            "8: `https://a.example` stands here a second time",
+        ),
+        (
+            "{ uris: [https://a.example], max_stale: 5m }",
+            "8: the longest time of status lists is less than two refresh periods",
+        ),
+        ("{ uris: [https://a.example], max_lists: 0 }", "8: must be between 1 and 1024"),
+        ("{ uris: [https://a.example], max_list_bytes: 1023 }", "8: must be between 1024 and 16777216"),
+        ("{ uris: [https://a.example], cooldown: 0s }", "8: must be between 1s and 24h"),
+        (
+            "{ uris: [https://a.example], wait: 76ms }",
+            "8: a decision would wait 76ms, more than half of `deadline` (150ms)",
+        ),
+        ("{ uris: [https://a.example], allow: true }", "8: key `allow` is not known here"),
+    ] {
+        assert_eq!(folder.mistakes(&[JWKS, &format!("status_lists: {keys}")]), [expected], "{keys}");
+    }
+}
+
 /// C-16: a secret that everybody may read, write or run is none.
 #[test]
 fn secrets_that_others_may_read_are_refused() {

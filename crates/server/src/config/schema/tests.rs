@@ -69,6 +69,10 @@ fn every_key() -> (Json, NamedTempFile) {
     third["proxy"] = json!("http://proxy.example.com:3128");
     third["proxy_credentials_file"] = json!(secret.path());
     whole["issuers"][0]["tenants"] = json!(["acme", "globex"]);
+    whole["issuers"][0]["status_lists"] = json!({
+        "uris": ["https://sts.example.com/lists/"], "required": true, "refresh": "1m", "cooldown": "7s",
+        "max_stale": "30m", "wait": "2ms", "max_lists": 3, "max_list_bytes": 4096,
+    });
     whole["issuers"].as_array_mut().expect("issuers").extend([second, third]);
     whole["routes"][1]["credentials"] = json!("strip");
     whole["routes"][1]["access"] = json!("guarded");

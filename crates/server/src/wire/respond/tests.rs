@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use exequatur_decide::{Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason};
-use exequatur_issuers::KeysUnavailable;
+use exequatur_decide::{BadStatus, Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason};
+use exequatur_issuers::{KeysUnavailable, ListUnavailable};
 use exequatur_policy::PolicyFault;
 use exequatur_store::{
     Bound as StoreBound, Form, RevocationKind, Revoked, Standing, StoreError, Target, Unknown,
@@ -78,6 +78,9 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::ScopeInsufficient => Denied(Denial::ScopeInsufficient { needed: vec!["a".to_owned()] }),
         Reason::TenantMismatch => Denied(Denial::TenantMismatch),
         Reason::TokenRevoked => revoked(RevocationKind::TokenId, Form::Total),
+        Reason::TokenInactive => Denied(Denial::Status(BadStatus::Suspended)),
+        Reason::StatusListInvalid => Denied(Denial::Status(BadStatus::NotAsked)),
+        Reason::StatusListUnavailable => Faulted(Fault::StatusList(ListUnavailable::NotLoaded)),
         Reason::KeyRevoked => revoked(RevocationKind::Key, Form::Total),
         Reason::AgentRevoked => revoked(RevocationKind::Agent, Form::Total),
         Reason::AgentSuspended => revoked(RevocationKind::Agent, Form::Suspension),

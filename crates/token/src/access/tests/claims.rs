@@ -231,3 +231,27 @@ fn x05_delegation() {
         assert_eq!(delegation(act.clone()).unwrap_err(), TokenError::ClaimInvalid(Claim::Act), "{act}");
     }
 }
+
+// V10: a token that says where its status is kept has a fact more; one that says it in a way that is not understood is
+// refused, and so is one that says nothing where it has to.
+#[test]
+fn v10_status() {
+    let uri = "https://sts.example.com/statuslists/1";
+    let listed = with(&token_claims(), "status", json!({"status_list": {"idx": 3, "uri": uri}}));
+    let token = with_claims(&listed).unwrap();
+    let status = token.status().unwrap();
+    assert_eq!((status.index(), &**status.uri()), (3, uri));
+    assert!(with_claims(&token_claims()).unwrap().status().is_none());
+    for status in [json!({}), json!(null), json!("valid"), json!({"status_list": {"idx": -1, "uri": uri}})] {
+        assert_eq!(refusal("status", status.clone()), TokenError::ClaimInvalid(Claim::Status), "{status}");
+    }
+    assert_eq!(refusal("status", json!({"other": {}})), TokenError::StatusUnsupported);
+
+    let profile = IssuerProfile { status_required: true, ..profile() };
+    let with_required = |claims: &Json| {
+        let raw = issuer_key().sign(&token_header(), claims);
+        UnverifiedToken::parse(&raw).unwrap().verify(&profile, &issuer_keys(), now()).map(|_token| ())
+    };
+    assert_eq!(with_required(&listed), Ok(()));
+    assert_eq!(with_required(&token_claims()), Err(TokenError::ClaimMissing(Claim::Status)));
+}
