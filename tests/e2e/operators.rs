@@ -216,6 +216,28 @@ async fn a_tenants_operator_reaches_that_tenant_alone() {
     let listed: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     let names: Vec<_> = listed["revocations"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["acme"]);
+    // Decisions: its own, and no other is there at all.
+    let (agent, all) = (Agent::new(), guarded.client(2, None).unwrap());
+    // Its own tenant is stopped by now.
+    let viewer = guarded.token("viewer", &json!({ "tenant": null }));
+    for (tenant, own) in [("acme", true), ("globex", false)] {
+        let token = guarded.stack.tokens.token(&agent, &json!({ "tenant": tenant }));
+        let url = guarded.stack.url(DOCUMENT);
+        let answer = guarded.stack.call(&agent, &token, &Call::new("GET", &url)).await.unwrap();
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
+        let decision = problem["decision"].as_str().unwrap().to_owned();
+        guarded.stack.record(&decision).await.unwrap();
+        let path = format!("/v1/decisions/{decision}");
+        let of_all = guarded.send(&all, ("GET", &path), Some(&viewer), None).await.unwrap();
+        assert_eq!(of_all.status(), 200);
+        let shown: Value = serde_json::from_str(&of_all.text().await.unwrap()).unwrap();
+        assert_eq!(
+            (&shown["record"]["decision"], &shown["record"]["tenant"]),
+            (&json!(decision), &json!(tenant))
+        );
+        let status = guarded.send(&client, ("GET", &path), None, None).await.unwrap().status();
+        assert_eq!(status, if own { 200 } else { 404 }, "{tenant}");
+    }
 }
 
 /// E-07, E-08: who guesses is shut out for a while, others at other addresses are not; nothing comes from a web page.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod decisions;
 mod limits;
 mod revocations;
 
@@ -17,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
 use crate::caller::{Actor, Author, Caller, Claimed};
+use crate::description::description;
 use crate::desk::Desk;
 use crate::gate::{Arrival, Gate, NotLetIn};
 use crate::limits::LimitOrder;
@@ -116,6 +118,11 @@ async fn attempt(
             let (limit, rules) = (named("limit"), desk.limits());
             let read = |order: SetLimit| LimitOrder::set(&limit, order, (&*rules, desk.issuers()), now);
             limits::order(&call, request, read).await
+        }
+        Operation::ShowDecision => decisions::show(&call, &named("id")).await,
+        Operation::Describe => {
+            call.recorded().await?;
+            Ok(json(StatusCode::OK, &description()))
         }
         Operation::ResetLimit => {
             let limit = named("limit");

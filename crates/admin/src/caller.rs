@@ -199,6 +199,14 @@ impl Reach {
             (Self::Tenant(_), Whose::Agent(_)) => false,
         }
     }
+
+    /// The record of a decision, by the tenant that it names.
+    pub(crate) fn covers_decision_of(&self, named: Option<&str>) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Tenant(tenant) => named == Some(tenant),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +240,10 @@ mod tests {
         assert!(acme.covers_limit_of(&Whose::Tenant("acme".to_owned())));
         assert!(!acme.covers_limit_of(&Whose::Tenant("other".to_owned())));
         assert!(!acme.covers_limit_of(&Whose::Agent("acme".to_owned())));
+        for (named, covered) in [(Some("acme"), true), (Some("other"), false), (None, false)] {
+            assert_eq!(acme.covers_decision_of(named), covered, "{named:?}");
+            assert!(Reach::Everything.covers_decision_of(named));
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Does what is ordered, and records it.
 
+mod decisions;
 mod limits;
 
 use std::error::Error;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use exequatur_store::{
 };
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::caller::{Actor, Author, Caller, Within};
 use crate::operation::Operation;
@@ -35,6 +38,8 @@ pub struct DeskParts {
     pub limits: Arc<dyn Fn() -> Arc<LimitRules> + Send + Sync>,
     /// Where orders are recorded; in the log alone if nowhere.
     pub recorder: Option<Recorder>,
+    /// The file of the records, where any are kept.
+    pub records: Option<PathBuf>,
     /// The configured names of issuers.
     pub issuers: Vec<String>,
     /// The time.
@@ -47,6 +52,8 @@ impl std::fmt::Debug for DeskParts {
     }
 }
 
+pub(crate) use decisions::Unseen;
+
 /// Where orders are handed in.
 #[derive(Debug)]
 pub struct Desk {
@@ -57,6 +64,8 @@ pub struct Desk {
     calls: SourceLimits,
     strangers: SourceLimits,
     untold: AtomicU64,
+    /// Whoever reads records: one at a time.
+    reading: Arc<Semaphore>,
 }
 
 /// All strangers together.
@@ -109,7 +118,15 @@ impl Desk {
     pub fn new(parts: DeskParts) -> Self {
         let begun = (parts.clock)().as_millisecond();
         let (calls, strangers) = (each_second(CALLS), each_second(STRANGERS));
-        Self { parts, begun, orders: AtomicU64::new(0), calls, strangers, untold: AtomicU64::new(0) }
+        Self {
+            parts,
+            begun,
+            orders: AtomicU64::new(0),
+            calls,
+            strangers,
+            untold: AtomicU64::new(0),
+            reading: Arc::new(Semaphore::new(1)),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -192,10 +209,16 @@ impl Desk {
     ///
     /// # Errors
     /// [`Why::NotRecorded`]: it is not to be shown.
-    pub(crate) async fn record_look(&self, operation: Operation, caller: &Caller) -> Result<(), Failed> {
+    pub(crate) async fn record_look(
+        &self,
+        operation: Operation,
+        caller: &Caller,
+        name: Option<&str>,
+    ) -> Result<(), Failed> {
         let id = self.next_id();
         let said = (self.now(), id.as_str(), &caller.author);
-        let record = record_of(said, operation.word(), Ok::<_, AuditError>(AdminOutcome::Done));
+        let mut record = record_of(said, operation.word(), Ok::<_, AuditError>(AdminOutcome::Done));
+        record.name = name.map(Text::from);
         let written = self.write(&record).await;
         written.map(drop).map_err(|error| Failed { order: id, why: Why::NotRecorded(error) })
     }

@@ -7,6 +7,7 @@
 mod api;
 mod caller;
 mod connection;
+mod description;
 mod desk;
 mod gate;
 mod limits;
@@ -18,6 +19,7 @@ mod socket;
 pub mod wire;
 
 pub use caller::{Actor, Caller, Reach};
+pub use description::description;
 pub use desk::{Clock, Desk, DeskParts};
 pub use gate::{CertificateName, CertificateRule, Gate, GateParts, TokenReach, TokenRule};
 pub use listener::{Listener, Tls};

@@ -17,10 +17,12 @@ pub(crate) enum Operation {
     ListLimits,
     SetLimit,
     ResetLimit,
+    ShowDecision,
+    Describe,
 }
 
 impl Operation {
-    pub(crate) const EVERY: [Self; 9] = [
+    pub(crate) const EVERY: [Self; 11] = [
         Self::ListRevocations,
         Self::Revoke,
         Self::Undo,
@@ -30,6 +32,8 @@ impl Operation {
         Self::ListLimits,
         Self::SetLimit,
         Self::ResetLimit,
+        Self::ShowDecision,
+        Self::Describe,
     ];
 
     /// As the router has it.
@@ -43,12 +47,14 @@ impl Operation {
             Self::ListLimits => "/v1/limits",
             Self::SetLimit => "/v1/limits/{limit}/set",
             Self::ResetLimit => "/v1/limits/{limit}/reset",
+            Self::ShowDecision => "/v1/decisions/{id}",
+            Self::Describe => "/v1/openapi.json",
         }
     }
 
     pub(crate) const fn method(self) -> Method {
         match self {
-            Self::ListRevocations | Self::ListLimits => Method::GET,
+            Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Method::GET,
             Self::Revoke
             | Self::Undo
             | Self::Suspend
@@ -63,7 +69,7 @@ impl Operation {
     /// is permitted.
     pub(crate) const fn needs(self) -> Role {
         match self {
-            Self::ListRevocations | Self::ListLimits => Role::Reader,
+            Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Role::Reader,
             Self::Revoke | Self::Suspend | Self::Kill => Role::Revoker,
             Self::Undo | Self::Resume | Self::SetLimit | Self::ResetLimit => Role::Administrator,
         }
@@ -81,6 +87,8 @@ impl Operation {
             Self::ListLimits => "list_limits",
             Self::SetLimit => "set_limit",
             Self::ResetLimit => "reset_limit",
+            Self::ShowDecision => "show_decision",
+            Self::Describe => "describe",
         }
     }
 
@@ -93,7 +101,9 @@ impl Operation {
             | Self::Resume
             | Self::ListLimits
             | Self::SetLimit
-            | Self::ResetLimit => false,
+            | Self::ResetLimit
+            | Self::ShowDecision
+            | Self::Describe => false,
         }
     }
 }

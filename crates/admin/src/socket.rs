@@ -162,6 +162,7 @@ mod tests {
             overrides: Arc::new(EmbeddedOverrides::open(None, 1).unwrap()),
             limits: Arc::new(Arc::default),
             recorder: None,
+            records: None,
             issuers: Vec::new(),
             clock: Arc::new(move || now),
         };
@@ -251,6 +252,7 @@ mod tests {
             overrides: Arc::new(EmbeddedOverrides::open(None, 1).unwrap()),
             limits: Arc::new(Arc::default),
             recorder: Some(Recorder::open(&file, Mode::BestEffort, NonZeroUsize::MIN).unwrap()),
+            records: None,
             issuers: Vec::new(),
             clock: Arc::new(move || now),
         };

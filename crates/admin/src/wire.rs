@@ -1,13 +1,15 @@
 //! What goes over the socket, both ways. Unknown members are refused.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `POST /v1/revocations`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// `token`, `key`, `agent`, `user`, `session`, `client`, `tenant` or `issuer`.
@@ -25,11 +27,12 @@ pub struct Revoke {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<When>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// `POST /v1/revocations/undo`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
     /// As in [`Revoke`], or `all`.
@@ -41,30 +44,33 @@ pub struct Undo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// `POST /v1/agents/{id}/suspend`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suspend {
     /// When it ends; when it is resumed, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<When>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// `POST /v1/agents/{id}/resume`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// `POST /v1/kill`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
     /// One tenant.
@@ -77,11 +83,12 @@ pub struct Kill {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<When>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// `POST /v1/limits/{limit}/set`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetLimit {
     /// For one agent, `<issuer>:<id>`.
@@ -103,11 +110,12 @@ pub struct SetLimit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<When>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// `POST /v1/limits/{limit}/reset`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetLimit {
     /// As in [`SetLimit`].
@@ -117,11 +125,12 @@ pub struct ResetLimit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
 }
 
 /// What an order about a limit did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitDone {
     /// The order's id, as the record has it.
     pub order: String,
@@ -140,7 +149,7 @@ pub struct LimitDone {
 }
 
 /// `GET /v1/limits?after=<next of the page before>&limit=<1 to 1000>`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// The limits of the configuration; on the first page.
     pub limits: Vec<ConfiguredLimit>,
@@ -152,7 +161,7 @@ pub struct Limits {
 }
 
 /// One limit of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfiguredLimit {
     /// Its name.
     pub limit: String,
@@ -167,7 +176,7 @@ pub struct ConfiguredLimit {
 }
 
 /// One limit that is set otherwise for somebody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetOtherwise {
     /// Its name.
     pub limit: String,
@@ -184,6 +193,7 @@ pub struct SetOtherwise {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<When>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
     /// Who ordered it.
     pub by: String,
@@ -192,7 +202,7 @@ pub struct SetOtherwise {
 }
 
 /// How much of what is allowed: a rate and its burst, or a quota.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// `100/s`, `/m`, `/h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,7 +216,7 @@ pub struct Figure {
 }
 
 /// What an order did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
     /// The order's id, as the record has it.
     pub order: String,
@@ -233,7 +243,7 @@ pub struct Done {
 }
 
 /// When a replica had what was ordered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acknowledged {
     /// Random, new with each start.
     pub id: String,
@@ -244,7 +254,7 @@ pub struct Acknowledged {
 }
 
 /// How long what was ordered lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kept {
     /// It outlives the process.
@@ -256,7 +266,7 @@ pub enum Kept {
 }
 
 /// `GET /v1/revocations?after=<position>&limit=<1 to 1000>&kind=<kind>`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct List {
     /// What holds. A page may be short, even empty, and yet have a next one.
     pub revocations: Vec<Listed>,
@@ -266,7 +276,7 @@ pub struct List {
 }
 
 /// One revocation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listed {
     /// The position at which it was ordered.
     pub position: u64,
@@ -283,6 +293,7 @@ pub struct Listed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<When>,
     /// Why.
+    #[schemars(length(min = 1, max = 1000))]
     pub reason: String,
     /// Who ordered it.
     pub by: String,
@@ -291,7 +302,7 @@ pub struct Listed {
 }
 
 /// How something is revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ListedForm {
     /// Whatever it presents.
@@ -302,8 +313,15 @@ pub enum ListedForm {
     Suspended,
 }
 
+/// `GET /v1/decisions/{id}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// Its record, as it stands in the file.
+    pub record: serde_json::Value,
+}
+
 /// An order, or a question, that came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The order's id, where there is a record of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -320,6 +338,16 @@ pub struct Problem {
 /// An instant as RFC 3339 has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct When(pub Timestamp);
+
+impl JsonSchema for When {
+    fn schema_name() -> Cow<'static, str> {
+        "When".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "description": "An instant (RFC 3339)." })
+    }
+}
 
 impl Serialize for When {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,6 +7,7 @@
 mod admin;
 mod error;
 mod journal;
+mod lookup;
 mod record;
 mod recorder;
 mod search;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use admin::{AdminOutcome, AdminRecord};
 pub use error::AuditError;
+pub use lookup::{Lookup, look_up};
 pub use record::{
     Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
     SenderConstraintCheck, StatusCheck, Timings, TokenCheck, Verdict,

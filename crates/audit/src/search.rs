@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 
+use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Value;
 
@@ -32,6 +33,26 @@ impl DecisionId {
             return Ok(Self(text.to_owned()));
         }
         Err(NotADecisionId)
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When it was made, to the millisecond, if it is a UUID of version 7 (RFC 9562 §5.7).
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        let parts: Vec<_> = self.0.split('-').collect();
+        let [high, low, version, variant, node] = parts.as_slice() else { return None };
+        let lengths = [high, low, version, variant, node].map(|part| part.len());
+        let hexadecimal = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        if lengths != [8, 4, 4, 4, 12] || !hexadecimal || !version.starts_with('7') {
+            return None;
+        }
+        let millis = i64::from_str_radix(&format!("{high}{low}"), 16).ok()?;
+        Timestamp::from_millisecond(millis).ok()
     }
 }
 
@@ -104,7 +125,7 @@ impl Search {
     }
 }
 
-enum End {
+pub(crate) enum End {
     OfLine,
     OfFile,
     /// The rest of the line was passed over.
@@ -112,7 +133,7 @@ enum End {
 }
 
 /// The next line, without its end; at most [`MAX_LINE`] bytes of it.
-fn next_line(records: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<End> {
+pub(crate) fn next_line(records: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<End> {
     line.clear();
     let mut too_long = false;
     loop {

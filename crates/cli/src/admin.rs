@@ -35,7 +35,7 @@ pub(crate) struct Rest {
 impl Rest {
     /// Gives an order.
     pub(crate) fn post<A: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<A, Failure> {
-        self.admin.ask(path, Sent::Post(order))
+        self.admin.ask(path, &Sent::Post(order))
     }
 }
 

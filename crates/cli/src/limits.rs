@@ -117,7 +117,7 @@ fn show(admin: &Admin, output: Output) -> Result<(), Failure> {
     let mut all = Listed { limits: Vec::new(), overrides: Vec::new(), next: None };
     let mut after = String::new();
     loop {
-        let page: Listed = admin.ask(&format!("/v1/limits?limit={PAGE}{after}"), Sent::<Value>::Get)?;
+        let page: Listed = admin.ask(&format!("/v1/limits?limit={PAGE}{after}"), &Sent::<Value>::Get)?;
         all.limits.extend(page.limits);
         all.overrides.extend(page.overrides);
         let Some(next) = page.next else { break };

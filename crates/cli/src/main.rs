@@ -61,6 +61,8 @@ enum Command {
     /// For development only: an issuer, tokens, proofs and calls of one's own.
     #[command(subcommand)]
     Dev(dev::Dev),
+    /// Print the description of the admin API, as `OpenAPI` 3.1 in JSON.
+    Openapi,
     Completions(pages::Completions),
     Man(pages::Man),
     #[command(hide = true)]
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Limits(kill) => kill.run(),
         Command::Audit(audit) => audit.run(),
         Command::Dev(dev) => dev.run(),
+        Command::Openapi => output::say_json(&exequatur_admin::description()),
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Man(man) => man.run(Arguments::command()),
         Command::Reference(reference) => reference.run(Arguments::command()),

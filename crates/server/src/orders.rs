@@ -129,6 +129,7 @@ fn desk(config: &Config, subject: &Subject<'_>) -> Desk {
             Arc::new(move || Arc::clone(&generation.load().limits))
         },
         recorder: subject.recorder.clone(),
+        records: config.records.as_ref().map(|records| records.file.clone()),
         issuers: config.issuers.iter().map(|issuer| issuer.profile.name.to_string()).collect(),
         clock: Arc::clone(subject.clock),
     })

@@ -41,7 +41,16 @@ impl Call {
     /// # Errors
     /// The answer: there can be no record of it.
     pub(super) async fn recorded(&self) -> Result<(), Response> {
-        let recorded = self.desk.record_look(self.operation, &self.caller).await;
+        let recorded = self.desk.record_look(self.operation, &self.caller, None).await;
+        recorded.map_err(|failed| failure(failed, self.operation))
+    }
+
+    /// The same, of something with a name.
+    ///
+    /// # Errors
+    /// As for [`Self::recorded`].
+    pub(super) async fn recorded_of(&self, name: &str) -> Result<(), Response> {
+        let recorded = self.desk.record_look(self.operation, &self.caller, Some(name)).await;
         recorded.map_err(|failed| failure(failed, self.operation))
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn list(
     while let Some(position) = after.filter(|_| more.is_none()) {
         let kind = kind.map_or_else(String::new, |kind| format!("&kind={kind}"));
         let path = format!("/v1/revocations?after={position}&limit={PAGE}{kind}");
-        let page: List = admin.ask(&path, Sent::<Value>::Get)?;
+        let page: List = admin.ask(&path, &Sent::<Value>::Get)?;
         for each in page.revocations {
             if u64::try_from(found.len()).unwrap_or(u64::MAX) < listing.limit {
                 found.push(each);

@@ -69,13 +69,13 @@ impl Admin {
     pub(crate) fn ask<T: Serialize, A: DeserializeOwned>(
         &self,
         path: &str,
-        sent: Sent<'_, T>,
+        sent: &Sent<'_, T>,
     ) -> Result<A, Failure> {
         let reached = match &self.server {
             Some(url) => self.over_tcp(url)?,
             None => over_socket(&self.socket()?)?,
         };
-        let (method, body) = match sent {
+        let (method, body) = match *sent {
             Sent::Get => (Method::GET, Vec::new()),
             Sent::Post(order) => (Method::POST, serde_json::to_vec(order).map_err(Failure::other)?),
         };

@@ -67,6 +67,18 @@ fn every_command_has_a_man_page() {
     run_in(folder.path(), &["man", "file"], b"").ended(5);
 }
 
+/// The copy that people read and clients are made from.
+#[test]
+fn the_description_of_the_api_is_that_of_the_program() {
+    let made = run(&["openapi"]).ended(0);
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(
+        page == made.out,
+        "docs/openapi.json is out of date: cargo run -p exequatur-cli -- openapi > docs/openapi.json"
+    );
+}
+
 /// A reader that has enough is no mistake to complain of, and no success either.
 #[test]
 fn a_closed_pipe_ends_quietly() {

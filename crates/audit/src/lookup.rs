@@ -1,0 +1,161 @@
+//! Finding the record of a decision by its id alone, without reading the file: the id says when the decision was made, and
+//! records stand about in the order of time.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use jiff::{SignedDuration, Timestamp};
+use memchr::memmem::Finder;
+use serde_json::Value;
+
+use crate::search::{DecisionId, End, next_line};
+
+/// How much earlier or later than its neighbours a record may stand: decisions last up to 10 s.
+const BEFORE: SignedDuration = SignedDuration::from_secs(2);
+const AFTER: SignedDuration = SignedDuration::from_secs(15);
+/// Most bytes that are read for one answer.
+const MOST: u64 = 256 * 1024 * 1024;
+/// Below so many bytes, it is read on and not halved any more.
+const NEAR: u64 = 128 * 1024;
+const BUFFER: usize = 64 * 1024;
+
+/// What a look came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    /// Its record.
+    Found(Value),
+    /// None stands where it should, nor anywhere near.
+    NotThere,
+    /// There is too much of that time to be read for one answer.
+    TooMuch,
+    /// The id does not say when it was made: it is none of ours.
+    NotOurs,
+}
+
+/// Looks where the record of a decision should stand.
+///
+/// A clock that was set back while records were written may hide one; [`crate::search`] reads everything.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn look_up(file: &mut (impl Read + Seek), decision: &DecisionId) -> io::Result<Lookup> {
+    let Some(made) = decision.made() else { return Ok(Lookup::NotOurs) };
+    let from = made.checked_sub(BEFORE).unwrap_or(Timestamp::MIN);
+    let until = made.checked_add(AFTER).unwrap_or(Timestamp::MAX);
+    let (mut low, mut high) = (0, file.seek(SeekFrom::End(0))?);
+    while high.saturating_sub(low) > NEAR {
+        let middle = low.midpoint(high);
+        match next_time(file, middle)? {
+            Some(time) if time < from => low = middle,
+            Some(_) | None => high = middle,
+        }
+    }
+    read_on(file, low, until, decision)
+}
+
+/// The time of the first record that begins after `offset`, if one does.
+fn next_time(file: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<Timestamp>> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut reader = BufReader::with_capacity(BUFFER, file);
+    let mut line = Vec::new();
+    // What is left of the line that the offset is in.
+    next_line(&mut reader, &mut line)?;
+    loop {
+        let end = next_line(&mut reader, &mut line)?;
+        if matches!(end, End::OfFile) && line.is_empty() {
+            return Ok(None);
+        }
+        if let Some(time) = time_of(&line) {
+            return Ok(Some(time));
+        }
+        if matches!(end, End::OfFile) {
+            return Ok(None);
+        }
+    }
+}
+
+fn read_on(
+    file: &mut (impl Read + Seek),
+    offset: u64,
+    until: Timestamp,
+    decision: &DecisionId,
+) -> io::Result<Lookup> {
+    file.seek(SeekFrom::Start(offset))?;
+    let id = Finder::new(decision.as_str().as_bytes());
+    let mut reader = BufReader::with_capacity(BUFFER, file.take(MOST));
+    let mut line = Vec::new();
+    loop {
+        let end = next_line(&mut reader, &mut line)?;
+        if id.find(&line).is_some()
+            && let Ok(record) = serde_json::from_slice::<Value>(&line)
+            && record.get("decision").and_then(Value::as_str) == Some(decision.as_str())
+        {
+            return Ok(Lookup::Found(record));
+        }
+        if time_of(&line).is_some_and(|time| time > until) {
+            return Ok(Lookup::NotThere);
+        }
+        if matches!(end, End::OfFile) {
+            let read_up = reader.get_ref().limit() == 0 && reader.buffer().is_empty();
+            return Ok(if read_up { Lookup::TooMuch } else { Lookup::NotThere });
+        }
+    }
+}
+
+/// `{"v":1,"time":"2026-11-22T10:11:12.345Z",…`: each record begins so.
+fn time_of(line: &[u8]) -> Option<Timestamp> {
+    let text = line.strip_prefix(br#"{"v":1,"time":""#)?.get(..24)?;
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    const EPOCH: i64 = 1_790_000_000_000;
+
+    fn id(millis: i64, n: u64) -> String {
+        format!("{:08x}-{:04x}-7{:03x}-8000-{n:012x}", millis >> 16, millis & 0xffff, n % 4096)
+    }
+
+    fn line(millis: i64, n: u64) -> String {
+        let time = Timestamp::from_millisecond(millis).unwrap();
+        format!(r#"{{"v":1,"time":"{time:.3}","decision":"{}","n":{n}}}"#, id(millis, n))
+    }
+
+    /// Every record of a long file is found, whatever stands between them.
+    #[test]
+    fn each_record_is_found_where_it_should_stand() {
+        let mut text = String::new();
+        let count = 20_000;
+        let at = |n: u64| EPOCH + i64::try_from(n).unwrap() * 40 - i64::try_from(n % 7).unwrap() * 100;
+        for n in 0..count {
+            text.push_str(&line(at(n), n));
+            text.push_str("\n{\"v\":1,\"gap\":3}\nno record at all\n");
+        }
+        let mut file = Cursor::new(text.into_bytes());
+        for n in (0..count).step_by(611).chain([count - 1]) {
+            let decision = DecisionId::parse(&id(at(n), n)).unwrap();
+            let Lookup::Found(record) = look_up(&mut file, &decision).unwrap() else { panic!("{n}") };
+            assert_eq!(record["n"], n);
+            let other = DecisionId::parse(&id(at(n), count + n)).unwrap();
+            assert_eq!(look_up(&mut file, &other).unwrap(), Lookup::NotThere, "{n}");
+        }
+        for millis in [EPOCH - 1_000_000, at(count) + 1_000_000] {
+            let decision = DecisionId::parse(&id(millis, 0)).unwrap();
+            assert_eq!(look_up(&mut file, &decision).unwrap(), Lookup::NotThere);
+        }
+        let foreign = DecisionId::parse("a-1").unwrap();
+        assert_eq!(look_up(&mut file, &foreign).unwrap(), Lookup::NotOurs);
+        assert_eq!(look_up(&mut Cursor::new(Vec::new()), &foreign).unwrap(), Lookup::NotOurs);
+    }
+
+    #[test]
+    fn another_records_mention_is_not_the_record() {
+        let (wanted, other) = (id(EPOCH, 1), line(EPOCH, 2));
+        let text = format!("{}\n{other}\n", other.replace("\"n\":2", &format!("\"route\":\"{wanted}\"")));
+        let decision = DecisionId::parse(&wanted).unwrap();
+        assert_eq!(look_up(&mut Cursor::new(text.into_bytes()), &decision).unwrap(), Lookup::NotThere);
+    }
+}
