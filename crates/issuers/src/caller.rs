@@ -8,11 +8,12 @@ use reqwest::{Method, Url};
 use zeroize::Zeroizing;
 
 use crate::address::{self, AddressProblem};
-use crate::clients::SharedClient;
+use crate::clients::{Clients, SharedClient};
 use crate::config::HttpConfig;
 use crate::discovery::{Discovery, KeysPlace, MetadataError, judge, of_issuer, text};
 use crate::download::{DownloadError, MediaType, body, cause, check_plain, download, within};
-use crate::transport::Reach;
+use crate::signers::{IssuersError, no_client};
+use crate::transport::{Reach, Transport};
 
 /// Asks a signer, over connections like those that its keys are loaded by.
 #[derive(Debug, Clone)]
@@ -87,6 +88,14 @@ impl Metadata {
 }
 
 impl Caller {
+    /// One of its own, for a process that keeps no keys.
+    ///
+    /// # Errors
+    /// A client cannot be made.
+    pub fn new(transport: &Transport, http: HttpConfig) -> Result<Self, IssuersError> {
+        Clients::new(http).caller(transport).map_err(no_client)
+    }
+
     /// The metadata of `issuer`.
     ///
     /// # Errors
@@ -134,13 +143,10 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::Clients;
     use crate::testing::Server;
-    use crate::transport::Transport;
 
     fn caller() -> Caller {
-        let mut clients = Clients::new(HttpConfig::default());
-        clients.caller(&Transport::default()).unwrap()
+        Caller::new(&Transport::default(), HttpConfig::default()).unwrap()
     }
 
     fn question(place: &Place) -> Question<'_> {

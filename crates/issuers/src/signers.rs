@@ -173,7 +173,7 @@ fn refresher(config: KeysConfig, http: HttpConfig, clients: &mut Clients) -> Res
     Ok(Refresher { issuer, source, every, retry })
 }
 
-fn no_client(error: reqwest::Error) -> IssuersError {
+pub(crate) fn no_client(error: reqwest::Error) -> IssuersError {
     IssuersError::Client(error.into())
 }
 
