@@ -15,9 +15,10 @@ ALLOWED = {
     "issuers": {"token"},
     "decide": {"token", "policy", "store", "issuers"},
     "admin": {"decide", "store", "policy", "audit", "token", "issuers"},
-    "server": {"admin", "proto", "decide", "issuers", "store", "policy", "token", "audit"},
-    "cli": {"server", "admin", "decide", "policy", "token", "store", "audit", "lint"},
-    "tests": {"proto", "token", "policy", "store", "audit", "lint", "issuers", "decide", "admin", "server", "cli"},
+    "signals": {"token", "issuers", "store", "decide", "audit"},
+    "server": {"admin", "signals", "proto", "decide", "issuers", "store", "policy", "token", "audit"},
+    "cli": {"server", "signals", "admin", "decide", "policy", "token", "store", "audit", "lint"},
+    "tests": {"proto", "token", "policy", "store", "audit", "lint", "issuers", "decide", "admin", "signals", "server", "cli"},
 }
 PREFIX = "exequatur-"
 

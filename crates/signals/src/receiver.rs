@@ -1,0 +1,264 @@
+//! Takes the sets of one stream: verified, carried out and recorded, in this order, and only then acknowledged.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
+use exequatur_decide::kind_word;
+use exequatur_issuers::{KeptKeys, KeysUnavailable};
+use exequatur_store::{Form, Note, Revocation, RevocationError, RevocationStore};
+use jiff::Timestamp;
+
+use crate::event::StreamState;
+use crate::mapping::{Effect, Idle, Meaning, Rules};
+use crate::set::{Expected, SetError, UnverifiedSet, VerifiedSet};
+use crate::tally::Tally;
+
+/// Wall time, handed down.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How long a set waits for keys that were asked for because of it.
+const KEYS_WITHIN: Duration = Duration::from_secs(3);
+/// Loads that a set waits for: one may have been under way when it came.
+const LOADS: usize = 2;
+
+/// What a receiver needs.
+pub struct ReceiverParts {
+    /// The stream's configured name.
+    pub name: String,
+    /// What its sets have to be.
+    pub expected: Expected,
+    /// What its events mean.
+    pub rules: Rules,
+    /// Its transmitter's keys.
+    pub keys: Arc<KeptKeys>,
+    /// Where what is stopped is kept.
+    pub revocations: Arc<dyn RevocationStore>,
+    /// Where it is recorded; in the log alone if nowhere.
+    pub recorder: Option<Recorder>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for ReceiverParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceiverParts").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Takes the sets of one stream.
+#[derive(Debug)]
+pub struct Receiver {
+    parts: ReceiverParts,
+    /// Who ordered it, in notes and records.
+    actor: String,
+    tally: Tally,
+    /// When the process began, and how many effects there were: together an id.
+    begun: i64,
+    effects: AtomicU64,
+}
+
+/// A set that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It never will be.
+    #[error("{0}")]
+    Set(#[from] SetError),
+    /// It may be later: it is to be sent again.
+    #[error("{0}")]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a set cannot be taken now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// There are no keys to verify it with.
+    #[error("{0}")]
+    Keys(#[from] KeysUnavailable),
+    /// It names a key that may have been published lately.
+    #[error("the transmitter's keys are being loaded anew")]
+    KeysLoading,
+    /// What it stops could not be kept.
+    #[error("{0}")]
+    Store(RevocationError),
+    /// It could not be recorded.
+    #[error("no record of it can be kept: {0}")]
+    NotRecorded(AuditError),
+}
+
+impl Receiver {
+    /// A receiver.
+    #[must_use]
+    pub fn new(parts: ReceiverParts) -> Self {
+        let begun = (parts.clock)().as_millisecond();
+        let actor = format!("signals:{}", parts.name);
+        Self { parts, actor, tally: Tally::default(), begun, effects: AtomicU64::new(0) }
+    }
+
+    /// The stream's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    /// What arrived, and what became of it.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The time that sets are judged by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.parts.clock)()
+    }
+
+    /// Takes a set. When this returns, what it stops is stopped, as durably as the store says, and recorded. A set that
+    /// comes again does nothing new: what it stops depends on its own times alone.
+    ///
+    /// # Errors
+    /// [`Refusal`]; then nothing, or a part of it, is done.
+    pub async fn receive(&self, raw: &str) -> Result<(), Refusal> {
+        self.receive_as(raw, None).await
+    }
+
+    /// The same for a set that was delivered under an id, which has to be its own.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn receive_as(&self, raw: &str, id: Option<&str>) -> Result<(), Refusal> {
+        let taken = self.take(raw, id).await;
+        match &taken {
+            Ok(()) => {}
+            Err(Refusal::Set(error)) => {
+                self.tally.refused(error.code());
+                tracing::warn!(stream = self.name(), code = error.code().as_str(), %error, "a security event was refused");
+            }
+            Err(Refusal::Unavailable(error)) => {
+                tracing::error!(stream = self.name(), %error, "a security event could not be taken; it has to be sent again");
+            }
+        }
+        taken
+    }
+
+    async fn take(&self, raw: &str, id: Option<&str>) -> Result<(), Refusal> {
+        let unverified = UnverifiedSet::parse(raw)?;
+        if id.is_some_and(|id| id != unverified.jti()) {
+            return Err(SetError::OtherId.into());
+        }
+        let set = self.verify(&unverified).await?;
+        let now = self.now();
+        let meaning = self.parts.rules.meaning(&set, now)?;
+        let (stream, event, id) = (self.name(), set.event().kind().word(), set.id().as_str());
+        if set.is_untimely(now) {
+            tracing::warn!(stream, event, set = id, "`event_timestamp` cannot be; `iat` is gone by");
+        }
+        match &meaning {
+            Meaning::Stop(effects) => {
+                for effect in effects {
+                    self.carry_out(effect, &set, now).await?;
+                }
+            }
+            Meaning::Nothing(Idle::Unmapped) => {
+                tracing::warn!(
+                    stream,
+                    event,
+                    set = id,
+                    "a security event stops nobody: its subject is nothing that can be stopped here"
+                );
+            }
+            Meaning::Nothing(idle) => {
+                tracing::info!(stream, event, set = id, ?idle, "a security event stops nobody");
+            }
+            Meaning::Verified { asked } => {
+                tracing::info!(stream, event, set = id, asked, "security events arrive");
+            }
+            Meaning::Stream(StreamState::Enabled) => {
+                tracing::info!(stream, event, set = id, "the transmitter sends security events");
+            }
+            Meaning::Stream(state @ (StreamState::Paused | StreamState::Disabled)) => {
+                tracing::warn!(
+                    stream,
+                    event,
+                    set = id,
+                    state = state.word(),
+                    "the transmitter sends no more security events"
+                );
+            }
+        }
+        self.tally.taken(set.event().kind(), &meaning, now);
+        Ok(())
+    }
+
+    /// A set that names a key that is not known waits for the load that it brings about: to refuse the first set after a
+    /// rotation would be to lose it.
+    async fn verify(&self, unverified: &UnverifiedSet<'_>) -> Result<VerifiedSet, Refusal> {
+        let keys = &self.parts.keys;
+        let sought = keys.sought_key(unverified.key_id(), unverified.algorithm());
+        let verified = async {
+            for _ in 0..=LOADS {
+                let (ended, now) = (keys.loads_ended(), self.now());
+                let known = keys.keys(now).map_err(Unavailable::Keys)?;
+                match unverified.verify(&self.parts.expected, &known, now) {
+                    Err(SetError::KeyUnknown) if !keys.unknown_key_seen(sought, now) => {
+                        keys.load_ended_after(ended).await;
+                    }
+                    verified => return verified.map_err(Refusal::Set),
+                }
+            }
+            Err(Unavailable::KeysLoading.into())
+        };
+        match tokio::time::timeout(KEYS_WITHIN, verified).await {
+            Ok(verified) => verified,
+            Err(_elapsed) => Err(Unavailable::KeysLoading.into()),
+        }
+    }
+
+    async fn carry_out(&self, effect: &Effect, set: &VerifiedSet, now: Timestamp) -> Result<(), Unavailable> {
+        let number = self.effects.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let order = format!("signal-{:x}-{number}", self.begun);
+        let (kind, name) = (kind_word(effect.what.kind()), effect.what.name());
+        let event = set.event().kind().word();
+        let reason = format!("{event}, set {}", set.id().as_str());
+        let note = Note::new(name.to_owned(), reason.clone(), self.actor.clone(), now);
+        // INVARIANT: a name, a digest and a stream's name are shorter than a note may be.
+        let note = note.or(Err(Unavailable::Store(RevocationError::Closed)))?;
+        let form = Form::IssuedUntil(effect.issued_until);
+        let revocation = Revocation { target: effect.what.target(), form, until: Some(effect.until), note };
+        let outcome = self.parts.revocations.revoke(&revocation, now).await;
+        let mut record = AdminRecord::new(
+            now,
+            Text::from(order.as_str()),
+            Text::from(self.actor.as_str()),
+            Text::from("revoke"),
+            if outcome.is_ok() { AdminOutcome::Done } else { AdminOutcome::Failed },
+        );
+        record.kind = Some(Text::from(kind));
+        record.name = Some(Text::from(name));
+        record.not_before = Some(effect.issued_until);
+        record.until = Some(effect.until);
+        record.reason = Some(Text::from(reason.as_str()));
+        record.error = outcome.as_ref().err().map(|error| Text::from(error.to_string()));
+        let recorded = match &self.parts.recorder {
+            Some(recorder) => recorder.record_order(&record).await.map(|_evidence| ()),
+            None => Ok(()),
+        };
+        let changed = outcome.map_err(Unavailable::Store)?;
+        tracing::info!(
+            order,
+            stream = self.name(),
+            event,
+            set = set.id().as_str(),
+            kind,
+            name,
+            changed = changed.changed,
+            behind = changed.behind(),
+            "stopped by a security event"
+        );
+        recorded.map_err(Unavailable::NotRecorded)
+    }
+}
