@@ -13,6 +13,7 @@ mod pages;
 mod policy;
 mod revoke;
 mod serve;
+mod signals;
 mod token;
 
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Kill(revoke::Kill),
     #[command(subcommand)]
     Limits(limits::Limits),
+    #[command(subcommand)]
+    Signals(signals::Signals),
     /// Look at decision records.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Agents(agents) => agents.run(),
         Command::Kill(kill) => kill.run(),
         Command::Limits(kill) => kill.run(),
+        Command::Signals(signals) => signals.run(),
         Command::Audit(audit) => audit.run(),
         Command::Dev(dev) => dev.run(),
         Command::Openapi => output::say_json(&exequatur_admin::description()),

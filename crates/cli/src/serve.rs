@@ -44,7 +44,8 @@ impl Serve {
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
         runtime.block_on(exequatur_server::serve(&self.config)).map_err(|error| match error {
             ServeError::Generation(error) => Failure::invalid(error),
-            error @ (ServeError::Issuers(_)
+            error @ (ServeError::Signals(_)
+            | ServeError::Issuers(_)
             | ServeError::State(_)
             | ServeError::NonceSecret(_)
             | ServeError::NonceSecretFile { .. }

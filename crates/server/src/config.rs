@@ -21,6 +21,7 @@ mod schema;
 mod secrets;
 mod sender;
 mod show;
+mod signals;
 mod sizing;
 mod spelling;
 mod status_lists;
@@ -38,6 +39,7 @@ use exequatur_decide::{
     LimitRule, ProtectedResources, Route, RouteProblem, SenderRequirement, default_unauthenticated,
 };
 use exequatur_issuers::IssuerConfig;
+use exequatur_signals::StreamConfig;
 use exequatur_store::{Rate, ReplicaName};
 use exequatur_token::TokenSize;
 use sha2::{Digest as _, Sha256};
@@ -92,6 +94,8 @@ pub struct Config {
     pub limits: Vec<LimitRule>,
     /// How often a source may come without credentials that hold.
     pub unauthenticated: Rate,
+    /// Whose security events are received.
+    pub signals: Vec<StreamConfig>,
     /// Where decisions are recorded; nowhere if `None`.
     pub records: Option<Records>,
     /// Time for one decision.
@@ -182,6 +186,7 @@ struct Parts {
     routes: Vec<(Route, RoutePlace)>,
     limits: Vec<limits::Placed>,
     unauthenticated: Rate,
+    signals: Vec<StreamConfig>,
     records: Option<Records>,
     deadline: Duration,
     token_size: TokenSize,
@@ -207,6 +212,7 @@ impl Parts {
             "How often one source may come without credentials that hold, before any are looked at.",
             || map(limits::UNAUTHENTICATED_KEYS),
         ),
+        optional("signals", "Whose security events are received (OpenID Shared Signals).", signals::shape),
         optional("records", "Where decisions are recorded; nowhere if this is absent.", || {
             map(records::KEYS)
         }),
@@ -242,6 +248,8 @@ impl Parts {
         let unauthenticated = fields.or("unauthenticated", default_unauthenticated(), |node| {
             limits::read_unauthenticated(node, notes)
         });
+        let beside = signals::Beside { folder, issuers: issuers.as_deref() };
+        let signals = fields.or("signals", Vec::new(), |node| signals::read(node, &beside, notes));
         let records = fields.or("records", None, |node| records::read(node, folder, notes).map(Some));
         let deadline = fields.duration("deadline", DEADLINE, &DEADLINE_RANGE);
         let token_size = fields.or("max_token_bytes", TokenSize::default(), |node| {
@@ -262,6 +270,11 @@ impl Parts {
         }
         if let (Some(store), Some(sender), Some(deadline)) = (&store, &sender, deadline) {
             check_shared(store, sender, deadline, fields.optional("store").map(|node| node.place), notes);
+        }
+        if let (Some(store), Some(node), Some([_, ..])) =
+            (&store, fields.optional("signals"), signals.as_deref())
+        {
+            signals::check_store(store, node.place, notes);
         }
         if let (Some(protected), Some(issuers), Some(routes)) = (&protected, &issuers, &routes) {
             let resources = fields.optional("protected_resources");
@@ -284,6 +297,7 @@ impl Parts {
             routes: routes?,
             limits: limits?,
             unauthenticated: unauthenticated?,
+            signals: signals?,
             records: records?,
             deadline: deadline?,
             token_size: token_size?,
@@ -306,6 +320,7 @@ impl Parts {
             places,
             limits: self.limits.into_iter().map(|(limit, _)| limit).collect(),
             unauthenticated: self.unauthenticated,
+            signals: self.signals,
             records: self.records,
             deadline: self.deadline,
             token_size: self.token_size,

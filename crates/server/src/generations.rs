@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::metrics;
+use crate::security_events::Streams;
 
 /// How often the files are looked at. Contents are compared, not times, so that a switched symbolic link
 /// (as Kubernetes mounts configuration) is seen too.
@@ -157,6 +158,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         places: _,
         limits: _,
         unauthenticated,
+        signals,
         records,
         deadline,
         token_size,
@@ -173,7 +175,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
             issuers,
             sender,
             store,
-            (unauthenticated, records),
+            (unauthenticated, signals, records),
             deadline,
             token_size,
             workers,
@@ -190,6 +192,8 @@ pub(crate) struct Reloader {
     pub(crate) current: Arc<ArcSwap<Generation>>,
     /// Told of changed files of their connections.
     pub(crate) issuers: Arc<Issuers>,
+    /// Told of the same, where security events are received.
+    pub(crate) streams: Option<Arc<Streams>>,
     /// The part of the configuration that the process cannot change while it runs.
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
@@ -247,7 +251,7 @@ impl Reloader {
     /// that could only be taken in part: what needs a restart is refused whole.
     async fn judge(&self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
-        let (fixed, issuers) = (self.fixed, Arc::clone(&self.issuers));
+        let (fixed, issuers, streams) = (self.fixed, Arc::clone(&self.issuers), self.streams.clone());
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
             let Snapshot { config, folder, .. } = found?;
@@ -255,7 +259,10 @@ impl Reloader {
                 return Err(GenerationError::NeedsRestart);
             }
             let generation = compile(&config, &folder, number)?;
-            let renewed = issuers.renew(config.issuers.iter().map(|issuer| &issuer.transport))?;
+            let mut renewed = issuers.renew(config.issuers.iter().map(|issuer| &issuer.transport))?;
+            if let Some(streams) = streams {
+                renewed.extend(streams.renew(&config.signals)?);
+            }
             Ok((generation, renewed))
         });
         let built = match compiled.await {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +24,10 @@ const CONNECTION_WITHIN: Duration = Duration::from_secs(15);
 /// Wait after a failed accept, such as for want of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// The other end of the connection that a request came over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// Serves `router` at `listener` until told to stop. Connections beyond the bound are closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -37,12 +41,12 @@ pub(crate) async fn serve(
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _peer)): Result<(TcpStream, SocketAddr), _> = accepted else {
+        let Ok((stream, peer)): Result<(TcpStream, SocketAddr), _> = accepted else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, stop) = (router.clone().layer(Extension(Peer(peer))), stop.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}

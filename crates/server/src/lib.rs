@@ -15,6 +15,7 @@ mod orders;
 mod public;
 mod record;
 mod replica;
+mod security_events;
 mod serve;
 mod service;
 mod signals;
@@ -26,6 +27,7 @@ mod workers;
 
 pub use answerer::Answerer;
 pub use generations::{GenerationError, build};
+pub use security_events::SignalsError;
 pub use serve::{ServeError, serve};
 pub use state::StateError;
 pub use tls::TlsError;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use exequatur_issuers::ListsStatus;
+use exequatur_signals::{StreamState, Tally};
 use exequatur_store::{Nodes, ReplayHealth};
+use jiff::SignedDuration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 const DECISIONS: &str = "exequatur_decisions_total";
@@ -28,6 +30,14 @@ const REVOCATIONS: &str = "exequatur_revocations";
 const REVOCATIONS_DEGRADED: &str = "exequatur_revocations_degraded";
 const OVERRIDES: &str = "exequatur_limit_overrides";
 const REVOCATIONS_NOT_KEPT: &str = "exequatur_revocations_not_kept";
+const SIGNALS_EVENTS: &str = "exequatur_signals_events_total";
+const SIGNALS_REFUSED: &str = "exequatur_signals_refused_total";
+const SIGNALS_POLLS: &str = "exequatur_signals_polls_total";
+const SIGNALS_LAST_EVENT: &str = "exequatur_signals_last_event_timestamp_seconds";
+const SIGNALS_LAST_VERIFICATION: &str = "exequatur_signals_last_verification_timestamp_seconds";
+const SIGNALS_ENABLED: &str = "exequatur_signals_stream_enabled";
+const SIGNALS_KEYS_AGE: &str = "exequatur_signals_keys_age_seconds";
+const SIGNALS_KEYS_FAILED: &str = "exequatur_signals_keys_failed_loads_total";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
@@ -92,8 +102,38 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         OVERRIDES,
         "Limits that are set otherwise for an agent or a tenant, as known here."
     );
+    describe_signals();
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
+}
+
+fn describe_signals() {
+    metrics::describe_counter!(
+        SIGNALS_EVENTS,
+        "Security events that were taken, by stream, event and outcome."
+    );
+    metrics::describe_counter!(SIGNALS_REFUSED, "Security events that were not taken, by stream and error.");
+    metrics::describe_counter!(SIGNALS_POLLS, "Polls for security events, by stream and outcome.");
+    metrics::describe_gauge!(
+        SIGNALS_LAST_EVENT,
+        metrics::Unit::Seconds,
+        "When the last security event was taken here, in seconds since 1970."
+    );
+    metrics::describe_gauge!(
+        SIGNALS_LAST_VERIFICATION,
+        metrics::Unit::Seconds,
+        "When the last verification event was taken here, in seconds since 1970."
+    );
+    metrics::describe_gauge!(
+        SIGNALS_ENABLED,
+        "Whether the transmitter says that it sends events: 0 when it has paused or disabled the stream."
+    );
+    metrics::describe_gauge!(
+        SIGNALS_KEYS_AGE,
+        metrics::Unit::Seconds,
+        "Age of the transmitter's last good key set."
+    );
+    metrics::describe_counter!(SIGNALS_KEYS_FAILED, "Loads of the transmitter's keys that failed.");
 }
 
 pub(crate) fn decision(verdict: &'static str, reason: &'static str, elapsed: Duration) {
@@ -183,6 +223,40 @@ pub(crate) fn revocations(entries: u32, not_kept: bool, degraded: bool) {
 
 pub(crate) fn overrides(count: usize) {
     metrics::gauge!(OVERRIDES).set(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+/// What arrived at a stream, since the start.
+pub(crate) fn signals(stream: &str, tally: &Tally) {
+    let stream = || stream.to_owned();
+    for (event, outcome, total) in tally.events().filter(|(_, _, total)| *total > 0) {
+        let (event, outcome) = (event.word(), outcome.word());
+        metrics::counter!(SIGNALS_EVENTS, "stream" => stream(), "event" => event, "outcome" => outcome)
+            .absolute(total);
+    }
+    for (error, total) in tally.refusals() {
+        metrics::counter!(SIGNALS_REFUSED, "stream" => stream(), "error" => error).absolute(total);
+    }
+    for (outcome, total) in tally.polls() {
+        metrics::counter!(SIGNALS_POLLS, "stream" => stream(), "outcome" => outcome.word()).absolute(total);
+    }
+    let status = tally.status();
+    for (name, at) in
+        [(SIGNALS_LAST_EVENT, status.last_event), (SIGNALS_LAST_VERIFICATION, status.last_verification)]
+    {
+        if let Some(at) = at {
+            metrics::gauge!(name, "stream" => stream()).set(at.as_duration().as_secs_f64());
+        }
+    }
+    // Until the transmitter says otherwise, it sends.
+    let enabled = matches!(status.stream, None | Some(StreamState::Enabled));
+    metrics::gauge!(SIGNALS_ENABLED, "stream" => stream()).set(if enabled { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn signals_keys(stream: &str, age: Option<SignedDuration>, failed: u64) {
+    if let Some(age) = age {
+        metrics::gauge!(SIGNALS_KEYS_AGE, "stream" => stream.to_owned()).set(age.as_secs_f64());
+    }
+    metrics::counter!(SIGNALS_KEYS_FAILED, "stream" => stream.to_owned()).absolute(failed);
 }
 
 pub(crate) fn duty_lost(duty: &'static str) {

@@ -15,6 +15,7 @@ use tonic_health::server::HealthReporter;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::public::Readiness;
+use crate::security_events::Streams;
 use crate::service::Service;
 use crate::state::Tending;
 use crate::workers::TurnedAway;
@@ -25,6 +26,7 @@ const OBSERVE_EVERY: Duration = Duration::from_millis(250);
 /// Measures what is not measured by decisions, and says when everything was complete once.
 pub(crate) struct Observer {
     pub(crate) issuers: Arc<Issuers>,
+    pub(crate) streams: Option<Arc<Streams>>,
     pub(crate) store: Arc<dyn AdmissionStore>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) state: Tending,
@@ -54,7 +56,8 @@ impl Observer {
             self.measure(now);
             self.state.tend(now).await;
             told = self.refused().tell_since(told);
-            if let Some(issuer) = self.issuers.unattended()
+            let transmitter = self.streams.as_ref().and_then(|streams| streams.unattended());
+            if let Some(issuer) = self.issuers.unattended().or(transmitter)
                 && !stop.is_cancelled()
             {
                 tracing::error!(%issuer, "its keys, or one of its status lists, are kept no more");
@@ -85,6 +88,9 @@ impl Observer {
         }
         for (issuer, lists) in self.issuers.lists_status(now) {
             metrics::status_lists(issuer.as_str(), &lists);
+        }
+        if let Some(streams) = &self.streams {
+            streams.measure(now);
         }
         if let Some(recorder) = &self.recorder {
             metrics::record_gaps(recorder.gaps());

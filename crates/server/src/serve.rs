@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
@@ -28,6 +29,7 @@ use crate::metrics;
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
 use crate::public::{self, Public, Readiness};
+use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
@@ -54,6 +56,9 @@ pub enum ServeError {
     /// The store.
     #[error("store: {0}")]
     State(#[from] StateError),
+    /// The streams of security events.
+    #[error("signals: {0}")]
+    Signals(#[from] SignalsError),
     /// The nonce secret.
     #[error("nonce secret: {0}")]
     NonceSecret(#[from] exequatur_token::NonceSecretError),
@@ -122,15 +127,12 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         orders.begin(&duties, &tasks, &stop);
     }
     let readiness = Arc::new(Readiness::default());
-    let pages = [
-        ("public", config.listen.public, public::public(metadata(&config, &readiness, &generation))),
-        ("metrics", config.listen.metrics, public::metrics(handle.clone())),
-    ];
-    for (name, address, router) in pages {
-        let listener = listen(name, address).await?;
-        duties.begin(name, &stop, http::serve(listener, router, tasks.clone(), stop.clone()));
-    }
-    let current = (&generation, &issuers);
+    let shared =
+        Shared { revocations: &revocations, recorder: &recorder, clock: &clock, tasks: &tasks, stop: &stop };
+    let (streams, posted) = receive_events(&config, &shared, &duties)?;
+    let public = public::public(metadata(&config, &readiness, &generation)).merge(posted);
+    listen_http(&config, [public, public::metrics(handle.clone())], &duties, &tasks, &stop).await?;
+    let current = (&generation, &issuers, &streams);
     let reloader = reloader((path, judged), &config, current, &recorder);
     duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -149,6 +151,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let (intake, closed) = (workers.intake(), stop.child_token());
     let observer = Observer {
         issuers,
+        streams,
         store,
         recorder: recorder.clone(),
         state: Tending::new(revocations, overrides),
@@ -181,11 +184,53 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     stopped
 }
 
+/// Opens the public listener and that of metrics.
+///
+/// # Errors
+/// One cannot be opened.
+async fn listen_http(
+    config: &Config,
+    [public, metrics]: [Router; 2],
+    duties: &Duties,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), ServeError> {
+    let Config { listen: addresses, .. } = config;
+    for (name, address, router) in
+        [("public", addresses.public, public), ("metrics", addresses.metrics, metrics)]
+    {
+        let listener = listen(name, address).await?;
+        duties.begin(name, stop, http::serve(listener, router, tasks.clone(), stop.clone()));
+    }
+    Ok(())
+}
+
+/// Receives security events, where they are configured. Gives what they are posted to, too.
+///
+/// # Errors
+/// See [`SignalsError`].
+fn receive_events(
+    config: &Config,
+    shared: &Shared<'_>,
+    duties: &Duties,
+) -> Result<(Option<Arc<Streams>>, Router), SignalsError> {
+    if config.signals.is_empty() {
+        return Ok((None, Router::new()));
+    }
+    if shared.recorder.is_none() {
+        tracing::warn!("without records, what security events stop stands in this log alone");
+    }
+    let mut streams = Streams::open(&config.signals, shared)?;
+    streams.begin(duties, shared.stop);
+    let posted = streams.router()?;
+    Ok((Some(Arc::new(streams)), posted))
+}
+
 /// Follows the files from what they said at the start.
 fn reloader(
     (path, judged): (&Path, Option<State>),
     config: &Config,
-    (generation, issuers): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>),
+    (generation, issuers, streams): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>, &Option<Arc<Streams>>),
     recorder: &Option<Recorder>,
 ) -> Reloader {
     Reloader {
@@ -193,6 +238,7 @@ fn reloader(
         current: Arc::clone(generation),
         recorder: recorder.clone(),
         issuers: Arc::clone(issuers),
+        streams: streams.clone(),
         fixed: generations::fixed_part(config),
         judged,
     }

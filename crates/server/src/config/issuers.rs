@@ -23,10 +23,10 @@ use super::status_lists;
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY: Duration = Duration::ZERO;
 const LEEWAY_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
-const REFRESH: Duration = Duration::from_secs(300);
-const COOLDOWN: Duration = Duration::from_secs(30);
-const MAX_STALE: Duration = Duration::from_secs(3600);
-const ONE_SECOND_TO_ONE_DAY: RangeInclusive<Duration> =
+pub(super) const REFRESH: Duration = Duration::from_secs(300);
+pub(super) const COOLDOWN: Duration = Duration::from_secs(30);
+pub(super) const MAX_STALE: Duration = Duration::from_secs(3600);
+pub(super) const ONE_SECOND_TO_ONE_DAY: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 pub(super) const KEYS: &[Key] = &[
@@ -82,7 +82,7 @@ pub(super) const KEYS: &[Key] = &[
 
 /// One of them, where `jwks` is a map.
 const JWKS_KEYS: &[Key] = &[JWKS_FILE, JWKS_DISCOVER];
-const JWKS_FILE: Key = required("file", "A JWKS file, looked at every 2 s.", text);
+pub(super) const JWKS_FILE: Key = required("file", "A JWKS file, looked at every 2 s.", text);
 const JWKS_DISCOVER: Key =
     required("discover", "Which metadata of the issuer says where its keys are.", || words(DISCOVERIES));
 
@@ -186,7 +186,7 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
 }
 
 /// The keys that a mistake is about, where it is one; marked is the first of them that is there.
-const fn keys_of(problem: ConfigProblem) -> &'static [&'static str] {
+pub(super) const fn keys_of(problem: ConfigProblem) -> &'static [&'static str] {
     match problem {
         ConfigProblem::Profile(_) => &[],
         ConfigProblem::Url(_) => &["jwks"],
@@ -284,7 +284,7 @@ fn tenants(node: &Node, notes: &Notes) -> Option<TenantScope> {
 }
 
 /// How the issuer is reached. The files are read here, so that what is wrong with them is told with its line.
-fn transport(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Option<Transport> {
+pub(super) fn transport(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Option<Transport> {
     let path = |path: &str| resolve(folder, path);
     let authorities = fields
         .or("ca_file", None, |node| node.parsed(notes, |file| Authorities::read(&path(file)).map(Some)));

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
-use exequatur_issuers::{IssuerConfig, KeySource, ListPrefix, StatusListConfig};
+use exequatur_issuers::{IssuerConfig, KeySource, ListPrefix, StatusListConfig, Transport};
+use exequatur_signals::{Delivery, PushAuthorization, StreamConfig};
 use exequatur_store::{Limit, ReplayLimits, WindowBounds};
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
@@ -15,7 +16,7 @@ use super::records::word;
 use super::redis::WITHOUT;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
-use super::{Config, RedisUrl, Store, duration, limits};
+use super::{Config, RedisUrl, Store, duration, limits, signals};
 
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
 #[must_use]
@@ -85,6 +86,7 @@ impl fmt::Display for Shown<'_> {
         let routes = || config.routes.iter().zip(&config.places);
         routes().try_for_each(|(route, place)| show_route(route, place, f))?;
         show_limits(config, f)?;
+        show_signals(&config.signals, f)?;
         match &config.records {
             Some(records) => {
                 writeln!(f, "records:\n  file: {:?}\n  mode: {}", records.file, word(records.mode))?;
@@ -138,15 +140,7 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
         }
         KeySource::File { path } => writeln!(f, "    jwks: {{ file: {path:?} }}")?,
     }
-    if let Some(authorities) = &issuer.transport.authorities {
-        writeln!(f, "    ca_file: {:?}", authorities.file())?;
-    }
-    if let Some(proxy) = &issuer.transport.proxy {
-        writeln!(f, "    proxy: {:?}", proxy.url())?;
-        if let Some(credentials) = proxy.credentials() {
-            writeln!(f, "    proxy_credentials_file: {:?}", credentials.file())?;
-        }
-    }
+    show_transport(&issuer.transport, f)?;
     writeln!(f, "    audiences: {:?}", profile.audiences)?;
     writeln!(f, "    algorithms: [{}]", names(&profile.algorithms))?;
     writeln!(f, "    max_lifetime: {}", signed(profile.max_lifetime))?;
@@ -301,6 +295,90 @@ fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         if let Some(routes) = &limit.routes {
             writeln!(f, "    routes: {routes:?}")?;
+        }
+    }
+    Ok(())
+}
+
+fn show_signals(streams: &[StreamConfig], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if streams.is_empty() {
+        return writeln!(f, "signals: []");
+    }
+    writeln!(f, "signals:")?;
+    streams.iter().try_for_each(|stream| show_stream(stream, f))
+}
+
+fn show_stream(stream: &StreamConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (keys, expected) = (&stream.keys, &stream.expected);
+    writeln!(f, "  - name: {}\n    transmitter: {:?}", keys.name, expected.issuer)?;
+    writeln!(f, "    audience: {:?}", expected.audience)?;
+    match &keys.source {
+        KeySource::Url { url } => writeln!(f, "    jwks: {url:?}")?,
+        KeySource::Discovered { .. } => writeln!(f, "    # jwks: where its metadata says")?,
+        KeySource::File { path } => writeln!(f, "    jwks: {{ file: {path:?} }}")?,
+    }
+    show_transport(&keys.transport, f)?;
+    writeln!(f, "    algorithms: [{}]", names(&expected.algorithms))?;
+    writeln!(f, "    refresh: {}", duration::format(keys.refresh))?;
+    writeln!(f, "    cooldown: {}", duration::format(keys.cooldown))?;
+    writeln!(f, "    max_stale: {}", duration::format(keys.max_stale))?;
+    writeln!(f, "    subjects_of:")?;
+    for speaker in &stream.speakers {
+        let (name, users_by) = (&speaker.name, signals::users_by(speaker));
+        writeln!(
+            f,
+            "      - {{ issuer: {name}, users_by: [{users_by}], sessions: {} }}",
+            speaker.by_session
+        )?;
+    }
+    for (key, response) in
+        [("credential_change", stream.credential_change), ("token_claims_change", stream.token_claims_change)]
+    {
+        let word =
+            signals::RESPONSES.iter().find(|(_, known)| *known == response).map_or("", |(word, _)| word);
+        writeln!(f, "    {key}: {word}")?;
+    }
+    match &stream.delivery {
+        Delivery::Push(push) => {
+            writeln!(f, "    delivery:\n      push:\n        path: {:?}", push.path)?;
+            match &push.authorization {
+                PushAuthorization::File(file) => writeln!(f, "        authorization_file: {file:?}")?,
+                PushAuthorization::NotAsked => writeln!(f, "        authorization: none")?,
+            }
+        }
+        Delivery::Poll(poll) => {
+            writeln!(f, "    delivery:\n      poll:")?;
+            match &poll.url {
+                Some(url) => writeln!(f, "        url: {url:?}")?,
+                None => writeln!(f, "        # url: none, nothing is fetched")?,
+            }
+            writeln!(f, "        every: {}", duration::format(poll.every))?;
+            if let Some(wait) = poll.long_poll {
+                writeln!(f, "        long_poll: {}", duration::format(wait))?;
+            }
+            writeln!(f, "        max_events: {}", poll.max_events)?;
+        }
+    }
+    if let Some(id) = &stream.stream_id {
+        writeln!(f, "    stream_id: {id:?}")?;
+    }
+    for (key, file) in [("token_file", &stream.token_file), ("state_secret_file", &stream.state_secret_file)]
+    {
+        if let Some(file) = file {
+            writeln!(f, "    {key}: {file:?}")?;
+        }
+    }
+    Ok(())
+}
+
+fn show_transport(transport: &Transport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let Some(authorities) = &transport.authorities {
+        writeln!(f, "    ca_file: {:?}", authorities.file())?;
+    }
+    if let Some(proxy) = &transport.proxy {
+        writeln!(f, "    proxy: {:?}", proxy.url())?;
+        if let Some(credentials) = proxy.credentials() {
+            writeln!(f, "    proxy_credentials_file: {:?}", credentials.file())?;
         }
     }
     Ok(())

@@ -64,6 +64,25 @@ limits:
   - { name: tenant-day, per: tenant, quota: 1000000/1d }
   - { name: tenant-month, per: tenant, quota: 20000000/month, routes: [list, read-document] }
 unauthenticated: { rate: 50/s, burst: 75 }
+signals:
+  - name: idp
+    transmitter: https://idp.example.com
+    audience: https://gateway.example.com
+    subjects_of: [{ issuer: corp, users_by: [sub], sessions: true }]
+    credential_change: log
+    delivery: { push: { path: /events/idp, authorization_file: /etc/push } }
+    stream_id: stream-1
+    state_secret_file: /etc/states
+  - name: mail
+    transmitter: https://mail.example.com
+    audience: https://gateway.example.com
+    jwks: https://mail.example.com/jwks
+    algorithms: [RS256]
+    refresh: 60s
+    subjects_of: [{ issuer: corp, users_by: [email, sub], sessions: false }]
+    token_claims_change: log
+    delivery: { poll: { url: https://mail.example.com/poll, every: 10s, long_poll: 30s, max_events: 20 } }
+    token_file: /etc/token
 records: { file: ./decisions.jsonl, mode: required }
 deadline: 100ms
 max_token_bytes: 12000

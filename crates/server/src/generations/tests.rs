@@ -77,6 +77,7 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
             path: self.path("exequatur.yaml"),
             current: Arc::new(ArcSwap::from_pointee(compile(&snapshot.config, &snapshot.folder, 1).unwrap())),
             issuers,
+            streams: None,
             fixed: fixed_part(&snapshot.config),
             recorder: None,
             judged: Some(snapshot.state()),

@@ -76,14 +76,30 @@ fn every_key() -> (Json, NamedTempFile) {
     whole["issuers"].as_array_mut().expect("issuers").extend([second, third]);
     whole["routes"][1]["credentials"] = json!("strip");
     whole["routes"][1]["access"] = json!("guarded");
+    let mut third = whole["signals"][1].clone();
+    third["name"] = json!("third");
+    third["jwks"] = json!({ "file": "jwks.json" });
+    third["subjects_of"] = json!(["corp"]);
+    third["delivery"] = json!({ "push": { "authorization": "none" } });
+    let mut fourth = whole["signals"][1].clone();
+    fourth["name"] = json!("fourth");
+    fourth["ca_file"] = json!(beside("authority.pem"));
+    fourth["proxy"] = json!("http://proxy.example.com:3128");
+    fourth["proxy_credentials_file"] = json!(secret.path());
+    fourth["cooldown"] = json!("10s");
+    fourth["max_stale"] = json!("2h");
+    whole["signals"].as_array_mut().expect("signals").extend([third, fourth]);
     let dpop = &mut whole["sender_constraint"]["dpop"];
     dpop["future"] = json!("1s");
     dpop["algorithms"] = json!(["ES256", "EdDSA"]);
     (whole, secret)
 }
 
-/// The store elsewhere: the one in a document that has the URL, the other in one that has its file.
+/// The store elsewhere: the one in a document that has the URL, the other in one that has its file. In both, what is fetched
+/// comes before what is pushed.
 fn on_redis(whole: &Json) -> [Json; 2] {
+    let mut whole = whole.clone();
+    whole["signals"].as_array_mut().expect("signals").swap(0, 1);
     let ca_file = format!("{}/src/config/schema/authority.pem", env!("CARGO_MANIFEST_DIR"));
     let redis = json!({
         "sentinels": ["redis://127.0.0.1:26379"], "ca_file": ca_file, "prefix": "gate", "timeout": "20ms",
@@ -92,7 +108,7 @@ fn on_redis(whole: &Json) -> [Json; 2] {
     let with = |key: &str, value: &str| {
         let mut redis = redis.clone();
         redis[key] = json!(value);
-        changed(whole, "/store", json!({ "redis": redis }))
+        changed(&whole, "/store", json!({ "redis": redis }))
     };
     let mut cluster = with("url_file", "/run/secrets/redis-url");
     let redis = cluster["store"]["redis"].as_object_mut().expect("a map");

@@ -1,0 +1,314 @@
+//! Security events at the public listener (RFC 8935), and the streams that they belong to.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Extension, Router};
+use exequatur_audit::Recorder;
+use exequatur_issuers::{HttpConfig, IssuersError, Place, Signers};
+use exequatur_signals::{
+    Authorization, Delivery, ErrorCode, MAX_SET_BYTES, Poller, Push, PushAuthorization, PushRefusal,
+    Receiver, ReceiverParts, Refusal, Rules, Secret, SecretError, StateSecret, StreamConfig,
+};
+use exequatur_store::{Rate, RatePer, RevocationStore, SourceKey, SourceLimits};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::duties::Duties;
+use crate::http::Peer;
+use crate::metrics;
+
+/// How long a body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
+/// Sets of one source that fail, at once and a second, before none of it is looked at.
+const FAILURES: u32 = 50;
+const FAILURES_A_SECOND: u32 = 5;
+/// When what is not available now may be.
+const RETRY_AFTER: &str = "5";
+
+/// Why streams cannot be received.
+#[derive(Debug, Error)]
+pub enum SignalsError {
+    /// Their transmitters' keys.
+    #[error("{0}")]
+    Keys(#[from] IssuersError),
+    /// A secret.
+    #[error("{}: {error}", file.display())]
+    Secret {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        error: SecretError,
+    },
+    /// The endpoint of a poll; the configuration was checked for it.
+    #[error("the endpoint of a poll is {0}")]
+    Endpoint(#[from] exequatur_issuers::AddressProblem),
+}
+
+/// All streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    signers: Signers,
+    receivers: Vec<Arc<Receiver>>,
+    pushed: Vec<(Push, Arc<Receiver>)>,
+    pollers: Vec<Poller>,
+}
+
+/// What streams share.
+pub(crate) struct Shared<'a> {
+    pub(crate) revocations: &'a Arc<dyn RevocationStore>,
+    pub(crate) recorder: &'a Option<Recorder>,
+    pub(crate) clock: &'a Clock,
+    pub(crate) tasks: &'a TaskTracker,
+    pub(crate) stop: &'a CancellationToken,
+}
+
+impl Streams {
+    /// Begins to keep the transmitters' keys.
+    ///
+    /// # Errors
+    /// A secret cannot be read.
+    pub(crate) fn open(configs: &[StreamConfig], shared: &Shared<'_>) -> Result<Self, SignalsError> {
+        let keys = configs.iter().map(|config| config.keys.clone()).collect();
+        let http = HttpConfig::default();
+        let signers = Signers::start(keys, http, Arc::clone(shared.clock), shared.tasks, shared.stop)?;
+        let mut streams = Self { signers, receivers: Vec::new(), pushed: Vec::new(), pollers: Vec::new() };
+        let kept: Vec<_> = streams.signers.iter().map(Arc::clone).collect();
+        for (config, keys) in configs.iter().zip(kept) {
+            let receiver = Arc::new(Receiver::new(ReceiverParts {
+                name: config.name().to_owned(),
+                expected: config.expected.clone(),
+                rules: rules(config)?,
+                keys,
+                revocations: Arc::clone(shared.revocations),
+                recorder: shared.recorder.clone(),
+                clock: Arc::clone(shared.clock),
+            }));
+            streams.receivers.push(Arc::clone(&receiver));
+            match &config.delivery {
+                Delivery::Push(push) => streams.pushed.push((push.clone(), receiver)),
+                Delivery::Poll(poll) => match &poll.url {
+                    Some(url) => {
+                        let caller = streams.signers.caller(&config.keys.transport)?;
+                        let (place, token) = (Place::named(url)?, config.token_file.clone());
+                        streams.pollers.push(Poller::new(receiver, caller, place, poll.clone(), token));
+                    }
+                    None => tracing::warn!(
+                        stream = config.name(),
+                        "no security events are fetched: `delivery.poll.url` is not set"
+                    ),
+                },
+            }
+        }
+        Ok(streams)
+    }
+
+    /// The places that sets are posted to.
+    ///
+    /// # Errors
+    /// A secret cannot be read.
+    pub(crate) fn router(&self) -> Result<Router, SignalsError> {
+        let mut router = Router::new();
+        let failures = Arc::new(SourceLimits::new(failures()));
+        for (push, receiver) in &self.pushed {
+            let authorization = match &push.authorization {
+                PushAuthorization::File(file) => {
+                    let read = Secret::read_lines(file);
+                    let failed = |error| SignalsError::Secret { file: file.clone(), error };
+                    Some(Authorization::new(&read.map_err(failed)?))
+                }
+                PushAuthorization::NotAsked => None,
+            };
+            let endpoint = Arc::new(Endpoint {
+                receiver: Arc::clone(receiver),
+                authorization,
+                failures: Arc::clone(&failures),
+            });
+            router = router.route(&push.path, post(pushed).with_state(endpoint));
+        }
+        Ok(router)
+    }
+
+    /// Begins what fetches, and what counts.
+    pub(crate) fn begin(&mut self, duties: &Duties, stop: &CancellationToken) {
+        for poller in self.pollers.drain(..) {
+            duties.begin("signals", stop, poller.run(stop.clone()));
+        }
+    }
+
+    /// Goes over to what the files of the transmitters' connections say now.
+    ///
+    /// # Errors
+    /// A client cannot be made. Nothing has changed then.
+    pub(crate) fn renew(&self, configs: &[StreamConfig]) -> Result<Vec<PathBuf>, IssuersError> {
+        self.signers.renew(configs.iter().map(|config| &config.keys.transport))
+    }
+
+    /// Publishes what was counted.
+    pub(crate) fn measure(&self, now: jiff::Timestamp) {
+        self.receivers.iter().for_each(|receiver| metrics::signals(receiver.name(), receiver.tally()));
+        for status in self.signers.status(now) {
+            metrics::signals_keys(status.name.as_str(), status.keys_age, status.loads.failed());
+        }
+    }
+
+    /// A transmitter whose keys nobody keeps any more.
+    pub(crate) fn unattended(&self) -> Option<&exequatur_token::IssuerName> {
+        self.signers.unattended()
+    }
+}
+
+fn rules(config: &StreamConfig) -> Result<Rules, SignalsError> {
+    let states = match config.secret_of_states() {
+        Some(file) => match Secret::read(file) {
+            Ok(secret) => Some(StateSecret::new(secret.expose().as_bytes(), config.name())),
+            Err(error) => return Err(SignalsError::Secret { file: file.clone(), error }),
+        },
+        None => None,
+    };
+    Ok(Rules {
+        speakers: config.speakers.clone(),
+        credential_change: config.credential_change,
+        token_claims_change: config.token_claims_change,
+        stream_id: config.stream_id.clone(),
+        states,
+    })
+}
+
+fn failures() -> Rate {
+    let [rate, burst] = [FAILURES_A_SECOND, FAILURES].map(|n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN));
+    // INVARIANT: both are far below what a rate may be.
+    Rate::new(rate, RatePer::Second, burst).unwrap_or_else(exequatur_decide::default_unauthenticated)
+}
+
+/// Where the sets of one stream are posted to.
+struct Endpoint {
+    receiver: Arc<Receiver>,
+    /// `None`: nothing is asked for.
+    authorization: Option<Authorization>,
+    failures: Arc<SourceLimits>,
+}
+
+/// RFC 8935 §2. Who sent it is asked before its body is read, and how often he failed before its signature is looked at.
+async fn pushed(
+    State(endpoint): State<Arc<Endpoint>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let tally = endpoint.receiver.tally();
+    if !endpoint.admits(&parts.headers) {
+        tally.refused(ErrorCode::AuthenticationFailed);
+        return refused(
+            ErrorCode::AuthenticationFailed,
+            "the Authorization header is not the one that was agreed",
+        );
+    }
+    if !is_set(&parts.headers) {
+        tally.turned_away(PushRefusal::ContentType);
+        return closing(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    // Whoever shows what was agreed is bounded apart from those who do not, and cannot be kept out by them.
+    let (source, now) = (endpoint.source(peer), endpoint.receiver.now());
+    match endpoint.failures.look(source, now) {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => {
+            tally.turned_away(PushRefusal::Limited);
+            return again(StatusCode::TOO_MANY_REQUESTS);
+        }
+    }
+    let text = match read(body).await {
+        Ok(text) => text,
+        Err(status) => {
+            tally.turned_away(PushRefusal::Body);
+            return closing(status);
+        }
+    };
+    // What is not UTF-8 is no set.
+    let taken = endpoint.receiver.receive(std::str::from_utf8(&text).unwrap_or_default()).await;
+    match taken {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(Refusal::Set(error)) => {
+            if endpoint.failures.charge(source, now).is_err() {
+                tracing::error!("failures of sources are not counted any more");
+            }
+            refused(error.code(), &error.to_string())
+        }
+        Err(Refusal::Unavailable(_)) => {
+            tally.turned_away(PushRefusal::Unavailable);
+            again(StatusCode::SERVICE_UNAVAILABLE)
+        }
+    }
+}
+
+impl Endpoint {
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(authorization) = &self.authorization else { return true };
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        match (shown.next(), shown.next()) {
+            (Some(shown), None) => authorization.accepts(shown.as_bytes()),
+            (None, _) | (Some(_), Some(_)) => false,
+        }
+    }
+
+    /// An IPv4 address, or the first half of an IPv6 address, at this stream.
+    fn source(&self, peer: SocketAddr) -> SourceKey {
+        let mut hash = Sha256::new().chain_update(self.receiver.name()).chain_update([0]);
+        match peer.ip().to_canonical() {
+            IpAddr::V4(address) => hash.update(address.octets()),
+            IpAddr::V6(address) => hash.update((address.to_bits() >> 64_u32).to_be_bytes()),
+        }
+        let mut key = [0; 16];
+        key.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        SourceKey(key)
+    }
+}
+
+/// RFC 8935 §2.1: a set, and nothing else, has this type. Parameters are not looked at.
+fn is_set(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(one), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = one.to_str() else { return false };
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/secevent+jwt")
+}
+
+async fn read(body: Body) -> Result<Bytes, StatusCode> {
+    match tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, MAX_SET_BYTES)).await {
+        Ok(Ok(text)) => Ok(text),
+        // Too large, or the connection broke; then nobody hears it.
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_elapsed) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// RFC 8935 §2.3. The description is ours alone: nothing of the request is in it.
+fn refused(code: ErrorCode, description: &str) -> Response {
+    let body = serde_json::json!({ "err": code.as_str(), "description": description }).to_string();
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_LANGUAGE, "en"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (StatusCode::BAD_REQUEST, headers, body).into_response()
+}
+
+/// What is left of the body is not read.
+fn closing(status: StatusCode) -> Response {
+    (status, [(header::CONNECTION, "close")]).into_response()
+}
+
+fn again(status: StatusCode) -> Response {
+    (status, [(header::CONNECTION, "close"), (header::RETRY_AFTER, RETRY_AFTER)]).into_response()
+}
