@@ -39,6 +39,8 @@ mod shared_cluster;
 mod shared_faults;
 mod shared_places;
 mod shared_revocations;
+mod signals;
+mod signals_fetched;
 mod status_lists;
 mod stock_client;
 mod stopping;

@@ -23,6 +23,7 @@ pub mod streams;
 pub mod tls;
 pub mod token_service;
 pub mod traffic;
+pub mod transmitter;
 pub mod upstream;
 
 pub use agent::Agent;
@@ -31,3 +32,4 @@ pub use holder::{DOCUMENT, Holder, OPEN};
 pub use raw::{Raw, RawAnswer, RawCaller, Version};
 pub use stack::{Options, Stack, in_time};
 pub use token_service::TokenService;
+pub use transmitter::Transmitter;
