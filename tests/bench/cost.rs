@@ -36,7 +36,7 @@ pub(crate) async fn bare(scene: &Scene, verify: bool, cores: &str) -> Result<Sub
     }
     let server = Server::start(cores, &command, &scene.folder.join("bare.log"))?;
     listening(port).await?;
-    Ok(Subject { server, grpc: port, _reserved: reserved })
+    Ok(Subject { server, grpc: port, admin: 0, _reserved: reserved })
 }
 
 /// Processor time of each decision, in microseconds.

@@ -16,6 +16,7 @@ mod capacity;
 mod cost;
 mod envoy;
 mod figure;
+mod flood;
 mod load;
 mod memory;
 mod process;
@@ -80,12 +81,17 @@ const FIGURES: &[&str] = &[
     "revocation_p99_ms",
     "redis_down_degraded_permits",
     "revocations_10m",
+    "orders_flood_p99_us",
 ];
 
 /// Measured only where it is named.
 const SOAK: &str = "soak";
 
 fn main() -> ExitCode {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    if let Ok(aim) = std::env::var(flood::FLOOD) {
+        return runtime().block_on(flood::run(&aim)).map_or(ExitCode::from(2), |()| ExitCode::SUCCESS);
+    }
     if std::env::var_os(PINNED).is_none() {
         return pinned();
     }
@@ -98,8 +104,7 @@ fn main() -> ExitCode {
     } else {
         Effort { pairs: 5, requests: 20_000, live_proofs: 1_000_000, orders: 200, revocations: 10_000_000 }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    match runtime.block_on(run(&names, effort)) {
+    match runtime().block_on(run(&names, effort)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -181,6 +186,7 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "memory_per_token_b" => memory::per_token(folder).await,
         "revocation_p99_ms" => return revocation::obeyed(effort).await,
         "redis_down_degraded_permits" => revocation::bearer_without_redis().await,
+        "orders_flood_p99_us" => flood::measure(folder, effort).await,
         SOAK => return soak::soak().await,
         "revocations_10m" => return ten_million::measure(folder, effort).await,
         _ => Err("not measured".to_owned()),

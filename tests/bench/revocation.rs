@@ -127,7 +127,7 @@ async fn trials(options: Options, orders: usize) -> Result<Trials, String> {
 }
 
 /// All at once.
-async fn join<F: Future, const N: usize>(futures: [F; N]) -> Vec<F::Output> {
+pub(crate) async fn join<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         for (future, ended) in &mut running {

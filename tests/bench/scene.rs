@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use crate::process::{Server, listening};
 
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
+/// What operators' tokens are for.
+const OPERATORS: &str = "https://exequatur.example.com/admin";
 /// Policies for each document; those of the document that is asked for are the ones evaluated.
 const POLICIES_A_DOCUMENT: usize = 5;
 /// Actions, each with a route; documents are spread over them.
@@ -40,6 +42,8 @@ pub(crate) struct Size {
     pub(crate) workers: usize,
     /// The port of the Redis that is the store, if the store is not embedded.
     pub(crate) redis: Option<u16>,
+    /// Whether orders are taken over TCP, and what is ordered is kept.
+    pub(crate) orders: bool,
     /// Time for a decision. Costs are measured with more of it than anybody waits, so that a machine that stalls does
     /// not end the run.
     pub(crate) deadline: &'static str,
@@ -56,6 +60,7 @@ impl Size {
         records: true,
         workers: 1,
         redis: None,
+        orders: false,
         deadline: "10s",
     };
 }
@@ -66,6 +71,7 @@ pub(crate) struct Scene {
     pub(crate) folder: PathBuf,
     size: Size,
     agent: KeyPair,
+    operators: KeyPair,
     tokens: Vec<Token>,
 }
 
@@ -80,6 +86,8 @@ struct Token {
 pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) grpc: u16,
+    /// The listener for orders, where there is one.
+    pub(crate) admin: u16,
     pub(crate) _reserved: Reserved,
 }
 
@@ -99,14 +107,19 @@ impl Scene {
         let secret = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(folder.join("nonce.secret"), secret).map_err(|error| error.to_string())?;
         let tokens = (0..size.tokens).map(|number| token(number, &size, &keys, &agent)).collect();
-        Ok(Self { folder: folder.to_owned(), size, agent, tokens })
+        let operators = keys.into_iter().next().ok_or("an issuer")?;
+        Ok(Self { folder: folder.to_owned(), size, agent, operators, tokens })
     }
 
     /// Starts the binary as it is shipped, on `cores`.
     pub(crate) async fn start(&self, cores: &str) -> Result<Subject, String> {
         let reserved = Reserved::block().map_err(|error| error.to_string())?;
-        let [grpc, public, metrics, ..] = reserved.all();
-        self.write_configuration([grpc, public, metrics])?;
+        let [grpc, public, metrics, admin, ..] = reserved.all();
+        let path = self.write_configuration([grpc, public, metrics])?;
+        if self.size.orders {
+            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            write(&path, &(text + &orders(admin)))?;
+        }
         let mut command = Command::new(binaries::exequatur()?);
         command.args(["serve", "--config", "exequatur.yaml", "--log", "warn"]).current_dir(&self.folder);
         let server = Server::start(cores, &command, &self.folder.join("exequatur.log"))?;
@@ -116,7 +129,7 @@ impl Scene {
             if reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()) {
                 // Proofs from before the start are in doubt: those of this second, and of the future that is let pass.
                 tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-                return Ok(Subject { server, grpc, _reserved: reserved });
+                return Ok(Subject { server, grpc, admin, _reserved: reserved });
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -134,7 +147,10 @@ impl Scene {
         let (nonces, store) = match self.size.redis {
             None => (
                 "",
-                "embedded: { max_proofs: 4000000, max_per_tenant: 4000000, max_per_key: 4000000 }".to_owned(),
+                format!(
+                    "embedded: {{ max_proofs: 4000000, max_per_tenant: 4000000, max_per_key: 4000000{} }}",
+                    if self.size.orders { ", path: ./state" } else { "" }
+                ),
             ),
             Some(port) => (
                 ", nonce_secret_file: ./nonce.secret",
@@ -184,6 +200,16 @@ issuers:
             text.push_str("records: { file: ./decisions.jsonl, mode: best_effort }\n");
         }
         text
+    }
+
+    /// A token of somebody who may stop things.
+    pub(crate) fn operators_token(&self) -> String {
+        let now = now();
+        let claims = json!({
+            "iss": issuer(0), "sub": "olga", "client_id": "console", "aud": OPERATORS, "iat": now, "exp": now + 3600,
+            "jti": random_id(), "roles": ["oncall"],
+        });
+        self.operators.sign(&json!({ "typ": "at+jwt", "alg": "ES256", "kid": "k" }), &claims)
     }
 
     /// The agents' key as the ceiling takes it.
@@ -270,6 +296,16 @@ issuers:
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn orders(port: u16) -> String {
+    format!(
+        "admin:
+  listen: 127.0.0.1:{port}
+  tls: {{ certificate_file: tls/server.crt, key_file: tls/server.key }}
+  tokens: [{{ issuer: i0, audience: {OPERATORS}, claim: roles, roles: {{ revoker: [oncall] }}, reach: everything }}]
+"
+    )
 }
 
 fn issuer(number: usize) -> String {

@@ -108,7 +108,7 @@ async fn start(scene: &Scene, redis: &Redis, prefix: &str) -> Result<(Replica, D
     }
     let took = begun.elapsed();
     listening(grpc).await?;
-    Ok((Replica { subject: Subject { server, grpc, _reserved: reserved }, metrics }, took))
+    Ok((Replica { subject: Subject { server, grpc, admin: 0, _reserved: reserved }, metrics }, took))
 }
 
 impl Replica {
