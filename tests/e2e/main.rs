@@ -7,6 +7,7 @@ mod challenges;
 mod chart;
 mod closed_lists;
 mod configurations;
+mod control;
 mod denied;
 mod envoy_lint;
 mod fields;
