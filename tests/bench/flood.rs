@@ -68,8 +68,9 @@ pub(crate) async fn measure(folder: &Path, effort: Effort) -> Result<Figure, Str
 /// This program, flooding from the load's core in what time the load leaves.
 fn flood(folder: &Path, port: u16, token: &str) -> Result<Server, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut command = Command::new("nice");
-    command.args(["-n", "19"]).arg(this).current_dir(folder).env(FLOOD, format!("{port} {token}"));
+    // In what time the load leaves, whose latencies are measured beside it.
+    let mut command = Command::new("chrt");
+    command.args(["--idle", "0"]).arg(this).current_dir(folder).env(FLOOD, format!("{port} {token}"));
     Server::start(LOAD_CORE, &command, &folder.join("flood.log"))
 }
 

@@ -248,21 +248,14 @@ async fn who_guesses_is_shut_out_and_web_pages_are_not_heard() {
     let (guesser, other) = (guarded.client(1, None).unwrap(), guarded.client(2, None).unwrap());
     let list = ("GET", "/v1/revocations");
     let mut statuses = Vec::new();
-    for _ in 0..60 {
-        statuses.push(guarded.send(&guesser, list, Some("guess"), None).await.unwrap().status().as_u16());
+    // An address that is shut out is not even shaken hands with.
+    while let Ok(answer) = guarded.send(&guesser, list, Some("guess"), None).await {
+        statuses.push(answer.status().as_u16());
+        assert!(statuses.len() < 1000, "nobody is shut out");
     }
-    assert_eq!(statuses[..20], [401; 20]);
-    assert!(statuses[20..].contains(&429), "{statuses:?}");
-    // Good ones too, from there.
-    let shut_out = async {
-        for _ in 0..20 {
-            guarded.send(&guesser, list, Some("guess"), None).await.unwrap();
-        }
-        guarded.send(&guesser, list, Some(&viewer), None).await.unwrap()
-    };
-    let answer = shut_out.await;
-    assert_eq!(answer.status(), 429);
-    assert_eq!(answer.headers()["retry-after"], "1");
+    assert!(statuses.len() >= 20 && statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    // Good credentials too, from there.
+    assert!(guarded.send(&guesser, list, Some(&viewer), None).await.is_err());
     assert_eq!(guarded.send(&other, list, Some(&viewer), None).await.unwrap().status(), 200);
     for (name, value, status) in [
         ("origin", "https://console.example.com", 403),

@@ -185,6 +185,18 @@ impl Gate {
         !self.parts.certificates.is_empty()
     }
 
+    /// Whether an address has failed so often that not even its handshake is looked at.
+    pub(crate) fn shuts_out(&self, address: IpAddr, now: Timestamp) -> bool {
+        !matches!(self.sources.look(key_of(address), now), Ok(Ok(())))
+    }
+
+    /// A connection that came to no request is a failure too.
+    pub(crate) fn came_to_nothing(&self, address: IpAddr, now: Timestamp) {
+        if self.sources.charge(key_of(address), now).is_err() {
+            tracing::error!("how often addresses fail is not counted any more");
+        }
+    }
+
     /// Who it is.
     ///
     /// # Errors

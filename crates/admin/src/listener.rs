@@ -25,7 +25,7 @@ const MAX_OF_ONE: usize = 8;
 /// How long a handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// Time between two handshakes: they cost about as much as a hundred decisions.
-const PACE: Duration = Duration::from_millis(10);
+const PACE: Duration = Duration::from_millis(20);
 /// Wait after a failed accept, such as for want of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -64,6 +64,10 @@ impl Listener {
                 tokio::time::sleep(ACCEPT_AGAIN).await;
                 continue;
             };
+            // Without TLS whoever is shut out is told so: that costs next to nothing.
+            if self.tls.is_some() && self.gate.shuts_out(peer.ip(), desk.now()) {
+                continue;
+            }
             let Some(place) = places.take(peer.ip()) else { continue };
             let (tls, gate, desk) =
                 (self.tls.as_ref().map(|tls| tls()), Arc::clone(&self.gate), Arc::clone(&desk));
@@ -93,6 +97,8 @@ struct Attendance {
 async fn attend(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>, with: Attendance) {
     let Attendance { gate, desk, tasks, place } = with;
     let Place { permit, _share } = place;
+    let (came_to_nothing, clock) = (Arc::clone(&gate), Arc::clone(&desk));
+    let now = || clock.now();
     let work = Work { tasks, place: Arc::new(permit) };
     let counter = |encrypted, certificate| {
         let arrival = Arrival { peer, encrypted, certificate };
@@ -104,6 +110,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfi
     let handshake = TlsAcceptor::from(tls).accept(stream);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await else {
         tracing::debug!(%peer, "no TLS handshake on the admin listener");
+        came_to_nothing.came_to_nothing(peer.ip(), now());
         return;
     };
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
