@@ -120,6 +120,8 @@ async fn every_path_refuses_every_lesser_credential() {
     let calls = operations().len();
     assert!(of("token:corp:olga") >= 6 * calls && of("certificate:spiffe://example.com/oncall") == calls);
     assert!(of("stranger:127.0.3.1") == calls, "who is refused is recorded too");
+    let strangers = everybody.iter().filter(|one| one.gives.is_err()).count() * calls;
+    stack.wait_for_metric(&format!("exequatur_admin_strangers_total {strangers}")).await.unwrap();
     let log = stack.log().unwrap();
     assert!(!log.contains("eyJ"), "no token stands in the log");
 }
@@ -282,13 +284,7 @@ async fn who_guesses_is_shut_out_and_web_pages_are_not_heard() {
 /// E-08: on loopback without TLS, only what was sent to the loopback's own name is taken.
 #[tokio::test]
 async fn without_tls_the_host_has_to_be_the_loopback() {
-    let section = |port: u16| {
-        format!(
-            "admin: {{ listen: \"127.0.0.1:{port}\", tokens: [{{ issuer: corp, audience: ops, claim: scope, \
-             roles: {{ reader: [\"exequatur:read\"] }}, reach: own_tenant }}] }}\npolicies: "
-        )
-    };
-    let guarded = Guarded::start_with(with_orders(Options::default()), section).await.unwrap();
+    let guarded = Guarded::start_with(with_orders(Options::default()), on_loopback).await.unwrap();
     let claims = json!({ "aud": "ops", "scope": "openid exequatur:read" });
     let token = guarded.token("x", &claims);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -309,6 +305,27 @@ async fn without_tls_the_host_has_to_be_the_loopback() {
     ] {
         assert_eq!(ask(&host, &token).await, status, "{host}");
     }
+    // E-07: here who is shut out is told so, with good credentials too; and nothing is said of other addresses.
+    let mut statuses = Vec::new();
+    while !statuses.contains(&429) {
+        statuses.push(ask(&address, "guess").await);
+        assert!(statuses.len() < 1000, "nobody is shut out");
+    }
+    assert!(statuses.len() > 10, "{statuses:?}");
+    let request = client.get(format!("http://{address}/v1/revocations")).bearer_auth(&token);
+    assert_eq!(request.send().await.unwrap().headers()["retry-after"], "1");
+}
+
+/// A token that is bound to a tenant, and names none.
+#[tokio::test]
+async fn who_is_bound_to_a_tenant_has_to_name_one() {
+    let guarded = Guarded::start_with(with_orders(Options::default()), on_loopback).await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let address = format!("127.0.0.1:{}", guarded.port());
+    let ask = |_: &str, token: &str| {
+        let request = client.get(format!("http://{address}/v1/revocations")).bearer_auth(token);
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
     let nobodys = guarded.token("x", &json!({ "aud": "ops", "scope": "exequatur:read", "tenant": null }));
     assert_eq!(ask(&address, &nobodys).await, 403, "bound to a tenant, and names none");
 }
@@ -318,4 +335,12 @@ async fn call(stack: &Stack, agent: &Agent, token: &str) -> (u16, String) {
     let url = stack.url(DOCUMENT);
     let answer = stack.call(agent, token, &Call::new("GET", &url)).await.unwrap();
     (answer.status, answer.reason)
+}
+
+/// Without TLS, for readers of their own tenant.
+fn on_loopback(port: u16) -> String {
+    format!(
+        "admin: {{ listen: \"127.0.0.1:{port}\", tokens: [{{ issuer: corp, audience: ops, claim: scope, \
+         roles: {{ reader: [\"exequatur:read\"] }}, reach: own_tenant }}] }}\npolicies: "
+    )
 }

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod limits;
+mod tally;
 
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -53,6 +54,7 @@ impl std::fmt::Debug for DeskParts {
 }
 
 pub(crate) use decisions::Unseen;
+pub use tally::Tally;
 
 /// Where orders are handed in.
 #[derive(Debug)]
@@ -66,6 +68,7 @@ pub struct Desk {
     untold: AtomicU64,
     /// Whoever reads records: one at a time.
     reading: Arc<Semaphore>,
+    tally: Arc<Tally>,
 }
 
 /// All strangers together.
@@ -126,6 +129,7 @@ impl Desk {
             strangers,
             untold: AtomicU64::new(0),
             reading: Arc::new(Semaphore::new(1)),
+            tally: Arc::default(),
         }
     }
 
@@ -147,6 +151,12 @@ impl Desk {
 
     pub(crate) fn limits(&self) -> Arc<LimitRules> {
         (self.parts.limits)()
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// An id that no other order of this file has.
@@ -244,6 +254,7 @@ impl Desk {
         author: &Author,
         why: &str,
     ) -> Option<String> {
+        self.tally.count_stranger();
         let now = self.now();
         let room = self.strangers.look(EVERYBODY, now).is_ok_and(|room| room.is_ok());
         if !room || self.strangers.charge(EVERYBODY, now).is_err() {
@@ -312,6 +323,7 @@ impl Desk {
     }
 
     async fn write(&self, record: &AdminRecord<'_>) -> Result<bool, AuditError> {
+        self.tally.count(record.action.as_str(), record.outcome);
         match &self.parts.recorder {
             None => Ok(false),
             Some(recorder) => recorder.record_order(record).await.map(|_evidence| true),

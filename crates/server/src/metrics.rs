@@ -38,6 +38,8 @@ const SIGNALS_LAST_VERIFICATION: &str = "exequatur_signals_last_verification_tim
 const SIGNALS_ENABLED: &str = "exequatur_signals_stream_enabled";
 const SIGNALS_KEYS_AGE: &str = "exequatur_signals_keys_age_seconds";
 const SIGNALS_KEYS_FAILED: &str = "exequatur_signals_keys_failed_loads_total";
+const ADMIN_CALLS: &str = "exequatur_admin_calls_total";
+const ADMIN_STRANGERS: &str = "exequatur_admin_strangers_total";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
@@ -87,6 +89,11 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "Age of the issuer's oldest status list that is in use; 0 without one."
     );
     metrics::describe_counter!(LIST_FETCHES, "Loads of the issuer's status lists by outcome.");
+    metrics::describe_counter!(
+        ADMIN_CALLS,
+        "Calls of the admin API that were recorded, by action and outcome (done, ordered, refused, failed)."
+    );
+    metrics::describe_counter!(ADMIN_STRANGERS, "Calls of the admin API without credentials that hold.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
@@ -206,6 +213,14 @@ pub(crate) fn record_gaps(total: u64) {
 }
 
 /// All, since the start.
+pub(crate) fn admin_calls(tally: &exequatur_admin::Tally) {
+    for (action, outcome, count) in tally.calls() {
+        metrics::counter!(ADMIN_CALLS, "action" => action, "outcome" => outcome).absolute(count);
+    }
+    metrics::counter!(ADMIN_STRANGERS).absolute(tally.strangers());
+}
+
+/// Those that were closed at once.
 pub(crate) fn connections_refused(total: u64) {
     metrics::counter!(CONNECTIONS_REFUSED).absolute(total);
 }

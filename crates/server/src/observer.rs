@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use exequatur_admin::Tally;
 use exequatur_audit::Recorder;
 use exequatur_issuers::Issuers;
 use exequatur_store::{AdmissionStore, Nodes};
@@ -27,6 +28,7 @@ const OBSERVE_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct Observer {
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) streams: Option<Arc<Streams>>,
+    pub(crate) calls: Option<Arc<Tally>>,
     pub(crate) store: Arc<dyn AdmissionStore>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) state: Tending,
@@ -95,6 +97,7 @@ impl Observer {
         if let Some(recorder) = &self.recorder {
             metrics::record_gaps(recorder.gaps());
         }
+        self.calls.iter().for_each(|calls| metrics::admin_calls(calls));
         metrics::connections_refused(self.turned_away.total());
         // Without it, what histograms were told is kept until somebody asks for it, one by one.
         self.metrics.run_upkeep();

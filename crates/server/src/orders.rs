@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use exequatur_admin::{Desk, DeskParts, Gate, GateParts, Listener, Socket, Tls};
+use exequatur_admin::{Desk, DeskParts, Gate, GateParts, Listener, Socket, Tally, Tls};
 use exequatur_audit::Recorder;
 use exequatur_decide::Generation;
 use exequatur_issuers::Issuers;
@@ -93,9 +93,10 @@ impl Orders {
         Ok(())
     }
 
-    /// Answers.
-    pub(crate) fn begin(self, duties: &Duties, tasks: &TaskTracker, stop: &CancellationToken) {
+    /// Answers; and counts what is called.
+    pub(crate) fn begin(self, duties: &Duties, tasks: &TaskTracker, stop: &CancellationToken) -> Arc<Tally> {
         let Self { desk, socket, listener, certificates } = self;
+        let tally = Arc::clone(desk.tally());
         if let Some(socket) = socket {
             duties.begin("admin", stop, socket.serve(Arc::clone(&desk), tasks.clone(), stop.clone()));
         }
@@ -105,6 +106,7 @@ impl Orders {
         if let Some(certificates) = certificates {
             duties.begin("admin certificate", stop, certificates.follow(stop.clone()));
         }
+        tally
     }
 }
 

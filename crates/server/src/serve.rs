@@ -123,9 +123,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     background.begin(&duties, &clock, &stop);
     let followed = (&revocations, &overrides);
     let subject = Subject::of(followed, (&generation, &issuers), &recorder, &clock);
-    if let Some(orders) = Orders::open(&config, subject).await? {
-        orders.begin(&duties, &tasks, &stop);
-    }
+    let orders = Orders::open(&config, subject).await?;
+    let calls = orders.map(|orders| orders.begin(&duties, &tasks, &stop));
     let readiness = Arc::new(Readiness::default());
     let shared =
         Shared { revocations: &revocations, recorder: &recorder, clock: &clock, tasks: &tasks, stop: &stop };
@@ -152,6 +151,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let observer = Observer {
         issuers,
         streams,
+        calls,
         store,
         recorder: recorder.clone(),
         state: Tending::new(revocations, overrides),
