@@ -29,7 +29,7 @@ use crate::trail::{ReplayFact, RevocationFact, Trail};
 pub(crate) struct Admitted {
     pub(crate) required: Required,
     first_use: FirstUse,
-    _not_revoked: NotRevoked,
+    not_revoked: NotRevoked,
     _status: StatusHolds,
     /// How each limit stands.
     pub(crate) limits: Vec<LimitStanding>,
@@ -38,6 +38,11 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
+    /// Whether revocations were asked of what was heard longer ago than usual.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.not_revoked.is_degraded()
+    }
+
     /// The epoch of the store that claimed the proof, if there was one.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         match &self.first_use {
@@ -71,14 +76,14 @@ pub(crate) async fn admit(
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<Admitted, Refusal> {
-    let _not_revoked = not_revoked(&required, decider, now, trail)?;
+    let not_revoked = not_revoked(&required, decider, now, trail)?;
     let _status = status(&required.authenticated.known, now, trail).await?;
     let authenticated = &required.authenticated;
     let rules = generation.limits.of_route(&authenticated.request.route);
     let proof = authenticated.bound.proof();
     if proof.is_none() && rules.is_empty() {
         let (limits, held) = (Vec::new(), None);
-        return Ok(Admitted { required, first_use: FirstUse::NoProof, _not_revoked, _status, limits, held });
+        return Ok(Admitted { required, first_use: FirstUse::NoProof, not_revoked, _status, limits, held });
     }
     let claim = proof.map(|proof| claim_of(proof, &authenticated.nonce, decider)).transpose()?;
     let charges = charges(rules, authenticated, decider.overrides(), now)?;
@@ -109,7 +114,7 @@ pub(crate) async fn admit(
     };
     let held = (!reserved.is_empty()).then(|| Held::new(decider.store(), reserved));
     let limits = named(rules, standings);
-    Ok(Admitted { required, first_use, _not_revoked, _status, limits, held })
+    Ok(Admitted { required, first_use, not_revoked, _status, limits, held })
 }
 
 /// What the claim of a proof is evidence of.

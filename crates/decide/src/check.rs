@@ -47,7 +47,7 @@ impl Decider {
         let admitted = admit(required, self, generation, now, trail).await?;
 
         trail.enter(Stage::Authorize);
-        let authorized = authorize(admitted, generation, now, trail)?;
+        let authorized = authorize(admitted, self, generation, now, trail)?;
 
         trail.enter(Stage::Settle);
         Ok(settle(authorized, self, now))

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use exequatur_issuers::Issuers;
-use exequatur_store::{AdmissionStore, Overrides, Rate, RatePer, Snapshot, SourceLimits};
+use exequatur_store::{AdmissionStore, Overrides, Rate, RatePer, Snapshot, SourceLimits, Subjects};
 use exequatur_token::{Nonces, ProofLimits, TokenSize};
 use jiff::SignedDuration;
 
@@ -29,6 +29,8 @@ pub struct DeciderParts {
     pub revocations: Arc<Snapshot>,
     /// Which limits are set otherwise.
     pub overrides: Arc<Overrides>,
+    /// What signals have said of subjects.
+    pub subjects: Arc<Subjects>,
     /// Verified tokens.
     pub cache: TokenCache,
     /// Nonces, from a secret that replicas share.
@@ -119,6 +121,10 @@ impl Decider {
     #[must_use]
     pub fn revocations(&self) -> &Arc<Snapshot> {
         &self.parts.revocations
+    }
+
+    pub(crate) fn subjects(&self) -> &Subjects {
+        &self.parts.subjects
     }
 
     pub(crate) fn overrides(&self) -> &Overrides {

@@ -114,6 +114,8 @@ pub enum Fault {
     Revocations(Unknown),
     /// The status list that the token names is not there.
     StatusList(ListUnavailable),
+    /// A policy reads what signals have said of the subjects, and that is not known.
+    Signals,
     /// The replay store did not answer, or is full.
     Replay(StoreError),
     /// The replay store holds as many live proofs as it may hold.
@@ -236,7 +238,7 @@ impl Fault {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Keys(_) => Reason::IssuerKeysUnavailable,
-            Self::Revocations(_) => Reason::StateStale,
+            Self::Revocations(_) | Self::Signals => Reason::StateStale,
             Self::StatusList(_) => Reason::StatusListUnavailable,
             Self::Replay(_) | Self::ReplayFull => Reason::ReplayStoreUnavailable,
             Self::Limits(_) | Self::Overrides | Self::LimitsFull => Reason::LimitsUnavailable,

@@ -10,8 +10,10 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::decide::Answer;
-use crate::needs::Needs;
-use crate::question::{AttributeValue, ContextFacts, Question, ResourceFact, Who};
+use crate::needs::{ContextAttribute, Needs};
+use crate::question::{
+    AttributeValue, ContextFacts, Question, ResourceFact, SignalFacts, SubjectSignals, Who,
+};
 
 /// Most answers kept, of one policy set. One takes at most some 400 bytes.
 const MOST: usize = 4096;
@@ -64,8 +66,14 @@ impl Print {
             token_remaining_s: _,
             delegation_depth,
             actor,
+            signals,
         } = context;
         let (Who::Ready(subject), false) = (who, needs.reads_the_time()) else { return None };
+        let signals = match (needs.reads(ContextAttribute::Signals), signals) {
+            (false, _) => None,
+            (true, Some(signals)) => Some(signals),
+            (true, None) => return None,
+        };
         let mut fields = Fields::default();
         fields.bytes(&subject.identity);
         for text in [*action, *kind, *id, *method, *route, sender_constraint.as_str()] {
@@ -80,6 +88,9 @@ impl Print {
         for (name, value) in attributes {
             fields.text(name);
             fields.value(value);
+        }
+        if let Some(SignalFacts { agent, user, session }) = signals {
+            [agent, user, session].into_iter().for_each(|signals| fields.signals(signals));
         }
         Some(Self(fields.finish()))
     }
@@ -114,6 +125,17 @@ impl Fields {
 
     fn number(&mut self, number: i64) {
         self.0.update(number.to_le_bytes());
+    }
+
+    fn signals(&mut self, signals: &SubjectSignals<'_>) {
+        let SubjectSignals { risk, device, assurance } = signals;
+        self.maybe(*risk);
+        self.maybe(*device);
+        self.count(assurance.len());
+        for (namespace, level) in assurance {
+            self.text(namespace);
+            self.text(level);
+        }
     }
 
     fn value(&mut self, value: &AttributeValue) {

@@ -58,6 +58,9 @@ pub enum PolicyFault {
         /// The failed policies, sorted.
         policies: Vec<Arc<str>>,
     },
+    /// A policy reads what signals have said, and that is not known: as if nobody had said anything would be another answer.
+    #[error("it is not known what signals have said of the subjects")]
+    SignalsUnknown,
     /// The question does not fit the schema: the route and the policies do not belong together.
     #[error("the question does not fit the schema: {0}")]
     Question(#[from] QuestionMisfit),

@@ -5,7 +5,9 @@ use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUi
 use crate::base;
 use crate::decide::{PolicyFault, QuestionMisfit};
 use crate::needs::{ContextAttribute, Needs};
-use crate::question::{AttributeValue, ContextFacts, Principal, Question, ResourceFact, Who};
+use crate::question::{
+    AttributeValue, ContextFacts, Principal, Question, ResourceFact, SignalFacts, SubjectSignals, Who,
+};
 use crate::shape::{Attribute, AttributeKind, ResourceType};
 use crate::slice::ActionSlices;
 use crate::subject::{Placed, Subject};
@@ -210,7 +212,25 @@ fn circumstance(
             let depth = ("depth", long(facts.delegation_depth));
             record(std::iter::once(depth).chain(facts.actor.map(|actor| ("actor", text(actor)))))?
         }
+        ContextAttribute::Signals => {
+            let Some(SignalFacts { agent, user, session }) = &facts.signals else {
+                return Err(PolicyFault::SignalsUnknown);
+            };
+            record([("agent", signals(agent)?), ("user", signals(user)?), ("session", signals(session)?)])?
+        }
     }))
+}
+
+fn signals(signals: &SubjectSignals<'_>) -> Result<RestrictedExpression, PolicyFault> {
+    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    let SubjectSignals { risk, device, assurance } = signals;
+    let mut levels = Vec::with_capacity(assurance.len());
+    for (namespace, level) in assurance {
+        levels.push(record([("namespace", text(namespace)), ("level", text(level))])?);
+    }
+    let said = [("risk", risk), ("device", device)];
+    let said = said.into_iter().filter_map(|(name, word)| Some((name, text((*word)?))));
+    record(said.chain([("assurance", RestrictedExpression::new_set(levels))]))
 }
 
 fn record(

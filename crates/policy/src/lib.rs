@@ -32,7 +32,8 @@ pub use extent::{Excess, MAX_COPIED, MAX_DEPTH, yaml_extent};
 pub use format::format;
 pub use problem::{Colour, Problem, Problems};
 pub use question::{
-    AttributeValue, ContextFacts, Identity, Principal, Question, ResourceFact, SenderConstraint, Who,
+    AttributeValue, ContextFacts, Identity, Principal, Question, ResourceFact, SenderConstraint, SignalFacts,
+    SubjectSignals, Who,
 };
 pub use schema::merged_schema;
 pub use set::PolicySet;

@@ -15,10 +15,11 @@ pub(crate) enum ContextAttribute {
     Route,
     Token,
     Delegation,
+    Signals,
 }
 
 impl ContextAttribute {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::User,
         Self::Tenant,
         Self::Now,
@@ -28,6 +29,7 @@ impl ContextAttribute {
         Self::Route,
         Self::Token,
         Self::Delegation,
+        Self::Signals,
     ];
 
     /// As the base schema spells it.
@@ -42,6 +44,7 @@ impl ContextAttribute {
             Self::Route => "route",
             Self::Token => "token",
             Self::Delegation => "delegation",
+            Self::Signals => "signals",
         }
     }
 }

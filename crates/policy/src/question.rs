@@ -134,4 +134,35 @@ pub struct ContextFacts<'a> {
     pub delegation_depth: i64,
     /// The actor that acts now, if the chain has any.
     pub actor: Option<&'a str>,
+    /// What signals have said. `None`: that is not known; a policy that reads it cannot be asked then.
+    pub signals: Option<SignalFacts<'a>>,
+}
+
+/// What signals have said of each subject of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignalFacts<'a> {
+    /// Of the agent.
+    pub agent: SubjectSignals<'a>,
+    /// Of the user.
+    pub user: SubjectSignals<'a>,
+    /// Of the session.
+    pub session: SubjectSignals<'a>,
+}
+
+/// What signals have said of one subject.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubjectSignals<'a> {
+    /// One of [`SubjectSignals::RISKS`].
+    pub risk: Option<&'a str>,
+    /// One of [`SubjectSignals::DEVICES`].
+    pub device: Option<&'a str>,
+    /// Namespace and level, each namespace once.
+    pub assurance: Vec<(&'a str, &'a str)>,
+}
+
+impl SubjectSignals<'_> {
+    /// As policies spell them.
+    pub const RISKS: [&'static str; 3] = ["low", "medium", "high"];
+    /// As policies spell them.
+    pub const DEVICES: [&'static str; 2] = ["compliant", "not_compliant"];
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     AttributeValue, ContextFacts, Identity, PolicyFolder, PolicySet, Principal, Problems, Question,
-    ResourceFact, SenderConstraint, Source, Who,
+    ResourceFact, SenderConstraint, SignalFacts, Source, Who,
 };
 
 pub(crate) const SCHEMA: &str = r#"
@@ -80,6 +80,7 @@ pub(crate) fn question() -> Question<'static> {
             token_remaining_s: 270,
             delegation_depth: 0,
             actor: None,
+            signals: Some(SignalFacts::default()),
         },
     }
 }

@@ -29,6 +29,7 @@ const FAILED: &str = "exequatur_grpc_failures_total";
 const REVOCATIONS: &str = "exequatur_revocations";
 const REVOCATIONS_DEGRADED: &str = "exequatur_revocations_degraded";
 const OVERRIDES: &str = "exequatur_limit_overrides";
+const ATTRIBUTES: &str = "exequatur_subject_attributes";
 const REVOCATIONS_NOT_KEPT: &str = "exequatur_revocations_not_kept";
 const SIGNALS_EVENTS: &str = "exequatur_signals_events_total";
 const SIGNALS_REFUSED: &str = "exequatur_signals_refused_total";
@@ -110,6 +111,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "Limits that are set otherwise for an agent or a tenant, as known here."
     );
     describe_signals();
+    metrics::describe_gauge!(
+        ATTRIBUTES,
+        "What signals have said of subjects, as known here, and what is over for less than a day."
+    );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
 }
@@ -272,6 +277,10 @@ pub(crate) fn signals_keys(stream: &str, age: Option<SignedDuration>, failed: u6
         metrics::gauge!(SIGNALS_KEYS_AGE, "stream" => stream.to_owned()).set(age.as_secs_f64());
     }
     metrics::counter!(SIGNALS_KEYS_FAILED, "stream" => stream.to_owned()).absolute(failed);
+}
+
+pub(crate) fn attributes(count: usize) {
+    metrics::gauge!(ATTRIBUTES).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 pub(crate) fn duty_lost(duty: &'static str) {

@@ -10,7 +10,10 @@ use axum::Router;
 use exequatur_audit::Recorder;
 use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
 use exequatur_issuers::{HttpConfig, Issuers};
-use exequatur_store::{AdmissionStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations};
+use exequatur_store::{
+    AdmissionStore, AttributeStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations,
+    Subjects,
+};
 use exequatur_token::{NonceSecret, Nonces};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -119,7 +122,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let recorder = open_recorder(&config)?;
-    let Opened { revocations, overrides, store, background } = state::open(&config, clock())?;
+    let Opened { revocations, overrides, attributes, store, background } = state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
     let followed = (&revocations, &overrides);
     let subject = Subject::of(followed, (&generation, &issuers), &recorder, &clock);
@@ -141,7 +144,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Arc::clone(&issuers),
         Arc::clone(&store),
         recorder.clone(),
-        Followed::of(&*revocations, &*overrides),
+        Followed::of(&*revocations, &*overrides, &*attributes),
         &generation,
         Arc::clone(&clock),
     )?);
@@ -154,7 +157,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         calls,
         store,
         recorder: recorder.clone(),
-        state: Tending::new(revocations, overrides),
+        state: Tending::new(revocations, overrides, attributes),
         clock,
         service,
         metrics: handle,
@@ -297,17 +300,29 @@ async fn listen_grpc(address: &GrpcAddress) -> Result<Listener, ServeError> {
 pub(crate) struct Followed {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) overrides: Arc<Overrides>,
+    pub(crate) subjects: Arc<Subjects>,
 }
 
 impl Followed {
-    fn of(revocations: &dyn RevocationStore, overrides: &dyn OverrideStore) -> Self {
-        let (revocations, overrides) = (revocations.snapshot(), overrides.overrides());
-        Self { revocations: Arc::clone(revocations), overrides: Arc::clone(overrides) }
+    fn of(
+        revocations: &dyn RevocationStore,
+        overrides: &dyn OverrideStore,
+        attributes: &dyn AttributeStore,
+    ) -> Self {
+        Self {
+            revocations: Arc::clone(revocations.snapshot()),
+            overrides: Arc::clone(overrides.overrides()),
+            subjects: Arc::clone(attributes.subjects()),
+        }
     }
 
-    /// Nothing is revoked, and every limit is as configured.
+    /// Nothing is revoked, every limit is as configured, and nobody has said anything of anybody.
     pub(crate) fn nothing() -> Self {
-        Self { revocations: Arc::new(Revocations::local()), overrides: Arc::new(Overrides::none()) }
+        Self {
+            revocations: Arc::new(Revocations::local()),
+            overrides: Arc::new(Overrides::none()),
+            subjects: Arc::new(Subjects::local()),
+        }
     }
 }
 
@@ -345,13 +360,14 @@ pub(crate) fn decider(
     config: &Config,
     issuers: Arc<Issuers>,
     store: Arc<dyn AdmissionStore>,
-    Followed { revocations, overrides }: Followed,
+    Followed { revocations, overrides, subjects }: Followed,
 ) -> Result<Decider, ServeError> {
     let decider = Decider::new(DeciderParts {
         issuers,
         store,
         revocations,
         overrides,
+        subjects,
         cache: TokenCache::new(CacheConfig::default()),
         nonces: nonces(config)?,
         sender: config.sender.policy.clone(),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_store::{
-    Address, AddressError, AdmissionStore, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore,
-    FolderError, MAX_OVERRIDES, OverrideOpenError, OverrideStore, QuotaFileError, RedisConfig,
-    RedisOverrides, RedisRevocations, RedisStore, ReplicaName, RevocationError, RevocationHealth,
-    RevocationLimits, RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
+    Address, AddressError, AdmissionStore, AttributeOpenError, AttributeStore, EmbeddedAttributes,
+    EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore, FolderError, MAX_ATTRIBUTES, MAX_OVERRIDES,
+    OverrideOpenError, OverrideStore, QuotaFileError, RedisAttributes, RedisConfig, RedisOverrides,
+    RedisRevocations, RedisStore, ReplicaName, RevocationError, RevocationHealth, RevocationLimits,
+    RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -23,6 +24,9 @@ use crate::replica;
 
 /// How often quotas are written to the disk: what a crash may forget of them.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How often attributes that are over are forgotten.
+const TEND_ATTRIBUTES_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// Why what is remembered cannot be opened.
 #[derive(Debug, Error)]
@@ -42,6 +46,9 @@ pub enum StateError {
     /// The file of limits that are set otherwise.
     #[error("limits: {0}")]
     Overrides(#[from] OverrideOpenError),
+    /// The file of attributes of subjects.
+    #[error("attributes: {0}")]
+    Attributes(#[from] AttributeOpenError),
     /// A file that the configuration names.
     #[error("{}: {source}", file.display())]
     File {
@@ -103,6 +110,8 @@ pub(crate) struct Opened {
     pub(crate) revocations: Arc<dyn RevocationStore>,
     /// Limits that are set otherwise.
     pub(crate) overrides: Arc<dyn OverrideStore>,
+    /// What signals have said of subjects.
+    pub(crate) attributes: Arc<dyn AttributeStore>,
     /// Used proofs and limits.
     pub(crate) store: Arc<dyn AdmissionStore>,
     pub(crate) background: Background,
@@ -114,7 +123,7 @@ pub(crate) enum Background {
     /// Quotas that are kept on the disk.
     Quotas(Keeping),
     /// What comes from elsewhere.
-    Feed(Arc<RedisRevocations>, Arc<RedisOverrides>),
+    Feed(Arc<RedisRevocations>, Arc<RedisOverrides>, Arc<RedisAttributes>),
     /// Nothing.
     Nothing,
 }
@@ -124,11 +133,13 @@ impl Background {
     pub(crate) fn begin(self, duties: &Duties, clock: &Clock, stop: &CancellationToken) {
         match self {
             Self::Quotas(quotas) => duties.begin("quotas", stop, quotas.run(stop.clone())),
-            Self::Feed(feed, overrides) => {
+            Self::Feed(feed, overrides, attributes) => {
                 let (time, stopped) = (Arc::clone(clock), stop.clone());
                 duties.begin("revocations", stop, async move { feed.follow(time, stopped).await });
                 let (time, stopped) = (Arc::clone(clock), stop.clone());
                 duties.begin("limits", stop, async move { overrides.follow(time, stopped).await });
+                let (time, stopped) = (Arc::clone(clock), stop.clone());
+                duties.begin("attributes", stop, async move { attributes.follow(time, stopped).await });
             }
             Self::Nothing => {}
         }
@@ -151,13 +162,16 @@ fn open_here(config: &Store, name: Option<ReplicaName>, now: Timestamp) -> Resul
     let folder = open_folder(config)?;
     let revocations = open_revocations(config, folder.clone(), name, now)?;
     let overrides = Arc::new(EmbeddedOverrides::open(folder.clone(), MAX_OVERRIDES)?);
+    let attributes = Arc::new(EmbeddedAttributes::open(folder.clone(), MAX_ATTRIBUTES)?);
     let Some(folder) = folder else {
         let store = open_store(config, now)?;
-        return Ok(Opened { revocations, overrides, store, background: Background::Nothing });
+        let background = Background::Nothing;
+        return Ok(Opened { revocations, overrides, attributes, store, background });
     };
     let store = open_embedded(config, folder, now)?;
     let quotas = Keeping { store: Arc::clone(&store), failing: false };
-    Ok(Opened { revocations, overrides, store, background: Background::Quotas(quotas) })
+    let background = Background::Quotas(quotas);
+    Ok(Opened { revocations, overrides, attributes, store, background })
 }
 
 fn open_redis(config: &Store, redis: &Redis, name: Option<ReplicaName>) -> Result<Opened, StateError> {
@@ -172,11 +186,13 @@ fn open_redis(config: &Store, redis: &Redis, name: Option<ReplicaName>) -> Resul
     }
     let feed = Arc::new(feed);
     let overrides = Arc::new(store.overrides(MAX_OVERRIDES));
+    let attributes = Arc::new(store.attributes(MAX_ATTRIBUTES, staleness));
     Ok(Opened {
         revocations: Arc::<RedisRevocations>::clone(&feed),
         overrides: Arc::<RedisOverrides>::clone(&overrides),
+        attributes: Arc::<RedisAttributes>::clone(&attributes),
         store: Arc::new(store),
-        background: Background::Feed(feed, overrides),
+        background: Background::Feed(feed, overrides, attributes),
     })
 }
 
@@ -271,17 +287,38 @@ fn open_revocations(
 pub(crate) struct Tending {
     revocations: Arc<dyn RevocationStore>,
     overrides: Arc<dyn OverrideStore>,
+    attributes: Arc<dyn AttributeStore>,
+    /// When attributes were tended last.
+    tended: Option<Timestamp>,
     told: Option<RevocationHealth>,
 }
 
 impl Tending {
-    pub(crate) fn new(revocations: Arc<dyn RevocationStore>, overrides: Arc<dyn OverrideStore>) -> Self {
-        Self { revocations, overrides, told: None }
+    pub(crate) fn new(
+        revocations: Arc<dyn RevocationStore>,
+        overrides: Arc<dyn OverrideStore>,
+        attributes: Arc<dyn AttributeStore>,
+    ) -> Self {
+        Self { revocations, overrides, attributes, tended: None, told: None }
     }
 
-    /// Whether it is known what is revoked, and which limits are set otherwise.
+    /// Whether it is known what is revoked, which limits are set otherwise, and what signals have said.
     pub(crate) fn known(&self, now: Timestamp) -> bool {
-        self.revocations.snapshot().unknown(now).is_none() && self.overrides.overrides().known().is_ok()
+        self.revocations.snapshot().unknown(now).is_none()
+            && self.overrides.overrides().known().is_ok()
+            && self.attributes.subjects().unknown(now).is_none()
+    }
+
+    /// All of them are looked through: once a minute.
+    fn tend_attributes(&mut self, now: Timestamp) {
+        metrics::attributes(self.attributes.subjects().count());
+        if self.tended.is_some_and(|last| now.duration_since(last).abs() < TEND_ATTRIBUTES_EVERY) {
+            return;
+        }
+        self.tended = Some(now);
+        if let Err(error) = self.attributes.tend(now) {
+            tracing::error!(%error, "attributes of subjects are not tended");
+        }
     }
 
     /// Forgets a part of what is over, and measures.
@@ -291,6 +328,7 @@ impl Tending {
             Ok(()) | Err(RevocationError::Busy) => {}
             Err(error) => tracing::error!(%error, "revocations are not tended"),
         }
+        self.tend_attributes(now);
         let health = self.revocations.health();
         let degraded = self.revocations.snapshot().is_degraded(now);
         metrics::revocations(health.entries, health.broken.is_some(), degraded);
@@ -321,7 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store { path: Some(folder.path().join("state")), ..Store::default() };
         let now = Timestamp::UNIX_EPOCH;
-        let Opened { revocations, overrides, store: used, background } =
+        let Opened { revocations, overrides, attributes, store: used, background } =
             open_here(&store, None, now).unwrap();
         let taken = || matches!(open_folder(&store), Err(StateError::Folder(FolderError::InUse(_))));
         assert!(taken());
@@ -331,6 +369,8 @@ mod tests {
         drop(revocations);
         assert!(taken());
         drop(overrides);
+        assert!(taken());
+        drop(attributes);
         assert!(open_folder(&store).is_ok());
     }
 }

@@ -343,6 +343,7 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
     let decider = Decider::new(DeciderParts {
         revocations: Arc::new(exequatur_store::Snapshot::local()),
         overrides: Arc::new(exequatur_store::Overrides::none()),
+        subjects: Arc::new(exequatur_store::Subjects::local()),
         issuers: Arc::clone(&bench.issuers),
         store: Arc::new(EmbeddedStore::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use divan::Bencher;
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_policy::{
-    ContextFacts, Identity, PolicySet, Principal, Question, ResourceFact, SenderConstraint, Who,
+    ContextFacts, Identity, PolicySet, Principal, Question, ResourceFact, SenderConstraint, SignalFacts, Who,
 };
 use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use exequatur_server::config::{self, Source};
@@ -200,6 +200,7 @@ mod policies {
                         token_remaining_s: 3599,
                         delegation_depth: 0,
                         actor: None,
+                        signals: Some(SignalFacts::default()),
                     },
                 };
                 policies.decide(&question).expect("an answer")

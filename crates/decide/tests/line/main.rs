@@ -15,6 +15,7 @@ mod public;
 mod revocations;
 mod rotation;
 mod routes;
+mod signals;
 mod sources;
 mod status;
 mod world;

@@ -14,9 +14,9 @@ use exequatur_decide::{
 use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource, StatusListConfig};
 use exequatur_policy::{PolicyFolder, PolicySet, Source};
 use exequatur_store::{
-    AdmissionStore as _, EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore, Form, Lift, MAX_OVERRIDES,
-    Note, OverrideStore as _, Rate, ReplayLimits, Revocation, RevocationKind, RevocationLimits,
-    RevocationStore as _, Snapshot, Staleness,
+    AdmissionStore as _, AttributeStore as _, EmbeddedAttributes, EmbeddedOverrides, EmbeddedRevocations,
+    EmbeddedStore, Form, Lift, MAX_ATTRIBUTES, MAX_OVERRIDES, Note, OverrideStore as _, Rate, ReplayLimits,
+    Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Snapshot, Staleness, Subjects,
 };
 use exequatur_token::{
     Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
@@ -53,9 +53,14 @@ when { (if context.scopes.contains("broken") then 1 else 0) + 922337203685477580
 "#;
 
 pub(crate) fn policies() -> Arc<PolicySet> {
+    policies_and("")
+}
+
+/// The usual ones, and more.
+pub(crate) fn policies_and(more: &str) -> Arc<PolicySet> {
     let folder = PolicyFolder {
         schema: vec![Source::new("documents.cedarschema", SCHEMA)],
-        policies: vec![Source::new("documents.cedar", POLICIES)],
+        policies: vec![Source::new("documents.cedar", POLICIES), Source::new("more.cedar", more)],
         tests: Vec::new(),
     };
     PolicySet::load(&folder).unwrap()
@@ -162,6 +167,8 @@ pub(crate) struct Setting {
     pub(crate) overrides_known: bool,
     /// Where status lists come from; none are asked for otherwise.
     pub(crate) status_lists: Option<&'static str>,
+    /// What signals have said comes from elsewhere, and was not heard.
+    pub(crate) signals_heard: Option<Staleness>,
 }
 
 impl Default for Setting {
@@ -176,6 +183,7 @@ impl Default for Setting {
             unauthenticated: exequatur_decide::default_unauthenticated(),
             overrides_known: true,
             status_lists: None,
+            signals_heard: None,
         }
     }
 }
@@ -187,6 +195,7 @@ pub(crate) struct World {
     /// Made here.
     pub(crate) revocations: EmbeddedRevocations,
     pub(crate) overrides: EmbeddedOverrides,
+    pub(crate) attributes: EmbeddedAttributes,
     keys: PathBuf,
     _stop: tokio_util::sync::DropGuard,
     _folder: tempfile::TempDir,
@@ -243,9 +252,15 @@ impl World {
         };
         let overrides = EmbeddedOverrides::open(None, MAX_OVERRIDES).unwrap();
         let known = if setting.overrides_known { Arc::clone(overrides.overrides()) } else { Arc::default() };
+        let attributes = EmbeddedAttributes::open(None, MAX_ATTRIBUTES).unwrap();
+        let subjects = match setting.signals_heard {
+            None => Arc::clone(attributes.subjects()),
+            Some(staleness) => Arc::new(Subjects::fed(staleness)),
+        };
         let decider = Decider::new(DeciderParts {
             revocations: snapshot,
             overrides: known,
+            subjects,
             issuers,
             store: Arc::<EmbeddedStore>::clone(&store),
             cache: TokenCache::new(CacheConfig::default()),
@@ -263,6 +278,7 @@ impl World {
             store,
             revocations,
             overrides,
+            attributes,
             keys,
             _stop: stop.drop_guard(),
             _folder: folder,

@@ -96,6 +96,44 @@ fn another_question_has_another_print() {
     add("no actor's name", print(&usual, |asked| asked.context.actor = Some("")));
 }
 
+/// V08: what signals have said is in the print where it is read, and only there; where it is not known, nothing is remembered.
+#[test]
+fn what_signals_said_is_in_the_print_where_it_is_read() {
+    let condition = r#"permit (principal, action, resource) when { context.signals.user has risk };"#;
+    let mut reads = Needs::default();
+    reads.add(&cedar_policy::Policy::parse(None, condition).unwrap());
+    let set = set(POLICIES);
+    let subject = set.subject(&identity()).unwrap();
+    let print = |needs: &Needs, change: fn(&mut SignalFacts<'static>)| {
+        let mut signals = SignalFacts::default();
+        change(&mut signals);
+        let mut question = question();
+        question.context.signals = Some(signals);
+        question.who = Who::Ready(&subject);
+        Print::of(&question, needs).unwrap()
+    };
+    let changes: [fn(&mut SignalFacts<'static>); 9] = [
+        |_| {},
+        |said| said.user.risk = Some("high"),
+        |said| said.user.risk = Some("low"),
+        |said| said.agent.risk = Some("high"),
+        |said| said.session.risk = Some("high"),
+        |said| said.user.device = Some("compliant"),
+        |said| said.user.assurance = vec![("a", "b")],
+        |said| said.user.assurance = vec![("a", "c")],
+        |said| said.user.assurance = vec![("a", "b"), ("c", "d")],
+    ];
+    let prints: std::collections::HashSet<_> = changes.iter().map(|change| print(&reads, *change)).collect();
+    assert_eq!(prints.len(), changes.len());
+    assert!(
+        changes.iter().all(|change| print(&Needs::default(), *change) == print(&Needs::default(), |_| {}))
+    );
+    let unknown = Question { who: Who::Ready(&subject), ..question() };
+    let unknown = Question { context: ContextFacts { signals: None, ..unknown.context.clone() }, ..unknown };
+    assert_eq!(Print::of(&unknown, &reads), None);
+    assert!(Print::of(&unknown, &Needs::default()).is_some());
+}
+
 /// What the set says while an answer that it would never give lies under the question's print, or under the one that
 /// the question would have if nothing about it changed by itself.
 fn answer_beside_a_foreign_one(policies: &str) -> Answer {

@@ -161,6 +161,18 @@ fn a_question_that_does_not_fit_the_schema_is_a_fault() {
     assert_eq!(changed(|it| it.resource.attributes.clear()), missing("size"));
 }
 
+/// V08: what is not known is not absent; who does not ask for it is answered.
+#[test]
+fn signals_that_are_not_known_are_a_fault_where_they_are_read() {
+    let read = r#"@id("it") permit (principal, action, resource) unless { context.signals.user has risk };"#;
+    let unread = r#"@id("it") permit (principal, action, resource);"#;
+    let mut asked = question();
+    assert_eq!(ids(&set(read).decide(&asked).unwrap()), ["it"]);
+    asked.context.signals = None;
+    assert_eq!(set(read).decide(&asked), Err(PolicyFault::SignalsUnknown));
+    assert_eq!(ids(&set(unread).decide(&asked).unwrap()), ["it"]);
+}
+
 #[test]
 fn a_fact_that_cannot_be_said_is_a_fault_where_it_is_read() {
     let mut asked = question();

@@ -1,4 +1,4 @@
-use super::ContextAttribute::{Delegation, Now, Scopes, Tenant, Token, User};
+use super::ContextAttribute::{Delegation, Now, Scopes, Signals, Tenant, Token, User};
 use super::*;
 
 fn needs(conditions: &str) -> Needs {
@@ -10,11 +10,12 @@ fn needs(conditions: &str) -> Needs {
 
 #[test]
 fn what_a_condition_reads_is_needed_and_nothing_else() {
-    let cases: [(&str, &[ContextAttribute]); 8] = [
+    let cases: [(&str, &[ContextAttribute]); 9] = [
         ("", &[]),
         ("when { principal has tenant && principal.tenant == resource.tenant }", &[]),
         (r#"when { context.scopes.contains("a") }"#, &[Scopes]),
         ("unless { context has user }", &[User]),
+        ("when { context.signals.user has risk && context.signals.session.assurance.isEmpty() }", &[Signals]),
         (r#"when { context has user && context.user.issuer == "corp" }"#, &[User]),
         ("when { context.token.age > 1 } unless { context.delegation has actor }", &[Token, Delegation]),
         (

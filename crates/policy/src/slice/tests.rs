@@ -147,7 +147,9 @@ fn same(set: &PolicySet, all: &CedarSet, question: &Question<'_>) -> Result<(), 
             prop_assert!(!policies.is_empty());
             prop_assert_eq!(names(&policies), failed);
         }
-        Err(misfit @ PolicyFault::Question(_)) => prop_assert!(false, "{misfit}"),
+        Err(misfit @ (PolicyFault::Question(_) | PolicyFault::SignalsUnknown)) => {
+            prop_assert!(false, "{misfit}")
+        }
         Ok(answer) => {
             prop_assert!(failed.is_empty(), "no fault, and {failed:?} failed");
             prop_assert_eq!(matches!(answer, Answer::Permit(_)), decision == Decision::Allow);

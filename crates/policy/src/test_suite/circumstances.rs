@@ -2,11 +2,14 @@ use jiff::Timestamp;
 
 use super::layers::Layers;
 use super::yaml::Node;
-use crate::question::{ContextFacts, SenderConstraint};
+use crate::question::{ContextFacts, SenderConstraint, SignalFacts, SubjectSignals};
 
-const KEYS: &[&str] = &["now", "scopes", "sender_constraint", "method", "route", "token", "delegation"];
+const KEYS: &[&str] =
+    &["now", "scopes", "sender_constraint", "method", "route", "token", "delegation", "signals"];
 const TOKEN_KEYS: &[&str] = &["age", "remaining"];
 const DELEGATION_KEYS: &[&str] = &["depth", "actor"];
+const SIGNALS_KEYS: &[&str] = &["agent", "user", "session"];
+const SUBJECT_KEYS: &[&str] = &["risk", "device", "assurance"];
 
 /// The `context` of a case.
 #[derive(Debug)]
@@ -20,6 +23,16 @@ pub(super) struct Circumstances {
     remaining: i64,
     depth: i64,
     actor: Option<String>,
+    /// Of agent, user and session.
+    signals: [Said; 3],
+}
+
+/// What signals have said of a subject; nothing, if a case does not say it.
+#[derive(Debug)]
+struct Said {
+    risk: Option<String>,
+    device: Option<String>,
+    assurance: Vec<(String, String)>,
 }
 
 impl Circumstances {
@@ -34,6 +47,9 @@ impl Circumstances {
         let (age, remaining) = (token.natural("age"), token.natural("remaining"));
         let delegation = layers.below("delegation", DELEGATION_KEYS);
         let depth = delegation.natural("depth");
+        let signals = layers.below("signals", SIGNALS_KEYS);
+        let [agent, user, session] =
+            ["agent", "user", "session"].map(|subject| Said::read(signals.below(subject, SUBJECT_KEYS)));
         Some(Self {
             now: now?,
             scopes: scopes?,
@@ -44,6 +60,7 @@ impl Circumstances {
             remaining: remaining?,
             depth: depth?,
             actor: delegation.optional_text("actor"),
+            signals: [agent?, user?, session?],
         })
     }
 
@@ -58,6 +75,41 @@ impl Circumstances {
             token_remaining_s: self.remaining,
             delegation_depth: self.depth,
             actor: self.actor.as_deref(),
+            signals: {
+                let [agent, user, session] = &self.signals;
+                Some(SignalFacts { agent: agent.facts(), user: user.facts(), session: session.facts() })
+            },
+        }
+    }
+}
+
+impl Said {
+    fn read(layers: Layers<'_, '_>) -> Option<Self> {
+        let word = |name, known: &[&str]| match layers.get(name) {
+            None => Some(None),
+            Some(node) => {
+                let word = node.text()?;
+                if !known.contains(&word) {
+                    let known: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
+                    node.problem_with_help(format!("unknown {name}"), format!("one of {}", known.join(", ")));
+                    return None;
+                }
+                Some(Some(word.to_owned()))
+            }
+        };
+        let (risk, device) = (word("risk", &SubjectSignals::RISKS), word("device", &SubjectSignals::DEVICES));
+        let levels = layers.below("assurance", None);
+        let level = |namespace: &str| Some((namespace.to_owned(), levels.text(namespace)?));
+        let assurance: Option<Vec<_>> = levels.names().into_iter().map(level).collect();
+        Some(Self { risk: risk?, device: device?, assurance: assurance? })
+    }
+
+    fn facts(&self) -> SubjectSignals<'_> {
+        let assurance = self.assurance.iter().map(|(namespace, level)| (namespace.as_str(), level.as_str()));
+        SubjectSignals {
+            risk: self.risk.as_deref(),
+            device: self.device.as_deref(),
+            assurance: assurance.collect(),
         }
     }
 }

@@ -138,6 +138,23 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn what_signals_said_is_one_of_a_few_words() {
+    let of = |signals: &str| {
+        problems(&format!("- {{ name: n, expect: no_permit, context: {{ signals: {signals} }} }}")).join("\n")
+    };
+    for (signals, expected) in [
+        ("{ user: { risk: High } }", "unknown risk"),
+        ("{ user: { device: bad } }", "unknown device"),
+        ("{ user: { mood: bad } }", "mood"),
+        ("{ group: { risk: low } }", "group"),
+        ("{ user: { assurance: { a: [b] } } }", ""),
+    ] {
+        let told = of(signals);
+        assert!(!told.is_empty() && told.contains(expected), "{signals}: {told}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_what_it_should_be_is_refused() {
     let set = set(POLICIES);
     let problem = |text: &str| run(&set, &Source::new("tests/it.yaml", text)).unwrap_err().to_string();

@@ -49,7 +49,8 @@ impl Subjects {
     }
 
     /// Empty, fed from elsewhere: it knows nothing until it was heard the first time, nor after a silence.
-    pub(crate) fn fed(staleness: Staleness) -> Self {
+    #[must_use]
+    pub fn fed(staleness: Staleness) -> Self {
         Self::with(Hears::elsewhere(staleness))
     }
 
@@ -58,17 +59,21 @@ impl Subjects {
         Self { parts, count: AtomicUsize::new(0), hears }
     }
 
-    /// What is in force of each of these subjects.
+    /// What is in force of each of these subjects. `may_degrade`: whether what was heard longer ago than usual may be gone by.
     ///
     /// # Errors
     /// [`Unknown`]: nothing can be said of anybody.
     pub fn ask<const SUBJECTS: usize>(
         &self,
         subjects: [Option<&Target>; SUBJECTS],
+        may_degrade: bool,
         now: Timestamp,
     ) -> Result<[OfSubject; SUBJECTS], Unknown> {
-        if let Hearing::Unknown(unknown) = self.hears.hearing(now) {
-            return Err(unknown);
+        match self.hears.hearing(now) {
+            Hearing::Well => {}
+            Hearing::Degraded if may_degrade => {}
+            Hearing::Degraded => return Err(Unknown::Silent),
+            Hearing::Unknown(unknown) => return Err(unknown),
         }
         let mut found = [const { OfSubject { risk: None, device: None, assurance: Vec::new() } }; SUBJECTS];
         if self.count.load(Ordering::Acquire) == 0 {

@@ -184,7 +184,7 @@ async fn the_bound_refuses_the_new(
 const BROKEN: AttributeViolation = AttributeViolation::Broken("the check itself makes no sense");
 
 fn of(store: &impl AttributeStore, subject: Target, now: Timestamp) -> Result<OfSubject, AttributeViolation> {
-    let [found] = store.subjects().ask([Some(&subject)], now).or(Err(AttributeError::Unknown))?;
+    let [found] = store.subjects().ask([Some(&subject)], true, now).or(Err(AttributeError::Unknown))?;
     Ok(found)
 }
 

@@ -66,7 +66,7 @@ async fn tell(replica: &RedisAttributes, n: u16, level: RiskLevel, seconds: i64)
 }
 
 fn risk(replica: &RedisAttributes, n: u16) -> Option<RiskLevel> {
-    let [OfSubject { risk, .. }] = replica.subjects().ask([Some(&user(n))], now()).unwrap();
+    let [OfSubject { risk, .. }] = replica.subjects().ask([Some(&user(n))], false, now()).unwrap();
     risk
 }
 
@@ -170,12 +170,15 @@ async fn what_is_not_heard_is_not_known() {
     let folder = tempfile::tempdir().unwrap();
     let redis = server(Kind::Newest, folder.path());
     let one = replica(&redis, "exequatur", 10);
-    let asked = |one: &RedisAttributes, at: Timestamp| one.subjects().ask([Some(&user(1))], at).map(|_| ());
+    let asked =
+        |one: &RedisAttributes, at: Timestamp| one.subjects().ask([Some(&user(1))], true, at).map(|_| ());
     assert_eq!(asked(&one, now()), Err(Unknown::NeverLoaded));
     assert_eq!(one.list(None, NonZeroU16::MAX, now()), Err(AttributeError::Unknown));
     one.look(now()).await.unwrap();
     let seconds = |seconds| now() + SignedDuration::from_secs(seconds);
     assert_eq!((asked(&one, seconds(5)), asked(&one, seconds(60))), (Ok(()), Ok(())));
+    let strictly = |at| one.subjects().ask([Some(&user(1))], false, at).map(|_| ());
+    assert_eq!((strictly(seconds(5)), strictly(seconds(6))), (Ok(()), Err(Unknown::Silent)));
     assert_eq!(asked(&one, seconds(61)), Err(Unknown::Silent));
     // The same by the clock that nobody sets back.
     one.subjects().silent_for(Duration::from_secs(61));
