@@ -5,6 +5,7 @@ mod call;
 mod decisions;
 mod limits;
 mod revocations;
+mod status;
 
 use std::sync::Arc;
 
@@ -97,6 +98,7 @@ async fn attempt(
         value.unwrap_or_default().to_owned()
     };
     match operation {
+        Operation::Status => status::show(&call).await,
         Operation::ListRevocations => revocations::list(&call, request.uri()).await,
         Operation::Revoke => {
             let read = |order: Revoke| Order::revoke(order, desk.issuers(), now);

@@ -16,6 +16,7 @@ mod operation;
 mod order;
 mod role;
 mod socket;
+pub mod status;
 pub mod wire;
 
 pub use caller::{Actor, Caller, Reach};

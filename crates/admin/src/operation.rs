@@ -8,6 +8,7 @@ use crate::role::Role;
 /// One thing that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
+    Status,
     ListRevocations,
     Revoke,
     Undo,
@@ -22,7 +23,8 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const EVERY: [Self; 11] = [
+    pub(crate) const EVERY: [Self; 12] = [
+        Self::Status,
         Self::ListRevocations,
         Self::Revoke,
         Self::Undo,
@@ -39,6 +41,7 @@ impl Operation {
     /// As the router has it.
     pub(crate) const fn path(self) -> &'static str {
         match self {
+            Self::Status => "/v1/status",
             Self::ListRevocations | Self::Revoke => "/v1/revocations",
             Self::Undo => "/v1/revocations/undo",
             Self::Suspend => "/v1/agents/{id}/suspend",
@@ -54,7 +57,7 @@ impl Operation {
 
     pub(crate) const fn method(self) -> Method {
         match self {
-            Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Method::GET,
+            Self::Status | Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Method::GET,
             Self::Revoke
             | Self::Undo
             | Self::Suspend
@@ -69,7 +72,7 @@ impl Operation {
     /// is permitted.
     pub(crate) const fn needs(self) -> Role {
         match self {
-            Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Role::Reader,
+            Self::Status | Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Role::Reader,
             Self::Revoke | Self::Suspend | Self::Kill => Role::Revoker,
             Self::Undo | Self::Resume | Self::SetLimit | Self::ResetLimit => Role::Administrator,
         }
@@ -78,6 +81,7 @@ impl Operation {
     /// Its word in records.
     pub(crate) const fn word(self) -> &'static str {
         match self {
+            Self::Status => "status",
             Self::ListRevocations => "list_revocations",
             Self::Revoke => "revoke",
             Self::Undo => "undo",
@@ -96,7 +100,8 @@ impl Operation {
     pub(crate) const fn narrows(self) -> bool {
         match self {
             Self::Revoke | Self::Suspend | Self::Kill => true,
-            Self::ListRevocations
+            Self::Status
+            | Self::ListRevocations
             | Self::Undo
             | Self::Resume
             | Self::ListLimits
