@@ -314,7 +314,8 @@ impl Status {
             .map(|report| (&report.generation.configuration, &report.generation.policies))
             .collect();
         if sources.len() > 1 {
-            let message = format!("the replicas decide by {} different configurations or policies", sources.len());
+            let message =
+                format!("the replicas decide by {} different configurations or policies", sources.len());
             add("generations_differ", None, message);
         }
         findings

@@ -72,7 +72,8 @@ fn all_well_is_no_finding() {
 /// Each thing that may be wrong, by itself.
 #[test]
 fn what_is_wrong_is_found() {
-    let cases: Vec<(&str, fn(&mut Report))> = vec![
+    type Change = fn(&mut Report);
+    let cases: Vec<(&str, Change)> = vec![
         ("not_ready", |report| report.state = ReplicaState::Draining),
         ("reload_failed", |report| {
             report.failed_reload = Some(FailedReload { at: when(1), error: "line 3: no".to_owned() });
@@ -149,7 +150,10 @@ fn what_cannot_be_read_is_shown_as_such() {
     ] {
         let status = Status::of(&fleet(vec![presence("b", found_there)]));
         assert_eq!(status.replicas[0].unreadable.as_deref(), Some(why));
-        assert_eq!((status.replicas[0].report.as_ref(), found(&status)), (None, vec![("report_unreadable", Some("b"))]));
+        assert_eq!(
+            (status.replicas[0].report.as_ref(), found(&status)),
+            (None, vec![("report_unreadable", Some("b"))])
+        );
     }
 }
 
