@@ -14,6 +14,7 @@ mod policy;
 mod revoke;
 mod serve;
 mod signals;
+mod status;
 mod token;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ enum Command {
     Limits(limits::Limits),
     #[command(subcommand)]
     Signals(signals::Signals),
+    Status(status::Status),
     /// Look at decision records.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Kill(kill) => kill.run(),
         Command::Limits(kill) => kill.run(),
         Command::Signals(signals) => signals.run(),
+        Command::Status(status) => status.run(),
         Command::Audit(audit) => audit.run(),
         Command::Dev(dev) => dev.run(),
         Command::Openapi => output::say_json(&exequatur_admin::description()),

@@ -14,9 +14,11 @@ use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::metrics;
 use crate::security_events::Streams;
+use crate::reloads::Reloads;
 
 /// How often the files are looked at. Contents are compared, not times, so that a switched symbolic link
 /// (as Kubernetes mounts configuration) is seen too.
@@ -186,7 +188,6 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
 }
 
 /// Watches the files and switches generations.
-#[derive(Debug)]
 pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) current: Arc<ArcSwap<Generation>>,
@@ -200,6 +201,9 @@ pub(crate) struct Reloader {
     pub(crate) recorder: Option<Recorder>,
     /// The state of the files that was judged last, accepted or refused.
     pub(crate) judged: Option<State>,
+    /// Told what came of them.
+    pub(crate) reloads: Arc<Reloads>,
+    pub(crate) clock: Clock,
 }
 
 impl Reloader {
@@ -263,27 +267,33 @@ impl Reloader {
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
             }
-            Ok((generation, renewed))
+            Ok((generation, renewed, config.digest))
         });
         let built = match compiled.await {
             Ok(built) => built,
             Err(error) => {
                 metrics::reload("refused");
+                self.reloads.refused(
+                    "the files could not be judged, by a mistake of ours".to_owned(),
+                    (self.clock)(),
+                );
                 tracing::error!(%error, "reload failed; the last good generation stays");
                 return;
             }
         };
         match built {
-            Ok((generation, renewed)) => {
+            Ok((generation, renewed, configuration)) => {
                 metrics::reload("accepted");
                 for file in renewed {
                     tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
                 }
                 tell(&generation);
                 self.current.store(Arc::new(generation));
+                self.reloads.accepted(configuration, (self.clock)());
             }
             Err(error) => {
                 metrics::reload("refused");
+                self.reloads.refused(error.first_line(), (self.clock)());
                 tracing::error!(%error, "reload refused; the last good generation stays");
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use exequatur_admin::Tally;
 use exequatur_audit::Recorder;
 use exequatur_issuers::Issuers;
-use exequatur_store::{AdmissionStore, Nodes};
+use exequatur_store::{AdmissionStore, Nodes, StoreError};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::metrics;
 use crate::public::Readiness;
 use crate::security_events::Streams;
+use crate::report::Reporter;
 use crate::service::Service;
 use crate::state::Tending;
 use crate::workers::TurnedAway;
@@ -32,6 +33,7 @@ pub(crate) struct Observer {
     pub(crate) store: Arc<dyn AdmissionStore>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) state: Tending,
+    pub(crate) reporter: Reporter,
     pub(crate) clock: Clock,
     pub(crate) service: Service,
     pub(crate) metrics: PrometheusHandle,
@@ -46,7 +48,8 @@ impl Observer {
         let (mut complete, mut told, mut nodes) = (false, Refused::default(), None);
         loop {
             let now = (self.clock)();
-            let remembers = self.look_at_store(now, &mut nodes).await;
+            let store = self.look_at_store(now, &mut nodes).await;
+            let remembers = store.is_ok();
             if !complete && remembers && self.state.known(now) && self.issuers.complete(now) {
                 complete = true;
                 self.readiness.complete();
@@ -56,6 +59,7 @@ impl Observer {
                 tracing::info!("ready");
             }
             self.measure(now);
+            self.reporter.say(&self.issuers, &self.state, &store, now);
             self.state.tend(now).await;
             told = self.refused().tell_since(told);
             let transmitter = self.streams.as_ref().and_then(|streams| streams.unattended());
@@ -73,10 +77,10 @@ impl Observer {
     }
 
     /// Whether the store can be used now. Also what makes a connection that broke anew where nothing is asked.
-    async fn look_at_store(&self, now: Timestamp, nodes: &mut Option<Nodes>) -> bool {
+    async fn look_at_store(&self, now: Timestamp, nodes: &mut Option<Nodes>) -> Result<(), StoreError> {
         let health = self.store.health(now).await;
         metrics::store(health.as_ref().ok(), nodes);
-        health.is_ok()
+        health.map(drop)
     }
 
     fn measure(&self, now: Timestamp) {

@@ -32,6 +32,10 @@ impl Readiness {
         self.draining.store(true, Ordering::Release);
     }
 
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.complete.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
     }

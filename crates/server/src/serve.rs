@@ -33,6 +33,8 @@ use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
 use crate::public::{self, Public, Readiness};
 use crate::security_events::{Shared, SignalsError, Streams};
+use crate::reloads::Reloads;
+use crate::report::Reporter;
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
@@ -135,7 +137,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let public = public::public(metadata(&config, &readiness, &generation)).merge(posted);
     listen_http(&config, [public, public::metrics(handle.clone())], &duties, &tasks, &stop).await?;
     let current = (&generation, &issuers, &streams);
-    let reloader = reloader((path, judged), &config, current, &recorder);
+    let reloads = Arc::new(Reloads::started(&config, clock()));
+    let reloader = reloader((path, judged), &config, current, &recorder, (&reloads, &clock));
     duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -158,6 +161,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         store,
         recorder: recorder.clone(),
         state: Tending::new(revocations, overrides, attributes),
+        reporter: Reporter::new(&config, &generation, &reloads, &readiness, clock()),
         clock,
         service,
         metrics: handle,
@@ -235,6 +239,7 @@ fn reloader(
     config: &Config,
     (generation, issuers, streams): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>, &Option<Arc<Streams>>),
     recorder: &Option<Recorder>,
+    (reloads, clock): (&Arc<Reloads>, &Clock),
 ) -> Reloader {
     Reloader {
         path: path.to_owned(),
@@ -244,6 +249,8 @@ fn reloader(
         streams: streams.clone(),
         fixed: generations::fixed_part(config),
         judged,
+        reloads: Arc::clone(reloads),
+        clock: Arc::clone(clock),
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use exequatur_store::{
     Address, AddressError, AdmissionStore, AttributeOpenError, AttributeStore, EmbeddedAttributes,
-    EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore, FolderError, MAX_ATTRIBUTES, MAX_OVERRIDES,
-    OverrideOpenError, OverrideStore, QuotaFileError, RedisAttributes, RedisConfig, RedisOverrides,
-    RedisRevocations, RedisStore, ReplicaName, RevocationError, RevocationHealth, RevocationLimits,
-    RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
+    EmbeddedOverrides, EmbeddedRevocations, EmbeddedStore, FolderError, Itself, MAX_ATTRIBUTES,
+    MAX_OVERRIDES, OverrideOpenError, OverrideStore, QuotaFileError, RedisAttributes, RedisConfig,
+    RedisOverrides, RedisRevocations, RedisStore, ReplicaName, RevocationError, RevocationHealth,
+    RevocationLimits, RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -300,6 +300,26 @@ impl Tending {
         attributes: Arc<dyn AttributeStore>,
     ) -> Self {
         Self { revocations, overrides, attributes, tended: None, told: None }
+    }
+
+    pub(crate) fn revocations(&self) -> &dyn RevocationStore {
+        self.revocations.as_ref()
+    }
+
+    /// This process among the replicas.
+    pub(crate) fn itself(&self) -> &Itself {
+        self.revocations.itself()
+    }
+
+    /// How many limits are set otherwise, if that is known.
+    pub(crate) fn overrides_known(&self) -> Option<usize> {
+        self.overrides.overrides().known().ok().map(|known| known.count())
+    }
+
+    /// How many attributes subjects have, if that is known.
+    pub(crate) fn attributes_known(&self, now: Timestamp) -> Option<usize> {
+        let subjects = self.attributes.subjects();
+        subjects.unknown(now).is_none().then(|| subjects.count())
     }
 
     /// Whether it is known what is revoked, which limits are set otherwise, and what signals have said.

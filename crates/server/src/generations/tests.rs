@@ -81,8 +81,14 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
             fixed: fixed_part(&snapshot.config),
             recorder: None,
             judged: Some(snapshot.state()),
+            reloads: Arc::new(Reloads::started(&snapshot.config, at(0))),
+            clock: Arc::new(|| at(5)),
         }
     }
+}
+
+fn at(seconds: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
 /// What is logged on this thread.
@@ -159,4 +165,40 @@ async fn files_of_a_connection_change_with_the_policies() {
     reloader.judge(folder.look()).await;
     assert!(log.take().contains("the file of authorities holds no PEM certificate"));
     assert_eq!(reloader.current.load().number, 5);
+}
+
+/// Issue 5, point 2: where the generation comes from, and that a reload was refused, by its first mistake alone.
+#[tokio::test]
+async fn what_came_of_the_files_is_told() {
+    let folder = Folder::new();
+    let reloader = folder.reloader();
+    let source = || reloader.reloads.source().unwrap();
+    let started = source();
+    assert_eq!((started.since, &started.failed), (at(0), &None));
+    assert_eq!(started.configuration.len(), 64);
+
+    folder.write("policies/broken.cedar", "@id(\"broken\")\nforbid (principal, actoin, resource);\n");
+    reloader.judge(folder.look()).await;
+    let failed = source().failed.unwrap();
+    assert_eq!(failed.at.0, at(5));
+    assert!(failed.error.starts_with("broken.cedar:2:") && !failed.error.contains('\n'), "{}", failed.error);
+    assert_eq!(source().configuration, started.configuration, "the one before goes on");
+
+    std::fs::remove_file(folder.path("policies/broken.cedar")).unwrap();
+    folder.configure("ca.pem");
+    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    folder.write("exequatur.yaml", &format!("{text}\nunheard_of: secret\n"));
+    reloader.judge(folder.look()).await;
+    let failed = source().failed.unwrap();
+    assert!(
+        failed.error.starts_with("exequatur.yaml:") && !failed.error.contains("secret"),
+        "{}",
+        failed.error
+    );
+
+    folder.write("exequatur.yaml", &format!("{text}\n# another comment\n"));
+    reloader.judge(folder.look()).await;
+    let now = source();
+    assert_eq!((now.since, now.failed), (at(5), None));
+    assert_ne!(now.configuration, started.configuration);
 }

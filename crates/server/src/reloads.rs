@@ -1,0 +1,76 @@
+//! What came of the files last: which are in force since when, and which were refused.
+
+use std::sync::Mutex;
+
+use exequatur_admin::status::FailedReload;
+use exequatur_admin::wire::When;
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::generations::GenerationError;
+
+/// What the reloader tells of itself.
+#[derive(Debug)]
+pub(crate) struct Reloads(Mutex<Known>);
+
+#[derive(Debug, Clone)]
+struct Known {
+    configuration: [u8; 32],
+    since: Timestamp,
+    failed: Option<FailedReload>,
+}
+
+/// Where the generation in force comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// SHA-256 of the configuration file, in hexadecimal digits.
+    pub(crate) configuration: String,
+    pub(crate) since: Timestamp,
+    pub(crate) failed: Option<FailedReload>,
+}
+
+impl Reloads {
+    /// What the process started with.
+    pub(crate) fn started(config: &Config, now: Timestamp) -> Self {
+        Self(Mutex::new(Known { configuration: config.digest, since: now, failed: None }))
+    }
+
+    pub(crate) fn accepted(&self, configuration: [u8; 32], now: Timestamp) {
+        if let Ok(mut known) = self.0.lock() {
+            *known = Known { configuration, since: now, failed: None };
+        }
+    }
+
+    pub(crate) fn refused(&self, error: String, now: Timestamp) {
+        if let Ok(mut known) = self.0.lock() {
+            known.failed = Some(FailedReload { at: When(now), error });
+        }
+    }
+
+    /// None if a thread failed while it told of itself.
+    pub(crate) fn source(&self) -> Option<Source> {
+        let Known { configuration, since, failed } = self.0.lock().ok()?.clone();
+        let configuration = configuration.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(Source { configuration, since, failed })
+    }
+}
+
+impl GenerationError {
+    /// The first mistake in one line: where it is, and what; nothing of what the file says beside it.
+    pub(crate) fn first_line(&self) -> String {
+        let name = |path: &std::path::Path| {
+            path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        };
+        match self {
+            Self::Config(problems) => {
+                let Some(first) = problems.iter().next() else { return self.to_string() };
+                let line = first.place.map_or_else(String::new, |place| format!(":{}", place.line));
+                format!("{}{line}: {}", name(problems.path()), first.message)
+            }
+            Self::Policy(problems) => {
+                problems.iter().next().map_or_else(|| self.to_string(), ToString::to_string)
+            }
+            Self::NeedsRestart | Self::Issuers(_) => self.to_string(),
+        }
+    }
+}
