@@ -6,6 +6,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
+use crate::status::Status;
 use crate::wire::{
     Decision, Done, Kill, LimitDone, Limits, List, Problem, ResetLimit, Resume, Revoke, SetLimit, Suspend,
     Undo,
@@ -79,6 +80,7 @@ fn described(operation: Operation, schemas: &mut SchemaGenerator) -> Value {
 /// What it is, what is sent, and what is answered.
 fn shapes(operation: Operation, schemas: &mut SchemaGenerator) -> (&'static str, Option<Value>, Value) {
     match operation {
+        Operation::Status => ("How the replicas are", None, schema_of::<Status>(schemas)),
         Operation::ListRevocations => ("What is revoked", None, schema_of::<List>(schemas)),
         Operation::Revoke => ("Revoke", Some(schema_of::<Revoke>(schemas)), schema_of::<Done>(schemas)),
         Operation::Undo => {
@@ -133,7 +135,9 @@ fn parameters(operation: Operation) -> Vec<Value> {
         Operation::ListLimits => {
             vec![in_query("after", "`next` of the page before.", json!({ "type": "string" })), limit]
         }
-        Operation::Revoke | Operation::Undo | Operation::Kill | Operation::Describe => Vec::new(),
+        Operation::Status | Operation::Revoke | Operation::Undo | Operation::Kill | Operation::Describe => {
+            Vec::new()
+        }
     }
 }
 

@@ -57,7 +57,9 @@ impl Operation {
 
     pub(crate) const fn method(self) -> Method {
         match self {
-            Self::Status | Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Method::GET,
+            Self::Status | Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => {
+                Method::GET
+            }
             Self::Revoke
             | Self::Undo
             | Self::Suspend
@@ -72,7 +74,9 @@ impl Operation {
     /// is permitted.
     pub(crate) const fn needs(self) -> Role {
         match self {
-            Self::Status | Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => Role::Reader,
+            Self::Status | Self::ListRevocations | Self::ListLimits | Self::ShowDecision | Self::Describe => {
+                Role::Reader
+            }
             Self::Revoke | Self::Suspend | Self::Kill => Role::Revoker,
             Self::Undo | Self::Resume | Self::SetLimit | Self::ResetLimit => Role::Administrator,
         }

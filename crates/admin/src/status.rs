@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use exequatur_store::{Fleet, MAX_REPORT, Presence, ReplicaName, Report as Found};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::When;
@@ -21,7 +22,7 @@ const BEHIND: u64 = 1_000;
 const BEHIND_FOR: Duration = Duration::from_secs(1);
 
 /// What a replica says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// [`REPORT_VERSION`].
@@ -53,7 +54,7 @@ pub struct Report {
 }
 
 /// Whether a replica may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {
     /// Something was not complete yet.
@@ -76,14 +77,17 @@ impl ReplicaState {
     }
 }
 
-/// Where a generation comes from. Numbers are each process's own; two replicas decide alike if the digests are the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a generation comes from. Numbers are each process's own; two replicas decide alike if `rules` and `policies` are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GenerationReport {
     /// From 1 with each accepted change since the start.
     pub number: u64,
     /// SHA-256 of the configuration file, in hexadecimal digits.
     pub configuration: String,
+    /// SHA-256 over what of it decides: resources, issuers, sender constraint, routes, limits; not over listeners, stores and names,
+    /// in which replicas may differ.
+    pub rules: String,
     /// The content hash of policies and schema.
     pub policies: String,
     /// When it was loaded.
@@ -91,7 +95,7 @@ pub struct GenerationReport {
 }
 
 /// A reload that was refused: the generation before goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailedReload {
     /// When.
@@ -101,7 +105,7 @@ pub struct FailedReload {
 }
 
 /// The keys of an issuer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerReport {
     /// Its configured name.
@@ -117,7 +121,7 @@ pub struct IssuerReport {
 }
 
 /// The store of used proofs and limits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreReport {
     /// `embedded` or `redis`.
@@ -127,7 +131,7 @@ pub struct StoreReport {
 }
 
 /// What a replica knows of revocations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationsReport {
     /// How many are in force, those that are over and still take room among them.
@@ -141,7 +145,7 @@ pub struct RevocationsReport {
 }
 
 /// Whether something is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Knowledge {
     /// It is.
@@ -182,7 +186,7 @@ fn cut(text: &str) -> String {
 }
 
 /// `GET /v1/status`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Whether the store that the replicas share said so now; false: it is what was heard last, and the report is of the replica
     /// that was asked alone, or as somebody saw it there before.
@@ -198,7 +202,7 @@ pub struct Status {
 }
 
 /// One replica.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaStatus {
     /// Random, new with each start.
     pub id: String,
@@ -219,7 +223,7 @@ pub struct ReplicaStatus {
 }
 
 /// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// A word for programs.
     pub finding: String,
@@ -311,11 +315,11 @@ impl Status {
             .replicas
             .iter()
             .filter_map(|replica| replica.report.as_ref())
-            .map(|report| (&report.generation.configuration, &report.generation.policies))
+            .map(|report| (&report.generation.rules, &report.generation.policies))
             .collect();
         if sources.len() > 1 {
             let message =
-                format!("the replicas decide by {} different configurations or policies", sources.len());
+                format!("the replicas decide by {} different sets of rules or policies", sources.len());
             add("generations_differ", None, message);
         }
         findings

@@ -31,7 +31,7 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let status: Answer = self.admin.ask("/v1/status", Sent::<Value>::Get)?;
+        let status: Answer = self.admin.ask("/v1/status", &Sent::<Value>::Get)?;
         match self.output {
             Output::Json => say_json(&json!(status))?,
             Output::Text => show(&status)?,
@@ -50,7 +50,7 @@ fn show(status: &Answer) -> Result<(), Failure> {
         "HEARD",
         "LAG",
         "GENERATION",
-        "FILES",
+        "RULES/POLICIES",
         "KEYS",
         "STORE",
         "REVOKED",
@@ -88,7 +88,7 @@ fn said(report: &Report) -> [String; 8] {
         plain(&report.version, MOST),
         ago(Duration::try_from(up).unwrap_or_default()),
         generation.number.to_string(),
-        format!("{}/{}", start(&generation.configuration), start(&generation.policies)),
+        format!("{}/{}", start(&generation.rules), start(&generation.policies)),
         keys(report),
         if report.store.error.is_some() { "down".to_owned() } else { plain(&report.store.kind, MOST) },
         if known == "known" { report.revocations.entries.to_string() } else { known },

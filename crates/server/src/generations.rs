@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::metrics;
+use crate::reloads::{FilesInForce, Reloads};
 use crate::security_events::Streams;
-use crate::reloads::Reloads;
 
 /// How often the files are looked at. Contents are compared, not times, so that a switched symbolic link
 /// (as Kubernetes mounts configuration) is seen too.
@@ -267,7 +267,7 @@ impl Reloader {
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
             }
-            Ok((generation, renewed, config.digest))
+            Ok((generation, renewed, FilesInForce::of(&config)))
         });
         let built = match compiled.await {
             Ok(built) => built,
@@ -282,14 +282,14 @@ impl Reloader {
             }
         };
         match built {
-            Ok((generation, renewed, configuration)) => {
+            Ok((generation, renewed, files)) => {
                 metrics::reload("accepted");
                 for file in renewed {
                     tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
                 }
                 tell(&generation);
                 self.current.store(Arc::new(generation));
-                self.reloads.accepted(configuration, (self.clock)());
+                self.reloads.accepted(files, (self.clock)());
             }
             Err(error) => {
                 metrics::reload("refused");

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use exequatur_admin::status::FailedReload;
 use exequatur_admin::wire::When;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 use crate::generations::GenerationError;
@@ -15,9 +16,24 @@ pub(crate) struct Reloads(Mutex<Known>);
 
 #[derive(Debug, Clone)]
 struct Known {
-    configuration: [u8; 32],
+    files: FilesInForce,
     since: Timestamp,
     failed: Option<FailedReload>,
+}
+
+/// Digests of the configuration in force.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilesInForce {
+    configuration: [u8; 32],
+    rules: [u8; 32],
+}
+
+impl FilesInForce {
+    pub(crate) fn of(config: &Config) -> Self {
+        let Config { protected, issuers, sender, routes, limits, unauthenticated, .. } = config;
+        let rules = format!("{:?}", (protected, issuers, sender, routes, limits, unauthenticated));
+        Self { configuration: config.digest, rules: Sha256::digest(rules.as_bytes()).into() }
+    }
 }
 
 /// Where the generation in force comes from.
@@ -25,6 +41,8 @@ struct Known {
 pub(crate) struct Source {
     /// SHA-256 of the configuration file, in hexadecimal digits.
     pub(crate) configuration: String,
+    /// The same of what of it decides.
+    pub(crate) rules: String,
     pub(crate) since: Timestamp,
     pub(crate) failed: Option<FailedReload>,
 }
@@ -32,12 +50,12 @@ pub(crate) struct Source {
 impl Reloads {
     /// What the process started with.
     pub(crate) fn started(config: &Config, now: Timestamp) -> Self {
-        Self(Mutex::new(Known { configuration: config.digest, since: now, failed: None }))
+        Self(Mutex::new(Known { files: FilesInForce::of(config), since: now, failed: None }))
     }
 
-    pub(crate) fn accepted(&self, configuration: [u8; 32], now: Timestamp) {
+    pub(crate) fn accepted(&self, files: FilesInForce, now: Timestamp) {
         if let Ok(mut known) = self.0.lock() {
-            *known = Known { configuration, since: now, failed: None };
+            *known = Known { files, since: now, failed: None };
         }
     }
 
@@ -49,9 +67,9 @@ impl Reloads {
 
     /// None if a thread failed while it told of itself.
     pub(crate) fn source(&self) -> Option<Source> {
-        let Known { configuration, since, failed } = self.0.lock().ok()?.clone();
-        let configuration = configuration.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(Source { configuration, since, failed })
+        let Known { files, since, failed } = self.0.lock().ok()?.clone();
+        let digits = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(Source { configuration: digits(files.configuration), rules: digits(files.rules), since, failed })
     }
 }
 

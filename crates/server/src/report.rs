@@ -92,6 +92,7 @@ impl Reporter {
             generation: GenerationReport {
                 number: generation.number,
                 configuration: source.configuration,
+                rules: source.rules,
                 policies: generation.policies.content_hash().to_owned(),
                 since: When(source.since),
             },

@@ -19,6 +19,7 @@ fn report() -> Report {
         generation: GenerationReport {
             number: 1,
             configuration: "aa".to_owned(),
+            rules: "dd".to_owned(),
             policies: "bb".to_owned(),
             since: when(0),
         },
@@ -94,7 +95,7 @@ fn what_is_wrong_is_found() {
         assert_eq!(found(&status), [(word, Some("b"))]);
     }
     for change in [
-        |report: &mut Report| report.generation.configuration = "cc".to_owned(),
+        |report: &mut Report| report.generation.rules = "cc".to_owned(),
         |report: &mut Report| report.generation.policies = "cc".to_owned(),
     ] {
         let mut changed = report();
@@ -104,6 +105,7 @@ fn what_is_wrong_is_found() {
     }
     let mut numbered = report();
     numbered.generation.number = 9;
+    numbered.generation.configuration = "other ports".to_owned();
     let status = Status::of(&fleet(vec![presence("a", said(report())), presence("b", said(numbered))]));
     assert_eq!(found(&status), [], "numbers are each process's own");
 }

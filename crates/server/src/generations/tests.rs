@@ -201,4 +201,8 @@ async fn what_came_of_the_files_is_told() {
     let now = source();
     assert_eq!((now.since, now.failed), (at(5), None));
     assert_ne!(now.configuration, started.configuration);
+    assert_eq!(now.rules, started.rules, "a comment decides nothing");
+    folder.write("exequatur.yaml", &format!("{text}\nlimits: [{{ name: one, per: agent, rate: 9/s }}]\n"));
+    reloader.judge(folder.look()).await;
+    assert_ne!(source().rules, started.rules);
 }
