@@ -6,7 +6,7 @@ mod server;
 mod table;
 
 pub(crate) use confirm::{Confirmed, confirm};
-pub(crate) use listing::{Listing, list};
+pub(crate) use listing::{Listing, instant, list};
 pub(crate) use server::{Admin, Sent, in_path};
 pub(crate) use table::table;
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use exequatur_admin::wire::{Figure, LimitDone, Limits as Listed, ResetLimit, SetLimit, SetOtherwise};
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, Ending, Rest, Sent, in_path, say_kept, table};
+use crate::admin::{Admin, Ending, Rest, Sent, in_path, instant, say_kept, table};
 use crate::exit::{Failure, say};
 use crate::output::{Output, plain, say_json};
 
@@ -150,8 +150,8 @@ fn row(set: &SetOtherwise) -> [String; 8] {
         plain(&set.kind, MOST),
         plain(&set.name, MOST),
         format!("{}{counts}", allowed(&set.figure)),
-        set.until.map_or_else(|| "-".to_owned(), |until| until.0.to_string()),
-        set.at.0.to_string(),
+        set.until.map_or_else(|| "-".to_owned(), |until| instant(until.0)),
+        instant(set.at.0),
         plain(&set.by, MOST),
         plain(&set.reason, MOST),
     ]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use exequatur_admin::wire::{List, Listed, ListedForm};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Admin, Sent, table};
@@ -62,11 +63,16 @@ fn show(found: &[Listed], more: Option<u64>) -> Result<(), Failure> {
     }
 }
 
+/// To the millisecond, as records have it.
+pub(crate) fn instant(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
 fn row(listed: &Listed) -> [String; 7] {
     let how = match (listed.form, listed.not_before) {
         (ListedForm::Revoked, _) => "revoked".to_owned(),
         (ListedForm::Suspended, _) => "suspended".to_owned(),
-        (ListedForm::NotBefore, Some(mark)) => format!("issued until {}", mark.0),
+        (ListedForm::NotBefore, Some(mark)) => format!("issued until {}", instant(mark.0)),
         (ListedForm::NotBefore, None) => "issued until".to_owned(),
     };
     let name = if listed.name.is_empty() { "-".to_owned() } else { plain(&listed.name, MOST) };
@@ -74,8 +80,8 @@ fn row(listed: &Listed) -> [String; 7] {
         plain(&listed.kind, MOST),
         name,
         how,
-        listed.until.map_or_else(|| "-".to_owned(), |until| until.0.to_string()),
-        listed.at.0.to_string(),
+        listed.until.map_or_else(|| "-".to_owned(), |until| instant(until.0)),
+        instant(listed.at.0),
         plain(&listed.by, MOST),
         plain(&listed.reason, MOST),
     ]
