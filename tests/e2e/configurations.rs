@@ -42,3 +42,8 @@ fn hardened_is_valid() {
 fn self_signed_is_valid() {
     validate("self-signed.yaml");
 }
+
+#[test]
+fn mutual_tls_is_valid() {
+    validate("mutual-tls.yaml");
+}

@@ -40,6 +40,7 @@ mod shared_cluster;
 mod shared_faults;
 mod shared_places;
 mod shared_revocations;
+mod sidecar;
 mod signals;
 mod signals_fetched;
 mod status_lists;

@@ -64,6 +64,8 @@ pub struct Options {
     pub store: Option<String>,
     /// Do not wait until the replicas are ready; what they need may come later.
     pub unready: bool,
+    /// Exequatur's gRPC listener is the Unix socket `grpc.sock` in the stack's folder, with these further keys of `listen`.
+    pub grpc_socket: Option<&'static str>,
     /// Start a second replica too. Envoy's configuration names it by port 9194.
     pub second_replica: bool,
 }
@@ -535,6 +537,13 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
     let template = replaced(template, &options.envoy)?;
     let template = if options.timely { template } else { template.replace("timeout: 0.25s", "timeout: 10s") };
     let template = template.replace("port_value: 10090", &format!("port_value: {}", tokens.port()));
+    let template = match options.grpc_socket {
+        None => template,
+        Some(_) => template.replace(
+            "socket_address: { address: 127.0.0.1, port_value: 9191 }",
+            &format!("pipe: {{ path: {}/grpc.sock }}", folder.0.display()),
+        ),
+    };
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
     let mut policies = root.join("policies");
     if !options.own_policies.is_empty() {
@@ -559,6 +568,10 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
             let timeout = if options.timely { "25ms" } else { "2s" };
             let url = format!("redis+unix://{}/redis.sock", folder.0.display());
             text.push_str(&format!("store: {{ redis: {{ url: \"{url}\", timeout: {timeout} }} }}\n"));
+        }
+        if let Some(keys) = options.grpc_socket {
+            let tcp = format!("grpc: \"127.0.0.1:{}\"", ports.grpc);
+            text = text.replace(&tcp, &format!("grpc: \"unix:./grpc.sock\"{keys}"));
         }
         if options.shares() {
             text = text.replace("nonce: \"off\" }", "nonce: \"off\", nonce_secret_file: ./nonce.secret }");

@@ -185,7 +185,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub type Connection = Box<dyn Stream>;
 
 /// Connects to a port of the loopback; over TLS if there is a `folder` with the listener's authority.
-pub(crate) async fn connect(
+///
+/// # Errors
+/// When there is nobody, or no handshake.
+pub async fn connect(
     port: u16,
     folder: Option<&Path>,
     version: Version,

@@ -25,6 +25,7 @@ const LISTS_AGE: &str = "exequatur_status_list_age_seconds";
 const LIST_FETCHES: &str = "exequatur_status_list_fetches_total";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
+const STRANGERS: &str = "exequatur_grpc_strangers_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
 const REVOCATIONS: &str = "exequatur_revocations";
 const REVOCATIONS_DEGRADED: &str = "exequatur_revocations_degraded";
@@ -97,6 +98,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     metrics::describe_counter!(ADMIN_STRANGERS, "Calls of the admin API without credentials that hold.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
+    metrics::describe_counter!(
+        STRANGERS,
+        "gRPC connections closed before anything was read (user) or answered (handshake), for want of trust."
+    );
     metrics::describe_counter!(
         FAILED,
         "gRPC requests that were answered by a status alone, by service and code."
@@ -228,6 +233,11 @@ pub(crate) fn admin_calls(tally: &exequatur_admin::Tally) {
 /// Those that were closed at once.
 pub(crate) fn connections_refused(total: u64) {
     metrics::counter!(CONNECTIONS_REFUSED).absolute(total);
+}
+
+/// All of a kind, since the start.
+pub(crate) fn strangers(kind: &'static str, total: u64) {
+    metrics::counter!(STRANGERS, "kind" => kind).absolute(total);
 }
 
 /// A gRPC request that ended with a status and without a message: of a service, none of its decisions.

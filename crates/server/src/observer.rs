@@ -103,20 +103,30 @@ impl Observer {
         }
         self.calls.iter().for_each(|calls| metrics::admin_calls(calls));
         metrics::connections_refused(self.turned_away.total());
+        metrics::strangers("user", self.turned_away.strangers());
+        metrics::strangers("handshake", self.turned_away.handshakes());
         // Without it, what histograms were told is kept until somebody asks for it, one by one.
         self.metrics.run_upkeep();
     }
 
     fn refused(&self) -> Refused {
-        Refused { requests: self.service.shed().total(), connections: self.turned_away.total() }
+        let away = &self.turned_away;
+        Refused {
+            requests: self.service.shed().total(),
+            connections: away.total(),
+            strangers: away.strangers(),
+            handshakes: away.handshakes(),
+        }
     }
 }
 
-/// What was refused since the start, for want of time or room.
+/// What was refused since the start, for want of time, room or trust.
 #[derive(Debug, Clone, Copy, Default)]
 struct Refused {
     requests: u64,
     connections: u64,
+    strangers: u64,
+    handshakes: u64,
 }
 
 impl Refused {
@@ -129,6 +139,20 @@ impl Refused {
         let connections = self.connections.saturating_sub(before.connections);
         if connections > 0 {
             tracing::error!(refused = connections, "too many gRPC connections: new ones were closed at once");
+        }
+        let strangers = self.strangers.saturating_sub(before.strangers);
+        if strangers > 0 {
+            tracing::warn!(
+                refused = strangers,
+                "gRPC connections of users that may not connect (`listen.grpc_peers`) were closed"
+            );
+        }
+        let handshakes = self.handshakes.saturating_sub(before.handshakes);
+        if handshakes > 0 {
+            tracing::warn!(
+                failed = handshakes,
+                "gRPC connections without a handshake, or without a client certificate that is trusted, were closed"
+            );
         }
         self
     }

@@ -24,7 +24,7 @@ use tonic_health::server::HealthReporter;
 use zeroize::Zeroizing;
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, GrpcAddress, NonceSecretFiles};
+use crate::config::{Config, GrpcAddress, Listen, NonceSecretFiles};
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
@@ -38,7 +38,7 @@ use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
-use crate::tls::TlsError;
+use crate::tls::{Certificates, TlsError, WithoutCertificate};
 use crate::workers::{Listener, WorkerError, Workers, accept};
 
 /// Records that may wait for the file.
@@ -93,7 +93,7 @@ pub enum ServeError {
     #[error("listener admin: {0}")]
     Admin(#[from] exequatur_admin::SocketError),
     /// A listener's certificate.
-    #[error("listener admin: {0}")]
+    #[error("certificate of a listener: {0}")]
     Tls(#[from] TlsError),
     /// The metrics recorder.
     #[error("metrics: {0}")]
@@ -151,7 +151,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         &generation,
         Arc::clone(&clock),
     )?);
-    let listener = listen_grpc(&config.listen.grpc).await?;
+    let listener = listen_grpc(&config.listen, &duties, &stop).await?;
     let mut workers = Workers::start(config.workers.get(), &service, &health_service)?;
     let (intake, closed) = (workers.intake(), stop.child_token());
     let observer = Observer {
@@ -294,13 +294,31 @@ async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), Se
     Ok(())
 }
 
-async fn listen_grpc(address: &GrpcAddress) -> Result<Listener, ServeError> {
-    match address {
-        GrpcAddress::Tcp(address) => Ok(Listener::Tcp(listen("grpc", *address).await?)),
+/// Envoy's listener; its certificate, if it has one, is followed from now on.
+async fn listen_grpc(
+    Listen { grpc, grpc_tls, grpc_peers, .. }: &Listen,
+    duties: &Duties,
+    stop: &CancellationToken,
+) -> Result<Listener, ServeError> {
+    let address = match grpc {
+        GrpcAddress::Tcp(address) => *address,
         GrpcAddress::Unix(socket) => {
-            Listener::unix(socket).map_err(|source| ServeError::Listener { listener: "grpc", source })
+            let unopened = |source| ServeError::Listener { listener: "grpc", source };
+            return Listener::unix(socket, grpc_peers).map_err(unopened);
         }
+    };
+    let tls = grpc_tls.clone().map(|files| {
+        if files.client_authority.is_none() {
+            tracing::warn!("without grpc_tls.client_ca_file, whoever reaches the gRPC listener may ask");
+        }
+        Certificates::load(files, WithoutCertificate::TurnAway, &[b"h2"]).map(Arc::new)
+    });
+    let tls = tls.transpose()?;
+    let listener = listen("grpc", address).await?;
+    if let Some(certificates) = &tls {
+        duties.begin("grpc certificate", stop, Arc::clone(certificates).follow(stop.clone()));
     }
+    Ok(Listener::Tcp { listener, tls })
 }
 
 /// What comes from elsewhere and is asked in this process.

@@ -26,7 +26,6 @@ const MAX_BYTES: u64 = 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WithoutCertificate {
     LetIn,
-    #[expect(dead_code, reason = "the gRPC listener's, which comes next")]
     TurnAway,
 }
 
@@ -72,6 +71,7 @@ pub enum TlsError {
 pub(crate) struct Certificates {
     files: TlsFiles,
     without: WithoutCertificate,
+    protocols: &'static [&'static [u8]],
     current: ArcSwap<ServerConfig>,
     read: ArcSwap<[u8; 32]>,
 }
@@ -84,12 +84,18 @@ struct Read {
 }
 
 impl Certificates {
+    /// For a listener that speaks `protocols` (RFC 7301); any if there is none.
+    ///
     /// # Errors
     /// [`TlsError`]
-    pub(crate) fn load(files: TlsFiles, without: WithoutCertificate) -> Result<Self, TlsError> {
+    pub(crate) fn load(
+        files: TlsFiles,
+        without: WithoutCertificate,
+        protocols: &'static [&'static [u8]],
+    ) -> Result<Self, TlsError> {
         let read = Read::from(&files)?;
-        let current = ArcSwap::from_pointee(read.config(&files, without)?);
-        Ok(Self { without, current, read: ArcSwap::from_pointee(read.digest()), files })
+        let current = ArcSwap::from_pointee(read.config(&files, without, protocols)?);
+        Ok(Self { without, protocols, current, read: ArcSwap::from_pointee(read.digest()), files })
     }
 
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
@@ -125,7 +131,7 @@ impl Certificates {
         if digest == **self.read.load() {
             return Ok(Renewed::Same);
         }
-        self.current.store(Arc::new(read.config(&self.files, self.without)?));
+        self.current.store(Arc::new(read.config(&self.files, self.without, self.protocols)?));
         self.read.store(Arc::new(digest));
         Ok(Renewed::Yes)
     }
@@ -155,7 +161,12 @@ impl Read {
         digest.finalize().into()
     }
 
-    fn config(&self, files: &TlsFiles, without: WithoutCertificate) -> Result<ServerConfig, TlsError> {
+    fn config(
+        &self,
+        files: &TlsFiles,
+        without: WithoutCertificate,
+        protocols: &[&[u8]],
+    ) -> Result<ServerConfig, TlsError> {
         let unfit = |file: &Path, what| TlsError::Unfit { file: file.to_owned(), what };
         let chain = certificates(&self.certificate).filter(|chain| !chain.is_empty());
         let chain = chain.ok_or_else(|| unfit(&files.certificate, "no certificates in PEM"))?;
@@ -190,6 +201,7 @@ impl Read {
         // A session that is taken up again would not show its certificate again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(config)
     }
 }
@@ -232,7 +244,7 @@ mod tests {
     fn a_new_certificate_is_gone_over_to_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.example.com");
-        let held = Certificates::load(files(folder.path()), WithoutCertificate::LetIn).unwrap();
+        let held = Certificates::load(files(folder.path()), WithoutCertificate::LetIn, &[]).unwrap();
         let first = held.current();
         assert_eq!(held.renew().unwrap(), Renewed::Same);
         write(folder.path(), "b.example.com");

@@ -8,6 +8,7 @@ mod endpoint;
 mod metered;
 mod outbox;
 mod queue;
+mod stream;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -142,18 +143,43 @@ impl Floor {
     }
 }
 
-/// How many connections were closed at once, beyond the bound or because a worker did not take them.
+/// How many connections were closed before anything was asked, since the start.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TurnedAway(Arc<AtomicU64>);
+pub(crate) struct TurnedAway(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    beyond: AtomicU64,
+    strangers: AtomicU64,
+    handshakes: AtomicU64,
+}
 
 impl TurnedAway {
-    /// All, since the start.
+    /// Beyond the bound, or because a worker did not take them.
     pub(crate) fn total(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.beyond.load(Ordering::Relaxed)
+    }
+
+    /// From users that may not connect.
+    pub(crate) fn strangers(&self) -> u64 {
+        self.0.strangers.load(Ordering::Relaxed)
+    }
+
+    /// Whose handshake failed.
+    pub(crate) fn handshakes(&self) -> u64 {
+        self.0.handshakes.load(Ordering::Relaxed)
     }
 
     fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.beyond.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_stranger(&self) {
+        self.0.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_handshake(&self) {
+        self.0.handshakes.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -462,7 +462,7 @@ async fn lists_are_bounded_and_forgotten() {
     assert_eq!(site.server.requests() - requests, usize::try_from(world.loads("corp") - keys).unwrap());
 }
 
-// J18, E-03: the issuer's own authority, and its proxy, for lists as for keys.
+// J18: the issuer's own authority, and its proxy, for lists as for keys.
 #[tokio::test(start_paused = true)]
 async fn lists_are_reached_as_keys_are() {
     let site = Site::new().await;

@@ -4,18 +4,32 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::keys::{Key, optional, pattern, words};
+use super::keys::{Key, list, map, number, optional, pattern, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
+use super::tls::{self, TlsFiles};
 
 const PLAINTEXT: &[(&str, bool)] = &[("accepted", true)];
 /// An IP address and a port; whether they are in range is for the reader.
 pub(super) const ADDRESS: &str = r"[0-9.]+:[0-9]+|\[[0-9A-Fa-f:.%]+\]:[0-9]+";
 
+/// Of users; the last number means none.
+const UIDS: std::ops::RangeInclusive<usize> = 0..=4_294_967_294;
+
 pub(super) const KEYS: &[Key] = &[
     optional("grpc", "Envoy's `Check` and gRPC health: address and port, or `unix:<path>`.", || {
         pattern(&format!("^(unix:.+|{ADDRESS})$")).default(Listen::default().grpc.to_string())
     }),
+    optional(
+        "grpc_tls",
+        "Certificate and key of `grpc` over TCP. With `client_ca_file` nobody is answered without a certificate of it.",
+        || map(tls::KEYS),
+    ),
+    optional(
+        "grpc_peers",
+        "Numbers of the users (uid) that may connect to `grpc` as a Unix socket, beside this process's own and root.",
+        || list(number(&UIDS)).some().unique(),
+    ),
     optional("public", "Protected-resource metadata, `/healthz`, `/readyz`: address and port.", || {
         pattern(&format!("^({ADDRESS})$")).default(Listen::default().public.to_string())
     }),
@@ -29,7 +43,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     optional(
         "plaintext",
-        "No listener has TLS, so other than loopback addresses are refused unless this says `accepted`.",
+        "Without TLS, other than loopback addresses are refused unless this says `accepted`.",
         || words(PLAINTEXT),
     ),
 ];
@@ -39,6 +53,10 @@ pub(super) const KEYS: &[Key] = &[
 pub struct Listen {
     /// For Envoy.
     pub grpc: GrpcAddress,
+    /// What it shows over TCP; no TLS if `None`.
+    pub grpc_tls: Option<TlsFiles>,
+    /// Who may connect to it as a Unix socket, beside this process's own user and root.
+    pub grpc_peers: Vec<u32>,
     /// Metadata and keys, for everyone.
     pub public: SocketAddr,
     /// Metrics and health, for operators.
@@ -61,6 +79,8 @@ impl Default for Listen {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             grpc: GrpcAddress::Tcp(loopback(9191)),
+            grpc_tls: None,
+            grpc_peers: Vec::new(),
             public: loopback(9192),
             metrics: loopback(9193),
             admin: None,
@@ -83,8 +103,8 @@ impl Listen {
     /// Whether something listens without TLS on more than loopback.
     pub(super) fn leaves_the_machine(&self) -> bool {
         let grpc = match self.grpc {
-            GrpcAddress::Tcp(address) => Some(address),
-            GrpcAddress::Unix(_) => None,
+            GrpcAddress::Tcp(address) if self.grpc_tls.is_none() => Some(address),
+            GrpcAddress::Tcp(_) | GrpcAddress::Unix(_) => None,
         };
         grpc.into_iter().chain([self.public, self.metrics]).any(|address| !address.ip().is_loopback())
     }
@@ -104,18 +124,38 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Listen> 
     let plaintext = fields.or("plaintext", false, |node| node.word(PLAINTEXT, notes))?;
     let default = Listen::default();
     let tcp = |node: &Node| address(node, plaintext, notes);
+    let grpc_tls = fields.or("grpc_tls", None, |node| tls::read(node, folder, notes).map(Some));
+    // A broken section is noted already.
+    let secured = !matches!(grpc_tls, Some(None));
     let grpc = fields.or("grpc", default.grpc, |node| match node.text(notes)?.strip_prefix("unix:") {
         Some("") => {
             notes.hint(node.place, "a Unix socket needs a path", "unix:/run/exequatur/grpc.sock");
             None
         }
         Some(path) => Some(GrpcAddress::Unix(resolve(folder, path))),
-        None => tcp(node).map(GrpcAddress::Tcp),
+        None => address(node, plaintext || secured, notes).map(GrpcAddress::Tcp),
     });
+    let grpc_peers = fields.or("grpc_peers", Vec::new(), |node| {
+        node.some(notes, |item| u32::try_from(item.number(&UIDS, notes)?).ok())
+    });
+    match &grpc {
+        Some(GrpcAddress::Unix(_)) => misplaced(&fields, "grpc_tls", "a Unix socket has no TLS", notes),
+        Some(GrpcAddress::Tcp(_)) => {
+            misplaced(&fields, "grpc_peers", "over TCP nobody knows the other's user", notes);
+        }
+        None => {}
+    }
     let public = fields.or("public", default.public, tcp);
     let metrics = fields.or("metrics", default.metrics, tcp);
     let admin = fields.or("admin", None, |node| admin(node, folder, notes).map(Some));
-    let listen = Listen { grpc: grpc?, public: public?, metrics: metrics?, admin: admin? };
+    let listen = Listen {
+        grpc: grpc?,
+        grpc_tls: grpc_tls?,
+        grpc_peers: grpc_peers?,
+        public: public?,
+        metrics: metrics?,
+        admin: admin?,
+    };
     let apart = |one: SocketAddr, other: SocketAddr| one != other || one.port() == 0;
     let all_apart = match &listen.grpc {
         GrpcAddress::Tcp(grpc) => apart(*grpc, listen.public) && apart(*grpc, listen.metrics),
@@ -125,6 +165,13 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Listen> 
         notes.add(node.place, "two listeners have one address");
     }
     Some(listen)
+}
+
+/// Notes a key that means nothing beside this kind of address.
+fn misplaced(fields: &Fields<'_>, key: &str, message: &str, notes: &Notes) {
+    if let Some(entry) = fields.entry(key) {
+        notes.add(entry.key_place, message);
+    }
 }
 
 /// Over TCP anybody on the machine could revoke, the agent beside a sidecar included: that needs authentication.
@@ -160,7 +207,7 @@ fn address(node: &Node, plaintext: bool, notes: &Notes) -> Option<SocketAddr> {
         notes.hint(
             node.place,
             "without TLS, only a loopback address is listened on",
-            "if the network is trusted, say `plaintext: accepted` in `listen`",
+            "for `grpc` there is `grpc_tls`; if the network is trusted, say `plaintext: accepted` in `listen`",
         );
         return None;
     }

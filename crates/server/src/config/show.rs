@@ -16,6 +16,7 @@ use super::records::word;
 use super::redis::WITHOUT;
 use super::routes::{RoutePlace, RouteTexts};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
+use super::tls::show as show_tls;
 use super::{Config, RedisUrl, Store, duration, limits, signals};
 
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
@@ -60,6 +61,13 @@ impl fmt::Display for Shown<'_> {
         config.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         writeln!(f, "\nlisten:")?;
         writeln!(f, "  grpc: {:?}", config.listen.grpc.to_string())?;
+        if let Some(files) = &config.listen.grpc_tls {
+            writeln!(f, "  grpc_tls:")?;
+            show_tls(files, f)?;
+        }
+        if !config.listen.grpc_peers.is_empty() {
+            writeln!(f, "  grpc_peers: {:?}", config.listen.grpc_peers)?;
+        }
         writeln!(f, "  public: \"{}\"", config.listen.public)?;
         writeln!(f, "  metrics: \"{}\"", config.listen.metrics)?;
         match &config.listen.admin {

@@ -112,6 +112,39 @@ pub(super) fn mistakes(text: &str) -> Vec<String> {
     problems.iter().map(|problem| format!("{}: {}", line(problem), problem.message)).collect()
 }
 
+/// B-14: over a network with TLS or by consent; a Unix socket for whom the kernel knows.
+#[test]
+fn the_grpc_listener_is_for_envoy() {
+    let with = |listen: &str| format!("listen: {{ {listen} }}\n{SMALL}");
+    let tls = "grpc_tls: { certificate_file: a.crt, key_file: a.key, client_ca_file: envoys.crt }";
+    let config = read(&with(&format!("grpc: \"10.0.0.2:9191\", {tls}")));
+    let files = config.listen.grpc_tls.as_ref().unwrap();
+    assert_eq!(files.certificate, Path::new("/etc/exequatur/a.crt"));
+    assert_eq!(files.client_authority.as_deref(), Some(Path::new("/etc/exequatur/envoys.crt")));
+    let shown = show(&config);
+    assert!(!shown.contains("plaintext"), "{shown}");
+    assert_eq!(read(&shown).listen, config.listen);
+
+    let config = read(&with("grpc: unix:run/grpc.sock, grpc_peers: [101, 0]"));
+    assert_eq!(config.listen.grpc_peers, [101, 0]);
+    assert_eq!(read(&show(&config)).listen, config.listen);
+    assert!(read(SMALL).listen.grpc_peers.is_empty());
+
+    for (listen, mistake) in [
+        ("grpc: \"10.0.0.2:9191\"".to_owned(), "without TLS, only a loopback address is listened on"),
+        (format!("public: \"10.0.0.2:9192\", {tls}"), "without TLS, only a loopback address is listened on"),
+        (format!("grpc: unix:run/grpc.sock, {tls}"), "a Unix socket has no TLS"),
+        ("grpc_peers: [101]".to_owned(), "over TCP nobody knows the other's user"),
+        ("grpc: unix:run/grpc.sock, grpc_peers: []".to_owned(), "at least one is needed"),
+        ("grpc: unix:run/grpc.sock, grpc_peers: [-1]".to_owned(), "must be between 0 and 4294967294"),
+        ("grpc: unix:run/grpc.sock, grpc_peers: [envoy]".to_owned(), "a whole number expected, text found"),
+        ("grpc_tls: { key_file: a.key }".to_owned(), "key `certificate_file` is missing"),
+    ] {
+        assert_eq!(mistakes(&with(&listen)), [format!("1: {mistake}")], "{listen}");
+    }
+    read(&with("grpc: \"10.0.0.2:9191\", plaintext: accepted"));
+}
+
 #[test]
 fn a_whole_file_is_read() {
     let config = config(WHOLE).unwrap_or_else(|problems| panic!("{}", problems.render(false)));

@@ -1,5 +1,6 @@
 //! The files of a listener with TLS.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::keys::{Key, optional, required, text};
@@ -27,6 +28,13 @@ pub(super) const KEYS: &[Key] = &[
     required("key_file", "PEM: its key, which only the owner and the group may read.", text),
     optional("client_ca_file", "PEM: the authorities that sign certificates of clients.", text),
 ];
+
+/// In the form of the file, below a key.
+pub(super) fn show(files: &TlsFiles, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let TlsFiles { certificate, key, client_authority } = files;
+    writeln!(f, "    certificate_file: {certificate:?}\n    key_file: {key:?}")?;
+    client_authority.iter().try_for_each(|file| writeln!(f, "    client_ca_file: {file:?}"))
+}
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<TlsFiles> {
     let fields = Fields::open(node, KEYS, notes)?;

@@ -10,13 +10,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
-use tokio_util::either::Either;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tonic::transport::server::Connected;
 
+use super::TurnedAway;
 use super::outbox::Outbox;
+use super::stream::Stream;
 
-/// How long the client has for its first bytes: HTTP/2's preface (RFC 9113 §3.4). Later silence is found by
-/// keep-alive pings.
+/// How long the client has for its first bytes, a handshake included: HTTP/2's preface (RFC 9113 §3.4). Later silence is
+/// found by keep-alive pings.
 const GREETING_WITHIN: Duration = Duration::from_secs(5);
 /// The length of the preface.
 const GREETING: usize = 24;
@@ -25,6 +28,8 @@ const GREETING: usize = 24;
 #[derive(Debug)]
 pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
+    /// What the handshake is made with, and where it is counted if it fails.
+    Tls(std::net::TcpStream, Arc<ServerConfig>, TurnedAway),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -48,7 +53,7 @@ impl Drop for Open {
 /// A connection in its worker's runtime.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: Either<TcpStream, UnixStream>,
+    stream: Stream,
     outbox: Outbox,
     /// Until the preface has come.
     greeting: Option<Greeting>,
@@ -65,12 +70,26 @@ impl Connection {
     /// Takes the connection into the runtime that this is called in.
     pub(super) fn new(accepted: Accepted, open: Open) -> io::Result<Self> {
         let stream = match accepted {
-            Accepted::Tcp(stream) => Either::Left(TcpStream::from_std(stream)?),
-            Accepted::Unix(stream) => Either::Right(UnixStream::from_std(stream)?),
+            Accepted::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
+            Accepted::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+            Accepted::Tls(stream, config, failed) => {
+                let stream = TcpStream::from_std(stream)?;
+                Stream::handshake(TlsAcceptor::from(config).accept(stream), failed)
+            }
         };
         let until = Box::pin(tokio::time::sleep(GREETING_WITHIN));
         let greeting = Some(Greeting { missing: GREETING, until });
         Ok(Self { stream, outbox: Outbox::default(), greeting, _open: open })
+    }
+
+    /// What was polled, unless the client's time for its first bytes is over. Before a handshake is done, writing waits
+    /// for the client as well.
+    fn in_time<T>(&mut self, polled: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let Some(greeting) = self.greeting.as_mut().filter(|_| polled.is_pending()) else { return polled };
+        match greeting.until.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => polled,
+        }
     }
 }
 
@@ -93,10 +112,8 @@ impl AsyncRead for Connection {
         greeting.missing = greeting.missing.saturating_sub(came);
         if greeting.missing == 0 {
             self.greeting = None;
-        } else if polled.is_pending() && greeting.until.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        polled
+        self.in_time(polled, context)
     }
 }
 
@@ -106,13 +123,15 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, outbox, .. } = self.get_mut();
-        outbox.poll_flush(stream, context)
+        let this = self.get_mut();
+        let polled = this.outbox.poll_flush(&mut this.stream, context);
+        this.in_time(polled, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, outbox, .. } = self.get_mut();
-        outbox.poll_shutdown(stream, context)
+        let this = self.get_mut();
+        let polled = this.outbox.poll_shutdown(&mut this.stream, context);
+        this.in_time(polled, context)
     }
 
     fn poll_write_vectored(
@@ -120,8 +139,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, outbox, .. } = self.get_mut();
-        outbox.poll_write(stream, context, slices)
+        let this = self.get_mut();
+        let polled = this.outbox.poll_write(&mut this.stream, context, slices);
+        this.in_time(polled, context)
     }
 
     /// What is gathered is copied, from however many slices.

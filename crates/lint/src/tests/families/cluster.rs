@@ -1,7 +1,8 @@
 //! The way to Exequatur.
 
 use super::{ADDRESS, CLUSTER, any, each};
-use crate::tests::{hardened, ids, judged, put};
+use crate::lint;
+use crate::tests::{hardened, ids, judged, options, put};
 
 /// B-14: who answers in Exequatur's place permits.
 #[test]
@@ -125,6 +126,31 @@ fn transports_to_exequatur() {
         }
     }
     each(CLUSTER, &[("transport_socket", "{ name: a }", &["check-transport"])]);
+}
+
+/// B-14: the example for another machine holds there; without its parts it does not, which on this machine is nobody's matter.
+#[test]
+fn the_example_with_certificates_holds_across_a_network() {
+    let judge = |from: &str, to: &str, remote: bool| {
+        let example = include_str!("../../../../../envoy/mutual-tls.yaml");
+        assert!(example.contains(from), "{from}");
+        let text = example.replace(from, to);
+        let address = "address: 127.0.0.1, port_value: 9191";
+        assert!(text.contains(address));
+        let text = if remote { text.replace(address, "address: 10.0.0.2, port_value: 9191") } else { text };
+        let found = ids(&lint(&text, &options()).unwrap().findings);
+        found
+            .into_iter()
+            .filter(|id| ["check-plaintext", "check-unverified", "check-transport"].contains(id))
+            .count()
+    };
+    let name = "match_typed_subject_alt_names: [ { san_type: DNS, matcher: { exact: localhost } } ]";
+    let authority = "trusted_ca: { filename: tls/ca.crt }";
+    assert_eq!(judge(name, name, true), 0);
+    for without in [name, authority] {
+        assert_eq!(judge(without, "", true), 1, "{without}");
+        assert_eq!(judge(without, "", false), 0, "{without}");
+    }
 }
 
 /// B-06: the caller does not choose the upstream.

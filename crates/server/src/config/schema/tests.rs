@@ -74,6 +74,7 @@ fn every_key() -> (Json, NamedTempFile) {
         "max_stale": "30m", "wait": "2ms", "max_lists": 3, "max_list_bytes": 4096,
     });
     whole["issuers"].as_array_mut().expect("issuers").extend([second, third]);
+    whole["listen"]["grpc_peers"] = json!([101, 102]);
     whole["routes"][1]["credentials"] = json!("strip");
     whole["routes"][1]["access"] = json!("guarded");
     let mut third = whole["signals"][1].clone();
@@ -95,8 +96,8 @@ fn every_key() -> (Json, NamedTempFile) {
     (whole, secret)
 }
 
-/// The store elsewhere: the one in a document that has the URL, the other in one that has its file. In both, what is fetched
-/// comes before what is pushed.
+/// The store elsewhere, and the gRPC listener over TCP: the one in a document that has the URL, the other in one that has its
+/// file. In both, what is fetched comes before what is pushed.
 fn on_redis(whole: &Json) -> [Json; 2] {
     let mut whole = whole.clone();
     whole["signals"].as_array_mut().expect("signals").swap(0, 1);
@@ -105,6 +106,11 @@ fn on_redis(whole: &Json) -> [Json; 2] {
         "sentinels": ["redis://127.0.0.1:26379"], "ca_file": ca_file, "prefix": "gate", "timeout": "20ms",
         "limits_without": "deny", "replicas": 3, "max_staleness": "4s", "stale": "degrade", "degrade_for": "10m", "max_revocations": 9, "max_per_tenant": 8, "max_per_key": 3,
     });
+    let listen = json!({
+        "grpc": "10.0.0.2:9191",
+        "grpc_tls": { "certificate_file": "grpc.crt", "key_file": "grpc.key", "client_ca_file": "envoys.crt" },
+    });
+    let whole = changed(&whole, "/listen", listen);
     let with = |key: &str, value: &str| {
         let mut redis = redis.clone();
         redis[key] = json!(value);
@@ -364,6 +370,8 @@ fn defaults_are_the_readers() {
     };
     let (mut whole, _secret) = every_key();
     whole["listen"]["public"] = json!("0.0.0.0:19192");
+    // They are of a Unix socket, which is not the default.
+    whole["listen"].as_object_mut().expect("a map").remove("grpc_peers");
     let [on_redis, _] = on_redis(&whole);
     for (at, key, default) in defaults {
         let whole = if whole.pointer(&at).is_some() { &whole } else { &on_redis };
