@@ -18,9 +18,11 @@ RENDERED = {
     "embedded": [*ALWAYS, POLICY],
     "storage": ALWAYS,
     "redis": [*ALWAYS, POLICY, BUDGET],
+    "operators": [*ALWAYS, POLICY, BUDGET, ("Service", f"{FULL}-admin"), ("NetworkPolicy", f"{FULL}-admin")],
 }
 # The kinds of volume that the restricted profile of pod security allows, and that are used here.
 VOLUMES = {"projected", "emptyDir", "persistentVolumeClaim"}
+ADMIN = "/run/secrets/exequatur-admin"
 # Mode 0440.
 FOR_GROUP = 0o440
 
@@ -64,7 +66,9 @@ def check() -> list[str]:
         findings.same("the policies", policies, given["policies"].get("files", {}))
         replicated(findings, rendered, given)
         guarded(findings, rendered, given)
+        ordered(findings, rendered, given)
     called(findings)
+    apart(findings)
     restarted(findings)
     return findings.wrong
 
@@ -112,7 +116,8 @@ def restricted(findings: Findings, spec: Object) -> None:
     # Names of other Services would be read from the environment.
     findings.same("enableServiceLinks", spec["enableServiceLinks"], False)
     findings.same("host namespaces and ports", [k for k in spec if k.startswith("host")], [])
-    findings.same("the ports", [sorted(port) for port in container["ports"]], [["containerPort", "name"]] * 3)
+    other = [port for port in container["ports"] if sorted(port) != ["containerPort", "name"]]
+    findings.same("ports of the node", other, [])
     kinds = {kind for volume in spec["volumes"] for kind in volume if kind != "name"}
     findings.same("other kinds of volume", kinds - VOLUMES, set())
     findings.same("a limit of memory", "memory" in container["resources"]["limits"], True)
@@ -125,10 +130,11 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     """Listeners, container ports, probes and Services agree."""
     (container,) = pod(rendered)["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    findings.same("the ports", ports, {"grpc": 9191, "public": 9192, "metrics": 9193})
+    wanted = {"grpc": 9191, "public": 9192, "metrics": 9193}
+    listen = {name: f"{given.get('listenAddress', '0.0.0.0')}:{port}" for name, port in wanted.items()}
+    findings.same("the ports", ports, {**wanted, **({"admin": 9194} if orders(given) else {})})
     config = configuration(rendered)
-    at = given.get("listenAddress", "0.0.0.0")
-    listen = {name: f"{at}:{port}" for name, port in ports.items()}
+    listen["admin"] = "unix:/run/exequatur/admin.sock"
     findings.same("listen", config["listen"], {**listen, "plaintext": "accepted"})
     health = {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}
     wanted = {"grpc": health, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2}
@@ -138,7 +144,7 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     findings.same("the liveness probe", container["livenessProbe"], wanted)
     account = find(rendered, "ServiceAccount")
     findings.same("whether its token is mounted", account["automountServiceAccountToken"], False)
-    service = given.get("service", {"grpcPort": 9191, "publicPort": 9192})
+    service = {"grpcPort": 9191, "publicPort": 9192, **given.get("service", {})}
     for name, port, target in [(FULL, "grpcPort", "grpc"), (f"{FULL}-public", "publicPort", "public")]:
         spec = find(rendered, "Service", name)["spec"]
         (one,) = spec["ports"]
@@ -151,10 +157,12 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     labels = deployment["template"]["metadata"]["labels"]
     findings.same("the pod's labels", labels, {**given.get("pod", {}).get("labels", {}), **SELECTOR})
     findings.same("serviceAccountName", pod(rendered)["serviceAccountName"], FULL)
+    latest = f"registry.example.com/exequatur:{metadata()['appVersion']}"
     image = {
         "embedded": "registry.example.com/exequatur:0.1.0-3",
         "storage": "registry.example.com/exequatur@sha256:" + "0123456789abcdef" * 4,
-        "redis": f"registry.example.com/exequatur:{metadata()['appVersion']}",
+        "redis": latest,
+        "operators": latest,
     }
     findings.same("the image", container["image"], image[findings.case])
     findings.same("what is run", container["command"], ["exequatur"])
@@ -178,6 +186,7 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
     findings.same("room for sockets", sockets.get("emptyDir"), {"medium": "Memory", "sizeLimit": "1Mi"})
     wanted = {"/etc/exequatur", "/run/exequatur", "/run/secrets/exequatur"}
     wanted |= {"/var/lib/exequatur"} if "storage" in given else set()
+    wanted |= {ADMIN} if orders(given) else set()
     findings.same("the mounts", set(mounts), wanted)
     # A mount by `subPath` is never switched.
     findings.same("mounts of parts", [path for path, mount in mounts.items() if "subPath" in mount], [])
@@ -198,6 +207,14 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
         for name, secret in sorted(given["secrets"].items())
     ]
     findings.same("the secrets", secrets["sources"], wanted)
+    if orders(given):
+        volume = volumes[mounts[ADMIN]["name"]]["projected"]
+        findings.same("the mode of the operators' key", volume["defaultMode"], FOR_GROUP)
+        own = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
+        clients = [{"key": "ca.crt", "path": "clients.crt"}]
+        named = [("exequatur-admin-tls", own), ("operators-ca", clients)]
+        wanted = [{"secret": {"name": name, "items": items}} for name, items in named]
+        findings.same("the operators' certificates", volume["sources"], wanted)
     if "storage" in given:
         claim = volumes[mounts["/var/lib/exequatur"]["name"]]["persistentVolumeClaim"]
         findings.same("the claim", claim, {"claimName": given["storage"]["existingClaim"]})
@@ -235,6 +252,69 @@ def guarded(findings: Findings, rendered: list[Object], given: Object) -> None:
     findings.same("its rules", spec["ingress"], wanted)
 
 
+def orders(given: Object) -> bool:
+    """Whether orders are taken over TCP."""
+    return bool(given.get("admin", {}).get("enabled", False))
+
+
+def ordered(findings: Findings, rendered: list[Object], given: Object) -> None:
+    """E-02: the operators' port has a Service and a NetworkPolicy of its own, and the others lead to other ports."""
+    (container,) = pod(rendered)["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    led = {}
+    for service in (found for found in rendered if found["kind"] == "Service"):
+        for port in service["spec"]["ports"]:
+            led.setdefault(service["metadata"]["name"], set()).add(ports.get(port["targetPort"]))
+    wanted = {FULL: {9191}, f"{FULL}-public": {9192}, **({f"{FULL}-admin": {9194}} if orders(given) else {})}
+    findings.same("where the Services lead", led, wanted)
+    policies = [found for found in rendered if found["kind"] == "NetworkPolicy"]
+    opened = {policy["metadata"]["name"]: policy_ports(policy) for policy in policies}
+    findings.same("whether the data's NetworkPolicy opens 9194", 9194 in opened.get(FULL, set()), False)
+    if not orders(given):
+        findings.same("admin", configuration(rendered).get("admin"), None)
+        return
+    findings.same("what the operators' NetworkPolicy opens", opened[f"{FULL}-admin"], {9194})
+    spec = find(rendered, "NetworkPolicy", f"{FULL}-admin")["spec"]
+    wanted = {
+        "podSelector": {"matchLabels": SELECTOR},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"ports": [{"protocol": "TCP", "port": 9194}], "from": given["admin"]["ingressFrom"]}],
+    }
+    findings.same("the operators' NetworkPolicy", spec, wanted)
+    service = find(rendered, "Service", f"{FULL}-admin")["spec"]
+    wanted = {"type": "ClusterIP", "selector": SELECTOR, "ports": [{"name": "https", "port": 443, "targetPort": "admin"}]}
+    findings.same("the operators' Service", service, wanted)
+    tls = {"certificate_file": f"{ADMIN}/tls.crt", "key_file": f"{ADMIN}/tls.key", "client_ca_file": f"{ADMIN}/clients.crt"}
+    wanted = {"listen": "0.0.0.0:9194", "tls": tls, **{key: given["admin"][key] for key in ("tokens", "certificates")}}
+    findings.same("admin", configuration(rendered).get("admin"), wanted)
+
+
+def policy_ports(policy: Object) -> set[int]:
+    return {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+
+
+def apart(findings: Findings) -> None:
+    """One way without the other: no certificates, no tokens, IPv6, no NetworkPolicy, and none at all."""
+    findings.case = "operators"
+    base = values("operators")
+    only_tokens = changed(changed(base, "admin/certificates", []), "admin/tls/clientCa", {})
+    rendered = render(only_tokens)
+    admin = configuration(rendered)["admin"]
+    findings.same("tokens alone", sorted(admin), ["listen", "tls", "tokens"])
+    findings.same("files for tokens alone", sorted(admin["tls"]), ["certificate_file", "key_file"])
+    (volume,) = [volume for volume in pod(rendered)["volumes"] if volume["name"] == "admin"]
+    findings.same("Secrets for tokens alone", len(volume["projected"]["sources"]), 1)
+    admin = configuration(render(changed(base, "admin/tokens", [])))["admin"]
+    findings.same("certificates alone", sorted(admin), ["certificates", "listen", "tls"])
+    admin = configuration(render(changed(base, "listenAddress", "[::]")))["admin"]
+    findings.same("where it listens", admin["listen"], "[::]:9194")
+    open_network = render(changed(base, "networkPolicy/enabled", False))
+    findings.same("NetworkPolicies", [found for found in open_network if found["kind"] == "NetworkPolicy"], [])
+    closed = render(changed(base, "admin/enabled", False))
+    findings.same("what is left of it", [found["kind"] for found in closed if "9194" in str(found)], [])
+    findings.same("what is left in the configuration", configuration(closed).get("admin"), None)
+
+
 def restarted(findings: Findings) -> None:
     """Pods are replaced for what a running Exequatur cannot go over to, and for nothing else in the configuration."""
     findings.case = "restarts"
@@ -252,6 +332,7 @@ def restarted(findings: Findings) -> None:
     for path, new in [
         ("config/issuers/0/leeway", "5s"),
         ("config/deadline", "100ms"),
+        ("admin", values("operators")["admin"]),
         ("config/store/embedded/max_per_key", 7),
     ]:
         fixed = [template(given)["metadata"]["annotations"]["checksum/fixed"] for given in (base, changed(base, path, new))]

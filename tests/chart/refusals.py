@@ -4,6 +4,8 @@ from typing import Any
 
 from rendering import Refused, changed, render, values
 
+# Everything but somebody who may give orders.
+ADMIN = values("operators")["admin"]
 # File, what is changed, to what, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
     # Nothing listens on the pod's address without TLS, unless somebody said that this is meant.
@@ -14,7 +16,31 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "config/listen/grpc", "127.0.0.1:9191", "config.listen.grpc is set by the chart"),
     ("embedded", "config/listen/public", "0.0.0.0:80", "config.listen.public is set by the chart"),
     ("embedded", "config/listen/metrics", "0.0.0.0:80", "config.listen.metrics is set by the chart"),
+    ("embedded", "config/listen/admin", "unix:/run/exequatur/other.sock", "config.listen.admin is set by the chart"),
     ("embedded", "listenAddress", "192.0.2.1", "listenAddress"),
+    # E-02: orders over TCP, with TLS, and by somebody.
+    ("embedded", "config/admin", {"listen": "0.0.0.0:9191"}, "config.admin is set by the chart"),
+    ("operators", "config/admin", None, "config.admin is set by the chart"),
+    ("operators", "admin/tls/existingSecret", "", "admin.tls.existingSecret is empty"),
+    ("operators", "admin/tls", {"clientCa": {"existingSecret": "operators-ca"}}, "admin.tls.existingSecret is empty"),
+    ("operators", "admin/tls/clientCa/existingSecret", "", "admin.certificates without admin.tls.clientCa"),
+    ("operators", "admin/ingressFrom", [], "admin.ingressFrom is empty"),
+    ("operators", "admin/ingressFrom", [{}], "admin/ingressFrom"),
+    ("embedded", "admin", {**ADMIN, "tokens": [], "certificates": []}, "nobody who may give orders"),
+    ("operators", "admin/tokens/0/reach", "tenant", "admin/tokens/0/reach"),
+    ("operators", "admin/tokens/0/roles", {"root": ["x"]}, "additional properties 'root' not allowed"),
+    ("operators", "admin/tokens/0/roles", {}, "admin/tokens/0/roles"),
+    ("operators", "admin/tokens/0/roles/reader", [], "admin/tokens/0/roles/reader"),
+    ("operators", "admin/tokens/0/claim", [], "admin/tokens/0/claim"),
+    ("operators", "admin/tokens/0/audience", "", "admin/tokens/0/audience"),
+    ("operators", "admin/tokens/0/certificates", [], "additional properties 'certificates' not allowed"),
+    ("operators", "admin/certificates/0/role", "operator", "admin/certificates/0/role"),
+    ("operators", "admin/certificates/0/dns", "a.example.com", "admin/certificates/0"),
+    ("operators", "admin/certificates/0/reach", {}, "admin/certificates/0/reach"),
+    ("operators", "admin/certificates/0/reach", "own_tenant", "admin/certificates/0/reach"),
+    ("operators", "admin/plaintext", "accepted", "additional properties 'plaintext' not allowed"),
+    ("operators", "admin/enabled", "yes", "admin/enabled"),
+    ("operators", "service/adminPort", 0, "service/adminPort"),
     # G06: the memory of used proofs is one process's.
     ("embedded", "replicas", 2, "replicas is 2 and there is no config.store.redis"),
     ("redis", "config/store", {}, "replicas is 3 and there is no config.store.redis"),
@@ -55,6 +81,10 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "config/records/file", "/tmp/decisions", "config.records.file is neither /dev/stdout nor below"),
     ("embedded", "config/records/file", "/var/lib/exequatur/records", "storage.existingClaim is empty"),
     ("embedded", "config/records/mode", "required", "config.records.mode is `required`"),
+    # Revocations, where they outlive the pod.
+    ("embedded", "config/store/embedded/path", "./state", "config.store.embedded.path is not below"),
+    ("embedded", "config/store/embedded/path", "/var/lib/exequatur/state", "storage.existingClaim is empty"),
+    ("storage", "config/store/embedded/path", "/run/exequatur/state", "config.store.embedded.path is not below"),
     # Who may call.
     ("embedded", "networkPolicy/envoy", [], "networkPolicy.envoy is empty"),
     ("embedded", "networkPolicy/envoy", [{}], "networkPolicy/envoy"),

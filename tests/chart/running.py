@@ -4,6 +4,7 @@ import json
 import queue
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mounts
+from authority import Authority
 from objects import find, pod
 from rendering import Object, cases, changed, render, values
 
@@ -29,7 +31,11 @@ KEYS = {
         }
     ]
 }
+CLUSTER, OPERATORS = Authority(), Authority()
+TLS_CRT, TLS_KEY = CLUSTER.sign("listener", "DNS:localhost")
 SECRETS = {
+    "exequatur-admin-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
+    "operators-ca": {"ca.crt": OPERATORS.certificate},
     "corp": {"jwks.json": json.dumps(KEYS), "proxy": "gate:password\n"},
     "exequatur-nonce": {"secret": "s" * 32, "previous": "p" * 32},
     "exequatur-redis": {"url": "rediss://gate:password@redis.example.com:6379\n"},
@@ -63,7 +69,7 @@ class Pod:
 
     def here(self, text: str) -> str:
         """The text, with absolute paths of the pod as paths in the folder."""
-        return re.sub(r"(?<=: )/(etc|run|var)/", rf"{self.folder}/\1/", text)
+        return re.sub(r"(: |unix:)/(etc|run|var)/", rf"\1{self.folder}/\2/", text)
 
     @property
     def configuration(self) -> Path:
@@ -86,6 +92,7 @@ def check(program: Path) -> list[str]:
                 wrong.append(f"{case}: config check ended with {code}: {said}")
     wrong += readable_by_all(program)
     wrong += switched(program)
+    wrong += operated(program)
     return wrong
 
 
@@ -120,6 +127,91 @@ def switched(program: Path) -> list[str]:
             there.mount(after)
             wrong += serving.expect("generation in force", generation=2, policies=2)
             return wrong + serving.stop()
+
+
+def operated(program: Path) -> list[str]:
+    """E-02: operators are heard at the socket in the pod and at their own port, and at no port of another Service."""
+    given = values("operators")
+    for path, new in [
+        ("replicas", 1),
+        ("config/store", {"embedded": {}}),
+        ("config/issuers/0/jwks", {"file": "/run/secrets/exequatur/corp-keys"}),
+        ("secrets/corp-keys", {"existingSecret": "corp", "key": "jwks.json"}),
+    ]:
+        given = changed(given, path, new)
+    ports = dict(zip((9191, 9192, 9193, 9194), free_ports(4)))
+    # Not those of operators.
+    data = [port for name, port in targets(render(given)) if not name.endswith("-admin")] + [9193]
+    with tempfile.TemporaryDirectory(prefix="exequatur-chart-") as name:
+        folder = Path(name)
+        there, here = Pod(folder), Pod(folder).here
+        there.here = lambda text: re.sub(  # type: ignore[method-assign]
+            r"0\.0\.0\.0:(\d+)", lambda found: f"127.0.0.1:{ports[int(found[1])]}", here(text)
+        )
+        there.mount(given)
+        operator = Operator(program, folder)
+        with Serving(program, there.configuration) as serving:
+            wrong = serving.expect("listening", tls=True) + serving.expect("ready")
+            for port in data:
+                wrong += operator.expect_refused(f"http://127.0.0.1:{ports[port]}", "not an answer of Exequatur|no server answers")
+                wrong += operator.expect_refused(f"https://localhost:{ports[port]}", "no server answers")
+            own = f"https://localhost:{ports[9194]}"
+            wrong += operator.expect_refused(own, "a bearer token, or a client certificate, is needed", shown=False)
+            wrong += operator.expect(["revoke", "list"], "nothing is revoked", folder / "run/exequatur/admin.sock")
+            wrong += operator.expect(operator.order, "revoked user corp:alice", own)
+            wrong += operator.expect(["revoke", "list"], "certificate:spiffe://example.com/oncall", own)
+            wrong += operator.expect(["revoke", "list"], "corp:alice", folder / "run/exequatur/admin.sock")
+            # As when cert-manager renews it.
+            SECRETS["exequatur-admin-tls"] |= dict(zip(("tls.crt", "tls.key"), CLUSTER.sign("renewed", "DNS:localhost")))
+            there.mount(given)
+            wrong += serving.expect("a listener's certificate was renewed")
+            wrong += operator.expect(["revoke", "list"], "corp:alice", own)
+            return wrong + serving.stop()
+
+
+def targets(rendered: list[Object]) -> list[tuple[str, int]]:
+    """Each Service's name with the pod's ports that it leads to."""
+    (container,) = pod(rendered)["containers"]
+    named = {port["name"]: port["containerPort"] for port in container["ports"]}
+    services = [found for found in rendered if found["kind"] == "Service"]
+    return [(one["metadata"]["name"], named[port["targetPort"]]) for one in services for port in one["spec"]["ports"]]
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+class Operator:
+    """Somebody with a certificate that the values name."""
+
+    order = ["revoke", "user", "corp:alice", "--reason", "a test"]
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.program = program
+        self.identity, self.authority = folder / "operator.pem", folder / "cluster.crt"
+        self.identity.write_text("".join(OPERATORS.sign("oncall", "URI:spiffe://example.com/oncall")), encoding="utf-8")
+        self.authority.write_text(CLUSTER.certificate, encoding="utf-8")
+
+    def say(self, words: list[str], place: str | Path, shown: bool = True) -> tuple[int, str]:
+        where = ["--socket", place]
+        if isinstance(place, str):
+            where = ["--server", place, "--ca-file", self.authority]
+            where += ["--identity-file", self.identity] if shown else []
+        command = [self.program, *words, *where]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_S)
+        return done.returncode, done.stdout
+
+    def expect(self, words: list[str], said: str, place: str | Path) -> list[str]:
+        code, text = self.say(words, place)
+        return [] if code == 0 and said in text else [f"{' '.join(words)} at {place}: {code}: {text}"]
+
+    def expect_refused(self, place: str, said: str, shown: bool = True) -> list[str]:
+        code, text = self.say(self.order, place, shown)
+        return [] if code != 0 and re.search(said, text) else [f"an order at {place}: {code}: {text}"]
 
 
 OPEN = '@id("open")\npermit (principal, action == Action::"OpenNote", resource);\n'
@@ -159,6 +251,8 @@ class Serving:
             if line is None:
                 return [f"serve: `{message}` with {fields} was not logged: {''.join(self.told)}"]
             self.told.append(line)
+            if not line.startswith("{"):
+                return [f"serve: {line}"]
             logged = json.loads(line)
             if logged["level"] == "ERROR":
                 return [f"serve: {line}"]

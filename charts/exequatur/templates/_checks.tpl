@@ -12,9 +12,28 @@
 {{- if ne (toString $listen.plaintext) "accepted" -}}
 {{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network and have no TLS yet. Say `accepted` if the network between Envoy and these pods is trusted or encrypted (a mesh, an encrypting CNI)" -}}
 {{- end -}}
-{{- range $key := list "grpc" "public" "metrics" -}}
+{{- range $key := list "grpc" "public" "metrics" "admin" -}}
 {{- if hasKey $listen $key -}}
 {{- $wrong = append $wrong (printf "config.listen.%s is set by the chart: leave it out (listenAddress chooses the address)" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey $config "admin" -}}
+{{- $wrong = append $wrong "config.admin is set by the chart: give `admin`, beside `config`" -}}
+{{- end -}}
+
+{{- $admin := .Values.admin -}}
+{{- if $admin.enabled -}}
+{{- if not $admin.tls.existingSecret -}}
+{{- $wrong = append $wrong "admin.tls.existingSecret is empty: operators' tokens would cross the network without TLS, so name a Secret with tls.crt and tls.key" -}}
+{{- end -}}
+{{- if not (or $admin.tokens $admin.certificates) -}}
+{{- $wrong = append $wrong "admin.enabled and nobody who may give orders: give admin.tokens or admin.certificates. For `kubectl exec` it is not needed" -}}
+{{- end -}}
+{{- if and $admin.certificates (not $admin.tls.clientCa.existingSecret) -}}
+{{- $wrong = append $wrong "admin.certificates without admin.tls.clientCa.existingSecret: nobody says whose they are" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not $admin.ingressFrom) -}}
+{{- $wrong = append $wrong "admin.ingressFrom is empty: name where operators come from, or nobody could give orders" -}}
 {{- end -}}
 {{- end -}}
 {{- if hasKey $config "policies" -}}
@@ -66,6 +85,12 @@
 {{- end -}}
 {{- if and $records (not $stored) (eq (toString $records.mode) "required") -}}
 {{- $wrong = append $wrong "config.records.mode is `required`, which only a file on the storage can keep" -}}
+{{- end -}}
+{{- $path := toString (dig "store" "embedded" "path" "" $config) -}}
+{{- if and $path (not (hasPrefix (printf "%s/" (include "exequatur.storage" .)) $path)) -}}
+{{- $wrong = append $wrong (printf "config.store.embedded.path is not below %s: nothing else outlives the pod" (include "exequatur.storage" .)) -}}
+{{- else if and $path (not .Values.storage.existingClaim) -}}
+{{- $wrong = append $wrong "config.store.embedded.path is on the storage, and storage.existingClaim is empty: revocations would be lost with the pod" -}}
 {{- end -}}
 {{- if and (gt (int .Values.replicas) 1) .Values.storage.existingClaim -}}
 {{- $wrong = append $wrong "storage.existingClaim is for a single replica: a record file has one writer" -}}

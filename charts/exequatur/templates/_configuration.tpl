@@ -2,14 +2,37 @@
 {{- define "exequatur.folder" -}}/etc/exequatur{{- end -}}
 {{- define "exequatur.secrets" -}}/run/secrets/exequatur{{- end -}}
 {{- define "exequatur.storage" -}}/var/lib/exequatur{{- end -}}
+{{- define "exequatur.admin" -}}/run/secrets/exequatur-admin{{- end -}}
 
 {{- /* The whole configuration: what the values say, where it listens, and where the policies are. They lie beside it:
 one volume, so that kubelet switches both at once. */ -}}
 {{- define "exequatur.configuration" -}}
 {{- $at := .Values.listenAddress -}}
 {{- $listen := dict "grpc" (printf "%s:9191" $at) "public" (printf "%s:9192" $at) "metrics" (printf "%s:9193" $at) -}}
+{{- /* The socket is for whoever may `kubectl exec`: the pod's own user. */ -}}
+{{- $_ := set $listen "admin" "unix:/run/exequatur/admin.sock" -}}
 {{- $listen = merge $listen (.Values.config.listen | default dict) -}}
-{{- toYaml (merge (dict "policies" "." "listen" $listen) (omit .Values.config "listen")) -}}
+{{- $ours := dict "policies" "." "listen" $listen -}}
+{{- if .Values.admin.enabled -}}
+{{- $_ := set $ours "admin" (include "exequatur.operators" . | fromYaml) -}}
+{{- end -}}
+{{- toYaml (merge $ours (omit .Values.config "listen")) -}}
+{{- end -}}
+
+{{- /* Orders over TCP: where, with which certificate, and who may give them. */ -}}
+{{- define "exequatur.operators" -}}
+{{- $files := include "exequatur.admin" . -}}
+{{- $tls := dict "certificate_file" (printf "%s/tls.crt" $files) "key_file" (printf "%s/tls.key" $files) -}}
+{{- if .Values.admin.tls.clientCa.existingSecret -}}
+{{- $_ := set $tls "client_ca_file" (printf "%s/clients.crt" $files) -}}
+{{- end -}}
+{{- $admin := dict "listen" (printf "%s:9194" .Values.listenAddress) "tls" $tls -}}
+{{- range $key := list "tokens" "certificates" -}}
+{{- with index $.Values.admin $key -}}
+{{- $_ := set $admin $key . -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $admin -}}
 {{- end -}}
 
 {{- /* A digest of what Exequatur reads at its start only, in whose stead a new pod is needed. Routes, protected
