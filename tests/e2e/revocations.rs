@@ -270,7 +270,7 @@ async fn the_socket_takes_orders_and_nothing_else() {
         ("/v1/kill", r#"{"reason":"r"}"#, 422),
         ("/v1/kill", r#"{"tenant":"acme","everything":true,"reason":"r"}"#, 422),
         ("/v1/kill", r#"{"everything":1,"reason":"r"}"#, 400),
-        ("/v1/agents/rogue/suspend", r#"{"reason":"r"}"#, 422),
+        ("/v1/agents/Rogue:x/suspend", r#"{"reason":"r"}"#, 422),
         ("/v1/agents", r#"{"reason":"r"}"#, 404),
         ("/healthz", "{}", 404),
     ] {

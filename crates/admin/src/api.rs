@@ -104,7 +104,9 @@ async fn attempt(
             let read = |order: Revoke| Order::revoke(order, desk.issuers(), now);
             revocations::order(&call, request, read).await
         }
-        Operation::Undo => revocations::order(&call, request, |order: Undo| Order::undo(order)).await,
+        Operation::Undo => {
+            revocations::order(&call, request, |order: Undo| Order::undo(order, desk.issuers())).await
+        }
         Operation::Suspend => {
             let agent = named("id");
             let read = |order: Suspend| Order::suspend(&agent, order, desk.issuers(), now);
@@ -112,7 +114,8 @@ async fn attempt(
         }
         Operation::Resume => {
             let agent = named("id");
-            revocations::order(&call, request, |order: Resume| Order::resume(&agent, order)).await
+            revocations::order(&call, request, |order: Resume| Order::resume(&agent, order, desk.issuers()))
+                .await
         }
         Operation::Kill => revocations::order(&call, request, |order: Kill| Order::kill(order, now)).await,
         Operation::ListLimits => limits::list(&call, request.uri()).await,
@@ -128,7 +131,10 @@ async fn attempt(
         }
         Operation::ResetLimit => {
             let limit = named("limit");
-            limits::order(&call, request, |order: ResetLimit| LimitOrder::reset(&limit, order)).await
+            limits::order(&call, request, |order: ResetLimit| {
+                LimitOrder::reset(&limit, order, desk.issuers())
+            })
+            .await
         }
     }
 }

@@ -9,7 +9,7 @@ use exequatur_store::{
 use jiff::Timestamp;
 
 use crate::operation::Operation;
-use crate::order::{Senseless, check_issuer, check_reason};
+use crate::order::{Senseless, check_issuer, check_reason, revocable};
 use crate::wire::{ConfiguredLimit, Figure, ResetLimit, SetLimit, SetOtherwise, When};
 
 /// An order about a limit.
@@ -38,7 +38,8 @@ impl LimitOrder {
         let rule = rules.iter().find(|rule| rule.name == limit);
         let rule = rule.ok_or_else(|| Senseless::Limit(limit.chars().take(64).collect()))?;
         let of_agent = agent.is_some();
-        let whose = whose(agent.as_deref(), tenant.as_deref(), Some(issuers))?;
+        let whose = whose(agent.as_deref(), tenant.as_deref(), issuers)?;
+        check_known(&whose, issuers)?;
         if of_agent && !rule.per.contains(&Per::Agent) {
             return Err(Senseless::NotPerAgent(rule.name.clone()));
         }
@@ -53,9 +54,9 @@ impl LimitOrder {
     }
 
     /// What is not configured any more can still be taken back.
-    pub(crate) fn reset(limit: &str, order: ResetLimit) -> Result<Self, Senseless> {
+    pub(crate) fn reset(limit: &str, order: ResetLimit, issuers: &[String]) -> Result<Self, Senseless> {
         let ResetLimit { agent, tenant, reason } = order;
-        let whose = whose(agent.as_deref(), tenant.as_deref(), None)?;
+        let whose = whose(agent.as_deref(), tenant.as_deref(), issuers)?;
         check_reason(&reason)?;
         let place = OverridePlace::new(limit, whose);
         let place = place.ok_or_else(|| Senseless::Limit(limit.chars().take(64).collect()))?;
@@ -79,18 +80,19 @@ pub(crate) const fn whose_word(whose: &Whose) -> &'static str {
 }
 
 /// In the spelling that decisions have.
-fn whose(agent: Option<&str>, tenant: Option<&str>, issuers: Option<&[String]>) -> Result<Whose, Senseless> {
-    let named = |kind, name| -> Result<String, Senseless> {
-        let named = Revocable::parse(kind, name)?;
-        if let Some(issuers) = issuers {
-            check_issuer(&named, issuers)?;
-        }
-        Ok(named.name().to_owned())
-    };
+fn whose(agent: Option<&str>, tenant: Option<&str>, issuers: &[String]) -> Result<Whose, Senseless> {
+    let named = |kind, name| revocable(kind, name, issuers).map(|named| named.name().to_owned());
     match (agent, tenant) {
         (Some(agent), None) => Ok(Whose::Agent(named(RevocationKind::Agent, agent)?)),
         (None, Some(tenant)) => Ok(Whose::Tenant(named(RevocationKind::Tenant, tenant)?)),
         (Some(_), Some(_)) | (None, None) => Err(Senseless::Whose),
+    }
+}
+
+fn check_known(whose: &Whose, issuers: &[String]) -> Result<(), Senseless> {
+    match whose {
+        Whose::Agent(name) => check_issuer(&Revocable::parse(RevocationKind::Agent, name)?, issuers),
+        Whose::Tenant(_) => Ok(()),
     }
 }
 
@@ -213,7 +215,8 @@ mod tests {
         assert_eq!(set("none", |_| {}), Err(Senseless::Limit("none".to_owned())));
         assert_eq!(set("shared", agent("corp:a")), Err(Senseless::NotPerAgent("shared".to_owned())));
         assert_eq!(set("burst", agent("other:a")), Err(Senseless::Issuer("other".to_owned())));
-        assert!(matches!(set("burst", agent("a")), Err(Senseless::NotRevocable(_))));
+        assert_eq!(set("burst", agent("a")).unwrap().place.to_string(), "burst:agent:corp:a");
+        assert!(matches!(set("burst", agent("")), Err(Senseless::NotRevocable(_))));
         assert_eq!(set("burst", |order| order.agent = Some("corp:a".to_owned())), Err(Senseless::Whose));
         assert_eq!(set("burst", |order| order.tenant = None), Err(Senseless::Whose));
         let now = When(Timestamp::UNIX_EPOCH);

@@ -67,7 +67,7 @@ pub(crate) enum Senseless {
 impl Order {
     pub(crate) fn revoke(order: Revoke, issuers: &[String], now: Timestamp) -> Result<Self, Senseless> {
         let Revoke { kind, name, digest, not_before, until, reason } = order;
-        let what = named(&kind, name.as_deref(), digest.as_deref())?;
+        let what = named(&kind, name.as_deref(), digest.as_deref(), issuers)?;
         // Everything is stopped by the kill switch alone.
         if what.kind() == RevocationKind::All {
             return Err(Senseless::Kind(kind));
@@ -88,9 +88,9 @@ impl Order {
     }
 
     /// What is not configured any more can still be taken back.
-    pub(crate) fn undo(order: Undo) -> Result<Self, Senseless> {
+    pub(crate) fn undo(order: Undo, issuers: &[String]) -> Result<Self, Senseless> {
         let Undo { kind, name, digest, reason } = order;
-        let what = named(&kind, name.as_deref(), digest.as_deref())?;
+        let what = named(&kind, name.as_deref(), digest.as_deref(), issuers)?;
         take_back(Operation::Undo, what, Lift::Revocation, reason)
     }
 
@@ -100,13 +100,13 @@ impl Order {
         issuers: &[String],
         now: Timestamp,
     ) -> Result<Self, Senseless> {
-        let what = Revocable::parse(RevocationKind::Agent, agent)?;
+        let what = revocable(RevocationKind::Agent, agent, issuers)?;
         check_issuer(&what, issuers)?;
         stop(Operation::Suspend, what, Form::Suspension, order.until, order.reason, now)
     }
 
-    pub(crate) fn resume(agent: &str, order: Resume) -> Result<Self, Senseless> {
-        let what = Revocable::parse(RevocationKind::Agent, agent)?;
+    pub(crate) fn resume(agent: &str, order: Resume, issuers: &[String]) -> Result<Self, Senseless> {
+        let what = revocable(RevocationKind::Agent, agent, issuers)?;
         take_back(Operation::Resume, what, Lift::Suspension, order.reason)
     }
 
@@ -125,13 +125,40 @@ pub(crate) fn kind_of(word: &str) -> Option<RevocationKind> {
     RevocationKind::EVERY.into_iter().find(|kind| kind_word(*kind) == word)
 }
 
-fn named(kind: &str, name: Option<&str>, digest: Option<&str>) -> Result<Revocable, Senseless> {
+fn named(
+    kind: &str,
+    name: Option<&str>,
+    digest: Option<&str>,
+    issuers: &[String],
+) -> Result<Revocable, Senseless> {
     let known = kind_of(kind).ok_or_else(|| Senseless::Kind(kind.chars().take(32).collect()))?;
     match (known, name, digest) {
         (RevocationKind::All, None, None) => Ok(Revocable::all()),
-        (RevocationKind::TokenId, None, Some(digest)) => Ok(Revocable::token_by_digest(digest)?),
-        (_, Some(name), None) => Ok(Revocable::parse(known, name)?),
+        (RevocationKind::TokenId, None, Some(digest)) => {
+            Ok(in_full(digest, issuers, Revocable::token_by_digest)?)
+        }
+        (_, Some(name), None) => Ok(revocable(known, name, issuers)?),
         (_, Some(_), Some(_)) | (_, None, _) => Err(Senseless::Name),
+    }
+}
+
+/// What an operator names. Where there is one issuer alone, its name may be left out.
+pub(crate) fn revocable(
+    kind: RevocationKind,
+    name: &str,
+    issuers: &[String],
+) -> Result<Revocable, NotRevocable> {
+    in_full(name, issuers, |name| Revocable::parse(kind, name))
+}
+
+fn in_full(
+    name: &str,
+    issuers: &[String],
+    parse: impl Fn(&str) -> Result<Revocable, NotRevocable>,
+) -> Result<Revocable, NotRevocable> {
+    match (parse(name), issuers) {
+        (Err(NotRevocable::Unscoped), [only]) if !name.contains(':') => parse(&format!("{only}:{name}")),
+        (parsed, _) => parsed,
     }
 }
 
@@ -169,4 +196,34 @@ fn take_back(operation: Operation, what: Revocable, lift: Lift, reason: String) 
 pub(crate) fn check_reason(reason: &str) -> Result<(), Senseless> {
     let fits = (1..=MAX_REASON).contains(&reason.len()) && !reason.chars().any(char::is_control);
     if fits { Ok(()) } else { Err(Senseless::Reason) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_issuers_name_may_be_left_out() {
+        let one = ["corp".to_owned()];
+        let two = ["corp".to_owned(), "other".to_owned()];
+        let full = |kind, name, issuers: &[String]| {
+            revocable(kind, name, issuers).map(|what| what.name().to_owned())
+        };
+        let agent = RevocationKind::Agent;
+        assert_eq!(full(agent, "crm-bot", &one), Ok("corp:crm-bot".to_owned()));
+        assert_eq!(full(agent, "corp:crm-bot", &one), Ok("corp:crm-bot".to_owned()));
+        assert_eq!(
+            full(agent, "other:crm-bot", &one),
+            Ok("other:crm-bot".to_owned()),
+            "which is no issuer's"
+        );
+        assert_eq!(full(RevocationKind::Tenant, "acme", &one), Ok("acme".to_owned()));
+        assert_eq!(full(agent, "Spaced Issuer:crm-bot", &one), Err(NotRevocable::Unscoped));
+        assert_eq!(full(agent, "crm-bot", &two), Err(NotRevocable::Unscoped));
+        assert_eq!(full(agent, "crm-bot", &[]), Err(NotRevocable::Unscoped));
+        assert_eq!(full(agent, "", &one), Err(NotRevocable::Name));
+        let digest = "a".repeat(22);
+        let by_digest = named("token", None, Some(&digest), &one).unwrap();
+        assert_eq!(by_digest.name(), format!("corp:{digest}"));
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) enum Revoke {
     Token(Token),
     /// A key or a certificate, by its SHA-256 thumbprint.
     Key(Named),
-    /// An agent, wherever it stands in a chain: `<issuer>:<id>`.
+    /// An agent, wherever it stands in a chain: `<issuer>:<id>`; with one issuer alone, its name may be left out.
     Agent(Named),
     /// A user: `<issuer>:<id>`.
     User(Named),
