@@ -135,9 +135,12 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     findings.same("the ports", ports, {**wanted, **({"admin": 9194} if orders(given) else {})})
     config = configuration(rendered)
     listen["admin"] = "unix:/run/exequatur/admin.sock"
-    findings.same("listen", config["listen"], {**listen, "plaintext": "accepted"})
-    health = {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}
-    wanted = {"grpc": health, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2}
+    findings.same("listen", config["listen"], {**listen, **given["config"]["listen"]})
+    health: Object = {"grpc": {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}}
+    if "grpc_tls" in given["config"]["listen"]:
+        # Kubelet's own gRPC probe knows no TLS: such a pod would never be ready.
+        health = {"httpGet": {"path": "/readyz", "port": "public"}}
+    wanted = {**health, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2}
     findings.same("the readiness probe", container["readinessProbe"], wanted)
     metrics = {"path": "/metrics", "port": "metrics"}
     wanted = {"httpGet": metrics, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}

@@ -35,6 +35,7 @@ CLUSTER, OPERATORS = Authority(), Authority()
 TLS_CRT, TLS_KEY = CLUSTER.sign("listener", "DNS:localhost")
 SECRETS = {
     "exequatur-admin-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
+    "exequatur-grpc-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
     "operators-ca": {"ca.crt": OPERATORS.certificate},
     "corp": {"jwks.json": json.dumps(KEYS), "proxy": "gate:password\n"},
     "exequatur-nonce": {"secret": "s" * 32, "previous": "p" * 32},
