@@ -212,7 +212,7 @@ async fn every_order_is_recorded() {
     order(&stack, &["revoke", "undo", "agent", "corp:rogue"]).await;
     for (words, why) in [
         (&["revoke", "agent", "crop:rogue"][..], "no issuer is called"),
-        (&["revoke", "agent", "rogue"], "<issuer name>:<id>"),
+        (&["revoke", "agent", "Rogue:x"], "<issuer name>:<id>"),
         (&["revoke", "key", "abc"], "thumbprint"),
         (&["revoke", "user", "corp:a", "--until", "2020-01-01T00:00:00Z"], "lies in the past"),
         (&["revoke", "user", "corp:a", "--not-before", "2999-01-01T00:00:00Z"], "lies in the future"),
