@@ -172,3 +172,23 @@ async fn who_is_new_waits_for_what_others_have_to_say_again() {
     redis.say(&["HDEL", "exequatur:{revocations}:1:replicas", "owing"]).unwrap();
     late.until_known().await;
 }
+
+/// V08, C-09: nor as long as anybody has attributes of subjects to say again: a replica that is ready knows those too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_new_waits_for_attributes_that_are_to_be_said_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = server(Kind::Newest, folder.path());
+    let one = Follower::ready(&redis).await;
+    one.owed.store(7, Ordering::Release);
+    let owes = |owed: u64| one.replicas().iter().any(|seen| seen.id == one.replica() && seen.owed == owed);
+    until(|| owes(7)).await;
+    let late = Follower::of(&redis, "exequatur", RevocationLimits::default()).follow();
+    until(|| {
+        let replicas = one.replicas();
+        replicas.iter().any(|seen| seen.id == late.replica()) && late.loads.load(Ordering::Relaxed) > 0
+    })
+    .await;
+    assert!(late.snapshot().unknown(start()).is_some());
+    one.owed.store(0, Ordering::Release);
+    late.until_known().await;
+}
