@@ -218,6 +218,9 @@ async fn a_tenants_operator_reaches_that_tenant_alone() {
     let listed: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     let names: Vec<_> = listed["revocations"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["acme"]);
+    let answer = guarded.send(&client, ("GET", "/v1/status"), None, None).await.unwrap();
+    assert_eq!(answer.status(), 403, "replicas are of no tenant");
+    assert!(answer.text().await.unwrap().contains("out_of_reach"));
     // Decisions: its own, and no other is there at all.
     let (agent, all) = (Agent::new(), guarded.client(2, None).unwrap());
     // Its own tenant is stopped by now.
