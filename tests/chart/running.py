@@ -159,6 +159,7 @@ def operated(program: Path) -> list[str]:
             own = f"https://localhost:{ports[9194]}"
             wrong += operator.expect_refused(own, "a bearer token, or a client certificate, is needed", shown=False)
             wrong += operator.expect(["revoke", "list"], "nothing is revoked", folder / "run/exequatur/admin.sock")
+            wrong += operator.expect(["status"], "all is well", folder / "run/exequatur/admin.sock")
             wrong += operator.expect(operator.order, "revoked user corp:alice", own)
             wrong += operator.expect(["revoke", "list"], "certificate:spiffe://example.com/oncall", own)
             wrong += operator.expect(["revoke", "list"], "corp:alice", folder / "run/exequatur/admin.sock")
