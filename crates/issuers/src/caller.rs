@@ -1,5 +1,6 @@
 //! JSON that goes to a signer and comes back, for whoever has more to say to it than to load its keys.
 
+use std::fmt;
 use std::time::Duration;
 
 use exequatur_token::json::Value;
@@ -46,7 +47,7 @@ impl Place {
 }
 
 /// What is asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// Where.
     pub place: &'a Place,
@@ -58,6 +59,13 @@ pub struct Question<'a> {
     pub within: Duration,
     /// The longest answer.
     pub max_bytes: usize,
+}
+
+/// The place alone: the rest may be secret.
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("place", self.place).finish_non_exhaustive()
+    }
 }
 
 /// An answer, whatever its status. Redirections are not followed.
