@@ -18,7 +18,7 @@ use exequatur_signals::{
     Authorization, Delivery, ErrorCode, MAX_SET_BYTES, Poller, Push, PushAuthorization, PushRefusal,
     Receiver, ReceiverParts, Refusal, Rules, Secret, SecretError, StateSecret, StreamConfig,
 };
-use exequatur_store::{Rate, RatePer, RevocationStore, SourceKey, SourceLimits};
+use exequatur_store::{AttributeStore, Rate, RatePer, RevocationStore, SourceKey, SourceLimits};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -68,10 +68,23 @@ pub(crate) struct Streams {
 /// What streams share.
 pub(crate) struct Shared<'a> {
     pub(crate) revocations: &'a Arc<dyn RevocationStore>,
+    pub(crate) attributes: &'a Arc<dyn AttributeStore>,
     pub(crate) recorder: &'a Option<Recorder>,
     pub(crate) clock: &'a Clock,
     pub(crate) tasks: &'a TaskTracker,
     pub(crate) stop: &'a CancellationToken,
+}
+
+impl<'a> Shared<'a> {
+    /// Where what events do is kept and recorded, by which time, and what keeps their transmitters' keys.
+    pub(crate) const fn of(
+        (revocations, attributes): (&'a Arc<dyn RevocationStore>, &'a Arc<dyn AttributeStore>),
+        recorder: &'a Option<Recorder>,
+        clock: &'a Clock,
+        (tasks, stop): (&'a TaskTracker, &'a CancellationToken),
+    ) -> Self {
+        Self { revocations, attributes, recorder, clock, tasks, stop }
+    }
 }
 
 impl Streams {
@@ -92,6 +105,7 @@ impl Streams {
                 rules: rules(config)?,
                 keys,
                 revocations: Arc::clone(shared.revocations),
+                attributes: Arc::clone(shared.attributes),
                 recorder: shared.recorder.clone(),
                 clock: Arc::clone(shared.clock),
             }));
@@ -181,6 +195,7 @@ fn rules(config: &StreamConfig) -> Result<Rules, SignalsError> {
         speakers: config.speakers.clone(),
         credential_change: config.credential_change,
         token_claims_change: config.token_claims_change,
+        attributes_for: config.attributes_for,
         stream_id: config.stream_id.clone(),
         states,
     })

@@ -131,8 +131,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let orders = Orders::open(&config, subject).await?;
     let calls = orders.map(|orders| orders.begin(&duties, &tasks, &stop));
     let readiness = Arc::new(Readiness::default());
-    let shared =
-        Shared { revocations: &revocations, recorder: &recorder, clock: &clock, tasks: &tasks, stop: &stop };
+    let shared = Shared::of((&revocations, &attributes), &recorder, &clock, (&tasks, &stop));
     let (streams, posted) = receive_events(&config, &shared, &duties)?;
     let public = public::public(metadata(&config, &readiness, &generation)).merge(posted);
     listen_http(&config, [public, public::metrics(handle.clone())], &duties, &tasks, &stop).await?;

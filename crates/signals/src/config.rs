@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use exequatur_issuers::KeysConfig;
+use jiff::SignedDuration;
 
 use crate::mapping::{Response, Speaker};
 use crate::set::Expected;
@@ -26,6 +27,8 @@ pub struct StreamConfig {
     pub credential_change: Response,
     /// To a claim that has changed.
     pub token_claims_change: Response,
+    /// How long what is said of a subject holds.
+    pub attributes_for: SignedDuration,
     /// How sets arrive.
     pub delivery: Delivery,
     /// A file with the bearer token for questions to the transmitter.

@@ -1,5 +1,6 @@
-//! What events say: those of CAEP 1.0 that stop something, and the two of a stream itself.
+//! What events say: those of CAEP 1.0 that stop somebody or say something of him, and the two of a stream itself.
 
+use exequatur_store::{Assurance, DeviceCompliance, RiskLevel};
 use exequatur_token::json::{Object, Value};
 use exequatur_token::{NumericDateError, numeric_date};
 use jiff::Timestamp;
@@ -44,7 +45,14 @@ impl EventKind {
     ];
 
     /// Those that a stream is asked for: what has an effect here, and nothing else.
-    pub const REQUESTED: [Self; 3] = [Self::SessionRevoked, Self::CredentialChange, Self::TokenClaimsChange];
+    pub const REQUESTED: [Self; 6] = [
+        Self::SessionRevoked,
+        Self::CredentialChange,
+        Self::TokenClaimsChange,
+        Self::AssuranceLevelChange,
+        Self::DeviceComplianceChange,
+        Self::RiskLevelChange,
+    ];
 
     pub(crate) fn of(uri: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.uri() == Some(uri)).unwrap_or(Self::Other)
@@ -98,12 +106,29 @@ pub enum Event {
     CredentialChange(CredentialChange),
     /// CAEP §3.2.
     TokenClaimsChange,
+    /// CAEP §3.4: how sure it is who the subject is.
+    AssuranceLevelChange(Assurance),
+    /// CAEP §3.5: the state of the subject's device.
+    DeviceComplianceChange(DeviceCompliance),
+    /// CAEP §3.8: how risky something is.
+    RiskLevelChange(RiskLevel, Principal),
     /// SSF §8.1.4.1; the state that was asked with, if it was asked for.
     Verification(Option<String>),
     /// SSF §8.1.5.
     StreamUpdated(StreamState),
     /// One that has no effect here, and is not read.
     Unsupported(EventKind),
+}
+
+/// What a risk is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principal {
+    /// The user.
+    User,
+    /// The session.
+    Session,
+    /// Something that nothing is known of here: a device, a tenant, a group.
+    Other,
 }
 
 /// What became of a credential.
@@ -156,6 +181,9 @@ impl Event {
             Self::SessionRevoked => EventKind::SessionRevoked,
             Self::CredentialChange(_) => EventKind::CredentialChange,
             Self::TokenClaimsChange => EventKind::TokenClaimsChange,
+            Self::AssuranceLevelChange(_) => EventKind::AssuranceLevelChange,
+            Self::DeviceComplianceChange(_) => EventKind::DeviceComplianceChange,
+            Self::RiskLevelChange(..) => EventKind::RiskLevelChange,
             Self::Verification(_) => EventKind::Verification,
             Self::StreamUpdated(_) => EventKind::StreamUpdated,
             Self::Unsupported(kind) => *kind,
@@ -193,11 +221,39 @@ impl Event {
                 let state = StreamState::from_word(required(content, Member::Status)?);
                 Self::StreamUpdated(state.ok_or(SetError::Invalid(Member::Status))?)
             }
-            EventKind::AssuranceLevelChange
-            | EventKind::DeviceComplianceChange
-            | EventKind::RiskLevelChange
-            | EventKind::Other => Self::Unsupported(kind),
+            EventKind::AssuranceLevelChange => {
+                let namespace = required(content, Member::Namespace)?;
+                let level = Assurance::new(namespace, required(content, Member::CurrentLevel)?);
+                Self::AssuranceLevelChange(level.ok_or(SetError::Invalid(Member::CurrentLevel))?)
+            }
+            EventKind::DeviceComplianceChange => {
+                compliance(content, Member::PreviousStatus)?;
+                Self::DeviceComplianceChange(compliance(content, Member::CurrentStatus)?)
+            }
+            EventKind::RiskLevelChange => {
+                let level = match required(content, Member::CurrentLevel)? {
+                    "LOW" => RiskLevel::Low,
+                    "MEDIUM" => RiskLevel::Medium,
+                    "HIGH" => RiskLevel::High,
+                    _ => return Err(SetError::Invalid(Member::CurrentLevel)),
+                };
+                let principal = match required(content, Member::Principal)? {
+                    "USER" => Principal::User,
+                    "SESSION" => Principal::Session,
+                    _ => Principal::Other,
+                };
+                Self::RiskLevelChange(level, principal)
+            }
+            EventKind::Other => Self::Unsupported(kind),
         })
+    }
+}
+
+fn compliance(content: &Object, member: Member) -> Result<DeviceCompliance, SetError> {
+    match required(content, member)? {
+        "compliant" => Ok(DeviceCompliance::Compliant),
+        "not-compliant" => Ok(DeviceCompliance::NotCompliant),
+        _ => Err(SetError::Invalid(member)),
     }
 }
 

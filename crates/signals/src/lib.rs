@@ -1,5 +1,5 @@
-//! Receives security events of identity providers (OpenID Shared Signals Framework 1.0, CAEP 1.0), and stops what they
-//! say is to be stopped.
+//! Receives security events of identity providers (OpenID Shared Signals Framework 1.0, CAEP 1.0): stops what they
+//! say is to be stopped, and tells policies what they say of somebody.
 //!
 //! What is pure stands by itself: a set is verified in [`VerifiedSet`], what it means is decided by [`Rules`]. A
 //! [`Receiver`] does it: durably, and recorded, before a transmitter is told that it was taken. How sets arrive is
@@ -24,9 +24,9 @@ mod testing;
 
 pub use authorization::Authorization;
 pub use config::{Delivery, POLL_MOST, Poll, Push, PushAuthorization, StreamConfig};
-pub use event::{CredentialChange, Event, EventKind, StreamState};
+pub use event::{CredentialChange, Event, EventKind, Principal, StreamState};
 pub use management::{Agreed, Created, Management, ManagementError, StreamStatus};
-pub use mapping::{Effect, Idle, Meaning, Response, Rules, Speaker};
+pub use mapping::{Effect, Idle, Meaning, Response, Rules, Said, Speaker};
 pub use poll::{PollError, Poller};
 pub use receiver::{Clock, Receiver, ReceiverParts, Refusal, Unavailable};
 pub use secret::{Secret, SecretError};

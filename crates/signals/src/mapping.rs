@@ -1,14 +1,14 @@
-//! What an event means here: whom it stops, and from when to when.
+//! What an event means here: whom it stops or says something of, and from when to when.
 
 #[cfg(test)]
 mod tests;
 
 use exequatur_decide::Revocable;
-use exequatur_store::RevocationKind;
+use exequatur_store::{Attribute, MAX_ATTRIBUTE_LIFE, RevocationKind};
 use exequatur_token::{IssuerName, MAX_ISSUED_AHEAD, ScopedId};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{CredentialChange, Event, StreamState};
+use crate::event::{CredentialChange, Event, Principal, StreamState};
 use crate::set::{SetError, VerifiedSet};
 use crate::state::StateSecret;
 use crate::subject::{Identifier, Members, Subject};
@@ -48,6 +48,8 @@ pub struct Rules {
     pub credential_change: Response,
     /// To a claim that has changed (V07).
     pub token_claims_change: Response,
+    /// How long what is said of a subject holds, from when it happened (V08).
+    pub attributes_for: SignedDuration,
     /// The stream's id, if it is known.
     pub stream_id: Option<String>,
     /// Knows the states of verification requests; without it none is known.
@@ -59,6 +61,8 @@ pub struct Rules {
 pub enum Meaning {
     /// These are stopped; at least one.
     Stop(Vec<Effect>),
+    /// This is said of these; at least one (V08).
+    Say(Vec<Said>),
     /// Nobody is stopped.
     Nothing(Idle),
     /// Events arrive; whether it was asked for.
@@ -94,6 +98,19 @@ pub struct Effect {
     pub until: Timestamp,
 }
 
+/// What is said of somebody, for policies to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Of whom: a user or a session.
+    pub of: Revocable,
+    /// What.
+    pub attribute: Attribute,
+    /// When it happened; of two sayings the later counts.
+    pub at: Timestamp,
+    /// From then on it holds no more.
+    pub until: Timestamp,
+}
+
 impl Rules {
     /// What `set` means at `now`.
     ///
@@ -107,6 +124,19 @@ impl Rules {
                 return Ok(Meaning::Stream(*state));
             }
             Event::Unsupported(_) => return Ok(Meaning::Nothing(Idle::Unsupported)),
+            Event::AssuranceLevelChange(assurance) => {
+                return self.said(set, &Attribute::Assurance(assurance.clone()), Of::Either, now);
+            }
+            Event::DeviceComplianceChange(device) => {
+                return self.said(set, &Attribute::Device(*device), Of::Device, now);
+            }
+            Event::RiskLevelChange(risk, Principal::User) => {
+                return self.said(set, &Attribute::Risk(*risk), Of::User, now);
+            }
+            Event::RiskLevelChange(risk, Principal::Session) => {
+                return self.said(set, &Attribute::Risk(*risk), Of::Session, now);
+            }
+            Event::RiskLevelChange(_, Principal::Other) => return Ok(Meaning::Nothing(Idle::Unmapped)),
             Event::SessionRevoked => true,
             Event::CredentialChange(CredentialChange::Create) => false,
             Event::CredentialChange(
@@ -128,6 +158,48 @@ impl Rules {
             .filter_map(|(what, longest)| effect(what, issued_until, longest, now))
             .collect();
         Ok(if effects.is_empty() { Meaning::Nothing(Idle::Over) } else { Meaning::Stop(effects) })
+    }
+
+    /// What is said of exactly whom the subject names: to say it of more than those would be to trust some without a reason.
+    fn said(
+        &self,
+        set: &VerifiedSet,
+        attribute: &Attribute,
+        of: Of,
+        now: Timestamp,
+    ) -> Result<Meaning, SetError> {
+        let named = match set.subject() {
+            Subject::Simple(Identifier::Opaque(id)) if of.may_be_a_session() => self.sessions(id, None),
+            Subject::Simple(_) if of == Of::Session => Vec::new(),
+            Subject::Simple(identifier) => self.user(identifier)?,
+            Subject::Complex(members) => self.of_whom(members, of)?,
+        };
+        let at = set.happened_at(now);
+        let latest = now.checked_add(MAX_ATTRIBUTE_LIFE).unwrap_or(Timestamp::MAX);
+        let until = at.checked_add(self.attributes_for).unwrap_or(Timestamp::MAX).min(latest);
+        let people = named.into_iter().filter(|(of, _)| of.kind() != RevocationKind::TokenId);
+        let said: Vec<_> =
+            people.map(|(of, _)| Said { of, attribute: attribute.clone(), at, until }).collect();
+        Ok(if said.is_empty() {
+            Meaning::Nothing(Idle::Unmapped)
+        } else if until <= now {
+            Meaning::Nothing(Idle::Over)
+        } else {
+            Meaning::Say(said)
+        })
+    }
+
+    fn of_whom(&self, members: &Members, of: Of) -> Result<Vec<Named>, SetError> {
+        let Members { user, session, application, narrowed } = members;
+        let users = user.as_ref().map_or(Ok(Vec::new()), |user| self.user(user))?;
+        let sessions =
+            session.as_ref().map_or(Ok(Vec::new()), |session| self.session(session, user.as_ref()))?;
+        Ok(match (of, session) {
+            (Of::Session, _) | (Of::Either | Of::Device, Some(_)) => sessions,
+            // On another device, or in another application, he may be less sure.
+            (Of::Either, None) if *narrowed || application.is_some() => Vec::new(),
+            (Of::User, _) | (Of::Either | Of::Device, None) => users,
+        })
     }
 
     fn verified(&self, set: &VerifiedSet, state: Option<&str>, now: Timestamp) -> Result<Meaning, SetError> {
@@ -163,19 +235,11 @@ impl Rules {
     }
 
     fn of_members(&self, members: &Members) -> Result<Vec<Named>, SetError> {
-        let Members { user, session, application } = members;
+        let Members { user, session, application, narrowed: _ } = members;
         // The user's issuer is the session's, if that does not say.
         let users = user.as_ref().map_or(Ok(Vec::new()), |user| self.user(user))?;
-        let sessions = match session {
-            Some(Identifier::Opaque(id)) => self.sessions(id, user.as_ref()),
-            Some(Identifier::IssuerSubject { issuer, subject }) => {
-                let speaker = self.speaker(issuer)?;
-                let known = speaker.by_session.then(|| named(speaker, RevocationKind::Session, subject));
-                Vec::from_iter(known.flatten())
-            }
-            Some(token @ Identifier::Token { .. }) => self.user(token)?,
-            Some(Identifier::Email(_) | Identifier::Other) | None => Vec::new(),
-        };
+        let sessions =
+            session.as_ref().map_or(Ok(Vec::new()), |session| self.session(session, user.as_ref()))?;
         if !sessions.is_empty() {
             return Ok(sessions);
         }
@@ -190,6 +254,19 @@ impl Rules {
                 Identifier::Email(_) | Identifier::Opaque(_) | Identifier::Token { .. } | Identifier::Other,
             )
             | None => Vec::new(),
+        })
+    }
+
+    fn session(&self, session: &Identifier, user: Option<&Identifier>) -> Result<Vec<Named>, SetError> {
+        Ok(match session {
+            Identifier::Opaque(id) => self.sessions(id, user),
+            Identifier::IssuerSubject { issuer, subject } => {
+                let speaker = self.speaker(issuer)?;
+                let known = speaker.by_session.then(|| named(speaker, RevocationKind::Session, subject));
+                Vec::from_iter(known.flatten())
+            }
+            token @ Identifier::Token { .. } => self.user(token)?,
+            Identifier::Email(_) | Identifier::Other => Vec::new(),
         })
     }
 
@@ -242,6 +319,25 @@ impl Rules {
     /// D-20: a transmitter speaks for the issuers that the configuration says, and for no other's users.
     fn speaker(&self, issuer: &str) -> Result<&Speaker, SetError> {
         self.speakers.iter().find(|speaker| speaker.issuer == issuer).ok_or(SetError::SubjectForeign)
+    }
+}
+
+/// Of whom something can be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The user.
+    User,
+    /// The session.
+    Session,
+    /// The session, if there is one, else the user.
+    Either,
+    /// Whoever has the device: the session, if there is one, else the user.
+    Device,
+}
+
+impl Of {
+    fn may_be_a_session(self) -> bool {
+        matches!(self, Self::Session | Self::Either)
     }
 }
 

@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
-use exequatur_decide::kind_word;
+use exequatur_decide::{Revocable, kind_word};
 use exequatur_issuers::{KeptKeys, KeysUnavailable};
-use exequatur_store::{Form, Note, Revocation, RevocationError, RevocationStore};
+use exequatur_store::{
+    Attribute, AttributeError, AttributeStore, Form, Note, Revocation, RevocationError, RevocationStore,
+    SubjectAttribute,
+};
 use jiff::Timestamp;
 
 use crate::event::StreamState;
-use crate::mapping::{Effect, Idle, Meaning, Rules};
+use crate::mapping::{Effect, Idle, Meaning, Rules, Said};
 use crate::set::{Expected, SetError, UnverifiedSet, VerifiedSet};
 use crate::tally::Tally;
 
@@ -38,6 +41,8 @@ pub struct ReceiverParts {
     pub keys: Arc<KeptKeys>,
     /// Where what is stopped is kept.
     pub revocations: Arc<dyn RevocationStore>,
+    /// Where what is said of somebody is kept.
+    pub attributes: Arc<dyn AttributeStore>,
     /// Where it is recorded; in the log alone if nowhere.
     pub recorder: Option<Recorder>,
     /// The time.
@@ -85,6 +90,9 @@ pub enum Unavailable {
     /// What it stops could not be kept.
     #[error("{0}")]
     Store(RevocationError),
+    /// What it says of somebody could not be kept.
+    #[error("{0}")]
+    Attributes(AttributeError),
     /// It could not be recorded.
     #[error("no record of it can be kept: {0}")]
     NotRecorded(AuditError),
@@ -163,6 +171,11 @@ impl Receiver {
                     self.carry_out(effect, &set, now).await?;
                 }
             }
+            Meaning::Say(sayings) => {
+                for said in sayings {
+                    self.say(said, &set, now).await?;
+                }
+            }
             Meaning::Nothing(Idle::Unmapped) => {
                 tracing::warn!(
                     stream,
@@ -219,46 +232,90 @@ impl Receiver {
     }
 
     async fn carry_out(&self, effect: &Effect, set: &VerifiedSet, now: Timestamp) -> Result<(), Unavailable> {
-        let number = self.effects.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let order = format!("signal-{:x}-{number}", self.begun);
-        let (kind, name) = (kind_word(effect.what.kind()), effect.what.name());
-        let event = set.event().kind().word();
-        let reason = format!("{event}, set {}", set.id().as_str());
-        let note = Note::new(name.to_owned(), reason.clone(), self.actor.clone(), now);
-        // INVARIANT: a name, a digest and a stream's name are shorter than a note may be.
-        let note = note.or(Err(Unavailable::Store(RevocationError::Closed)))?;
+        let entry = Entry { order: self.next_id(), what: &effect.what, reason: reason(set), now };
         let form = Form::IssuedUntil(effect.issued_until);
+        let note = self.note(&entry).ok_or(Unavailable::Store(RevocationError::Closed))?;
         let revocation = Revocation { target: effect.what.target(), form, until: Some(effect.until), note };
         let outcome = self.parts.revocations.revoke(&revocation, now).await;
-        let mut record = AdminRecord::new(
-            now,
-            Text::from(order.as_str()),
-            Text::from(self.actor.as_str()),
-            Text::from("revoke"),
-            if outcome.is_ok() { AdminOutcome::Done } else { AdminOutcome::Failed },
-        );
-        record.kind = Some(Text::from(kind));
-        record.name = Some(Text::from(name));
+        let mut record = self.record_of(&entry, "revoke", &outcome);
         record.not_before = Some(effect.issued_until);
         record.until = Some(effect.until);
-        record.reason = Some(Text::from(reason.as_str()));
-        record.error = outcome.as_ref().err().map(|error| Text::from(error.to_string()));
-        let recorded = match &self.parts.recorder {
-            Some(recorder) => recorder.record_order(&record).await.map(|_evidence| ()),
-            None => Ok(()),
-        };
+        let recorded = self.write(&record).await;
         let changed = outcome.map_err(Unavailable::Store)?;
-        tracing::info!(
-            order,
-            stream = self.name(),
-            event,
-            set = set.id().as_str(),
-            kind,
-            name,
-            changed = changed.changed,
-            behind = changed.behind(),
-            "stopped by a security event"
-        );
-        recorded.map_err(Unavailable::NotRecorded)
+        tracing::info!(order = entry.order, stream = self.name(), what = %effect.what, reason = entry.reason, changed = changed.changed, behind = changed.behind(), "stopped by a security event");
+        recorded
+    }
+
+    async fn say(&self, said: &Said, set: &VerifiedSet, now: Timestamp) -> Result<(), Unavailable> {
+        let reason = format!("{}: {}", word(&said.attribute), reason(set));
+        let entry = Entry { order: self.next_id(), what: &said.of, reason, now };
+        let note = self.note(&entry).ok_or(Unavailable::Attributes(AttributeError::Closed))?;
+        let (attribute, times) = (said.attribute.clone(), (said.at, said.until));
+        // INVARIANT: rules say something of users and sessions only.
+        let event = SubjectAttribute::new(said.of.target(), attribute, times, note)
+            .ok_or(Unavailable::Attributes(AttributeError::Closed))?;
+        let outcome = self.parts.attributes.set(&event, now).await;
+        let mut record = self.record_of(&entry, "tell", &outcome);
+        record.until = Some(said.until);
+        let recorded = self.write(&record).await;
+        let set = outcome.map_err(Unavailable::Attributes)?;
+        tracing::info!(order = entry.order, stream = self.name(), what = %said.of, reason = entry.reason, changed = set.changed, "told by a security event");
+        recorded
+    }
+
+    fn next_id(&self) -> String {
+        let number = self.effects.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        format!("signal-{:x}-{number}", self.begun)
+    }
+
+    /// INVARIANT: a name, a reason of ours and a stream's name are shorter than a note may be.
+    fn note(&self, entry: &Entry<'_>) -> Option<Note> {
+        Note::new(entry.what.name().to_owned(), entry.reason.clone(), self.actor.clone(), entry.now).ok()
+    }
+
+    fn record_of<'a, T, E: std::error::Error>(
+        &'a self,
+        entry: &'a Entry<'_>,
+        action: &'a str,
+        outcome: &Result<T, E>,
+    ) -> AdminRecord<'a> {
+        let (order, actor) = (Text::from(entry.order.as_str()), Text::from(self.actor.as_str()));
+        let came_to = if outcome.is_ok() { AdminOutcome::Done } else { AdminOutcome::Failed };
+        let mut record = AdminRecord::new(entry.now, order, actor, Text::from(action), came_to);
+        record.kind = Some(Text::from(kind_word(entry.what.kind())));
+        record.name = Some(Text::from(entry.what.name()));
+        record.reason = Some(Text::from(entry.reason.as_str()));
+        record.error = outcome.as_ref().err().map(|error| Text::from(error.to_string()));
+        record
+    }
+
+    async fn write(&self, record: &AdminRecord<'_>) -> Result<(), Unavailable> {
+        match &self.parts.recorder {
+            Some(recorder) => {
+                recorder.record_order(record).await.map(|_evidence| ()).map_err(Unavailable::NotRecorded)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// One thing that an event does, as it is recorded.
+struct Entry<'a> {
+    order: String,
+    what: &'a Revocable,
+    reason: String,
+    now: Timestamp,
+}
+
+fn reason(set: &VerifiedSet) -> String {
+    format!("{}, set {}", set.event().kind().word(), set.id().as_str())
+}
+
+/// What is said, without a level of an assurance, whose text is the transmitter's.
+const fn word(attribute: &Attribute) -> &'static str {
+    match attribute {
+        Attribute::Risk(risk) => risk.word(),
+        Attribute::Device(device) => device.word(),
+        Attribute::Assurance(_) => "assurance",
     }
 }

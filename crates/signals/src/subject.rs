@@ -22,6 +22,8 @@ pub struct Members {
     pub session: Option<Identifier>,
     /// The application.
     pub application: Option<Identifier>,
+    /// Whether something else narrows it down further: a device, a group, a part of an organisation.
+    pub narrowed: bool,
 }
 
 /// A subject identifier.
@@ -67,7 +69,9 @@ impl Subject {
                 "user" => members.user = Some(identifier),
                 "session" => members.session = Some(identifier),
                 "application" => members.application = Some(identifier),
-                _ => {}
+                // Users are of one tenant here.
+                "tenant" => {}
+                _ => members.narrowed = true,
             }
         }
         // Other names may be used; a subject of none at all names nothing.

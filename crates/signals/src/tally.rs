@@ -11,7 +11,7 @@ use crate::set::ErrorCode;
 /// What became of an event that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventOutcome {
-    /// Something is stopped.
+    /// Something is stopped, or said of somebody.
     Applied,
     /// It is logged, as it should be.
     Logged,
@@ -45,7 +45,7 @@ impl EventOutcome {
 
     pub(crate) const fn of(meaning: &Meaning) -> Self {
         match meaning {
-            Meaning::Stop(_) => Self::Applied,
+            Meaning::Stop(_) | Meaning::Say(_) => Self::Applied,
             Meaning::Nothing(Idle::Logged) => Self::Logged,
             Meaning::Nothing(Idle::Over) => Self::Over,
             Meaning::Nothing(Idle::Unmapped) => Self::Unmapped,
@@ -158,7 +158,7 @@ impl Tally {
         match meaning {
             Meaning::Verified { .. } => self.last_verification.store(now.as_second(), Ordering::Relaxed),
             Meaning::Stream(state) => self.stream.store(code(*state), Ordering::Relaxed),
-            Meaning::Stop(_) | Meaning::Nothing(_) => {}
+            Meaning::Stop(_) | Meaning::Say(_) | Meaning::Nothing(_) => {}
         }
     }
 

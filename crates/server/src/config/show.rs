@@ -346,6 +346,7 @@ fn show_stream(stream: &StreamConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
             signals::RESPONSES.iter().find(|(_, known)| *known == response).map_or("", |(word, _)| word);
         writeln!(f, "    {key}: {word}")?;
     }
+    writeln!(f, "    attributes_for: {}", signed(stream.attributes_for))?;
     match &stream.delivery {
         Delivery::Push(push) => {
             writeln!(f, "    delivery:\n      push:\n        path: {:?}", push.path)?;

@@ -13,7 +13,7 @@ use exequatur_token::{Algorithm, IssuerName};
 
 use super::issuers::{
     COOLDOWN, JWKS_FILE, MAX_STALE, ONE_SECOND_TO_ONE_DAY, REFRESH, algorithms, algorithms_shape, jose_names,
-    keys_of, transport,
+    keys_of, signed, transport,
 };
 use super::keys::{
     Key, Shape, boolean, count, duration, either, list, map, optional, pattern, required, text, words,
@@ -29,6 +29,10 @@ const EVERY: Duration = Duration::from_secs(5);
 const EVERY_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const LONG_POLL_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 const MAX_EVENTS: u32 = 50;
+/// Events tell of changes, which may be rare; what is not said anew for so long is not known any more.
+const ATTRIBUTES_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+const ATTRIBUTES_FOR_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 3600);
 /// Most issuers that one transmitter speaks for: an event may be about a session of each.
 const MAX_SPEAKERS: usize = 16;
 
@@ -72,6 +76,11 @@ pub(super) const KEYS: &[Key] = &[
         words(RESPONSES).default("revoke")
     }),
     optional("token_claims_change", "To a claim that has changed.", || words(RESPONSES).default("revoke")),
+    optional(
+        "attributes_for",
+        "How long holds what an event says of a user's or a session's risk, assurance or device.",
+        || duration(&ATTRIBUTES_FOR_RANGE).default_duration(ATTRIBUTES_FOR),
+    ),
     required("delivery", "How sets arrive.", || either([map(&[PUSH]), map(&[POLL])])),
     optional(
         "stream_id",
@@ -171,6 +180,7 @@ pub(super) fn read(node: &Node, beside: &Beside<'_>, notes: &Notes) -> Option<Ve
         let response = |key| fields.or(key, Response::Revoke, |node| node.word(RESPONSES, notes));
         let (credential_change, token_claims_change) =
             (response("credential_change"), response("token_claims_change"));
+        let attributes_for = fields.duration("attributes_for", ATTRIBUTES_FOR, &ATTRIBUTES_FOR_RANGE);
         let known = name.as_ref().map(IssuerName::as_str);
         let delivery = fields.required("delivery").and_then(|node| {
             let delivery = delivery(node, known, beside.folder, notes)?;
@@ -204,6 +214,7 @@ pub(super) fn read(node: &Node, beside: &Beside<'_>, notes: &Notes) -> Option<Ve
             speakers: speakers?,
             credential_change: credential_change?,
             token_claims_change: token_claims_change?,
+            attributes_for: signed(attributes_for?),
             delivery: delivery?,
             token_file: token_file?,
             state_secret_file: state_secret_file?,

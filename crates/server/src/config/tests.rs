@@ -70,6 +70,7 @@ signals:
     audience: https://gateway.example.com
     subjects_of: [{ issuer: corp, users_by: [sub], sessions: true }]
     credential_change: log
+    attributes_for: 24h
     delivery: { push: { path: /events/idp, authorization_file: /etc/push } }
     stream_id: stream-1
     state_secret_file: /etc/states

@@ -33,6 +33,7 @@ fn rules() -> Rules {
         speakers: vec![speaker("corp", STS), mail],
         credential_change: Response::Revoke,
         token_claims_change: Response::Revoke,
+        attributes_for: SignedDuration::from_hours(24),
         stream_id: Some("stream-1".to_owned()),
         states: Some(StateSecret::new(b"a secret of some length", "idp")),
     }
@@ -51,7 +52,9 @@ fn stopped(subject: &Value, uri: &str, content: &Value) -> Result<Vec<(Revocatio
             .into_iter()
             .map(|effect| (effect.what.kind(), effect.what.name().to_owned()))
             .collect()),
-        other @ (Meaning::Nothing(_) | Meaning::Verified { .. } | Meaning::Stream(_)) => Err(other),
+        other @ (Meaning::Say(_) | Meaning::Nothing(_) | Meaning::Verified { .. } | Meaning::Stream(_)) => {
+            Err(other)
+        }
     }
 }
 
@@ -155,7 +158,7 @@ fn a_watermark_ends_with_the_last_token_from_before() {
         Meaning::Stop(effects) => {
             effects.into_iter().next().map(|effect| (effect.issued_until, effect.until))
         }
-        Meaning::Nothing(_) | Meaning::Verified { .. } | Meaning::Stream(_) => None,
+        Meaning::Say(_) | Meaning::Nothing(_) | Meaning::Verified { .. } | Meaning::Stream(_) => None,
     };
     let longest = 15 * 60 + 60;
     let event = |time: i64| json!({ "events": { SESSION_REVOKED: { "event_timestamp": time } } });
@@ -184,9 +187,85 @@ fn changes_stop_or_are_logged() {
         assert_eq!(matches!(found, Meaning::Stop(_)), stops, "{changes}");
         assert_eq!(meaning(&logs, &changes), Ok(Meaning::Nothing(Idle::Logged)), "{changes}");
     }
-    let risk = EventKind::RiskLevelChange.uri().unwrap();
-    let found = meaning(&rules(), &json!({ "events": { risk: {} } }));
+    let found = meaning(&rules(), &json!({ "events": { "https://example.com/other": {} } }));
     assert_eq!(found, Ok(Meaning::Nothing(Idle::Unsupported)));
+}
+
+/// Of whom something is said, and until when.
+fn said(subject: &Value, kind: EventKind, content: &Value) -> Vec<String> {
+    let uri = kind.uri().unwrap();
+    let found = meaning(&rules(), &json!({ "sub_id": subject, "events": { uri: content } })).unwrap();
+    match found {
+        Meaning::Say(sayings) => {
+            assert!(sayings.iter().all(|said| (said.at, said.until) == (at(-20), at(24 * 3600 - 20))));
+            sayings.into_iter().map(|said| format!("{} {:?}", said.of, said.attribute)).collect()
+        }
+        Meaning::Nothing(Idle::Unmapped) => Vec::new(),
+        other @ (Meaning::Stop(_) | Meaning::Nothing(_) | Meaning::Verified { .. } | Meaning::Stream(_)) => {
+            panic!("{other:?}")
+        }
+    }
+}
+
+/// V08: what is said of somebody is said of exactly whom the event names, and of nobody else.
+#[test]
+fn levels_and_states_are_said_of_whom_they_are_about() {
+    use EventKind::{AssuranceLevelChange, DeviceComplianceChange, RiskLevelChange};
+    let then = NOW - 20;
+    let risk =
+        |principal: &str| json!({ "principal": principal, "current_level": "HIGH", "event_timestamp": then });
+    let device =
+        json!({ "previous_status": "compliant", "current_status": "not-compliant", "event_timestamp": then });
+    let sure = json!({ "namespace": "NIST-AAL", "current_level": "nist-aal2", "event_timestamp": then });
+    let on_device =
+        json!({ "format": "complex", "user": alice(), "device": { "format": "opaque", "id": "d-1" } });
+    let in_session = json!({ "format": "complex", "user": alice(), "session": opaque("s-1") });
+    let high = |of: &str| vec![format!("{of} Risk(High)")];
+    let bad = |of: &str| vec![format!("{of} Device(NotCompliant)")];
+    let aal2 = |of: &str| {
+        let attribute =
+            Attribute::Assurance(exequatur_store::Assurance::new("NIST-AAL", "nist-aal2").unwrap());
+        vec![format!("{of} {attribute:?}")]
+    };
+    let (user, session, nobody) = ("user corp:alice", "session corp:s-1", Vec::<String>::new());
+    for (subject, kind, content, expected) in [
+        (alice(), RiskLevelChange, risk("USER"), high(user)),
+        (on_device.clone(), RiskLevelChange, risk("USER"), high(user)),
+        (in_session.clone(), RiskLevelChange, risk("USER"), high(user)),
+        (in_session.clone(), RiskLevelChange, risk("SESSION"), high(session)),
+        (opaque("s-1"), RiskLevelChange, risk("SESSION"), high(session)),
+        (alice(), RiskLevelChange, risk("SESSION"), nobody.clone()),
+        (on_device.clone(), RiskLevelChange, risk("DEVICE"), nobody.clone()),
+        (alice(), RiskLevelChange, risk("TENANT"), nobody.clone()),
+        (opaque("alice"), RiskLevelChange, risk("USER"), nobody.clone()),
+        (on_device.clone(), DeviceComplianceChange, device.clone(), bad(user)),
+        (alice(), DeviceComplianceChange, device.clone(), bad(user)),
+        (in_session.clone(), DeviceComplianceChange, device.clone(), bad(session)),
+        (opaque("d-1"), DeviceComplianceChange, device, nobody.clone()),
+        (alice(), AssuranceLevelChange, sure.clone(), aal2(user)),
+        (in_session, AssuranceLevelChange, sure.clone(), aal2(session)),
+        (opaque("s-1"), AssuranceLevelChange, sure.clone(), aal2(session)),
+        (on_device, AssuranceLevelChange, sure.clone(), nobody.clone()),
+        // The session of somebody whose tokens name none: to say it of all his sessions would be too much.
+        (
+            json!({ "format": "complex", "session": opaque("s-1"), "user": { "format": "iss_sub", "iss": "https://mail.example.com", "sub": "x" } }),
+            AssuranceLevelChange,
+            sure.clone(),
+            nobody,
+        ),
+    ] {
+        assert_eq!(said(&subject, kind, &content), expected, "{subject} {content}");
+    }
+    let old =
+        json!({ "namespace": "NIST-AAL", "current_level": "nist-aal2", "event_timestamp": NOW - 24 * 3600 });
+    let over = meaning(&rules(), &json!({ "events": { AssuranceLevelChange.uri().unwrap(): old } }));
+    assert_eq!(over, Ok(Meaning::Nothing(Idle::Over)));
+    let foreign = json!({ "format": "iss_sub", "iss": "https://other.example.com", "sub": "alice" });
+    let found = meaning(
+        &rules(),
+        &json!({ "sub_id": foreign, "events": { AssuranceLevelChange.uri().unwrap(): sure } }),
+    );
+    assert_eq!(found, Err(SetError::SubjectForeign));
 }
 
 /// V03, V04

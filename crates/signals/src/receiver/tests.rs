@@ -4,7 +4,9 @@ use std::path::Path;
 use exequatur_audit::Mode;
 use exequatur_decide::Revocable;
 use exequatur_issuers::{HttpConfig, KeySource, KeysConfig, Signers, Transport};
-use exequatur_store::{Asked, EmbeddedRevocations, Finding, RevocationKind, RevocationLimits};
+use exequatur_store::{
+    Asked, EmbeddedAttributes, EmbeddedRevocations, Finding, RevocationKind, RevocationLimits,
+};
 use exequatur_token::Algorithm;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -20,6 +22,7 @@ use crate::testing::{AUDIENCE, ISSUER, JWKS, VERIFICATION, at, expected, set, se
 struct World {
     receiver: Receiver,
     revocations: Arc<dyn RevocationStore>,
+    attributes: Arc<EmbeddedAttributes>,
     folder: tempfile::TempDir,
     _tasks: TaskTracker,
 }
@@ -42,6 +45,7 @@ impl World {
         };
         let revocations: Arc<dyn RevocationStore> =
             Arc::new(EmbeddedRevocations::open(None, limits, at(0)).unwrap());
+        let attributes = Arc::new(EmbeddedAttributes::open(None, usize::try_from(room).unwrap()).unwrap());
         let records = folder.path().join("records.jsonl");
         let queue = NonZeroUsize::new(16).unwrap();
         let recorder = recorded.then(|| Recorder::open(&records, Mode::BestEffort, queue).unwrap());
@@ -60,15 +64,17 @@ impl World {
                 speakers: vec![corp],
                 credential_change: Response::Revoke,
                 token_claims_change: Response::Revoke,
+                attributes_for: SignedDuration::from_hours(24),
                 stream_id: None,
                 states: None,
             },
             keys,
             revocations: Arc::clone(&revocations),
+            attributes: Arc::<EmbeddedAttributes>::clone(&attributes),
             recorder,
             clock,
         });
-        Self { receiver, revocations, folder, _tasks: tasks }
+        Self { receiver, revocations, attributes, folder, _tasks: tasks }
     }
 
     /// Whether a token of that user is stopped that was issued then.
@@ -145,6 +151,33 @@ async fn what_cannot_be_kept_is_not_taken() {
     assert!(matches!(taken, Err(Refusal::Unavailable(Unavailable::NotRecorded(_)))), "{taken:?}");
     assert!(world.stops("corp:alice", -10), "and yet it holds");
     assert_eq!(world.count(EventKind::SessionRevoked, EventOutcome::Applied), 0);
+}
+
+/// V08: what is said of somebody is kept and recorded; without room for it, it is not taken.
+#[tokio::test]
+async fn what_is_said_of_somebody_is_kept() {
+    let world = World::new(1, true, JWKS).await;
+    let risk = EventKind::RiskLevelChange.uri().unwrap();
+    let event = |who: &str| {
+        let subject = json!({ "format": "iss_sub", "iss": "https://sts.example.com", "sub": who });
+        let content = json!({ "principal": "USER", "current_level": "HIGH", "event_timestamp": crate::testing::NOW - 10 });
+        set(&json!({ "sub_id": subject, "events": { risk: content } }))
+    };
+    assert_eq!(world.receiver.receive(&event("alice")).await, Ok(()));
+    assert_eq!(world.receiver.receive(&event("alice")).await, Ok(()));
+    let most = std::num::NonZeroU16::new(9).unwrap();
+    let known = world.attributes.list(None, most, at(0)).unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].subject(), Revocable::parse(RevocationKind::User, "corp:alice").unwrap().target());
+    assert_eq!((known[0].at, known[0].until), (at(-10), at(24 * 3600 - 10)));
+    let full = Refusal::Unavailable(Unavailable::Attributes(AttributeError::Full));
+    assert_eq!(world.receiver.receive(&event("bob")).await, Err(full));
+    let records = world.records();
+    let said =
+        |record: &Value| ["action", "outcome", "name"].map(|name| record[name].as_str().unwrap().to_owned());
+    assert_eq!(said(&records[0]), ["tell", "done", "corp:alice"]);
+    assert_eq!(said(&records[2]), ["tell", "failed", "corp:bob"]);
+    assert!(records[0]["reason"].as_str().unwrap().starts_with("high: risk_level_change, set "));
 }
 
 /// The first set that is signed with a new key waits for the keys; a key that nobody publishes is none.

@@ -97,6 +97,16 @@ pub enum Member {
     State,
     /// `status`
     Status,
+    /// `namespace`
+    Namespace,
+    /// `current_level`
+    CurrentLevel,
+    /// `previous_status`
+    PreviousStatus,
+    /// `current_status`
+    CurrentStatus,
+    /// `principal`
+    Principal,
 }
 
 impl Member {
@@ -116,6 +126,11 @@ impl Member {
             Self::Claims => "claims",
             Self::State => "state",
             Self::Status => "status",
+            Self::Namespace => "namespace",
+            Self::CurrentLevel => "current_level",
+            Self::PreviousStatus => "previous_status",
+            Self::CurrentStatus => "current_status",
+            Self::Principal => "principal",
         }
     }
 }

@@ -116,7 +116,13 @@ fn events_say_what_they_have_to() {
         let event = read(CREDENTIAL_CHANGE, credential("password", change));
         assert_eq!(event, Ok(Event::CredentialChange(read_as)), "{change}");
     }
-    use Member::{ChangeType, Claims, CredentialType, EventTimestamp, State, Status};
+    use Member::{
+        ChangeType, Claims, CredentialType, CurrentLevel, CurrentStatus, EventTimestamp, Namespace,
+        PreviousStatus, Principal, State, Status,
+    };
+    const RISK: &str = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change";
+    const DEVICE: &str = "https://schemas.openid.net/secevent/caep/event-type/device-compliance-change";
+    const ASSURANCE: &str = "https://schemas.openid.net/secevent/caep/event-type/assurance-level-change";
     for (uri, content, error) in [
         (CREDENTIAL_CHANGE, credential("password", "gone"), SetError::Invalid(ChangeType)),
         (CREDENTIAL_CHANGE, json!({ "credential_type": "pin" }), SetError::Missing(ChangeType)),
@@ -125,6 +131,23 @@ fn events_say_what_they_have_to() {
         (CLAIMS_CHANGE, json!({ "claims": {} }), SetError::Invalid(Claims)),
         (CLAIMS_CHANGE, json!({ "claims": ["role"] }), SetError::Invalid(Claims)),
         (SESSION_REVOKED, json!({ "event_timestamp": "1800000000" }), SetError::Invalid(EventTimestamp)),
+        (RISK, json!({ "principal": "USER", "current_level": "high" }), SetError::Invalid(CurrentLevel)),
+        (RISK, json!({ "principal": "USER" }), SetError::Missing(CurrentLevel)),
+        (RISK, json!({ "current_level": "HIGH" }), SetError::Missing(Principal)),
+        (DEVICE, json!({ "current_status": "compliant" }), SetError::Missing(PreviousStatus)),
+        (DEVICE, json!({ "previous_status": "compliant" }), SetError::Missing(CurrentStatus)),
+        (
+            DEVICE,
+            json!({ "previous_status": "compliant", "current_status": "ok" }),
+            SetError::Invalid(CurrentStatus),
+        ),
+        (ASSURANCE, json!({ "current_level": "1" }), SetError::Missing(Namespace)),
+        (ASSURANCE, json!({ "namespace": "NIST-AAL" }), SetError::Missing(CurrentLevel)),
+        (
+            ASSURANCE,
+            json!({ "namespace": "NIST-AAL", "current_level": "x".repeat(129) }),
+            SetError::Invalid(CurrentLevel),
+        ),
         (VERIFICATION, json!({ "state": 1 }), SetError::Invalid(State)),
         (STREAM_UPDATED, json!({}), SetError::Missing(Status)),
         (STREAM_UPDATED, json!({ "status": "gone" }), SetError::Invalid(Status)),
