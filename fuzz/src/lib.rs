@@ -20,6 +20,7 @@ pub mod nonce;
 pub mod policy_tests;
 pub mod request_path;
 pub mod route_pattern;
+pub mod security_event;
 pub mod signed;
 pub mod strict_json;
 
@@ -44,5 +45,6 @@ pub const TARGETS: &[(&str, Law)] = &[
     ("policy_tests", policy_tests::run),
     ("request_path", request_path::run),
     ("route_pattern", route_pattern::run),
+    ("security_event", security_event::run),
     ("strict_json", strict_json::run),
 ];

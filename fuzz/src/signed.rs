@@ -61,8 +61,12 @@ impl Key {
 
     /// A compact JWS.
     pub fn sign(&self, header: &Value, payload: &Value) -> String {
-        let input =
-            format!("{}.{}", encode(header.to_string().as_bytes()), encode(payload.to_string().as_bytes()));
+        self.sign_bytes(header, payload.to_string().as_bytes())
+    }
+
+    /// The same over a payload that may be anything.
+    pub fn sign_bytes(&self, header: &Value, payload: &[u8]) -> String {
+        let input = format!("{}.{}", encode(header.to_string().as_bytes()), encode(payload));
         let signature: Signature = self.0.sign(input.as_bytes());
         format!("{input}.{}", encode(&signature.to_bytes()))
     }

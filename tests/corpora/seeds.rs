@@ -6,8 +6,10 @@ use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use exequatur_proto::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message as _;
+use serde_json::{Value, json};
 
-use crate::laws::signed::{HOST, Key, METHOD, PATH, PROOF, TOKEN, key_set};
+use crate::laws::security_event::payload;
+use crate::laws::signed::{HOST, ISSUER, Key, METHOD, NOW, PATH, PROOF, TOKEN, key_set};
 use crate::laws::{gate, nonce};
 
 /// A seed: its target, its name, its bytes.
@@ -58,10 +60,35 @@ fn certificate() -> String {
 /// Every seed.
 pub(crate) fn all() -> Vec<Seed> {
     let mut seeds = tokens();
+    seeds.extend(events());
     seeds.extend(requests());
     seeds.extend(files());
     seeds.extend(messages());
     seeds
+}
+
+fn events() -> Vec<Seed> {
+    let caep = |name: &str| format!("https://schemas.openid.net/secevent/caep/event-type/{name}");
+    let user = json!({ "format": "iss_sub", "iss": ISSUER, "sub": "alice" });
+    let session =
+        json!({ "format": "complex", "user": user, "session": { "format": "opaque", "id": "s-1" } });
+    let mail = json!({ "format": "email", "email": "Alice@example.com" });
+    let event = |name, subject: &Value, uri: &str, event: Value| {
+        ("security_event", name, payload(subject, uri, &event).to_string().into_bytes())
+    };
+    let then = NOW - 10;
+    let revoked = caep("session-revoked");
+    let risk = json!({ "principal": "SESSION", "current_level": "HIGH", "event_timestamp": then });
+    let credential = json!({ "credential_type": "password", "change_type": "update" });
+    let level = json!({ "namespace": "NIST-AAL", "current_level": "nist-aal2" });
+    vec![
+        event("user", &user, &revoked, json!({ "event_timestamp": then })),
+        event("session", &session, &revoked, json!({ "event_timestamp": NOW * 1000 })),
+        event("mail", &mail, &caep("credential-change"), credential),
+        event("claims", &user, &caep("token-claims-change"), json!({ "claims": { "role": "a" } })),
+        event("risk", &session, &caep("risk-level-change"), risk),
+        event("assurance", &user, &caep("assurance-level-change"), level),
+    ]
 }
 
 fn tokens() -> Vec<Seed> {

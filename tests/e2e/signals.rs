@@ -368,3 +368,36 @@ async fn the_stream_itself_is_heard_of() {
     stack.wait_for_metric("exequatur_signals_stream_enabled{stream=\"idp\"} 1").await.unwrap();
     assert!(stack.log().unwrap().contains("the transmitter sends no more security events"));
 }
+
+/// V08: what is said of a user counts for the policies, until something later is said.
+#[tokio::test]
+async fn what_is_said_of_a_user_is_read_by_policies() {
+    let transmitter = Transmitter::start().await.unwrap();
+    let stack = Stack::start(transmitter.pushing(options(), "")).await.unwrap();
+    let (agent, endpoint) = (Agent::new(), Endpoint::of(stack.ports.public));
+    let token = stack.tokens.token(&agent, &Value::Null);
+    let changed = async || {
+        let answer = stack.call(&agent, &token, &Call::new("PUT", &stack.url(DOCUMENT))).await.unwrap();
+        (answer.status, answer.reason)
+    };
+    let at = jwt::now() - 30;
+    let risk = async |of: &str, level: &str, after: i64| {
+        let event = json!({ "principal": "USER", "current_level": level, "event_timestamp": at + after });
+        let uri = format!("{CAEP}risk-level-change");
+        let set = transmitter.set(&user(of), &uri, &event, &Value::Null).await.unwrap();
+        endpoint.push(&set).await
+    };
+    assert_eq!(changed().await, passed());
+    assert_eq!(risk("bob", "HIGH", 0).await, taken());
+    assert_eq!(risk("alice", "MEDIUM", 0).await, taken());
+    assert_eq!(changed().await, passed());
+    assert_eq!(risk("alice", "HIGH", 2).await, taken());
+    assert_eq!(changed().await, (403, "policy_forbid".to_owned()));
+    // What happened before counts no more, whenever it is heard of.
+    assert_eq!(risk("alice", "LOW", 1).await, taken());
+    assert_eq!(changed().await, (403, "policy_forbid".to_owned()));
+    assert_eq!(called(&stack, &agent, &token).await, passed());
+    assert_eq!(risk("alice", "LOW", 3).await, taken());
+    assert_eq!(changed().await, passed());
+    assert_eq!(risk("alice", "NONE", 4).await, said(400, "invalid_request"));
+}

@@ -176,12 +176,15 @@ async fn a_stream_is_made_verified_and_looked_at() {
     assert_eq!(said["poll_url"], json!(format!("{}/poll", desk.url)));
     assert_eq!(
         said["events"],
-        json!({ "session_revoked": true, "credential_change": false, "token_claims_change": false })
+        json!({
+            "session_revoked": true, "credential_change": false, "token_claims_change": false,
+            "assurance_level_change": false, "device_compliance_change": false, "risk_level_change": false,
+        })
     );
     desk.state(|state| {
         let (_, body) = state.asked.iter().find(|(path, _)| path == "/streams").unwrap();
         assert_eq!(body["delivery"]["method"], "urn:ietf:rfc:8936");
-        assert_eq!(body["events_requested"].as_array().unwrap().len(), 3);
+        assert_eq!(body["events_requested"].as_array().unwrap().len(), 6);
     });
     let (code, _, error) = command(&stack, &["create", "nobody"]).await;
     assert_eq!(code, Some(3), "{error}");
