@@ -242,3 +242,21 @@ fn a_judged_token_is_shown_for_people() {
     assert!(shown.out.contains("\nkey        FAILS  token_key_unknown: "), "{}", shown.out);
     assert!(shown.out.ends_with("Exequatur would refuse it.\n"), "{}", shown.out);
 }
+
+/// V10: a token that names a status list is looked up, after all else holds; what stands against it is the last step.
+#[test]
+fn v10_a_status_list_is_the_last_step() {
+    let folder = place();
+    let status = r#"status={"status_list":{"idx":1,"uri":"https://127.0.0.1:1/lists/1"}}"#;
+    let listed = bound(folder.path(), &["--claim", status]);
+    let last = |expected: &str| {
+        let steps = judged(folder.path(), &listed, 1);
+        assert_eq!(steps.last().map(String::as_str), Some(expected), "{steps:?}");
+        assert!(steps.contains(&"binding".to_owned()), "{steps:?}");
+    };
+    last("status: status_list_invalid");
+    let lists = "    max_lifetime: 15m\n    status_lists: { uris: [https://127.0.0.1:1/lists/] }\n";
+    let config = CONFIG.replace("    max_lifetime: 15m\n", lists);
+    fs::write(folder.path().join("c.yaml"), config).unwrap();
+    last("status: status_list_unavailable");
+}
