@@ -3,6 +3,7 @@
 use exequatur_admin::{Role, operations};
 use exequatur_tests::operators::Guarded;
 use exequatur_tests::orders::{self, with_orders};
+use exequatur_tests::status_lists::StatusLists;
 use exequatur_tests::{Agent, Call, DOCUMENT, Options, Stack, binaries, jwt};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -331,6 +332,36 @@ async fn who_is_bound_to_a_tenant_has_to_name_one() {
     };
     let nobodys = guarded.token("x", &json!({ "aud": "ops", "scope": "exequatur:read", "tenant": null }));
     assert_eq!(ask(&address, &nobodys).await, 403, "bound to a tenant, and names none");
+}
+
+/// V10: an operator's token that its issuer's status list is against gives no orders, and none whose list is not there.
+#[tokio::test]
+async fn a_token_that_its_issuer_revoked_gives_no_orders() {
+    let lists = StatusLists::start().await.unwrap();
+    let claims = "claims: { agent: client_id, user: sub, tenant: tenant }\n";
+    let (ca, prefix) = (lists.authority().display().to_string(), lists.prefix());
+    let with_lists = format!(
+        "{claims}    ca_file: {ca}\n    status_lists: {{ uris: [{prefix}], cooldown: 1s, wait: 4s }}\n"
+    );
+    let options = Options { exequatur: vec![(claims, with_lists.leak())], ..Options::default() };
+    let guarded = Guarded::start_with(with_orders(options), on_loopback).await.unwrap();
+    let (header, payload) = lists.pack("ops", 2, &[0, 1, 2], &Value::Null).await.unwrap();
+    lists.publish("ops", &guarded.stack.tokens.sign(&header, &payload));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (status, expected) in [
+        (lists.claim("ops", 0), 200),
+        (lists.claim("ops", 1), 401),
+        (lists.claim("ops", 2), 401),
+        (lists.claim("ops", 1_000), 401),
+        (json!({ "status": { "status_list": { "idx": 0, "uri": "https://elsewhere.example/ops" } } }), 401),
+        (lists.claim("none", 0), 503),
+        (json!({}), 200),
+    ] {
+        let claims = jwt::merged(json!({ "aud": "ops", "scope": "exequatur:read" }), &status);
+        let url = format!("http://127.0.0.1:{}/v1/revocations", guarded.port());
+        let request = client.get(url).bearer_auth(guarded.token("x", &claims));
+        assert_eq!(request.send().await.unwrap().status(), expected, "{status}");
+    }
 }
 
 /// The status and the reason of one call.

@@ -163,7 +163,7 @@ impl Counter {
                 let message = "only the user that Exequatur runs as, and root, may come in here";
                 return Err(self.refuse(word, author, StatusCode::FORBIDDEN, "forbidden", message).await);
             }
-            Entrance::Gate(gate, arrival) => match gate.let_in(headers, arrival, self.desk.now()) {
+            Entrance::Gate(gate, arrival) => match gate.let_in(headers, arrival, self.desk.now()).await {
                 Ok(caller) => caller,
                 Err(why) => return Err(self.keep_out(word, arrival, &why).await),
             },

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use exequatur_decide::{Revocable, operator_targets};
-use exequatur_issuers::{Issuers, KeysUnavailable};
+use exequatur_decide::{BadStatus, Revocable, operator_targets};
+use exequatur_issuers::{Issuer, Issuers, KeysUnavailable, ListUnavailable};
 use exequatur_store::{
     Asked, Finding, Rate, RatePer, RevocationKind, Snapshot, SourceKey, SourceLimits, StoreError, Unknown,
 };
 use exequatur_token::{
     BindingError, ClientCertificate, IssuerProfile, PresentedSender, Scheme, TokenError, TokenSize,
-    UnverifiedToken, bind,
+    UnverifiedToken, VerifiedToken, bind,
 };
 use jiff::Timestamp;
 
@@ -141,6 +141,10 @@ pub(crate) enum NotLetIn {
     Binding(#[from] BindingError),
     #[error("it was revoked")]
     Revoked,
+    #[error("the issuer's status list does not say that the token is valid")]
+    Status(BadStatus),
+    #[error("{0}")]
+    StatusList(ListUnavailable),
     #[error("it is not known what is revoked: {0:?}")]
     Revocations(Unknown),
     #[error("the token gives no role here")]
@@ -156,7 +160,7 @@ impl NotLetIn {
     pub(crate) const fn answer(&self) -> (StatusCode, &'static str) {
         match self {
             Self::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
-            Self::HowOften | Self::Keys(_) | Self::Revocations(_) => {
+            Self::HowOften | Self::Keys(_) | Self::Revocations(_) | Self::StatusList(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }
             Self::Origin => (StatusCode::FORBIDDEN, "origin_not_allowed"),
@@ -164,7 +168,7 @@ impl NotLetIn {
             Self::As => (StatusCode::BAD_REQUEST, "as_invalid"),
             Self::Missing => (StatusCode::UNAUTHORIZED, "credentials_missing"),
             Self::Scheme => (StatusCode::UNAUTHORIZED, "credentials_malformed"),
-            Self::Token(_) | Self::Issuer | Self::Binding(_) | Self::Revoked => {
+            Self::Token(_) | Self::Issuer | Self::Binding(_) | Self::Revoked | Self::Status(_) => {
                 (StatusCode::UNAUTHORIZED, "invalid_token")
             }
             Self::NoRole | Self::NoTenant | Self::Certificate => (StatusCode::FORBIDDEN, "forbidden"),
@@ -201,7 +205,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`NotLetIn`]; each but those that are no fault of the caller's is charged to his address.
-    pub(crate) fn let_in(
+    pub(crate) async fn let_in(
         &self,
         headers: &HeaderMap,
         arrival: &Arrival,
@@ -210,11 +214,15 @@ impl Gate {
         let source = key_of(arrival.peer.ip());
         let how_often = |_: StoreError| NotLetIn::HowOften;
         self.sources.look(source, now).map_err(how_often)?.map_err(NotLetIn::TooOften)?;
-        let outcome = self.identify(headers, arrival, now);
+        let outcome = self.identify(headers, arrival, now).await;
         match &outcome {
             Ok(_)
             | Err(
-                NotLetIn::Keys(_) | NotLetIn::Revocations(_) | NotLetIn::HowOften | NotLetIn::TooOften(_),
+                NotLetIn::Keys(_)
+                | NotLetIn::Revocations(_)
+                | NotLetIn::StatusList(_)
+                | NotLetIn::HowOften
+                | NotLetIn::TooOften(_),
             ) => {}
             Err(
                 NotLetIn::Origin
@@ -226,6 +234,7 @@ impl Gate {
                 | NotLetIn::Issuer
                 | NotLetIn::Binding(_)
                 | NotLetIn::Revoked
+                | NotLetIn::Status(_)
                 | NotLetIn::NoRole
                 | NotLetIn::NoTenant
                 | NotLetIn::Certificate,
@@ -234,7 +243,12 @@ impl Gate {
         outcome
     }
 
-    fn identify(&self, headers: &HeaderMap, arrival: &Arrival, now: Timestamp) -> Result<Caller, NotLetIn> {
+    async fn identify(
+        &self,
+        headers: &HeaderMap,
+        arrival: &Arrival,
+        now: Timestamp,
+    ) -> Result<Caller, NotLetIn> {
         check_provenance(headers, arrival)?;
         let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
         match (authorization.next(), authorization.next(), &arrival.certificate) {
@@ -244,7 +258,7 @@ impl Gate {
                 if !scheme.eq_ignore_ascii_case("bearer") {
                     return Err(NotLetIn::Scheme);
                 }
-                self.by_token(token, certificate.as_ref(), now)
+                self.by_token(token, certificate.as_ref(), now).await
             }
             (Some(_), Some(_), _) => Err(NotLetIn::Scheme),
             (None, _, Some(certificate)) => self.by_certificate(certificate, now),
@@ -252,7 +266,7 @@ impl Gate {
         }
     }
 
-    fn by_token(
+    async fn by_token(
         &self,
         raw: &str,
         certificate: Option<&PeerCertificate>,
@@ -275,6 +289,7 @@ impl Gate {
         let certificate = certificate.map(|peer| &peer.certificate);
         bind(current, PresentedSender { scheme: Scheme::Bearer, proof: None, certificate })?;
         self.not_revoked(&operator_targets(&token), now)?;
+        not_listed(issuer, &token, now).await?;
         let given = found
             .words
             .iter()
@@ -306,6 +321,16 @@ impl Gate {
             Finding::Revoked(_) => Err(NotLetIn::Revoked),
             Finding::Unknown(unknown) => Err(NotLetIn::Revocations(unknown)),
         }
+    }
+}
+
+/// V10: the issuer's word about its token, as with the tokens of agents.
+async fn not_listed(issuer: &Arc<Issuer>, token: &VerifiedToken, now: Timestamp) -> Result<(), NotLetIn> {
+    let Some(reference) = token.status() else { return Ok(()) };
+    match issuer.token_status(reference, now).await.map_err(BadStatus::judge) {
+        Ok(_evidence) => Ok(()),
+        Err(Ok(bad)) => Err(NotLetIn::Status(bad)),
+        Err(Err(unavailable)) => Err(NotLetIn::StatusList(unavailable)),
     }
 }
 
