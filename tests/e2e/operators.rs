@@ -49,6 +49,11 @@ fn everybody(guarded: &Guarded) -> Vec<Shown> {
         shown("a broken signature", jwt::with_broken_signature(&token("platform", json!({}))), Err(401)),
         shown("bound to a key", token("platform", json!({ "cnf": agent.confirmation() })), Err(401)),
         shown("bound to a certificate", token("platform", json!({ "cnf": { "x5t#S256": x5t } })), Err(401)),
+        shown(
+            "of an agent who acts for her",
+            token("platform", json!({ "act": { "sub": "crm-bot" } })),
+            Err(401),
+        ),
         shown("no such role", token("root", json!({})), Err(403)),
         shown("another case", token("Platform", json!({})), Err(403)),
         shown("no role", token("x", json!({ "roles": [] })), Err(403)),

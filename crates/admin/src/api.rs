@@ -177,8 +177,9 @@ impl Counter {
         match self.desk.may_call(&caller.author.actor) {
             Ok(Ok(())) => Ok(caller),
             Ok(Err(wait)) => {
-                let order = self.desk.turn_away(word, &caller.author, "too many calls").await;
-                Err(limited(Some(order), wait))
+                // In sum, as for strangers: he does not decide how much is recorded.
+                let order = self.desk.turn_away_in_sum(word, &caller.author, "too many calls").await;
+                Err(limited(order, wait))
             }
             // Whether he may is not known.
             Err(

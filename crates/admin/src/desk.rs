@@ -246,8 +246,7 @@ impl Desk {
         Ok(may)
     }
 
-    /// Records that somebody without credentials was turned away, if there is room for that: a hundred at once, and ten a
-    /// second. Those beyond are counted, and the next record says how many they were.
+    /// Records that somebody without credentials was turned away, as [`Self::turn_away_in_sum`].
     pub(crate) async fn turn_stranger_away(
         &self,
         action: &str,
@@ -255,6 +254,12 @@ impl Desk {
         why: &str,
     ) -> Option<String> {
         self.tally.count_stranger();
+        self.turn_away_in_sum(action, author, why).await
+    }
+
+    /// Records that somebody was turned away, if there is room for that: a hundred at once, and ten a second. Those beyond are
+    /// counted, and the next record says how many they were.
+    pub(crate) async fn turn_away_in_sum(&self, action: &str, author: &Author, why: &str) -> Option<String> {
         let now = self.now();
         let room = self.strangers.look(EVERYBODY, now).is_ok_and(|room| room.is_ok());
         if !room || self.strangers.charge(EVERYBODY, now).is_err() {

@@ -139,6 +139,8 @@ pub(crate) enum NotLetIn {
     Keys(#[from] KeysUnavailable),
     #[error("the token is bound to what was not presented: {0}")]
     Binding(#[from] BindingError),
+    #[error("the token is somebody's who acts for you: orders are given by oneself")]
+    Delegated,
     #[error("it was revoked")]
     Revoked,
     #[error("the issuer's status list does not say that the token is valid")]
@@ -168,9 +170,12 @@ impl NotLetIn {
             Self::As => (StatusCode::BAD_REQUEST, "as_invalid"),
             Self::Missing => (StatusCode::UNAUTHORIZED, "credentials_missing"),
             Self::Scheme => (StatusCode::UNAUTHORIZED, "credentials_malformed"),
-            Self::Token(_) | Self::Issuer | Self::Binding(_) | Self::Revoked | Self::Status(_) => {
-                (StatusCode::UNAUTHORIZED, "invalid_token")
-            }
+            Self::Token(_)
+            | Self::Issuer
+            | Self::Binding(_)
+            | Self::Delegated
+            | Self::Revoked
+            | Self::Status(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::NoRole | Self::NoTenant | Self::Certificate => (StatusCode::FORBIDDEN, "forbidden"),
         }
     }
@@ -233,6 +238,7 @@ impl Gate {
                 | NotLetIn::Token(_)
                 | NotLetIn::Issuer
                 | NotLetIn::Binding(_)
+                | NotLetIn::Delegated
                 | NotLetIn::Revoked
                 | NotLetIn::Status(_)
                 | NotLetIn::NoRole
@@ -285,6 +291,10 @@ impl Gate {
             }
         })?;
         let token = Arc::new(found.token);
+        // Somebody else who acts for an operator is no operator, and no record would name him.
+        if !token.delegation().actors().is_empty() {
+            return Err(NotLetIn::Delegated);
+        }
         let current = token.current(now, &rule.audience, &rule.profile)?;
         let certificate = certificate.map(|peer| &peer.certificate);
         bind(current, PresentedSender { scheme: Scheme::Bearer, proof: None, certificate })?;
@@ -361,7 +371,7 @@ fn check_provenance(headers: &HeaderMap, arrival: &Arrival) -> Result<(), NotLet
 }
 
 /// IPv6 by its /64: whoever has one has all of it.
-fn key_of(address: IpAddr) -> SourceKey {
+pub(crate) fn key_of(address: IpAddr) -> SourceKey {
     let mut key = [0; 16];
     let octets = match address.to_canonical() {
         // Four octets are told from the first of eight.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use exequatur_store::SourceKey;
 use exequatur_token::ClientCertificate;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{self, Counter, Entrance, Work};
 use crate::connection::{self, Lasts};
 use crate::desk::Desk;
-use crate::gate::{Arrival, Gate, PeerCertificate, names_in};
+use crate::gate::{Arrival, Gate, PeerCertificate, key_of, names_in};
 
 /// Connections at once, and of one address.
 const MAX_CONNECTIONS: usize = 64;
@@ -125,7 +126,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfi
 #[derive(Debug)]
 struct Places {
     all: Arc<Semaphore>,
-    of_one: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    of_one: Arc<Mutex<HashMap<SourceKey, usize>>>,
 }
 
 /// Free again once it is dropped.
@@ -137,8 +138,8 @@ struct Place {
 
 #[derive(Debug)]
 struct Share {
-    address: IpAddr,
-    of_one: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    source: SourceKey,
+    of_one: Arc<Mutex<HashMap<SourceKey, usize>>>,
 }
 
 impl Places {
@@ -149,22 +150,23 @@ impl Places {
     fn take(&self, address: IpAddr) -> Option<Place> {
         let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
         let mut of_one = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = of_one.entry(address).or_default();
+        let source = key_of(address);
+        let held = of_one.entry(source).or_default();
         if *held >= MAX_OF_ONE {
             return None;
         }
         *held = held.saturating_add(1);
-        Some(Place { permit, _share: Share { address, of_one: Arc::clone(&self.of_one) } })
+        Some(Place { permit, _share: Share { source, of_one: Arc::clone(&self.of_one) } })
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         let mut of_one = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = of_one.get_mut(&self.address) {
+        if let Some(held) = of_one.get_mut(&self.source) {
             *held = held.saturating_sub(1);
             if *held == 0 {
-                of_one.remove(&self.address);
+                of_one.remove(&self.source);
             }
         }
     }
@@ -178,6 +180,11 @@ mod tests {
     fn one_address_does_not_take_every_place() {
         let places = Places::new();
         let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        // Of IPv6, a /64 is one.
+        let six = |n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]);
+        let crowd: Vec<_> = (0..8).map(|n| places.take(six(n)).unwrap()).collect();
+        assert!(places.take(six(9)).is_none());
+        drop(crowd);
         let mut held: Vec<_> = (0..MAX_OF_ONE).map(|_| places.take(one).unwrap()).collect();
         assert!(places.take(one).is_none());
         assert!(places.take(other).is_some());

@@ -16,7 +16,7 @@ use exequatur_audit::Recorder;
 use exequatur_issuers::{HttpConfig, IssuersError, Place, Signers};
 use exequatur_signals::{
     Authorization, Delivery, ErrorCode, MAX_SET_BYTES, Poller, Push, PushAuthorization, PushRefusal,
-    Receiver, ReceiverParts, Refusal, Rules, Secret, SecretError, StateSecret, StreamConfig,
+    Receiver, ReceiverParts, Refusal, Rules, Secret, SecretError, StateSecret, StreamConfig, Unavailable,
 };
 use exequatur_store::{AttributeStore, Rate, RatePer, RevocationStore, SourceKey, SourceLimits};
 use sha2::{Digest as _, Sha256};
@@ -260,7 +260,11 @@ async fn pushed(
             }
             refused(error.code(), &error.to_string())
         }
-        Err(Refusal::Unavailable(_)) => {
+        Err(Refusal::Unavailable(why)) => {
+            // Whoever names one unknown key after the other has us wait for each.
+            if matches!(why, Unavailable::KeysLoading) && endpoint.failures.charge(source, now).is_err() {
+                tracing::error!("failures of sources are not counted any more");
+            }
             tally.turned_away(PushRefusal::Unavailable);
             again(StatusCode::SERVICE_UNAVAILABLE)
         }

@@ -11,8 +11,8 @@ use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
 use exequatur_decide::{Revocable, kind_word};
 use exequatur_issuers::{KeptKeys, KeysUnavailable};
 use exequatur_store::{
-    Attribute, AttributeError, AttributeStore, Form, Note, Revocation, RevocationError, RevocationStore,
-    SubjectAttribute,
+    Attribute, AttributeError, AttributeStore, Form, Note, Revocation, RevocationError, RevocationKind,
+    RevocationStore, SubjectAttribute,
 };
 use jiff::Timestamp;
 
@@ -233,12 +233,20 @@ impl Receiver {
 
     async fn carry_out(&self, effect: &Effect, set: &VerifiedSet, now: Timestamp) -> Result<(), Unavailable> {
         let entry = Entry { order: self.next_id(), what: &effect.what, reason: reason(set), now };
-        let form = Form::IssuedUntil(effect.issued_until);
+        // One token is stopped whatever its issuer's clock said when it was made: what names it means it alone.
+        let form = if effect.what.kind() == RevocationKind::TokenId {
+            Form::Total
+        } else {
+            Form::IssuedUntil(effect.issued_until)
+        };
         let note = self.note(&entry).ok_or(Unavailable::Store(RevocationError::Closed))?;
         let revocation = Revocation { target: effect.what.target(), form, until: Some(effect.until), note };
         let outcome = self.parts.revocations.revoke(&revocation, now).await;
         let mut record = self.record_of(&entry, "revoke", &outcome);
-        record.not_before = Some(effect.issued_until);
+        record.not_before = match form {
+            Form::IssuedUntil(instant) => Some(instant),
+            Form::Total | Form::Suspension => None,
+        };
         record.until = Some(effect.until);
         let recorded = self.write(&record).await;
         let changed = outcome.map_err(Unavailable::Store)?;

@@ -184,7 +184,10 @@ async fn answer<A: DeserializeOwned>(name: &str, request: RequestBuilder) -> Res
 fn refused(status: StatusCode, problem: &Problem) -> Failure {
     let mut message = plain(&problem.message, 1_000).trim_matches('"').to_owned();
     if problem.in_force {
-        message.push_str("; it is in force in this server, and lost at its restart");
+        message.push_str(match problem.error.as_str() {
+            "not_recorded" => "; it is in force, and not recorded",
+            _ => "; it is in force in this server, and lost at its restart",
+        });
     }
     match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Usage(message),

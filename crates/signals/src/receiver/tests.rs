@@ -110,6 +110,21 @@ fn keys(file: &Path) -> KeysConfig {
     }
 }
 
+/// V05: a token that is named itself is stopped whenever it was issued: its issuer's clock may be ahead of the transmitter's.
+#[tokio::test]
+async fn a_token_by_its_id_is_stopped_whenever_it_was_issued() {
+    let world = World::new(10, true, JWKS).await;
+    let named = json!({ "sub_id": { "format": "jwt_id", "iss": "https://sts.example.com", "jti": "t-1" } });
+    assert_eq!(world.receiver.receive(&set(&named)).await, Ok(()));
+    let stopped = |jti: &str, issued_at: i64| {
+        let target = Revocable::parse(RevocationKind::TokenId, &format!("corp:{jti}")).unwrap().target();
+        let asked = [Asked { target, issued_at: Some(at(issued_at)) }];
+        matches!(world.revocations.snapshot().ask(&asked, at(0)), Finding::Revoked(_))
+    };
+    assert!(stopped("t-1", -10) && stopped("t-1", 5) && !stopped("t-2", -10));
+    assert_eq!(world.records()[0]["not_before"], Value::Null);
+}
+
 /// V05: it holds when the set is taken, is recorded, and does nothing new when it comes again.
 #[tokio::test]
 async fn what_is_taken_holds_and_is_recorded() {
