@@ -251,6 +251,25 @@ async fn a_tenants_operator_reaches_that_tenant_alone() {
     }
 }
 
+/// An operator's certificate is asked about among revoked keys, as an agent's is.
+#[tokio::test]
+async fn a_certificate_that_was_revoked_gives_no_orders() {
+    let guarded = Guarded::start().await.unwrap();
+    let shown = guarded.certificate("oncall", "spiffe://example.com/oncall", false).unwrap();
+    let (client, thumbprint) = (guarded.client(1, Some("oncall")).unwrap(), shown.thumbprint().unwrap());
+    for (order, status) in [
+        (None, 200),
+        (Some(&["revoke", "key", &thumbprint][..]), 401),
+        (Some(&["revoke", "undo", "key", &thumbprint]), 200),
+    ] {
+        if let Some(words) = order {
+            orders::order(&guarded.stack, words).await.unwrap();
+        }
+        let answer = guarded.send(&client, ("GET", "/v1/revocations"), None, None).await.unwrap();
+        assert_eq!(answer.status(), status, "{order:?}");
+    }
+}
+
 /// E-07, E-08: who guesses is shut out for a while, others at other addresses are not; nothing comes from a web page.
 #[tokio::test]
 async fn who_guesses_is_shut_out_and_web_pages_are_not_heard() {
