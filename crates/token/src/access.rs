@@ -10,7 +10,7 @@ mod verified;
 
 use jiff::Timestamp;
 
-use self::facts::Facts;
+pub(crate) use self::facts::{Facts, Source};
 use crate::Algorithm;
 use crate::claims::{self, Claim};
 use crate::issuer::IssuerProfile;
@@ -21,7 +21,7 @@ use crate::key_set::{KeySet, KeySetRefusal};
 pub use self::error::TokenError;
 pub use self::facts::MAX_ISSUED_AHEAD;
 pub use self::size::TokenSize;
-pub use self::verified::{CurrentToken, VerifiedToken};
+pub use self::verified::{CurrentToken, TokenSource, VerifiedToken};
 
 /// What a token may cost at most (J12).
 pub(crate) const fn limits(size: TokenSize) -> JwsLimits {
@@ -121,7 +121,7 @@ impl<'a> UnverifiedToken<'a> {
         if !profile.algorithms.contains(&self.algorithm) {
             return Err(TokenError::AlgNotAllowed);
         }
-        let facts = Facts::from_payload(self.jws.payload(), profile)?;
+        let facts = Facts::from_payload(self.jws.payload(), profile, Source::Jwt)?;
         facts.check_dates(profile, now)?;
         let signature =
             keys.verify(self.jws.envelope(), self.algorithm).map_err(|refusal| match refusal {
@@ -129,7 +129,7 @@ impl<'a> UnverifiedToken<'a> {
                 KeySetRefusal::KeyUnknown => TokenError::KeyUnknown,
                 KeySetRefusal::SignatureInvalid => TokenError::SignatureInvalid,
             })?;
-        Ok(VerifiedToken::assertion(facts, keys.id(), signature))
+        Ok(VerifiedToken::signed(facts, keys.id(), signature))
     }
 }
 

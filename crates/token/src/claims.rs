@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use crate::access::TokenError;
 use crate::issuer::check_id;
-use crate::json::{Object, Value};
+use crate::json::Object;
 use crate::numeric_date::numeric_date;
+use crate::scopes::Scopes;
 
 /// Most words of one claim.
 const MAX_WORDS: usize = 256;
@@ -37,14 +38,30 @@ pub enum Claim {
     Scope,
     /// `act`
     Act,
+    /// `may_act`
+    MayAct,
     /// `sid`
     Sid,
+    /// `acr`
+    Acr,
+    /// `amr`
+    Amr,
+    /// `auth_time`
+    AuthTime,
+    /// `authorization_details`
+    AuthorizationDetails,
     /// `status`
     Status,
     /// `status_list`
     StatusList,
     /// `ttl`
     Ttl,
+    /// `active`
+    Active,
+    /// `token_type`
+    TokenType,
+    /// `token_introspection`
+    TokenIntrospection,
     /// The claim configured to hold the agent.
     Agent,
     /// The claim configured to hold the user.
@@ -70,10 +87,18 @@ impl Claim {
             Self::Nbf => "nbf",
             Self::Scope => "scope",
             Self::Act => "act",
+            Self::MayAct => "may_act",
             Self::Sid => "sid",
+            Self::Acr => "acr",
+            Self::Amr => "amr",
+            Self::AuthTime => "auth_time",
+            Self::AuthorizationDetails => "authorization_details",
             Self::Status => "status",
             Self::StatusList => "status_list",
             Self::Ttl => "ttl",
+            Self::Active => "active",
+            Self::TokenType => "token_type",
+            Self::TokenIntrospection => "token_introspection",
             Self::Agent => "agent",
             Self::User => "user",
             Self::Tenant => "tenant",
@@ -154,19 +179,63 @@ pub(crate) fn words(payload: &Object, path: &[String]) -> Result<Vec<String>, To
     if words.len() > MAX_WORDS { Err(invalid) } else { Ok(words) }
 }
 
-/// `scope`, if it is there.
-pub(crate) fn scope(payload: &Object) -> Result<&str, TokenError> {
-    match payload.get("scope").map(Value::as_str) {
-        None => Ok(""),
-        Some(Some(text)) => Ok(text),
-        Some(None) => Err(TokenError::ClaimInvalid(Claim::Scope)),
+/// The scopes of the claims `names`, each of which may be absent: a text that is divided at its spaces, or an array of scopes.
+/// `scope` itself is always a text (RFC 8693 §4.2).
+pub(crate) fn scopes(payload: &Object, names: &[String]) -> Result<Scopes, TokenError> {
+    let invalid = TokenError::ClaimInvalid(Claim::Scope);
+    let mut found: Vec<&str> = Vec::new();
+    for (name, value) in names.iter().filter_map(|name| Some((name, payload.get(name)?))) {
+        match (value.as_str(), value.as_array().filter(|_| name != "scope")) {
+            // Divided by the reader of scopes, which takes no two spaces in a row.
+            (Some(""), _) => {}
+            (Some(text), _) => found.push(text),
+            (None, Some(members)) if members.len() <= MAX_WORDS => {
+                for member in members {
+                    found.push(
+                        member
+                            .as_str()
+                            .filter(|scope| !scope.is_empty() && !scope.contains(' '))
+                            .ok_or(invalid)?,
+                    );
+                }
+            }
+            (None, Some(_) | None) => return Err(invalid),
+        }
     }
+    Scopes::parse(&found.join(" ")).or(Err(invalid))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Limits, parse};
+    use crate::json::{Limits, Value, parse};
+
+    /// J14: texts and arrays, of one claim or several; a scope has no space.
+    #[test]
+    fn scopes_are_texts_or_arrays() {
+        let read = |text: &str, names: &[&str]| {
+            let limits = Limits { bytes: 1024, depth: 8, members: 16 };
+            let Ok(Value::Object(payload)) = parse(text.as_bytes(), limits) else { panic!("{text}") };
+            let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+            scopes(&payload, &names).map(|scopes| scopes.as_str().to_owned())
+        };
+        let both = r#"{"scp":"a b","roles":["c","d"],"none":""}"#;
+        assert_eq!(read(both, &["scp", "roles"]).unwrap(), "a b c d");
+        assert_eq!(read(both, &["none", "roles", "absent"]).unwrap(), "c d");
+        assert_eq!(read(both, &["scope"]).unwrap(), "");
+        let of_scope = read(r#"{"scope":["a"]}"#, &["scope"]);
+        assert_eq!(of_scope, Err(TokenError::ClaimInvalid(Claim::Scope)));
+        for wrong in [
+            r#"{"s":7}"#,
+            r#"{"s":null}"#,
+            r#"{"s":["a b"]}"#,
+            r#"{"s":["a",1]}"#,
+            r#"{"s":"a  b"}"#,
+            r#"{"s":[""]}"#,
+        ] {
+            assert_eq!(read(wrong, &["s"]), Err(TokenError::ClaimInvalid(Claim::Scope)), "{wrong}");
+        }
+    }
 
     #[test]
     fn words_are_whole_strings_wherever_they_stand() {

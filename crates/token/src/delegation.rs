@@ -1,4 +1,4 @@
-//! `act`: who acts for the subject, and for whom they act in turn (RFC 8693 §4.1).
+//! `act`: who acts for the subject, and for whom they act in turn (RFC 8693 §4.1); `may_act`: who may come to (§4.4).
 
 use crate::issuer::{IssuerProfile, ScopedId, check_id};
 use crate::json::{Object, Value};
@@ -51,6 +51,11 @@ impl Delegation {
         self.actors.first()
     }
 
+    /// The actors before the current one, the latest first: information, and nothing that grants (X04).
+    pub fn prior(&self) -> impl Iterator<Item = &Actor> {
+        self.actors.iter().skip(1)
+    }
+
     /// All actors, the current one first.
     #[must_use]
     pub fn actors(&self) -> &[Actor] {
@@ -70,6 +75,36 @@ impl Actor {
     pub const fn id(&self) -> &ScopedId {
         &self.id
     }
+}
+
+/// The party that `may_act` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MayAct {
+    /// One of the token's own issuer.
+    Own(ScopedId),
+    /// One of another issuer, who is nobody that an `act` of this issuer can name.
+    Foreign,
+}
+
+impl MayAct {
+    pub(crate) fn names(&self, actor: &Actor) -> bool {
+        match self {
+            Self::Own(id) => *id == actor.id,
+            Self::Foreign => false,
+        }
+    }
+}
+
+/// Reads `may_act` of `payload`, if it is there: an object with `sub` (RFC 8693 §4.4).
+pub(crate) fn may_act(payload: &Object, profile: &IssuerProfile) -> Result<Option<MayAct>, DelegationError> {
+    let Some(value) = payload.get("may_act") else { return Ok(None) };
+    let party = value.as_object().ok_or(DelegationError::Malformed)?;
+    let subject = member(party, "sub")?.ok_or(DelegationError::Malformed)?;
+    if member(party, "iss")?.is_some_and(|issuer| issuer != profile.issuer) {
+        return Ok(Some(MayAct::Foreign));
+    }
+    let id = ScopedId::new(&profile.name, subject).or(Err(DelegationError::Malformed))?;
+    Ok(Some(MayAct::Own(id)))
 }
 
 fn member<'a>(act: &'a Object, name: &str) -> Result<Option<&'a str>, DelegationError> {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::Algorithm;
+use crate::claim_names::ClaimNames;
+use crate::tenant_scope::TenantScope;
 
 /// Most tolerance for the issuer's clock that a profile can give.
 pub const MAX_LEEWAY: SignedDuration = SignedDuration::from_secs(60);
@@ -32,50 +34,19 @@ pub struct IssuerProfile {
     pub accept_typ_jwt: bool,
     /// Which claims say who.
     pub claims: ClaimNames,
-    /// The tenants that this issuer may speak for. Tenants are not scoped by issuer, so this is what keeps
-    /// one issuer out of another's tenants.
+    /// The tenants that this issuer may speak for.
     pub tenants: TenantScope,
     /// Whether each token must say where its status is kept (`status.status_list`).
     pub status_required: bool,
-}
-
-/// The tenants that an issuer's tokens may name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TenantScope {
-    /// Every tenant.
-    Any,
-    /// These, compared byte by byte. A token that names no tenant is not refused: it reaches none.
-    Only(Vec<String>),
-}
-
-impl TenantScope {
-    /// Whether a token may name `tenant`.
-    #[must_use]
-    pub fn covers(&self, tenant: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Only(tenants) => tenants.iter().any(|known| known == tenant),
-        }
-    }
-}
-
-/// The names of the claims that hold the identities.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimNames {
-    /// The agent; every token must have it. Usually `client_id`.
-    pub agent: String,
-    /// The user on whose behalf; a token without it acts for nobody but the agent. If this is `sub`, a token
-    /// whose `sub` equals its `client_id` is refused: it is the client's own (RFC 9068 §5, J07).
-    pub user: Option<String>,
-    /// The tenant.
-    pub tenant: Option<String>,
 }
 
 impl IssuerProfile {
     /// Everything that makes this profile unusable or wider than it may be; empty if it is sound.
     #[must_use]
     pub fn problems(&self) -> Vec<ProfileProblem> {
-        let names = [Some(&self.claims.agent), self.claims.user.as_ref(), self.claims.tenant.as_ref()];
+        let ClaimNames { agent, client, id, scopes, user, tenant } = &self.claims;
+        let names = [agent, client, id].into_iter().chain(scopes).chain(tenant);
+        let mut names = names.chain(user.as_ref().map(|user| &user.name));
         let checks = [
             (self.issuer.is_empty(), ProfileProblem::IssuerEmpty),
             (self.audiences.is_empty(), ProfileProblem::NoAudience),
@@ -83,9 +54,28 @@ impl IssuerProfile {
             (self.algorithms.is_empty(), ProfileProblem::NoAlgorithm),
             (self.max_lifetime <= SignedDuration::ZERO, ProfileProblem::MaxLifetime),
             (self.leeway != self.effective_leeway(), ProfileProblem::Leeway),
-            (names.into_iter().flatten().any(String::is_empty), ProfileProblem::ClaimNameEmpty),
+            (names.any(String::is_empty), ProfileProblem::ClaimNameEmpty),
+            (self.tenants.known().any(|tenant| check_id(tenant).is_err()), ProfileProblem::TenantName),
         ];
         checks.into_iter().filter_map(|(wrong, problem)| wrong.then_some(problem)).collect()
+    }
+
+    /// Whether a token can be of `tenant`.
+    #[must_use]
+    pub fn speaks_for(&self, tenant: &str) -> bool {
+        match &self.tenants {
+            TenantScope::Any => self.claims.tenant.is_some(),
+            TenantScope::Only(_) => {
+                self.claims.tenant.is_some() && self.tenants.known().any(|known| known == tenant)
+            }
+            TenantScope::Always(own) => own == tenant,
+        }
+    }
+
+    /// Whether a token can be of any tenant at all.
+    #[must_use]
+    pub fn names_tenants(&self) -> bool {
+        self.claims.tenant.is_some() || matches!(self.tenants, TenantScope::Always(_))
     }
 
     pub(crate) fn effective_leeway(&self) -> SignedDuration {
@@ -117,6 +107,9 @@ pub enum ProfileProblem {
     /// A claim name is empty.
     #[error("claim name is empty")]
     ClaimNameEmpty,
+    /// A tenant that no token could name.
+    #[error("a tenant is 1 to 256 characters without control characters")]
+    TenantName,
 }
 
 /// The short name of an issuer: 1 to 32 of `a`-`z`, `0`-`9` and `-`.
@@ -205,8 +198,11 @@ impl fmt::Display for ScopedId {
 #[error("an id is 1 to 256 characters without control characters")]
 pub struct IdError;
 
-/// Ids end up in headers, records and policies.
-pub(crate) fn check_id(id: &str) -> Result<(), IdError> {
+/// Whether `id` is 1 to 256 characters without control characters: ids end up in headers, records and policies.
+///
+/// # Errors
+/// [`IdError`]
+pub fn check_id(id: &str) -> Result<(), IdError> {
     let fits = !id.is_empty() && id.chars().nth(MAX_ID_CHARS).is_none();
     if fits && !id.chars().any(char::is_control) { Ok(()) } else { Err(IdError) }
 }

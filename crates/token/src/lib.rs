@@ -11,14 +11,19 @@
 
 mod access;
 mod algorithm;
+mod authentication;
+mod authorization_details;
 pub mod base64url;
 mod binding;
 mod certificate;
+mod claim_names;
 mod claims;
+mod client_assertion;
 mod confirmation;
 mod delegation;
 mod digest;
 mod htu;
+mod introspection;
 mod issuer;
 pub mod json;
 mod jws;
@@ -30,25 +35,31 @@ mod proof;
 mod scopes;
 mod status;
 mod status_list;
+mod tenant_scope;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod wycheproof;
 
 pub use access::{
-    CurrentToken, MAX_ISSUED_AHEAD, TokenError, TokenSize, UnverifiedToken, VerifiedToken, WithWords,
+    CurrentToken, MAX_ISSUED_AHEAD, TokenError, TokenSize, TokenSource, UnverifiedToken, VerifiedToken,
+    WithWords,
 };
 pub use algorithm::Algorithm;
+pub use authentication::Authentication;
+pub use authorization_details::{AuthorizationDetail, AuthorizationDetails};
 pub use binding::{BindingError, Bound, Constraint, PresentedSender, Scheme, TokenBinding, bind};
 pub use certificate::{CertificateError, ClientCertificate};
+pub use claim_names::{ClaimNames, ClaimWords, OwnSubject, UserClaim};
 pub use claims::Claim;
+pub use client_assertion::{AssertionKey, AssertionKeyError, ClientAssertion};
 pub use confirmation::{BindingUnsupported, Confirmation};
 pub use delegation::{Actor, Delegation, DelegationError, MAX_DELEGATION_DEPTH};
 pub use digest::{CertificateThumbprint, DigestError, Thumbprint, TokenDigest};
 pub use htu::{HtuError, Origin, TargetUri};
+pub use introspection::{ActiveAnswer, Answer, AnswerError, MAX_ANSWER_AGE, MAX_ANSWER_BYTES, StillActive};
 pub use issuer::{
-    ClaimNames, IdError, IssuerName, IssuerNameError, IssuerProfile, MAX_LEEWAY, ProfileProblem, ScopedId,
-    TenantScope,
+    IdError, IssuerName, IssuerNameError, IssuerProfile, MAX_LEEWAY, ProfileProblem, ScopedId, check_id,
 };
 pub use jws::{CompactJws, JwsError, JwsLimits, SignerError};
 pub use key::{KeyError, PublicKey, SignatureError, SignatureVerified};
@@ -59,3 +70,4 @@ pub use proof::{MalformedProof, Proof, ProofError, ProofExpectation, ProofLimits
 pub use scopes::{Scopes, ScopesError};
 pub use status::StatusReference;
 pub use status_list::{StatusList, StatusListError, StatusListSize, StatusRefusal, StatusValid};
+pub use tenant_scope::TenantScope;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Algorithm, ClaimNames, IssuerProfile, KeySet, Origin, PublicKey, TargetUri, TenantScope, TokenDigest,
-    base64url,
+    UserClaim, base64url,
 };
 
 /// The second at which all tests happen.
@@ -229,9 +229,9 @@ pub(crate) fn profile() -> IssuerProfile {
         leeway: SignedDuration::from_secs(5),
         accept_typ_jwt: false,
         claims: ClaimNames {
-            agent: "client_id".to_owned(),
-            user: Some("sub".to_owned()),
+            user: Some(UserClaim::new("sub")),
             tenant: Some("tenant".to_owned()),
+            ..ClaimNames::default()
         },
         tenants: TenantScope::Any,
         status_required: false,

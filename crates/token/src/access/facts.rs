@@ -3,22 +3,55 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::TokenError;
+use crate::authentication::Authentication;
+use crate::authorization_details::AuthorizationDetails;
 use crate::claims::{self, Claim};
 use crate::confirmation::Confirmation;
-use crate::delegation::{Delegation, DelegationError};
+use crate::delegation::{self, Delegation, DelegationError, MayAct};
 use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::json::Object;
 use crate::scopes::Scopes;
 use crate::status::{StatusClaimError, StatusReference};
 
-/// How far ahead `iat` may be (J05): clocks differ, but a token from the far future says nothing.
+/// How far ahead `iat` and `auth_time` may be (J05): clocks differ, but a token from the far future says nothing.
 pub const MAX_ISSUED_AHEAD: SignedDuration = SignedDuration::from_secs(60);
+
+/// Where claims come from, and so which of them may be absent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// The token itself (RFC 9068 §2.2): none of `sub`, `client_id`, `jti`.
+    Jwt,
+    /// The authorization server's word about a token that says nothing itself (RFC 7662 §2.2): `sub`, since there is nobody
+    /// but the client then, as RFC 9068 §2.2 has it; and `jti`, whose place this id takes.
+    Introspection {
+        /// 1 to 256 characters without control characters.
+        id: &'a str,
+    },
+}
+
+impl<'a> Source<'a> {
+    fn subject(self, payload: &'a Object, client_id: &'a str) -> Result<&'a str, TokenError> {
+        match self {
+            Self::Jwt => claims::required_id(payload, "sub", Claim::Sub),
+            Self::Introspection { .. } => {
+                Ok(claims::optional_id(payload, "sub", Claim::Sub)?.unwrap_or(client_id))
+            }
+        }
+    }
+
+    fn id(self, payload: &'a Object, name: &str) -> Result<&'a str, TokenError> {
+        match self {
+            Self::Jwt => claims::required_id(payload, name, Claim::Jti),
+            Self::Introspection { id } => Ok(claims::optional_id(payload, name, Claim::Jti)?.unwrap_or(id)),
+        }
+    }
+}
 
 /// What the claims say, read and checked, but believed only inside a [`super::VerifiedToken`].
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     pub(super) issuer: IssuerName,
-    pub(super) agent: ScopedId,
+    pub(super) client: ScopedId,
     pub(super) user: Option<ScopedId>,
     pub(super) tenant: Option<String>,
     pub(super) session: Option<ScopedId>,
@@ -32,20 +65,27 @@ pub(super) struct Facts {
     pub(super) scopes: Scopes,
     pub(super) confirmation: Confirmation,
     pub(super) delegation: Delegation,
+    pub(super) may_act: Option<MayAct>,
     pub(super) status: Option<StatusReference>,
+    pub(super) authentication: Authentication,
+    pub(super) authorization_details: AuthorizationDetails,
 }
 
 impl Facts {
-    pub(super) fn from_payload(payload: &Object, profile: &IssuerProfile) -> Result<Self, TokenError> {
-        let subject = claims::required_id(payload, "sub", Claim::Sub)?;
-        let client_id = claims::required_id(payload, "client_id", Claim::ClientId)?;
-        let jti = claims::required_id(payload, "jti", Claim::Jti)?;
+    pub(crate) fn from_payload(
+        payload: &Object,
+        profile: &IssuerProfile,
+        source: Source<'_>,
+    ) -> Result<Self, TokenError> {
+        let names = &profile.claims;
+        let client_id = claims::required_id(payload, &names.client, Claim::ClientId)?;
+        let subject = source.subject(payload, client_id)?;
+        let jti = source.id(payload, &names.id)?;
         let issued_at = claims::required_date(payload, Claim::Iat)?;
         let expires_at = claims::required_date(payload, Claim::Exp)?;
         let not_before = claims::optional_date(payload, Claim::Nbf)?;
         let audiences = claims::audiences(payload)?;
-        let scopes =
-            Scopes::parse(claims::scope(payload)?).or(Err(TokenError::ClaimInvalid(Claim::Scope)))?;
+        let scopes = claims::scopes(payload, &names.scopes)?;
         let confirmation = Confirmation::from_payload(payload).or(Err(TokenError::BindingUnsupported))?;
         let delegation = Delegation::from_payload(payload, profile).map_err(|error| match error {
             DelegationError::Malformed | DelegationError::ForeignIssuer | DelegationError::Cycle => {
@@ -53,6 +93,8 @@ impl Facts {
             }
             DelegationError::TooDeep => TokenError::DelegationTooDeep,
         })?;
+        let may_act =
+            delegation::may_act(payload, profile).or(Err(TokenError::ClaimInvalid(Claim::MayAct)))?;
         let status = StatusReference::from_payload(payload).map_err(|error| match error {
             StatusClaimError::Malformed => TokenError::ClaimInvalid(Claim::Status),
             StatusClaimError::Unsupported => TokenError::StatusUnsupported,
@@ -60,15 +102,12 @@ impl Facts {
         if profile.status_required && status.is_none() {
             return Err(TokenError::ClaimMissing(Claim::Status));
         }
-        let names = &profile.claims;
-        if names.user.as_deref() == Some("sub") && subject == client_id {
-            return Err(TokenError::ClaimInvalid(Claim::Sub));
-        }
         let scoped =
             |id: &str, claim| ScopedId::new(&profile.name, id).or(Err(TokenError::ClaimInvalid(claim)));
-        let agent = scoped(claims::required_id(payload, &names.agent, Claim::Agent)?, Claim::Agent)?;
+        let agent = claims::required_id(payload, &names.agent, Claim::Agent)?;
+        let client = scoped(agent, Claim::Agent)?;
         let user = match &names.user {
-            Some(name) => claims::optional_id(payload, name, Claim::User)?,
+            Some(claim) => claim.read(payload, [client_id, agent])?,
             None => None,
         };
         let user = user.map(|id| scoped(id, Claim::User)).transpose()?;
@@ -78,12 +117,10 @@ impl Facts {
             Some(name) => claims::optional_id(payload, name, Claim::Tenant)?,
             None => None,
         };
-        if tenant.is_some_and(|tenant| !profile.tenants.covers(tenant)) {
-            return Err(TokenError::ClaimInvalid(Claim::Tenant));
-        }
+        let tenant = profile.tenants.tenant(tenant).or(Err(TokenError::ClaimInvalid(Claim::Tenant)))?;
         Ok(Self {
             issuer: profile.name.clone(),
-            agent,
+            client,
             user,
             tenant: tenant.map(ToOwned::to_owned),
             session,
@@ -97,11 +134,19 @@ impl Facts {
             scopes,
             confirmation,
             delegation,
+            may_act,
             status,
+            authentication: Authentication::from_payload(payload)?,
+            authorization_details: AuthorizationDetails::from_payload(payload)?,
         })
     }
 
-    pub(super) fn check_dates(&self, profile: &IssuerProfile, now: Timestamp) -> Result<(), TokenError> {
+    /// Whether proofs of one key are asked for.
+    pub(crate) const fn has_proof_key(&self) -> bool {
+        self.confirmation.jkt().is_some()
+    }
+
+    pub(crate) fn check_dates(&self, profile: &IssuerProfile, now: Timestamp) -> Result<(), TokenError> {
         let lifetime = self.expires_at.duration_since(self.issued_at);
         if lifetime <= SignedDuration::ZERO || lifetime > profile.max_lifetime {
             return Err(TokenError::ClaimInvalid(Claim::Exp));
@@ -110,10 +155,13 @@ impl Facts {
     }
 
     /// RFC 7519 §4.1.4, §4.1.5: `now` must be before `exp` and not before `nbf`, give or take the leeway; nor far
-    /// before `iat`, which a clock that was set back can bring about after the token was verified.
+    /// before `iat` or `auth_time`, which a clock that was set back can bring about after the token was verified.
     pub(super) fn check_now(&self, profile: &IssuerProfile, now: Timestamp) -> Result<(), TokenError> {
         if self.issued_at.duration_since(now) > MAX_ISSUED_AHEAD {
             return Err(TokenError::NotYetValid);
+        }
+        if self.authentication.at().is_some_and(|at| at.duration_since(now) > MAX_ISSUED_AHEAD) {
+            return Err(TokenError::ClaimInvalid(Claim::AuthTime));
         }
         let leeway = profile.effective_leeway();
         if now.duration_since(self.expires_at) >= leeway {

@@ -1,5 +1,7 @@
 //! Each refused token differs from the accepted one by one thing.
 
+mod authentication;
+mod authorization_details;
 mod claims;
 mod confusion;
 mod dates;
@@ -33,7 +35,7 @@ fn good_token() -> String {
 fn a_good_token_says_who() {
     let token = verify(&good_token()).unwrap();
     assert_eq!(token.issuer_name().as_str(), "corp");
-    assert_eq!(token.agent().as_str(), "corp:crm-bot");
+    assert_eq!(token.client().as_str(), "corp:crm-bot");
     assert_eq!(token.user().unwrap().as_str(), "corp:alice");
     assert_eq!(token.tenant(), Some("acme"));
     assert_eq!((token.subject(), token.client_id(), token.jti()), ("alice", "crm-bot", "t-1"));
@@ -41,7 +43,7 @@ fn a_good_token_says_who() {
     assert_eq!(token.audiences(), ["https://api.example.com"]);
     assert_eq!(token.issued_at(), crate::testing::at(-10));
     assert_eq!(token.expires_at(), crate::testing::at(300));
-    assert_eq!(token.key_set(), issuer_keys().id());
+    assert_eq!(token.key_set(), Some(issuer_keys().id()));
     assert!(!token.confirmation().is_bound());
     assert_eq!(token.delegation().depth(), 0);
 }

@@ -6,29 +6,74 @@ use jiff::Timestamp;
 
 use super::TokenError;
 use super::facts::Facts;
+use crate::authentication::Authentication;
+use crate::authorization_details::AuthorizationDetails;
 use crate::confirmation::Confirmation;
-use crate::delegation::Delegation;
+use crate::delegation::{Actor, Delegation};
+use crate::introspection::Voucher;
 use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::key::SignatureVerified;
 use crate::key_set::KeySetId;
 use crate::scopes::Scopes;
 use crate::status::StatusReference;
 
-/// A token that its issuer signed. Whether it may be used now is another question: [`Self::current`].
+/// A token that its issuer vouches for, by a signature or by its answer about it. Whether it may be used now is another question: [`Self::current`].
 ///
 /// It may be cached under its [`crate::TokenDigest`] as long as the issuer's key set is [`Self::key_set`]
-/// and the profile is the same.
+/// and the profile is the same; one that an answer vouches for no longer than the answer counts.
 #[derive(Debug)]
 pub struct VerifiedToken {
     facts: Facts,
-    key_set: KeySetId,
-    _signature: SignatureVerified,
+    evidence: Evidence,
+}
+
+/// Why the claims are believed.
+#[derive(Debug)]
+enum Evidence {
+    /// The issuer signed the token.
+    Signature { key_set: KeySetId, _verified: SignatureVerified },
+    /// The issuer was asked, and said so.
+    Answer(Voucher),
+}
+
+/// Where the claims come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The token, which is signed.
+    Jwt,
+    /// The authorization server's answer about it (RFC 7662).
+    Introspection,
+}
+
+impl TokenSource {
+    /// The word that policies and records use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Introspection => "introspection",
+        }
+    }
 }
 
 impl VerifiedToken {
     /// Asserts that `facts` are the claims of a token whose signature `signature` is the proof of.
-    pub(super) const fn assertion(facts: Facts, key_set: KeySetId, signature: SignatureVerified) -> Self {
-        Self { facts, key_set, _signature: signature }
+    pub(super) const fn signed(facts: Facts, key_set: KeySetId, signature: SignatureVerified) -> Self {
+        Self { facts, evidence: Evidence::Signature { key_set, _verified: signature } }
+    }
+
+    /// Asserts that `facts` are the claims of the answer that `voucher` is from.
+    pub(crate) const fn introspected(facts: Facts, voucher: Voucher) -> Self {
+        Self { facts, evidence: Evidence::Answer(voucher) }
+    }
+
+    /// Where its claims come from.
+    #[must_use]
+    pub const fn source(&self) -> TokenSource {
+        match self.evidence {
+            Evidence::Signature { .. } => TokenSource::Jwt,
+            Evidence::Answer(_) => TokenSource::Introspection,
+        }
     }
 
     /// Decides whether the token may be used at `now` for `audience`, which is what the route requires.
@@ -60,10 +105,16 @@ impl VerifiedToken {
         &self.facts.issuer
     }
 
-    /// The agent.
+    /// The agent that the token was issued to.
     #[must_use]
-    pub const fn agent(&self) -> &ScopedId {
-        &self.facts.agent
+    pub const fn client(&self) -> &ScopedId {
+        &self.facts.client
+    }
+
+    /// Who acts now: the outermost actor of the delegation, else the client (RFC 8693 §4.1, X04).
+    #[must_use]
+    pub fn actor(&self) -> &ScopedId {
+        self.facts.delegation.current_actor().map_or(&self.facts.client, Actor::id)
     }
 
     /// The user on whose behalf, if any.
@@ -88,6 +139,22 @@ impl VerifiedToken {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.facts.subject
+    }
+
+    /// `sub`, scoped by the issuer, if the token has one.
+    #[must_use]
+    pub fn scoped_subject(&self) -> Option<ScopedId> {
+        ScopedId::new(&self.facts.issuer, &self.facts.subject).ok()
+    }
+
+    /// The agent with which a chain of actors begins, where that is no user: it handed its own token on, and none of the actors
+    /// names it.
+    #[must_use]
+    pub fn first_agent(&self) -> Option<ScopedId> {
+        let handed_on = self.facts.user.is_none() && self.facts.delegation.depth() > 0;
+        let subject = self.scoped_subject().filter(|_| handed_on)?;
+        let named = self.facts.delegation.actors().iter().any(|actor| *actor.id() == subject);
+        (!named).then_some(subject)
     }
 
     /// `client_id`.
@@ -120,11 +187,35 @@ impl VerifiedToken {
         &self.facts.delegation
     }
 
+    /// Whether the current actor, if there is one, is the party that `may_act` names, if the token has that.
+    ///
+    /// `may_act` says who may come to act for the subject (RFC 8693 §4.4, X06). Whether it speaks of this hop or of the next,
+    /// a resource server cannot tell: a token that somebody else acts with than it names is refused.
+    #[must_use]
+    pub fn actor_is_permitted(&self) -> bool {
+        match (&self.facts.may_act, self.facts.delegation.current_actor()) {
+            (Some(may_act), Some(actor)) => may_act.names(actor),
+            (None, _) | (Some(_), None) => true,
+        }
+    }
+
     /// Where the issuer keeps the token's status, if it says so: a token that has one is good for nothing until it was
     /// looked up.
     #[must_use]
     pub const fn status(&self) -> Option<&StatusReference> {
         self.facts.status.as_ref()
+    }
+
+    /// How and when the user was authenticated, as far as the token says.
+    #[must_use]
+    pub const fn authentication(&self) -> &Authentication {
+        &self.facts.authentication
+    }
+
+    /// What exactly was granted, if the token says so.
+    #[must_use]
+    pub const fn authorization_details(&self) -> &AuthorizationDetails {
+        &self.facts.authorization_details
     }
 
     /// `iat`.
@@ -139,10 +230,14 @@ impl VerifiedToken {
         self.facts.expires_at
     }
 
-    /// The key set that the signature was verified with.
+    /// The key set that the signature was verified with, of the token or of the answer about it; `None` if the answer was
+    /// not signed.
     #[must_use]
-    pub const fn key_set(&self) -> KeySetId {
-        self.key_set
+    pub const fn key_set(&self) -> Option<KeySetId> {
+        match &self.evidence {
+            Evidence::Signature { key_set, .. } => Some(*key_set),
+            Evidence::Answer(voucher) => voucher.key_set(),
+        }
     }
 
     /// `aud`.

@@ -134,5 +134,5 @@ fn the_proof_stays_with_the_token() {
     let presented = |proof| PresentedSender { scheme: Scheme::Dpop, proof, certificate: None };
     let bound = bind(token(Some(json!({"jkt": jkt()}))), presented(Some(proof(&agent_key())))).unwrap();
     assert_eq!(bound.proof().unwrap().key().to_string(), jkt());
-    assert_eq!(bound.token().token().agent().as_str(), "corp:crm-bot");
+    assert_eq!(bound.token().token().client().as_str(), "corp:crm-bot");
 }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::UserClaim;
 use crate::testing::{with, without};
 
 const JKT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
@@ -77,14 +78,14 @@ fn j07_clients_are_no_users() {
     let raw = issuer_key().sign(&token_header(), &with(&token_claims(), "sub", json!("crm-bot")));
     let token = UnverifiedToken::parse(&raw).unwrap().verify(&profile, &issuer_keys(), now()).unwrap();
     assert_eq!(token.user(), None);
-    assert_eq!(token.agent().as_str(), "corp:crm-bot");
+    assert_eq!(token.client().as_str(), "corp:crm-bot");
 }
 
 #[test]
 fn identities_come_from_the_configured_claims() {
     let mut profile = profile();
     profile.claims.agent = "azp".to_owned();
-    profile.claims.user = Some("email".to_owned());
+    profile.claims.user = Some(UserClaim::new("email"));
     profile.claims.tenant = None;
     let outcome = |claims: &Json| {
         let raw = issuer_key().sign(&token_header(), claims);
@@ -93,7 +94,7 @@ fn identities_come_from_the_configured_claims() {
     assert_eq!(outcome(&token_claims()).unwrap_err(), TokenError::ClaimMissing(Claim::Agent));
     let claims = with(&token_claims(), "azp", json!("bot"));
     let token = outcome(&claims).unwrap();
-    assert_eq!((token.agent().as_str(), token.user(), token.tenant()), ("corp:bot", None, None));
+    assert_eq!((token.client().as_str(), token.user(), token.tenant()), ("corp:bot", None, None));
     let token = outcome(&with(&claims, "email", json!("a@example.com"))).unwrap();
     assert_eq!(token.user().unwrap().as_str(), "corp:a@example.com");
     let error = outcome(&with(&claims, "azp", json!(7))).unwrap_err();
@@ -123,6 +124,28 @@ fn a19_tenants_of_another_issuer() {
     assert_eq!(outcome(&profile, &globex).unwrap_err(), refused);
     profile.tenants = crate::TenantScope::Any;
     assert_eq!(outcome(&profile, &globex).unwrap().tenant(), Some("globex"));
+}
+
+// the tokens of a tenant's own issuer are of that tenant: by the issuer, never by what they say.
+#[test]
+fn a19_an_issuer_of_one_tenant() {
+    let mut profile = profile();
+    profile.tenants = crate::TenantScope::Always("globex".to_owned());
+    let outcome = |profile: &IssuerProfile, claims: &Json| {
+        let raw = issuer_key().sign(&token_header(), claims);
+        let token = UnverifiedToken::parse(&raw)?.verify(profile, &issuer_keys(), now())?;
+        Ok(token.tenant().map(ToOwned::to_owned))
+    };
+    let claims = without(&token_claims(), "tenant");
+    assert_eq!(outcome(&profile, &claims), Ok(Some("globex".to_owned())));
+    assert_eq!(outcome(&profile, &with(&claims, "tenant", json!("globex"))), Ok(Some("globex".to_owned())));
+    for tenant in ["acme", "Globex", "globex ", "globe"] {
+        let refused = Err(TokenError::ClaimInvalid(Claim::Tenant));
+        assert_eq!(outcome(&profile, &with(&claims, "tenant", json!(tenant))), refused, "{tenant}");
+    }
+    // Without a claim that holds tenants, what the token says of one is not read.
+    profile.claims.tenant = None;
+    assert_eq!(outcome(&profile, &with(&claims, "tenant", json!("acme"))), Ok(Some("globex".to_owned())));
 }
 
 // the form of `aud`; whether it names us is judged at each use.
