@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use crate::decide::Answer;
 use crate::needs::{ContextAttribute, Needs};
 use crate::question::{
-    AttributeValue, ContextFacts, Question, ResourceFact, SignalFacts, SubjectSignals, Who,
+    AttributeValue, AuthorizationDetail, ContextFacts, Question, ResourceFact, SignalFacts, SubjectSignals,
+    TenantFact, Who,
 };
 
 /// Most answers kept, of one policy set. One takes at most some 400 bytes.
@@ -54,7 +55,7 @@ impl Print {
     /// None for a question whose answer changes by itself, with time, and for somebody who may not ask again.
     pub(crate) fn of(question: &Question<'_>, needs: &Needs) -> Option<Self> {
         // Each field is named, so that a new one cannot be overlooked.
-        let Question { who, action, resource, context } = question;
+        let Question { who, principals, action, resource, context } = question;
         let ResourceFact { kind, id, tenant, attributes } = resource;
         let ContextFacts {
             now: _,
@@ -62,10 +63,15 @@ impl Print {
             sender_constraint,
             method,
             route,
+            // Whoever reads these reads `token` or `authentication`, of which nothing is remembered.
             token_age_s: _,
             token_remaining_s: _,
+            token_lifetime_s: _,
+            token_source: _,
+            authentication: _,
+            authorization_details,
             delegation_depth,
-            actor,
+            federation,
             signals,
         } = context;
         let (Who::Ready(subject), false) = (who, needs.reads_the_time()) else { return None };
@@ -79,9 +85,12 @@ impl Print {
         for text in [*action, *kind, *id, *method, *route, sender_constraint.as_str()] {
             fields.text(text);
         }
-        fields.maybe(*tenant);
-        fields.maybe(*actor);
+        fields.text(principals.word());
+        fields.tenant(tenant.as_ref());
+        fields.maybe(*federation);
         fields.number(*delegation_depth);
+        fields.count(authorization_details.len());
+        authorization_details.iter().for_each(|detail| fields.detail(detail));
         fields.count(scopes.len());
         scopes.iter().for_each(|scope| fields.text(scope));
         fields.count(attributes.len());
@@ -119,12 +128,31 @@ impl Fields {
         self.0.update(bytes);
     }
 
-    fn count(&mut self, count: usize) {
+    pub(crate) fn count(&mut self, count: usize) {
         self.0.update(count.to_le_bytes());
     }
 
     fn number(&mut self, number: i64) {
         self.0.update(number.to_le_bytes());
+    }
+
+    pub(crate) fn tenant(&mut self, tenant: Option<&TenantFact<'_>>) {
+        self.count(usize::from(tenant.is_some()));
+        if let Some(TenantFact { name, classification, region }) = tenant {
+            self.text(name);
+            self.maybe(*classification);
+            self.maybe(*region);
+        }
+    }
+
+    fn detail(&mut self, detail: &AuthorizationDetail<'_>) {
+        let AuthorizationDetail { kind, granted, identifier } = detail;
+        self.text(kind);
+        let (member, values) = granted.values(kind);
+        self.text(member);
+        self.count(values.len());
+        values.iter().for_each(|text| self.text(text));
+        self.maybe(*identifier);
     }
 
     fn signals(&mut self, signals: &SubjectSignals<'_>) {

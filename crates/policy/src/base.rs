@@ -5,7 +5,7 @@ pub const BASE_SCHEMA: &str = include_str!("base.cedarschema");
 
 /// The base schema's version. It grows with each change that a policy could notice, and is part of
 /// the content hash of every policy set.
-pub const BASE_SCHEMA_VERSION: u32 = 2;
+pub const BASE_SCHEMA_VERSION: u32 = 3;
 
 /// The name under which problems of the base schema are shown.
 pub(crate) const FILE: &str = "base.cedarschema (built in)";

@@ -1,3 +1,4 @@
+use crate::question::Principals;
 use crate::set::PolicySet;
 use crate::shape::AttributeKind;
 
@@ -21,6 +22,14 @@ pub enum RouteMisfit {
         kind: String,
         /// The most similar resource type that the action applies to.
         near: Option<String>,
+    },
+    /// The route asks about the user, and the action takes agents alone.
+    #[error(
+        "the action `{action}` does not apply to users: `principal: [Exequatur::Agent, Exequatur::User]`"
+    )]
+    UserUnknown {
+        /// As the route says it.
+        action: String,
     },
     /// The resource type has no such attribute.
     #[error("`{kind}` has no attribute `{attribute}`{}", suggestion(near))]
@@ -91,6 +100,18 @@ impl PolicySet {
             }
         }
         if misfits.is_empty() { Ok(()) } else { Err(misfits) }
+    }
+
+    /// Checks that an action can be asked about for `principals`.
+    ///
+    /// # Errors
+    /// [`RouteMisfit::UserUnknown`]; nothing of an action that there is not, which [`Self::knows`] tells.
+    pub fn takes(&self, action: &str, principals: Principals) -> Result<(), RouteMisfit> {
+        let agents_alone = self.slices.action(action).is_some_and(|slices| !slices.takes_users);
+        match principals {
+            Principals::Both if agents_alone => Err(RouteMisfit::UserUnknown { action: action.to_owned() }),
+            Principals::Both | Principals::Agent => Ok(()),
+        }
     }
 
     /// The type of an attribute, for those who have to make a value of it from text. None where

@@ -4,7 +4,7 @@ use cedar_policy::{Decision, Request};
 
 use crate::answers::Print;
 use crate::entities::Asked;
-use crate::question::{Identity, Question};
+use crate::question::{Identity, PrincipalKind, Question};
 use crate::set::PolicySet;
 use crate::slice::{ActionSlices, Slice};
 use crate::subject::Subject;
@@ -20,7 +20,10 @@ pub enum Answer {
         policies: Vec<Arc<str>>,
     },
     /// Nothing holds.
-    NoPermit,
+    NoPermit {
+        /// Whom nothing permits it; the agent, if that is so of both.
+        principal: PrincipalKind,
+    },
 }
 
 /// Evidence that a policy set permitted something; made by [`PolicySet::decide`] only.
@@ -43,7 +46,7 @@ impl Answer {
         match self {
             Self::Permit(permitted) => permitted.policies(),
             Self::Forbid { policies } => policies,
-            Self::NoPermit => &[],
+            Self::NoPermit { .. } => &[],
         }
     }
 }
@@ -88,6 +91,9 @@ pub enum QuestionMisfit {
     /// An attribute's value is of another type than the schema says.
     #[error("attribute `{0}` has a value of another type")]
     AttributeType(String),
+    /// The user is asked about, and there is none, or the action takes no users.
+    #[error("no user to ask about")]
+    User,
     /// An attribute has two values.
     #[error("attribute `{0}` is given twice")]
     AttributeTwice(String),
@@ -133,35 +139,68 @@ impl PolicySet {
         action: &ActionSlices,
         slice: &Slice,
     ) -> Result<Answer, PolicyFault> {
-        let asked = Asked::new(&self.types, question, action, &slice.resource, &slice.needs)?;
-        let request =
-            Request::new(asked.principal, action.uid.clone(), asked.resource.clone(), asked.context, None)
+        let subject = Subject::of(&self.types, &question.who)?;
+        let asked = Asked::new(&self.types, question, &subject, action, &slice.resource, &slice.needs)?;
+        let mut found = Vec::new();
+        for kind in question.principals.kinds() {
+            if *kind == PrincipalKind::User && !action.takes_users {
+                return Err(QuestionMisfit::User.into());
+            }
+            let principal = subject.principal(*kind).ok_or(QuestionMisfit::User)?.own();
+            let (resource, context) = (asked.resource.clone(), asked.context.clone());
+            let request = Request::new(principal, action.uid.clone(), resource, context, None)
                 .map_err(|_error| QuestionMisfit::Value)?;
+            let mut one = self.ask(&request, &asked, slice);
+            if question.context.federation.is_some() {
+                one.permits.retain(|id| self.federated.contains(id));
+            }
+            found.push((*kind, one));
+        }
+        combine(&found)
+    }
 
-        let mut permits = Vec::new();
-        let mut forbids = Vec::new();
-        let mut failed = Vec::new();
+    /// Asks Cedar about one principal.
+    fn ask(&self, request: &Request, asked: &Asked, slice: &Slice) -> Found {
+        let mut found = Found::default();
         for set in slice.sets(&asked.resource, asked.tenant.as_ref()) {
-            let response = self.authorizer.is_authorized(&request, set, &asked.entities);
+            let response = self.authorizer.is_authorized(request, set, &asked.entities);
             let reasons = response.diagnostics().reason().map(|id| self.id(id));
             match response.decision() {
-                Decision::Allow => permits.extend(reasons),
-                Decision::Deny => forbids.extend(reasons),
+                Decision::Allow => found.permits.extend(reasons),
+                Decision::Deny => found.forbids.extend(reasons),
             }
-            failed.extend(response.diagnostics().errors().map(|error| match error {
+            found.failed.extend(response.diagnostics().errors().map(|error| match error {
                 cedar_policy::AuthorizationError::PolicyEvaluationError(error) => self.id(error.policy_id()),
             }));
         }
-        for ids in [&mut permits, &mut forbids, &mut failed] {
-            ids.sort_unstable();
-            ids.dedup();
-        }
-        match (failed.is_empty(), forbids.is_empty(), permits.is_empty()) {
-            (false, _, _) => Err(PolicyFault::Evaluation { policies: failed }),
-            (true, false, _) => Ok(Answer::Forbid { policies: forbids }),
-            (true, true, false) => Ok(Answer::Permit(Permitted { policies: permits })),
-            (true, true, true) => Ok(Answer::NoPermit),
-        }
+        found
+    }
+}
+
+/// The policies that hold for one principal, and those that failed.
+#[derive(Debug, Default)]
+struct Found {
+    permits: Vec<Arc<str>>,
+    forbids: Vec<Arc<str>>,
+    failed: Vec<Arc<str>>,
+}
+
+/// A failure of one is a failure of all, a `forbid` of one forbids, and each of them has to be permitted.
+fn combine(found: &[(PrincipalKind, Found)]) -> Result<Answer, PolicyFault> {
+    let lacking = found.iter().find(|(_, one)| one.permits.is_empty()).map(|(kind, _)| *kind);
+    let of = |pick: fn(&Found) -> &Vec<Arc<str>>| {
+        let mut ids: Vec<_> = found.iter().flat_map(|(_, one)| pick(one)).cloned().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    let (failed, policies) = (of(|one| &one.failed), of(|one| &one.forbids));
+    match (failed.is_empty(), policies.is_empty(), lacking) {
+        (false, _, _) => Err(PolicyFault::Evaluation { policies: failed }),
+        (true, false, _) => Ok(Answer::Forbid { policies }),
+        (true, true, Some(principal)) => Ok(Answer::NoPermit { principal }),
+        (true, true, None) if found.is_empty() => Err(QuestionMisfit::User.into()),
+        (true, true, None) => Ok(Answer::Permit(Permitted { policies: of(|one| &one.permits) })),
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
@@ -6,11 +7,12 @@ use crate::base;
 use crate::decide::{PolicyFault, QuestionMisfit};
 use crate::needs::{ContextAttribute, Needs};
 use crate::question::{
-    AttributeValue, ContextFacts, Principal, Question, ResourceFact, SignalFacts, SubjectSignals, Who,
+    AttributeValue, AuthenticationFacts, AuthorizationDetail, Principal, PrincipalKind, Principals, Question,
+    ResourceFact, SignalFacts, SubjectSignals,
 };
 use crate::shape::{Attribute, AttributeKind, ResourceType};
 use crate::slice::ActionSlices;
-use crate::subject::{Placed, Subject};
+use crate::subject::{Placed, Subject, TenantSubject};
 
 /// The entity types of the base schema, parsed once.
 #[derive(Debug, Clone)]
@@ -34,7 +36,6 @@ impl BaseTypes {
 /// out, so that Cedar need not check it again for each decision.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) principal: EntityUid,
     pub(crate) resource: EntityUid,
     /// The resource's parent.
     pub(crate) tenant: Option<EntityUid>,
@@ -46,39 +47,63 @@ impl Asked {
     pub(crate) fn new(
         types: &BaseTypes,
         question: &Question<'_>,
+        subject: &Subject,
         action: &ActionSlices,
         resource: &ResourceType,
         needs: &Needs,
     ) -> Result<Self, PolicyFault> {
-        let made;
-        let subject = match &question.who {
-            Who::Ready(subject) => *subject,
-            Who::Named(identity) => {
-                made = Subject::new(types, identity)?;
-                &made
-            }
-        };
         let own = resource_uid(resource, &question.resource)?;
-        let owner = question.resource.tenant.map(|tenant| uid(&types.tenant, tenant));
-        let attributes = attributes(resource, &question.resource, owner.as_ref())?;
-        let tenant = owner.filter(|_| resource.in_tenant);
+        let owner = question.resource.tenant.as_ref().map(|tenant| TenantSubject::new(types, tenant));
+        let attributes = attributes(resource, &question.resource, owner.as_ref().map(|owner| &owner.own))?;
+        let tenant = owner.as_ref().map(|owner| owner.own.clone()).filter(|_| resource.in_tenant);
 
-        let mut all = vec![
-            subject.agent_entity.get(needs.reads_parents())?,
-            entity(own.clone(), attributes, tenant.clone().filter(|_| needs.reads_parents()))?,
-        ];
+        let mut all = people(subject, question.principals, &own, needs)?;
+        all.push(entity(own.clone(), attributes, tenant.clone().filter(|_| needs.reads_parents()))?);
         if needs.reads_action_groups() {
             all.push(action.entity.clone());
         }
-        if let Some(user) =
-            subject.user.as_ref().filter(|user| needs.reads(ContextAttribute::User) || user.own == own)
-        {
-            all.push(user.entity.get(needs.reads_parents())?);
-        }
-        let context = context(needs, &question.context, subject)?;
+        all.extend(tenants(subject, owner.as_ref(), needs)?);
+        let context = context(needs, question, subject, owner.as_ref())?;
         let entities = Entities::from_entities(all, None).map_err(|_error| QuestionMisfit::EntityTwice)?;
-        Ok(Self { principal: subject.agent.clone(), resource: own, tenant, context, entities })
+        Ok(Self { resource: own, tenant, context, entities })
     }
+}
+
+/// The principals, and who else is read or is the resource.
+fn people(
+    subject: &Subject,
+    principals: Principals,
+    resource: &EntityUid,
+    needs: &Needs,
+) -> Result<Vec<Entity>, PolicyFault> {
+    let asked = principals.kinds().contains(&PrincipalKind::User);
+    let mut all = vec![subject.actor.get(needs.reads_parents())?];
+    let client = subject.client.as_deref();
+    let user = subject.user.as_deref();
+    all.extend(
+        client
+            .filter(|client| needs.reads(ContextAttribute::Client) || client.own() == *resource)
+            .map(|client| client.get(needs.reads_parents()))
+            .transpose()?,
+    );
+    all.extend(
+        user.filter(|user| asked || needs.reads(ContextAttribute::User) || user.own() == *resource)
+            .map(|user| user.get(needs.reads_parents()))
+            .transpose()?,
+    );
+    Ok(all)
+}
+
+/// The tenants whose attributes may be read, each once.
+fn tenants(
+    subject: &Subject,
+    owner: Option<&TenantSubject>,
+    needs: &Needs,
+) -> Result<Vec<Entity>, PolicyFault> {
+    let own = subject.tenant.as_deref().filter(|_| needs.reads(ContextAttribute::Tenant));
+    let owner = owner.filter(|_| needs.reads(ContextAttribute::ResourceTenant));
+    let other = owner.filter(|owner| own.is_none_or(|own| own.own != owner.own));
+    own.into_iter().chain(other).map(TenantSubject::entity).collect()
 }
 
 pub(crate) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
@@ -93,14 +118,14 @@ fn resource_uid(shape: &ResourceType, resource: &ResourceFact<'_>) -> Result<Ent
 }
 
 pub(crate) fn person(
-    types: &BaseTypes,
     own: EntityUid,
     facts: &Principal<'_>,
+    tenant: Option<Arc<EntityUid>>,
 ) -> Result<Placed, PolicyFault> {
-    let tenant = facts.tenant.map(|tenant| uid(&types.tenant, tenant));
     let issuer = ("issuer".to_owned(), RestrictedExpression::new_string(facts.issuer.to_owned()));
-    let of_tenant =
-        tenant.clone().map(|tenant| ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant)));
+    let of_tenant = tenant
+        .as_deref()
+        .map(|tenant| ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant.clone())));
     let attributes = std::iter::once(issuer).chain(of_tenant).collect();
     Ok(Placed::new(entity(own, attributes, None)?, tenant))
 }
@@ -168,10 +193,15 @@ fn typed(kind: &AttributeKind, value: &AttributeValue) -> Option<RestrictedExpre
 }
 
 /// Those of the facts that are read.
-fn context(needs: &Needs, facts: &ContextFacts<'_>, subject: &Subject) -> Result<Context, PolicyFault> {
+fn context(
+    needs: &Needs,
+    question: &Question<'_>,
+    subject: &Subject,
+    owner: Option<&TenantSubject>,
+) -> Result<Context, PolicyFault> {
     let mut pairs = Vec::with_capacity(ContextAttribute::ALL.len());
     for attribute in needs.context() {
-        if let Some(value) = circumstance(attribute, facts, subject)? {
+        if let Some(value) = circumstance(attribute, question, subject, owner)? {
             pairs.push((attribute.name().to_owned(), value));
         }
     }
@@ -181,48 +211,100 @@ fn context(needs: &Needs, facts: &ContextFacts<'_>, subject: &Subject) -> Result
 /// One of them; `None` if it is absent.
 fn circumstance(
     attribute: ContextAttribute,
-    facts: &ContextFacts<'_>,
+    question: &Question<'_>,
     subject: &Subject,
+    owner: Option<&TenantSubject>,
 ) -> Result<Option<RestrictedExpression>, PolicyFault> {
-    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    let facts = &question.context;
     let long = RestrictedExpression::new_long;
-    Ok(Some(match attribute {
-        ContextAttribute::User => {
-            let Some(user) = &subject.user else { return Ok(None) };
-            RestrictedExpression::new_entity_uid(user.own.clone())
-        }
-        ContextAttribute::Tenant => {
-            let Some(tenant) = &subject.tenant else { return Ok(None) };
-            RestrictedExpression::new_entity_uid(tenant.clone())
-        }
+    let entity = |own: &EntityUid| RestrictedExpression::new_entity_uid(own.clone());
+    Ok(match attribute {
+        ContextAttribute::Actor => Some(entity(&subject.actor.own())),
+        ContextAttribute::Client => Some(entity(&subject.client().own())),
+        ContextAttribute::User => subject.user.as_ref().map(|user| entity(&user.own())),
+        ContextAttribute::Tenant => subject.tenant.as_ref().map(|tenant| entity(&tenant.own)),
+        ContextAttribute::ResourceTenant => owner.map(|owner| entity(&owner.own)),
+        ContextAttribute::Federation => facts.federation.map(text),
+        ContextAttribute::Sensitivity => sensitivity(&question.resource).map(text),
         ContextAttribute::Now => {
             let now = facts.now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-            RestrictedExpression::new_datetime(now)
+            Some(RestrictedExpression::new_datetime(now))
         }
-        ContextAttribute::Scopes => {
-            RestrictedExpression::new_set(facts.scopes.iter().map(|scope| text(scope)))
+        ContextAttribute::Scopes => Some(texts(&facts.scopes)),
+        ContextAttribute::SenderConstraint => Some(text(facts.sender_constraint.as_str())),
+        ContextAttribute::Method => Some(text(facts.method)),
+        ContextAttribute::Route => Some(text(facts.route)),
+        ContextAttribute::Token => Some(record([
+            ("age", long(facts.token_age_s)),
+            ("remaining", long(facts.token_remaining_s)),
+            ("lifetime", long(facts.token_lifetime_s)),
+            ("source", text(facts.token_source.as_str())),
+        ])?),
+        ContextAttribute::Authentication => {
+            let AuthenticationFacts { acr, methods, age_s } = &facts.authentication;
+            let said = [("acr", acr.map(text)), ("age", age_s.map(long))];
+            let said = said.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            Some(record(said.chain([("methods", texts(methods))]))?)
         }
-        ContextAttribute::SenderConstraint => text(facts.sender_constraint.as_str()),
-        ContextAttribute::Method => text(facts.method),
-        ContextAttribute::Route => text(facts.route),
-        ContextAttribute::Token => {
-            record([("age", long(facts.token_age_s)), ("remaining", long(facts.token_remaining_s))])?
+        ContextAttribute::AuthorizationDetails => {
+            let details: Result<Vec<_>, _> = facts.authorization_details.iter().flat_map(detail).collect();
+            Some(RestrictedExpression::new_set(details?))
         }
         ContextAttribute::Delegation => {
-            let depth = ("depth", long(facts.delegation_depth));
-            record(std::iter::once(depth).chain(facts.actor.map(|actor| ("actor", text(actor)))))?
+            let source = if facts.delegation_depth == 0 { "none" } else { "issuer" };
+            Some(record([
+                ("depth", long(facts.delegation_depth)),
+                ("source", text(source)),
+                ("prior", RestrictedExpression::new_set(subject.prior.iter().map(entity))),
+            ])?)
         }
         ContextAttribute::Signals => {
             let Some(SignalFacts { agent, user, session }) = &facts.signals else {
                 return Err(PolicyFault::SignalsUnknown);
             };
-            record([("agent", signals(agent)?), ("user", signals(user)?), ("session", signals(session)?)])?
+            let of = [("agent", signals(agent)?), ("user", signals(user)?), ("session", signals(session)?)];
+            Some(record(of)?)
         }
-    }))
+    })
+}
+
+fn text(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+fn texts(texts: &[&str]) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.iter().copied().map(text))
+}
+
+/// What the route says in the attribute of that name, of whatever type the resource is.
+fn sensitivity<'q>(resource: &'q ResourceFact<'_>) -> Option<&'q str> {
+    resource.attributes.iter().find_map(|(name, value)| match value {
+        AttributeValue::String(text) if name == "sensitivity" => Some(text.as_str()),
+        AttributeValue::String(_)
+        | AttributeValue::Long(_)
+        | AttributeValue::Bool(_)
+        | AttributeValue::Set(_)
+        | AttributeValue::Entity { .. } => None,
+    })
+}
+
+/// A record for each value: Cedar has no search in sets, and no empty set to compare with.
+fn detail<'d>(
+    detail: &'d AuthorizationDetail<'_>,
+) -> impl Iterator<Item = Result<RestrictedExpression, PolicyFault>> + 'd {
+    let AuthorizationDetail { kind, granted, identifier } = detail;
+    let (member, values) = granted.values(kind);
+    values.into_iter().map(move |value| {
+        record([
+            ("type", text(kind)),
+            ("member", text(member)),
+            ("value", text(value)),
+            ("identifier", text(identifier.unwrap_or_default())),
+        ])
+    })
 }
 
 fn signals(signals: &SubjectSignals<'_>) -> Result<RestrictedExpression, PolicyFault> {
-    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
     let SubjectSignals { risk, device, assurance } = signals;
     let mut levels = Vec::with_capacity(assurance.len());
     for (namespace, level) in assurance {

@@ -10,9 +10,11 @@ mod check;
 mod decide;
 mod entities;
 mod extent;
+mod federation;
 mod format;
 mod needs;
 mod parse;
+mod prior;
 mod problem;
 mod question;
 mod schema;
@@ -32,8 +34,9 @@ pub use extent::{Excess, MAX_COPIED, MAX_DEPTH, yaml_extent};
 pub use format::format;
 pub use problem::{Colour, Problem, Problems};
 pub use question::{
-    AttributeValue, ContextFacts, Identity, Principal, Question, ResourceFact, SenderConstraint, SignalFacts,
-    SubjectSignals, Who,
+    AttributeValue, AuthenticationFacts, AuthorizationDetail, ContextFacts, Granted, Identity, Principal,
+    PrincipalKind, Principals, Question, ResourceFact, SenderConstraint, SignalFacts, SubjectSignals,
+    TenantFact, TokenSource, Who,
 };
 pub use schema::merged_schema;
 pub use set::PolicySet;

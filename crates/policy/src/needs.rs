@@ -6,28 +6,42 @@ use serde_json::Value;
 /// An attribute of `Exequatur::Context`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ContextAttribute {
+    Actor,
+    Client,
     User,
     Tenant,
+    ResourceTenant,
+    Federation,
+    Sensitivity,
     Now,
     Scopes,
     SenderConstraint,
     Method,
     Route,
     Token,
+    Authentication,
+    AuthorizationDetails,
     Delegation,
     Signals,
 }
 
 impl ContextAttribute {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Actor,
+        Self::Client,
         Self::User,
         Self::Tenant,
+        Self::ResourceTenant,
+        Self::Federation,
+        Self::Sensitivity,
         Self::Now,
         Self::Scopes,
         Self::SenderConstraint,
         Self::Method,
         Self::Route,
         Self::Token,
+        Self::Authentication,
+        Self::AuthorizationDetails,
         Self::Delegation,
         Self::Signals,
     ];
@@ -35,14 +49,21 @@ impl ContextAttribute {
     /// As the base schema spells it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Actor => "actor",
+            Self::Client => "client",
             Self::User => "user",
             Self::Tenant => "tenant",
+            Self::ResourceTenant => "resource_tenant",
+            Self::Federation => "federation",
+            Self::Sensitivity => "sensitivity",
             Self::Now => "now",
             Self::Scopes => "scopes",
             Self::SenderConstraint => "sender_constraint",
             Self::Method => "method",
             Self::Route => "route",
             Self::Token => "token",
+            Self::Authentication => "authentication",
+            Self::AuthorizationDetails => "authorization_details",
             Self::Delegation => "delegation",
             Self::Signals => "signals",
         }
@@ -92,7 +113,8 @@ impl Needs {
 
     /// Whether an answer to the same question changes as time goes by.
     pub(crate) fn reads_the_time(&self) -> bool {
-        self.reads(ContextAttribute::Now) || self.reads(ContextAttribute::Token)
+        let passing = [ContextAttribute::Now, ContextAttribute::Token, ContextAttribute::Authentication];
+        passing.into_iter().any(|attribute| self.reads(attribute))
     }
 
     /// Whether it matters which groups the action is in.

@@ -8,6 +8,8 @@ use crate::subject::Subject;
 pub struct Question<'a> {
     /// Who asks.
     pub who: Who<'a>,
+    /// Whom the policies have to permit it.
+    pub principals: Principals,
     /// The action: its id if it has no namespace (`ReadDocument`), else its full name
     /// (`Files::Action::"Read"`).
     pub action: &'a str,
@@ -26,15 +28,75 @@ pub enum Who<'a> {
     Ready(&'a Subject),
 }
 
-/// Agent, user and tenant of a token.
+/// Whom the policies have to permit the action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Principals {
+    /// The agent that acts.
+    #[default]
+    Agent,
+    /// The agent that acts and the user on whose behalf: each for the same action on the same resource.
+    Both,
+}
+
+impl Principals {
+    /// As test files and routes spell it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Both => "both",
+        }
+    }
+
+    /// Those who are asked about, each as a principal of its own.
+    pub(crate) const fn kinds(self) -> &'static [PrincipalKind] {
+        match self {
+            Self::Agent => &[PrincipalKind::Agent],
+            Self::Both => &[PrincipalKind::Agent, PrincipalKind::User],
+        }
+    }
+}
+
+/// One of those who can be asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// The agent that acts.
+    Agent,
+    /// The user on whose behalf.
+    User,
+}
+
+/// Everybody whom a token names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
-    /// Who calls.
-    pub agent: Principal<'a>,
+    /// Who acts now: the outermost `act` of the token, else its client.
+    pub actor: Principal<'a>,
+    /// The agent that the token was issued to.
+    pub client: Principal<'a>,
     /// On whose behalf, if on anybody's.
     pub user: Option<Principal<'a>>,
     /// The tenant that the token is for.
-    pub tenant: Option<&'a str>,
+    pub tenant: Option<TenantFact<'a>>,
+    /// Ids of the actors before the current one, the latest first.
+    pub prior: &'a [&'a str],
+}
+
+/// A tenant, and what the configuration says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantFact<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How its data is classified.
+    pub classification: Option<&'a str>,
+    /// Where it is at home.
+    pub region: Option<&'a str>,
+}
+
+impl<'a> TenantFact<'a> {
+    /// A tenant of which nothing is said.
+    #[must_use]
+    pub const fn named(name: &'a str) -> Self {
+        Self { name, classification: None, region: None }
+    }
 }
 
 /// An agent or a user.
@@ -58,7 +120,7 @@ pub struct ResourceFact<'a> {
     pub id: &'a str,
     /// The tenant that it belongs to: fills the attribute `tenant` if the type declares one, and is
     /// its parent if the type is declared `in [Exequatur::Tenant]`.
-    pub tenant: Option<&'a str>,
+    pub tenant: Option<TenantFact<'a>>,
     /// All other attributes; each name once, never `tenant`.
     pub attributes: Vec<(String, AttributeValue)>,
 }
@@ -130,12 +192,95 @@ pub struct ContextFacts<'a> {
     pub token_age_s: i64,
     /// Seconds until the token expires, 0 or more.
     pub token_remaining_s: i64,
+    /// Seconds from the token's issue to its expiry, 0 or more.
+    pub token_lifetime_s: i64,
+    /// How the token was verified.
+    pub token_source: TokenSource,
+    /// How and when the user logged in, as far as the token says.
+    pub authentication: AuthenticationFacts<'a>,
+    /// What the token says it may be used for in detail (RFC 9396).
+    pub authorization_details: Vec<AuthorizationDetail<'a>>,
     /// How many actors the delegation chain has.
     pub delegation_depth: i64,
-    /// The actor that acts now, if the chain has any.
-    pub actor: Option<&'a str>,
+    /// The rule under which a token of one tenant may reach another's resource, if this is such a request.
+    pub federation: Option<&'a str>,
     /// What signals have said. `None`: that is not known; a policy that reads it cannot be asked then.
     pub signals: Option<SignalFacts<'a>>,
+}
+
+/// How a token was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenSource {
+    /// A JWT, by its issuer's signature.
+    Jwt,
+    /// By asking its issuer (RFC 7662).
+    Introspection,
+}
+
+impl TokenSource {
+    /// As policies spell it, in `context.token.source`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Introspection => "introspection",
+        }
+    }
+
+    /// The inverse of [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Jwt, Self::Introspection].into_iter().find(|each| each.as_str() == text)
+    }
+}
+
+/// How and when the user logged in (RFC 9470, OpenID Connect Core section 2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthenticationFacts<'a> {
+    /// `acr`.
+    pub acr: Option<&'a str>,
+    /// `amr`; empty if the token has none.
+    pub methods: Vec<&'a str>,
+    /// Seconds since `auth_time`, 0 or more.
+    pub age_s: Option<i64>,
+}
+
+/// One of the token's `authorization_details` (RFC 9396 section 2.2) that is for this place: what is common to all types, but
+/// for `locations`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationDetail<'a> {
+    /// `type`
+    pub kind: &'a str,
+    /// What it names of the type: a detail that narrows itself by more than one member is not told, since a record of one value
+    /// would seem to be for all of the others.
+    pub granted: Granted<'a>,
+    /// `identifier`
+    pub identifier: Option<&'a str>,
+}
+
+/// What of its type a detail names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Granted<'a> {
+    /// All of it: none of the three members is there.
+    Whole,
+    /// `actions`
+    Actions(Vec<&'a str>),
+    /// `datatypes`
+    Datatypes(Vec<&'a str>),
+    /// `privileges`
+    Privileges(Vec<&'a str>),
+}
+
+impl<'a> Granted<'a> {
+    /// The member's name and its values; of all of a type, the type's own name.
+    pub(crate) fn values(&self, kind: &'a str) -> (&'static str, Vec<&'a str>) {
+        match self {
+            Self::Whole => ("type", vec![kind]),
+            Self::Actions(values) => ("actions", values.clone()),
+            Self::Datatypes(values) => ("datatypes", values.clone()),
+            Self::Privileges(values) => ("privileges", values.clone()),
+        }
+    }
 }
 
 /// What signals have said of each subject of a request.

@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{CedarSchemaError, EntityTypeName, EntityUid, Schema, SchemaFragment};
 use miette::Diagnostic;
 
 use crate::base;
 use crate::problem::{Problem, Problems};
+use crate::question::Principals;
 use crate::shape::{ActionShape, AttributeKind, ResourceType, Shapes};
 use crate::source::Source;
 
@@ -25,6 +26,8 @@ pub(crate) struct Action {
     pub(crate) uid: EntityUid,
     /// Names of resource types.
     pub(crate) resources: Vec<String>,
+    /// Whether a user can be its principal.
+    pub(crate) takes_users: bool,
 }
 
 impl MergedSchema {
@@ -127,10 +130,14 @@ fn conventions(shapes: &Shapes<'_>, sources: &[Source]) -> Result<Conventions, P
     let mut actions = Vec::new();
     let mut resources = BTreeMap::new();
     for shape in shapes.actions() {
-        if shape.principals.as_slice() != [base::AGENT] {
+        if principals(&shape).is_none() {
             problems.push(
-                action_problem(sources, &shape, "applies to other principals than `Exequatur::Agent`")
-                    .with_help("say `principal: [Exequatur::Agent]`"),
+                action_problem(
+                    sources,
+                    &shape,
+                    "applies to other principals than agents, or agents and users",
+                )
+                .with_help("say `principal: [Exequatur::Agent]`, or `[Exequatur::Agent, Exequatur::User]`"),
             );
         }
         if shape.context.as_deref() != Some(base::CONTEXT) {
@@ -166,7 +173,20 @@ fn action(shape: &ActionShape) -> Option<Action> {
     let kind: EntityTypeName = kind.parse().ok()?;
     let uid = EntityUid::from_type_name_and_id(kind, cedar_policy::EntityId::new(&shape.id));
     let name = if shape.namespace.is_empty() { shape.id.clone() } else { uid.to_string() };
-    Some(Action { name, uid, resources: shape.resources.clone() })
+    let takes_users = principals(shape) == Some(Principals::Both);
+    Some(Action { name, uid, resources: shape.resources.clone(), takes_users })
+}
+
+/// Who its principals are, if that is one of the two answers that there are.
+fn principals(shape: &ActionShape) -> Option<Principals> {
+    let principals: BTreeSet<&str> = shape.principals.iter().map(String::as_str).collect();
+    if principals == BTreeSet::from([base::AGENT]) {
+        Some(Principals::Agent)
+    } else if principals == BTreeSet::from([base::AGENT, base::USER]) {
+        Some(Principals::Both)
+    } else {
+        None
+    }
 }
 
 fn tenant_problem(sources: &[Source], name: &str, resource: &ResourceType) -> Option<Problem> {

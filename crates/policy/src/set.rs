@@ -9,19 +9,21 @@ use sha2::{Digest, Sha256};
 use crate::answers::Answers;
 use crate::base;
 use crate::entities::BaseTypes;
+use crate::federation;
 use crate::parse::{Parsed, at, parse};
+use crate::prior;
 use crate::problem::{Problem, Problems};
 use crate::schema::MergedSchema;
 use crate::slice::{Slices, is_unscoped};
 use crate::source::{PolicyFolder, Source};
 
-/// How many entities a policy may step through. One: `principal`, `resource`, `context.user` and
-/// `context.tenant` are known with their attributes; what those refer to is known by its id alone, and
+/// How many entities a policy may step through. One: `principal`, `resource`, and those that the
+/// context names are known with their attributes; what those refer to is known by its id alone, and
 /// reading an attribute of it would be a fault in every decision.
 const DEREFERENCES: u32 = 1;
 const TOO_DEEP: &str = "reads an attribute or the parents of an entity that is known by its id only";
-const KNOWN: &str =
-    "only `principal`, `resource`, `context.user` and `context.tenant` come with their attributes";
+const KNOWN: &str = "only `principal`, `resource`, and `actor`, `client`, `user`, `tenant` and `resource_tenant` of the \
+                     context come with their attributes";
 
 /// A validated set of policies with the schema that they were validated against. Immutable.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct PolicySet {
     pub(crate) types: BaseTypes,
     pub(crate) ids: BTreeSet<Arc<str>>,
     pub(crate) answers: Answers,
+    /// The policies that may permit a request under a federation.
+    pub(crate) federated: BTreeSet<Arc<str>>,
     schema_text: String,
     schema_hash: String,
     content_hash: String,
@@ -59,6 +63,7 @@ impl PolicySet {
                     .with_help("without a `permit` nothing is ever allowed, so an empty set is a mistake"),
             );
         }
+        problems.extend(parsed.iter().filter_map(prior::problem));
         let warnings =
             schema.as_ref().map(|schema| validate(schema, &parsed, &mut problems)).unwrap_or_default();
         Problems::check(problems)?;
@@ -77,6 +82,11 @@ impl PolicySet {
             unscoped: parsed.iter().filter(|parsed| is_unscoped(&parsed.policy)).count(),
             warnings,
             answers: Answers::new(),
+            federated: parsed
+                .iter()
+                .filter(|parsed| federation::may_permit(&parsed.policy))
+                .map(|parsed| Arc::clone(&parsed.id))
+                .collect(),
         }))
     }
 

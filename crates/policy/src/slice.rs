@@ -25,6 +25,8 @@ pub(crate) struct ActionSlices {
     pub(crate) uid: EntityUid,
     /// The action with the groups that it is in.
     pub(crate) entity: Entity,
+    /// Whether a user can be its principal.
+    pub(crate) takes_users: bool,
     kinds: HashMap<String, Slice>,
 }
 
@@ -75,7 +77,8 @@ impl Slices {
             });
             let entity =
                 entities.get(&action.uid).cloned().unwrap_or_else(|| Entity::with_uid(action.uid.clone()));
-            let slices = ActionSlices { uid: action.uid.clone(), entity, kinds: kinds.collect() };
+            let (uid, takes_users, kinds) = (action.uid.clone(), action.takes_users, kinds.collect());
+            let slices = ActionSlices { uid, entity, takes_users, kinds };
             actions.insert(action.name.clone(), slices);
         }
         Ok(Self { actions })

@@ -55,7 +55,7 @@ impl From<Answer> for Outcome {
         let verdict = match &answer {
             Answer::Permit(_) => Verdict::Permit,
             Answer::Forbid { .. } => Verdict::Forbid,
-            Answer::NoPermit => Verdict::NoPermit,
+            Answer::NoPermit { .. } => Verdict::NoPermit,
         };
         Self { verdict, policies: answer.policies().to_vec() }
     }
@@ -90,7 +90,7 @@ impl CaseResult {
 pub fn run(set: &PolicySet, source: &Source) -> Result<Vec<CaseResult>, Problems> {
     let cases = case::read(set, source)?;
     let result = |case: Case| CaseResult {
-        got: set.decide(&case.question()).map(Outcome::from),
+        got: case.ask(set).map(Outcome::from),
         name: case.name,
         file: source.name.clone(),
         line: case.line,

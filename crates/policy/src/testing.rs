@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    AttributeValue, ContextFacts, Identity, PolicyFolder, PolicySet, Principal, Problems, Question,
-    ResourceFact, SenderConstraint, SignalFacts, Source, Who,
+    AttributeValue, AuthenticationFacts, ContextFacts, Identity, PolicyFolder, PolicySet, Principal,
+    Principals, Problems, Question, ResourceFact, SenderConstraint, SignalFacts, Source, TenantFact,
+    TokenSource, Who,
 };
 
 pub(crate) const SCHEMA: &str = r#"
@@ -25,6 +26,9 @@ entity Shelf;
 action Anything;
 action Read, Write in [Anything] appliesTo {
     principal: [Exequatur::Agent], resource: [File, Shelf], context: Exequatur::Context
+};
+action Lend appliesTo {
+    principal: [Exequatur::User, Exequatur::Agent], resource: File, context: Exequatur::Context
 };
 namespace Deep::Down {
     action "turn it" appliesTo { principal: Exequatur::Agent, resource: Shelf, context: Here };
@@ -56,15 +60,18 @@ pub(crate) fn question() -> Question<'static> {
     let of_acme = |id| Principal { id, issuer: "corp", tenant: Some("acme") };
     Question {
         who: Who::Named(Identity {
-            agent: of_acme("corp:bot"),
+            actor: of_acme("corp:bot"),
+            client: of_acme("corp:bot"),
             user: Some(of_acme("corp:alice")),
-            tenant: Some("acme"),
+            tenant: Some(TenantFact::named("acme")),
+            prior: &[],
         }),
+        principals: Principals::Agent,
         action: "Read",
         resource: ResourceFact {
             kind: "File",
             id: "a",
-            tenant: Some("acme"),
+            tenant: Some(TenantFact::named("acme")),
             attributes: vec![
                 ("size".to_owned(), AttributeValue::Long(10)),
                 ("owner".to_owned(), user("corp:alice")),
@@ -78,8 +85,12 @@ pub(crate) fn question() -> Question<'static> {
             route: "read-file",
             token_age_s: 30,
             token_remaining_s: 270,
+            token_lifetime_s: 300,
+            token_source: TokenSource::Jwt,
+            authentication: AuthenticationFacts::default(),
+            authorization_details: Vec::new(),
             delegation_depth: 0,
-            actor: None,
+            federation: None,
             signals: Some(SignalFacts::default()),
         },
     }

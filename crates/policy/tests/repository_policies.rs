@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use exequatur_policy::{
-    CaseResult, Colour, Limits, PolicyFolder, PolicySet, Problems, never_determining, run,
+    CaseResult, Colour, Limits, PolicyFolder, PolicySet, Problems, Source, never_determining, run,
 };
 
 fn root() -> PathBuf {
@@ -34,6 +34,25 @@ fn the_policies_load_without_a_warning_and_none_is_unscoped() {
     let (_, set) = load();
     assert_eq!(set.warnings(), &[]);
     assert_eq!(set.unscoped(), 0);
+}
+
+/// What the documentation shows of policies loads with the schema of the example, each block alone.
+#[test]
+fn the_examples_of_the_documentation_load() {
+    let (folder, _) = load();
+    let mut blocks = 0;
+    for page in ["context.md", "on-behalf-of.md"] {
+        let path = root().join("../docs").join(page);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{page}: {error}"));
+        for block in text.split("```cedar\n").skip(1).filter_map(|rest| rest.split_once("```")) {
+            let policies = vec![Source::new(page, block.0)];
+            let folder = PolicyFolder { schema: folder.schema.clone(), policies, tests: Vec::new() };
+            let set = sound(PolicySet::load(&folder));
+            assert_eq!(set.warnings(), &[], "{page}");
+            blocks += 1;
+        }
+    }
+    assert!(blocks >= 10, "only {blocks}");
 }
 
 #[test]

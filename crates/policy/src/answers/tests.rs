@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{noon, question, set, user};
-use crate::{Identity, PolicySet, Principal, SenderConstraint, Subject};
+use crate::{
+    AuthorizationDetail, Granted, Identity, PolicySet, Principal, Principals, SenderConstraint, Subject,
+    TenantFact,
+};
 
 const POLICIES: &str = r#"
 @id("read") permit (principal, action == Action::"Read", resource is File)
@@ -16,7 +19,7 @@ const POLICIES: &str = r#"
 @id("put") forbid (principal, action == Action::"Write", resource)
     unless { context.method == "PUT" && context.scopes.contains("files:write") };
 @id("depth") forbid (principal, action, resource is File)
-    when { context.delegation.depth > 1 || context.delegation has actor && context.delegation.actor == "corp:x" };
+    when { context.delegation.depth > 1 || context has federation && context.federation == "corp:x" };
 @id("route") forbid (principal, action, resource is File) when { context.route like "*-never" };
 @id("labels") forbid (principal, action, resource is File)
     when { resource has labels && resource.labels.contains("secret") || resource.size > 100 };
@@ -44,9 +47,9 @@ fn print(identity: &Identity<'_>, change: impl FnOnce(&mut Question<'_>)) -> Opt
 fn another_question_has_another_print() {
     let usual = identity();
     let agent = |change: fn(&mut Principal<'static>)| {
-        let mut agent = usual.agent;
-        change(&mut agent);
-        Identity { agent, ..usual }
+        let mut actor = usual.actor;
+        change(&mut actor);
+        Identity { actor, ..usual }
     };
     let mut prints = HashMap::new();
     let mut add = |name: &'static str, print: Option<Print>| {
@@ -61,12 +64,25 @@ fn another_question_has_another_print() {
     add("no user", print(&Identity { user: None, ..usual }, |_| {}));
     let bob = usual.user.map(|user| Principal { id: "corp:bob", ..user });
     add("user", print(&Identity { user: bob, ..usual }, |_| {}));
-    add("tenant", print(&Identity { tenant: Some("globex"), ..usual }, |_| {}));
+    add("tenant", print(&Identity { tenant: Some(TenantFact::named("globex")), ..usual }, |_| {}));
+    let acme = TenantFact::named("acme");
+    let restricted = TenantFact { classification: Some("restricted"), ..acme };
+    add("tenant's classification", print(&Identity { tenant: Some(restricted), ..usual }, |_| {}));
+    let at_home = TenantFact { region: Some("restricted"), ..acme };
+    add("tenant's region", print(&Identity { tenant: Some(at_home), ..usual }, |_| {}));
+    let client = Principal { id: "corp:x", ..usual.client };
+    add("client", print(&Identity { client, ..usual }, |_| {}));
+    add("prior actors", print(&Identity { prior: &["corp:x"], ..usual }, |_| {}));
+    add("other prior actors", print(&Identity { prior: &["corp:x", "corp:y"], ..usual }, |_| {}));
     add("no tenant", print(&Identity { tenant: None, ..usual }, |_| {}));
     add("action", print(&usual, |asked| asked.action = "Write"));
     add("kind", print(&usual, |asked| asked.resource.kind = "Shelf"));
     add("id", print(&usual, |asked| asked.resource.id = "b"));
-    add("resource's tenant", print(&usual, |asked| asked.resource.tenant = Some("globex")));
+    add(
+        "resource's tenant",
+        print(&usual, |asked| asked.resource.tenant = Some(TenantFact::named("globex"))),
+    );
+    add("resource's tenant's region", print(&usual, |asked| asked.resource.tenant = Some(at_home)));
     add("no resource's tenant", print(&usual, |asked| asked.resource.tenant = None));
     add("no attributes", print(&usual, |asked| asked.resource.attributes.clear()));
     add("an attribute's name", print(&usual, |asked| asked.resource.attributes[0].0 = "open".to_owned()));
@@ -92,8 +108,35 @@ fn another_question_has_another_print() {
     add("method", print(&usual, |asked| asked.context.method = "PUT"));
     add("route", print(&usual, |asked| asked.context.route = "other"));
     add("depth", print(&usual, |asked| asked.context.delegation_depth = 1));
-    add("actor", print(&usual, |asked| asked.context.actor = Some("corp:x")));
-    add("no actor's name", print(&usual, |asked| asked.context.actor = Some("")));
+    add("principals", print(&usual, |asked| asked.principals = Principals::Both));
+    add("federation", print(&usual, |asked| asked.context.federation = Some("x")));
+}
+
+/// S02: each member of each detail.
+#[test]
+fn another_detail_has_another_print() {
+    let usual = identity();
+    let mut prints = HashMap::new();
+    let mut add = |name: &'static str, print: Option<Print>| {
+        let before = prints.insert(print.expect("nothing here reads the time"), name);
+        assert_eq!(before, None, "{name}");
+    };
+    add("usual", print(&usual, |_| {}));
+    let detail = AuthorizationDetail { kind: "files", granted: Granted::Whole, identifier: None };
+    let of = |detail: AuthorizationDetail<'static>| {
+        print(&usual, |asked| asked.context.authorization_details = vec![detail])
+    };
+    add("detail", of(detail.clone()));
+    add("detail's type", of(AuthorizationDetail { kind: "other", ..detail.clone() }));
+    let x = || vec!["x"];
+    add("detail's actions", of(AuthorizationDetail { granted: Granted::Actions(x()), ..detail.clone() }));
+    add("detail's datatypes", of(AuthorizationDetail { granted: Granted::Datatypes(x()), ..detail.clone() }));
+    add(
+        "detail's privileges",
+        of(AuthorizationDetail { granted: Granted::Privileges(x()), ..detail.clone() }),
+    );
+    add("no actions", of(AuthorizationDetail { granted: Granted::Actions(Vec::new()), ..detail.clone() }));
+    add("detail's identifier", of(AuthorizationDetail { identifier: Some("x"), ..detail }));
 }
 
 /// V08: what signals have said is in the print where it is read, and only there; where it is not known, nothing is remembered.
@@ -194,7 +237,7 @@ fn an_answer_that_time_changes_is_not_kept() {
     for condition in
         ["context.now > datetime(\"2026-03-04\")", "context.token.age < 60", "context == context"]
     {
-        let set = set(&format!("@id(\"p\") permit (principal, action, resource) when {{ {condition} }};"));
+        let set = set(&format!("@id(\"p\") forbid (principal, action, resource) when {{ {condition} }};"));
         let needs = &set.slices.action("Read").unwrap().on("File").unwrap().needs;
         let subject = set.subject(&identity()).unwrap();
         assert_eq!(
@@ -231,7 +274,7 @@ struct Asked {
     method: &'static str,
     route: &'static str,
     depth: i64,
-    actor: Option<&'static str>,
+    federation: Option<&'static str>,
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -254,7 +297,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         |(
             (agent, user, write),
             (id, size, owner, labels),
-            (scopes, constraint, method, route, depth, actor),
+            (scopes, constraint, method, route, depth, federation),
         )| Asked {
             agent,
             user,
@@ -268,7 +311,7 @@ fn asked() -> impl Strategy<Value = Asked> {
             method,
             route,
             depth,
-            actor,
+            federation,
         },
     )
 }
@@ -277,7 +320,9 @@ fn subjects(set: &PolicySet) -> Vec<[Subject; 2]> {
     let agents =
         [("corp:bot", "corp", Some("acme")), ("other:bot", "other", Some("acme")), ("corp:no", "corp", None)];
     let ready = |(id, issuer, tenant), user| {
-        let identity = Identity { agent: Principal { id, issuer, tenant }, user, tenant };
+        let actor = Principal { id, issuer, tenant };
+        let tenant = tenant.map(TenantFact::named);
+        let identity = Identity { actor, client: actor, user, tenant, prior: &[] };
         set.subject(&identity).unwrap()
     };
     agents.map(|agent| [ready(agent, None), ready(agent, identity().user)]).into()
@@ -311,7 +356,7 @@ proptest! {
             question.context.method = asked.method;
             question.context.route = asked.route;
             question.context.delegation_depth = asked.depth;
-            question.context.actor = asked.actor;
+            question.context.federation = asked.federation;
             let action = remembering.slices.action(question.action).unwrap();
             let slice = action.on("File").unwrap();
             let anew = remembering.evaluate(&question, action, slice);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{question, set, shelf, user};
-use crate::{AttributeValue, Identity, Principal, Who};
+use crate::{AttributeValue, Identity, Principal, PrincipalKind, Principals, TenantFact, TokenSource, Who};
+use crate::{AuthorizationDetail, Granted};
 
 const OVERFLOW: &str = "context.token.age * 9223372036854775807 > 0";
 
@@ -24,7 +25,116 @@ fn forbid_wins_and_each_answer_names_its_policies() {
 
     let answer =
         set(r#"@id("d") permit (principal, action == Action::"Write", resource);"#).decide(&question());
-    assert_eq!(answer, Ok(Answer::NoPermit));
+    assert_eq!(answer, Ok(Answer::NoPermit { principal: PrincipalKind::Agent }));
+}
+
+/// What a token says beside scopes, each where the base schema says.
+#[test]
+fn facts_are_where_the_schema_says() {
+    let of_acme = |id| Principal { id, issuer: "corp", tenant: Some("acme") };
+    let mut full = question();
+    full.who = Who::Named(Identity {
+        actor: of_acme("corp:planner"),
+        client: of_acme("corp:bot"),
+        user: None,
+        tenant: Some(TenantFact { name: "acme", classification: Some("restricted"), region: None }),
+        prior: &["corp:front-desk"],
+    });
+    full.resource.tenant = Some(TenantFact { region: Some("us"), ..TenantFact::named("globex") });
+    full.resource.attributes.push(("owner".to_owned(), user("corp:alice")));
+    full.resource.attributes.dedup_by(|a, b| a.0 == b.0);
+    full.context.delegation_depth = 2;
+    full.context.token_source = TokenSource::Introspection;
+    full.context.authentication.methods = vec!["otp"];
+    full.context.authentication.age_s = Some(59);
+    full.context.authorization_details = vec![AuthorizationDetail {
+        kind: "files",
+        granted: Granted::Actions(vec!["read", "list"]),
+        identifier: Some("a"),
+    }];
+    for condition in [
+        r#"!context.authorization_details.contains({ type: "files", member: "type", value: "files", identifier: "a" })"#,
+        r#"context.authorization_details.contains({ type: "files", member: "actions", value: "list", identifier: "a" })"#,
+        r#"!context.authorization_details.contains({ type: "files", member: "datatypes", value: "list", identifier: "a" })"#,
+        r#"!context.authorization_details.contains({ type: "files", member: "actions", value: "list", identifier: "" })"#,
+        r#"principal == Exequatur::Agent::"corp:planner" && context.actor == principal"#,
+        r#"context.client == Exequatur::Agent::"corp:bot" && context.client.issuer == "corp""#,
+        r#"context has tenant && context.tenant has classification && context.tenant.classification == "restricted""#,
+        r#"context has tenant && !(context.tenant has region)"#,
+        r#"context has resource_tenant && context.resource_tenant has region && context.resource_tenant.region == "us""#,
+        r#"context.delegation.depth == 2 && context.delegation.source == "issuer""#,
+        r#"context.token.lifetime == 300 && context.token.source == "introspection""#,
+        r#"context.authentication.methods.contains("otp")"#,
+        r#"context.authentication has age && context.authentication.age < 60"#,
+        r#"!(context has sensitivity)"#,
+        r#"!(context has federation)"#,
+    ] {
+        let text = format!("@id(\"it\") permit (principal, action, resource) when {{ {condition} }};");
+        assert_eq!(ids(&set(&text).decide(&full).unwrap()), ["it"], "{condition}");
+    }
+    // Under a federation only a permit that reads it counts; one does.
+    full.context.federation = Some("both");
+    let text = r#"@id("it") permit (principal, action, resource) when { context has federation && context.federation == "both" };"#;
+    assert_eq!(ids(&set(text).decide(&full).unwrap()), ["it"]);
+    let forbid = |prior| {
+        let text = format!(
+            r#"@id("it") forbid (principal, action, resource)
+            when {{ context.delegation.prior.contains(Exequatur::Agent::"{prior}") }};"#
+        );
+        matches!(set(&text).decide(&full), Ok(Answer::Forbid { .. }))
+    };
+    assert!(forbid("corp:front-desk"));
+    assert!(!forbid("corp:planner"), "the current actor is the principal");
+}
+
+fn both() -> Question<'static> {
+    Question { principals: Principals::Both, action: "Lend", ..question() }
+}
+
+/// Agent and user have to be permitted, each for itself; a `forbid` and a failure of one are those of both.
+#[test]
+fn both_principals_have_to_be_permitted() {
+    let agent = r#"@id("agent") permit (principal == Exequatur::Agent::"corp:bot", action, resource);"#;
+    let user = r#"@id("user") permit (principal == Exequatur::User::"corp:alice", action, resource);"#;
+    let answer = |text: &str| set(text).decide(&both());
+    assert_eq!(ids(&answer(&format!("{agent}{user}")).unwrap()), ["agent", "user"]);
+    assert!(matches!(answer(&format!("{agent}{user}")), Ok(Answer::Permit(_))));
+    assert_eq!(answer(agent), Ok(Answer::NoPermit { principal: PrincipalKind::User }));
+    assert_eq!(answer(user), Ok(Answer::NoPermit { principal: PrincipalKind::Agent }));
+    // Another user's and another resource's permits count for nobody.
+    for (from, to) in [("corp:alice", "corp:bob"), ("action, resource", r#"action, resource == File::"b""#)] {
+        let user = user.replace(from, to);
+        assert_eq!(
+            answer(&format!("{agent}{user}")),
+            Ok(Answer::NoPermit { principal: PrincipalKind::User }),
+            "{to}"
+        );
+    }
+    for kind in ["Agent", "User"] {
+        let forbid = format!(r#"@id("no") forbid (principal is Exequatur::{kind}, action, resource);"#);
+        assert_eq!(
+            answer(&format!("{agent}{user}{forbid}")),
+            Ok(Answer::Forbid { policies: vec!["no".into()] })
+        );
+        let failing = forbid.replace("resource);", &format!("resource) when {{ {OVERFLOW} }};"));
+        let fault = PolicyFault::Evaluation { policies: vec!["no".into()] };
+        assert_eq!(answer(&format!("{agent}{user}{failing}")), Err(fault));
+    }
+}
+
+/// Nobody to ask about is no permit.
+#[test]
+fn without_a_user_or_an_action_for_users_there_is_no_answer() {
+    let all = r#"@id("all") permit (principal, action, resource);"#;
+    let mut without = both();
+    if let Who::Named(identity) = &mut without.who {
+        identity.user = None;
+    }
+    assert_eq!(set(all).decide(&without), Err(QuestionMisfit::User.into()));
+    let for_agents = Question { action: "Read", ..both() };
+    assert_eq!(set(all).decide(&for_agents), Err(QuestionMisfit::User.into()));
+    assert!(set(all).takes("Read", Principals::Both).is_err());
+    assert_eq!(set(all).takes("Lend", Principals::Both), Ok(()));
 }
 
 // Cedar passes over what fails, so that a failing `forbid` would open the door.
@@ -74,7 +184,7 @@ fn every_fact_reaches_the_policies() {
         r#"context.sender_constraint == "dpop""#,
         r#"context.method == "GET" && context.route == "read-file""#,
         r#"context.token.age == 30 && context.token.remaining == 270"#,
-        r#"context.delegation.depth == 0 && !(context.delegation has actor)"#,
+        r#"context.delegation.depth == 0 && context.delegation.source == "none""#,
     ];
     for condition in conditions {
         let text = format!(
@@ -99,13 +209,14 @@ fn the_groups_of_an_action_are_known_by_its_name_too() {
 fn absent_facts_are_absent() {
     let mut bare = question();
     let agent = Principal { id: "corp:bot", issuer: "corp", tenant: None };
-    bare.who = Who::Named(Identity { agent, user: None, tenant: None });
+    bare.who = Who::Named(Identity { actor: agent, client: agent, user: None, tenant: None, prior: &[] });
     bare.context.scopes.clear();
-    bare.context.actor = Some("planner");
     let text = r#"@id("it") permit (principal, action, resource) when {
         !(context has user) && !(context has tenant) && !(principal has tenant) &&
         !(principal in Exequatur::Tenant::"acme") && context.scopes.isEmpty() &&
-        context.delegation has actor && context.delegation.actor == "planner" };"#;
+        !(context.authentication has acr) && !(context.authentication has age) && !(context has federation) &&
+        context.authentication.methods.isEmpty() && context.authorization_details.isEmpty() &&
+        context.delegation.source == "none" && context.actor == context.client };"#;
     assert_eq!(ids(&set(text).decide(&bare).unwrap()), ["it"]);
 }
 

@@ -1,7 +1,7 @@
 use cedar_policy::Request;
 
 use super::*;
-use crate::question::Identity;
+use crate::question::{Granted, Identity, TenantFact, TokenSource, Who};
 use crate::schema::MergedSchema;
 use crate::source::Source;
 use crate::testing::{SCHEMA, question, set, shelf};
@@ -14,7 +14,26 @@ fn what_is_asked_conforms_to_the_schema() {
     let set = set(r#"@id("all") permit (principal, action, resource);"#);
     let mut questions = vec![question()];
     let mut full = question();
-    full.context.actor = Some("planner");
+    let of_acme = |id| Principal { id, issuer: "corp", tenant: Some("acme") };
+    let acme = TenantFact { name: "acme", classification: Some("restricted"), region: Some("eu") };
+    full.who = Who::Named(Identity {
+        actor: of_acme("corp:planner"),
+        client: of_acme("corp:bot"),
+        user: Some(of_acme("corp:alice")),
+        tenant: Some(acme),
+        prior: &["corp:front-desk", "corp:first"],
+    });
+    full.resource.tenant = Some(TenantFact { region: Some("us"), ..TenantFact::named("globex") });
+    full.context.delegation_depth = 3;
+    full.context.federation = Some("acme-globex");
+    full.context.token_source = TokenSource::Introspection;
+    full.context.authentication =
+        AuthenticationFacts { acr: Some("silver"), methods: vec!["pwd", "otp"], age_s: Some(60) };
+    full.context.authorization_details = vec![AuthorizationDetail {
+        kind: "files",
+        granted: Granted::Privileges(vec!["owner"]),
+        identifier: Some("a"),
+    }];
     full.resource.attributes.extend([
         ("labels".to_owned(), AttributeValue::Set(vec![AttributeValue::String("x".to_owned())])),
         ("open".to_owned(), AttributeValue::Bool(true)),
@@ -23,23 +42,26 @@ fn what_is_asked_conforms_to_the_schema() {
     questions.push(full);
     let mut bare = question();
     let agent = Principal { id: "corp:bot", issuer: "corp", tenant: None };
-    bare.who = Who::Named(Identity { agent, user: None, tenant: None });
+    bare.who = Who::Named(Identity { actor: agent, client: agent, user: None, tenant: None, prior: &[] });
     bare.context.scopes.clear();
     bare.resource.attributes.retain(|(name, _)| name == "size");
     questions.push(bare);
     let mut of_shelf = question();
     of_shelf.resource = shelf();
-    of_shelf.resource.tenant = Some("acme");
+    of_shelf.resource.tenant = Some(TenantFact::named("acme"));
     questions.push(of_shelf);
 
     for question in questions {
         let action = set.slices.action(question.action).unwrap();
         let slice = action.on(question.resource.kind).unwrap();
-        let asked = Asked::new(&set.types, &question, action, &slice.resource, &Needs::all()).unwrap();
+        let subject = Subject::of(&set.types, &question.who).unwrap();
+        let asked =
+            Asked::new(&set.types, &question, &subject, action, &slice.resource, &Needs::all()).unwrap();
         let entities = asked.entities.iter().cloned();
         Entities::from_entities(entities, Some(&schema)).unwrap();
+        let principal = subject.actor.own();
         let request =
-            Request::new(asked.principal, action.uid.clone(), asked.resource, asked.context, Some(&schema));
+            Request::new(principal, action.uid.clone(), asked.resource, asked.context, Some(&schema));
         assert!(request.is_ok(), "{:?}", request.err());
     }
 }

@@ -17,7 +17,7 @@ fn what_a_condition_reads_is_needed_and_nothing_else() {
         ("unless { context has user }", &[User]),
         ("when { context.signals.user has risk && context.signals.session.assurance.isEmpty() }", &[Signals]),
         (r#"when { context has user && context.user.issuer == "corp" }"#, &[User]),
-        ("when { context.token.age > 1 } unless { context.delegation has actor }", &[Token, Delegation]),
+        ("when { context.token.age > 1 } unless { context.delegation has prior }", &[Token, Delegation]),
         (
             r#"when { if context has tenant then true else context.now > datetime("2026-01-01") }"#,
             &[Tenant, Now],

@@ -129,9 +129,8 @@ fn actions_are_for_agents_and_in_the_common_context() {
     assert_eq!(
         starts,
         [
-            "own.cedarschema:2:1: the action `A` applies to other principals than `Exequatur::Agent`",
+            "own.cedarschema:2:1: the action `A` applies to other principals than agents, or agents and users",
             "own.cedarschema:3:1: the action `B` has another context than `Exequatur::Context`",
-            "own.cedarschema:4:1: the action `C` applies to other principals than `Exequatur::Agent`",
             "own.cedarschema:4:1: the action `C` has another context than `Exequatur::Context`",
         ]
     );

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::entities::Asked;
 use crate::testing::{question, set, shelf};
-use crate::{Answer, PolicyFault, PolicySet, Question, Who};
+use crate::{Answer, PolicyFault, PolicySet, Question, Subject, TenantFact, Who};
 
 const PRINCIPALS: [&str; 6] = [
     "principal",
@@ -40,7 +40,7 @@ const CONDITIONS: [&str; 15] = [
     "when { context has tenant && resource in context.tenant }",
     "when { action in Action::\"Anything\" }",
     "when { context.now > datetime(\"2026-03-04T11:59:59Z\") }",
-    "unless { context.delegation has actor || context.method == \"PUT\" }",
+    "unless { context has federation || context.method == \"PUT\" }",
     "when { context.sender_constraint == \"dpop\" && context.route like \"read-*\" }",
     "when { context.token.remaining > 200 }",
     "when { context.scopes.contains(\"files:read\") }",
@@ -86,7 +86,7 @@ fn asked() -> impl Strategy<Value = Question<'static>> {
                 asked.resource = shelf();
             } else {
                 asked.resource.id = id;
-                asked.resource.tenant = Some(tenant);
+                asked.resource.tenant = Some(TenantFact::named(tenant));
             }
             if let Who::Named(identity) = &mut asked.who {
                 identity.user = identity.user.filter(|_| with_user);
@@ -103,9 +103,10 @@ fn reference(
 ) -> (Decision, Vec<String>, Vec<String>) {
     let action = set.slices.action(question.action).unwrap();
     let resource = &action.on(question.resource.kind).unwrap().resource;
-    let asked = Asked::new(&set.types, question, action, resource, &Needs::all()).unwrap();
-    let request =
-        Request::new(asked.principal, action.uid.clone(), asked.resource, asked.context, None).unwrap();
+    let subject = Subject::of(&set.types, &question.who).unwrap();
+    let asked = Asked::new(&set.types, question, &subject, action, resource, &Needs::all()).unwrap();
+    let principal = subject.actor.own();
+    let request = Request::new(principal, action.uid.clone(), asked.resource, asked.context, None).unwrap();
     let response = Authorizer::new().is_authorized(&request, all, &asked.entities);
     let mut ids: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
     let mut failed: Vec<String> = response

@@ -6,16 +6,34 @@ use super::layers::Layers;
 use super::yaml::{File, Node};
 use super::{Outcome, Verdict};
 use crate::check::{RouteMisfit, nearest};
+use crate::decide::{Answer, PolicyFault};
 use crate::problem::Problems;
-use crate::question::{AttributeValue, Identity, Principal, Question, ResourceFact, Who};
+use crate::question::{
+    AttributeValue, Identity, Principal, Principals, Question, ResourceFact, TenantFact, Who,
+};
 use crate::set::PolicySet;
 use crate::shape::AttributeKind;
 use crate::source::Source;
 
 const FILE_KEYS: &[&str] = &["defaults", "cases"];
-const FACT_KEYS: &[&str] = &["agent", "user", "tenant", "action", "resource", "context"];
-const CASE_KEYS: &[&str] =
-    &["name", "agent", "user", "tenant", "action", "resource", "context", "expect", "policies"];
+const FACT_KEYS: &[&str] =
+    &["agent", "client", "user", "tenant", "tenants", "principals", "action", "resource", "context"];
+const CASE_KEYS: &[&str] = &[
+    "name",
+    "agent",
+    "client",
+    "user",
+    "tenant",
+    "tenants",
+    "principals",
+    "action",
+    "resource",
+    "context",
+    "expect",
+    "policies",
+];
+const TENANT_KEYS: &[&str] = &["classification", "region"];
+const PRINCIPALS: [(&str, Principals); 2] = [("agent", Principals::Agent), ("both", Principals::Both)];
 const PERSON_KEYS: &[&str] = &["id", "issuer", "tenant"];
 const RESOURCE_KEYS: &[&str] = &["type", "id", "tenant", "attributes"];
 
@@ -26,11 +44,23 @@ pub(super) struct Case {
     pub(super) line: usize,
     pub(super) expected: Outcome,
     agent: Person,
+    /// The agent, if the case does not say another.
+    client: Option<Person>,
     user: Option<Person>,
     tenant: Option<String>,
+    tenants: Vec<Tenant>,
+    principals: Principals,
     action: String,
     resource: Resource,
     context: Circumstances,
+}
+
+/// What is said of a tenant.
+#[derive(Debug)]
+struct Tenant {
+    name: String,
+    classification: Option<String>,
+    region: Option<String>,
 }
 
 #[derive(Debug)]
@@ -95,6 +125,9 @@ impl Case {
         let tenant = layers.optional_text("tenant");
         let agent = layers.need("agent").and_then(|_| person(layers, "agent", tenant.as_deref()));
         let user = layers.get("user").map(|_| person(layers, "user", tenant.as_deref()));
+        let client = layers.get("client").map(|_| person(layers, "client", tenant.as_deref()));
+        let principals = layers.get("principals").map_or(Some(Principals::Agent), principals);
+        let tenants = tenants(layers.below("tenants", None));
         let action = layers.need("action");
         let resource = layers
             .need("resource")
@@ -105,34 +138,76 @@ impl Case {
             line: item.line(),
             expected: expected?,
             agent: agent?,
+            client: match client {
+                Some(client) => Some(client?),
+                None => None,
+            },
             user: match user {
                 Some(user) => Some(user?),
                 None => None,
             },
             tenant,
+            tenants,
+            principals: principals?,
             action: action?.text()?.to_owned(),
             resource: resource?,
             context: context?,
         })
     }
 
-    pub(super) fn question(&self) -> Question<'_> {
+    /// Asks the policies.
+    pub(super) fn ask(&self, set: &PolicySet) -> Result<Answer, PolicyFault> {
+        let prior: Vec<&str> = self.context.prior().iter().map(String::as_str).collect();
+        set.decide(&self.question(&prior))
+    }
+
+    fn tenant_fact<'a>(&'a self, name: &'a str) -> TenantFact<'a> {
+        let said = self.tenants.iter().find(|tenant| tenant.name == name);
+        TenantFact {
+            name,
+            classification: said.and_then(|tenant| tenant.classification.as_deref()),
+            region: said.and_then(|tenant| tenant.region.as_deref()),
+        }
+    }
+
+    fn question<'a>(&'a self, prior: &'a [&'a str]) -> Question<'a> {
         Question {
             who: Who::Named(Identity {
-                agent: self.agent.principal(),
+                actor: self.agent.principal(),
+                client: self.client.as_ref().unwrap_or(&self.agent).principal(),
                 user: self.user.as_ref().map(Person::principal),
-                tenant: self.tenant.as_deref(),
+                tenant: self.tenant.as_deref().map(|tenant| self.tenant_fact(tenant)),
+                prior,
             }),
+            principals: self.principals,
             action: &self.action,
             resource: ResourceFact {
                 kind: &self.resource.kind,
                 id: &self.resource.id,
-                tenant: self.resource.tenant.as_deref(),
+                tenant: self.resource.tenant.as_deref().map(|tenant| self.tenant_fact(tenant)),
                 attributes: self.resource.attributes.clone(),
             },
             context: self.context.facts(),
         }
     }
+}
+
+fn principals(node: Node<'_, '_>) -> Option<Principals> {
+    let word = node.text()?;
+    let found = PRINCIPALS.iter().find(|(known, _)| *known == word);
+    if found.is_none() {
+        node.problem_with_help("unknown principals", "one of `agent`, `both`");
+    }
+    found.map(|(_, principals)| *principals)
+}
+
+fn tenants(layers: Layers<'_, '_>) -> Vec<Tenant> {
+    let tenant = |name: &str| {
+        let said = layers.below(name, TENANT_KEYS);
+        let (classification, region) = (said.optional_text("classification"), said.optional_text("region"));
+        Tenant { name: name.to_owned(), classification, region }
+    };
+    layers.names().into_iter().map(tenant).collect()
 }
 
 /// What each case has to say itself.
