@@ -37,6 +37,20 @@ impl Place {
         Ok(Self(KeysPlace { url: address::parse(url)?, reach: Reach::Anywhere }))
     }
 
+    pub(crate) const fn url(&self) -> &Url {
+        &self.0.url
+    }
+
+    pub(crate) const fn reach(&self) -> Reach {
+        self.0.reach
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.url.as_str()
+    }
+
     /// The same place with a query of one name and value.
     #[must_use]
     pub fn with_query(&self, name: &str, value: &str) -> Self {
@@ -91,6 +105,16 @@ impl Metadata {
     /// It is no place that is asked.
     pub fn place(&self, member: &str) -> Result<Option<Place>, MetadataError> {
         let Some(url) = text(&self.document, member) else { return Ok(None) };
+        Ok(Some(Place(judge(address::parse(url)?, &self.home)?)))
+    }
+
+    /// The place of `member` for clients that show a certificate (RFC 8705 §5), if there is another one for them.
+    ///
+    /// # Errors
+    /// It is no place that is asked.
+    pub(crate) fn place_by_certificate(&self, member: &str) -> Result<Option<Place>, MetadataError> {
+        let aliases = self.document.as_object().and_then(|object| object.get("mtls_endpoint_aliases"));
+        let Some(url) = aliases.and_then(|aliases| text(aliases, member)) else { return Ok(None) };
         Ok(Some(Place(judge(address::parse(url)?, &self.home)?)))
     }
 }

@@ -8,7 +8,8 @@ use reqwest::Client;
 
 use crate::caller::Caller;
 use crate::config::HttpConfig;
-use crate::transport::{Reach, Transport};
+use crate::introspection::Lines;
+use crate::transport::{Connections, Reach, Transport};
 
 /// A client that may be replaced between two loads.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ pub(crate) struct Clients {
 struct Kept {
     transport: Transport,
     reach: Reach,
+    connections: Connections,
     client: SharedClient,
 }
 
@@ -49,13 +51,33 @@ impl Clients {
         transport: &Transport,
         reach: Reach,
     ) -> Result<SharedClient, reqwest::Error> {
-        let same = self.kept.iter().find(|kept| kept.transport == *transport && kept.reach == reach);
+        self.get_with(transport, reach, Connections::Closed)
+    }
+
+    fn get_with(
+        &mut self,
+        transport: &Transport,
+        reach: Reach,
+        connections: Connections,
+    ) -> Result<SharedClient, reqwest::Error> {
+        let same = self.kept.iter().find(|kept| {
+            kept.transport == *transport && kept.reach == reach && kept.connections == connections
+        });
         if let Some(kept) = same {
             return Ok(kept.client.clone());
         }
-        let client = SharedClient::new(transport.client(self.http.timeout, reach)?);
-        self.kept.push(Kept { transport: transport.clone(), reach, client: client.clone() });
+        let client = SharedClient::new(transport.client(self.http.timeout, reach, connections)?);
+        let transport = transport.clone();
+        self.kept.push(Kept { transport, reach, connections, client: client.clone() });
         Ok(client)
+    }
+
+    /// The clients for questions that decisions wait for.
+    pub(crate) fn lines(&mut self, transport: &Transport) -> Result<Lines, reqwest::Error> {
+        Ok(Lines {
+            anywhere: self.get_with(transport, Reach::Anywhere, Connections::Kept)?,
+            public_only: self.get_with(transport, Reach::PublicOnly, Connections::Kept)?,
+        })
     }
 
     /// The clients for more than keys.
@@ -75,7 +97,7 @@ impl Clients {
             let unchanged = transports.contains(&&kept.transport);
             let other = transports.iter().find(|transport| transport.is_set_like(&kept.transport));
             if let Some(other) = other.filter(|_| !unchanged) {
-                let client = other.client(self.http.timeout, kept.reach)?;
+                let client = other.client(self.http.timeout, kept.reach, kept.connections)?;
                 renewed.push((kept, Transport::clone(other), client));
             }
         }

@@ -8,6 +8,7 @@ use reqwest::Url;
 
 use crate::address::{self, AddressProblem};
 use crate::discovery::Discovery;
+use crate::introspection::{IntrospectionConfig, IntrospectionEndpoint};
 use crate::status_lists::StatusListConfig;
 use crate::transport::Transport;
 
@@ -28,6 +29,8 @@ pub struct IssuerConfig {
     pub max_stale: Duration,
     /// Where its status lists come from, if its tokens' status is asked for.
     pub status_lists: Option<StatusListConfig>,
+    /// How it is asked about its tokens, if it is.
+    pub introspection: Option<IntrospectionConfig>,
 }
 
 impl IssuerConfig {
@@ -37,12 +40,19 @@ impl IssuerConfig {
         Self {
             profile,
             source,
-            transport: Transport { authorities: None, proxy: None },
+            transport: Transport { authorities: None, proxy: None, identity: None },
             refresh: Duration::from_secs(300),
             cooldown: Duration::from_secs(30),
             max_stale: Duration::from_secs(3600),
             status_lists: None,
+            introspection: None,
         }
+    }
+
+    /// How it is reached, for its documents and to ask it about its tokens.
+    pub fn transports(&self) -> impl Iterator<Item = Transport> {
+        let asked = self.introspection.as_ref().map(|asked| asked.transport(&self.transport));
+        std::iter::once(self.transport.clone()).chain(asked)
     }
 
     /// Everything that is wrong with it; empty if it can be used.
@@ -54,10 +64,16 @@ impl IssuerConfig {
         if self.profile.status_required && self.status_lists.is_none() {
             problems.push(ConfigProblem::RequiredWithoutLists);
         }
+        if let Some(IntrospectionConfig { endpoint: IntrospectionEndpoint::Discovered { by }, .. }) =
+            &self.introspection
+        {
+            let metadata = by.metadata_url(&self.profile.issuer);
+            problems.extend(metadata.err().map(ConfigProblem::IntrospectionIssuer));
+        }
         problems
     }
 
-    /// That of its status lists may be one that its keys have no use for.
+    /// That of its status lists, or of questions, may be one that its keys have no use for.
     fn transport_of_keys(&self) -> Transport {
         let plain = match &self.source {
             KeySource::Url { url } => address::parse(url).is_ok_and(|url| url.scheme() == "http"),
@@ -66,7 +82,8 @@ impl IssuerConfig {
             }
             KeySource::File { .. } => true,
         };
-        if plain && self.status_lists.is_some() { Transport::default() } else { self.transport.clone() }
+        let elsewhere = self.status_lists.is_some() || self.introspection.is_some();
+        if plain && elsewhere { Transport::default() } else { self.transport.clone() }
     }
 
     /// How its keys are kept.
@@ -216,6 +233,9 @@ pub enum ConfigProblem {
     /// Each token must name a list, and none is asked for.
     #[error("a status is required, and no status lists are configured")]
     RequiredWithoutLists,
+    /// In the address that metadata is looked for by, which is to say where to ask about tokens.
+    #[error("the introspection endpoint is discovered, and the issuer as a URL is {0}")]
+    IntrospectionIssuer(AddressProblem),
     /// Nowhere for lists to come from.
     #[error("no address that status lists come from")]
     NoListPrefix,

@@ -2,12 +2,23 @@
 
 use std::sync::Arc;
 
-use exequatur_token::{Algorithm, IssuerProfile, KeySet, StatusListError, StatusReference, StatusValid};
+use exequatur_token::{
+    Algorithm, IssuerProfile, KeySet, StatusListError, StatusReference, StatusValid, StillActive,
+    TokenDigest, VerifiedToken,
+};
 use jiff::Timestamp;
 
+use crate::introspection::{
+    Believed, Introspection, IntrospectionError, IntrospectionProblem, IntrospectionStatus,
+    IntrospectionUnavailable,
+};
 use crate::kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
 use crate::status_lists::{ListsStatus, StatusLists, StatusProblem};
 use crate::unknown_keys::SoughtKey;
+
+/// Nobody asks an issuer for which it is not configured.
+const NOT_ASKED: IntrospectionProblem =
+    IntrospectionProblem::Unavailable(IntrospectionUnavailable::Failed(IntrospectionError::Endpoint));
 
 /// An issuer whose keys a background task keeps.
 #[derive(Debug)]
@@ -15,16 +26,74 @@ pub struct Issuer {
     profile: IssuerProfile,
     keys: Arc<KeptKeys>,
     status_lists: Option<StatusLists>,
+    introspection: Option<Arc<Introspection>>,
 }
 
 impl Issuer {
-    /// With lists, its tokens' status is asked for in them.
+    /// With lists, its tokens' status is asked for in them; with introspection, it is asked about tokens itself.
     pub(crate) const fn new(
         profile: IssuerProfile,
         keys: Arc<KeptKeys>,
         status_lists: Option<StatusLists>,
+        introspection: Option<Arc<Introspection>>,
     ) -> Self {
-        Self { profile, keys, status_lists }
+        Self { profile, keys, status_lists, introspection }
+    }
+
+    /// What the issuer says of `raw`, an opaque token of its own ([`crate::Issuers::of_opaque`]), whose digest is `digest`.
+    /// Waits for an answer no longer than is configured.
+    ///
+    /// # Errors
+    /// [`IntrospectionProblem`]
+    pub async fn introspect(
+        &self,
+        raw: &str,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Believed<Arc<VerifiedToken>>, IntrospectionProblem> {
+        match &self.introspection {
+            Some(introspection) => introspection.token(raw, digest, now).await,
+            None => Err(NOT_ASKED),
+        }
+    }
+
+    /// Whether it is kept what the issuer said of the token with this `digest`, so that nobody has to be asked.
+    #[must_use]
+    pub fn has_spoken_of(&self, digest: &TokenDigest, now: Timestamp) -> bool {
+        self.introspection.as_ref().is_some_and(|introspection| introspection.has_spoken_of(digest, now))
+    }
+
+    /// Whether the issuer is to be asked about the tokens that it signs.
+    #[must_use]
+    pub fn confirms_tokens(&self) -> bool {
+        self.introspection.as_ref().is_some_and(|introspection| introspection.config().jwts)
+    }
+
+    /// Whether the issuer says that `token`, which it signed and which came as `raw`, is active still.
+    ///
+    /// # Errors
+    /// [`IntrospectionProblem`]
+    pub async fn confirm(
+        &self,
+        raw: &str,
+        digest: TokenDigest,
+        token: &Arc<VerifiedToken>,
+        now: Timestamp,
+    ) -> Result<Believed<StillActive>, IntrospectionProblem> {
+        match &self.introspection {
+            Some(introspection) => introspection.confirmed(raw, digest, token, now).await,
+            None => Err(NOT_ASKED),
+        }
+    }
+
+    /// How questions about its tokens go, if there are any. Tells each question's time once.
+    #[must_use]
+    pub fn introspection_status(&self) -> Option<IntrospectionStatus> {
+        self.introspection.as_ref().map(|introspection| introspection.status())
+    }
+
+    pub(crate) const fn introspection(&self) -> Option<&Arc<Introspection>> {
+        self.introspection.as_ref()
     }
 
     /// What is expected of its tokens.

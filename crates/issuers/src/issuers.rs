@@ -1,5 +1,6 @@
 //! All configured issuers.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{HttpConfig, IssuerConfig};
+use crate::introspection::{Introspection, IntrospectionStatus, Means, OpaqueTokens};
 use crate::issuer::Issuer;
 use crate::kept_keys::IssuerStatus;
 use crate::signers::{Clock, IssuersError, Signers};
@@ -20,6 +22,8 @@ use crate::transport::{Reach, Transport};
 #[derive(Debug)]
 pub struct Issuers {
     by_issuer: HashMap<String, Arc<Issuer>>,
+    // INVARIANT: no token is one of two.
+    by_opaque: Vec<(OpaqueTokens, Arc<Issuer>)>,
     signers: Signers,
 }
 
@@ -50,12 +54,15 @@ impl Issuers {
             }
             seen.push(&profile.issuer);
         }
+        if let Some((_, later)) = ambiguous(&configs) {
+            return Err(IssuersError::Ambiguous(later.profile.name.clone()));
+        }
         let keys = configs.iter().map(IssuerConfig::keys).collect();
         let signers = Signers::start(keys, http, Arc::clone(&clock), tasks, cancel)?;
         let upkeep = Upkeep { clock, tasks: tasks.clone(), cancel: cancel.clone() };
-        let mut by_issuer = HashMap::new();
+        let (mut by_issuer, mut by_opaque) = (HashMap::new(), Vec::new());
         for (config, keys) in configs.into_iter().zip(signers.iter()) {
-            let IssuerConfig { profile, transport, status_lists, .. } = config;
+            let IssuerConfig { profile, transport, status_lists, introspection, refresh, .. } = config;
             let lists = match status_lists {
                 // The operator named the hosts, so that lists may come from there, wherever that is, as keys may.
                 Some(lists) => {
@@ -64,19 +71,33 @@ impl Issuers {
                 }
                 None => None,
             };
-            let issuer = profile.issuer.clone();
-            by_issuer.insert(issuer, Arc::new(Issuer::new(profile, Arc::clone(keys), lists)));
+            let introspection = match introspection {
+                Some(config) => {
+                    let means = Means {
+                        lines: signers.lines(&config.transport(&transport))?,
+                        caller: signers.caller(&transport)?,
+                        every: refresh,
+                    };
+                    let (profile, keys) = (profile.clone(), Arc::clone(keys));
+                    Some(Introspection::start(config, profile, keys, means, upkeep.clone()))
+                }
+                None => None,
+            };
+            let opaque = introspection.as_ref().and_then(|asked| asked.config().opaque.clone());
+            let issuer = Arc::new(Issuer::new(profile, Arc::clone(keys), lists, introspection));
+            by_opaque.extend(opaque.map(|opaque| (opaque, Arc::clone(&issuer))));
+            by_issuer.insert(issuer.profile().issuer.clone(), issuer);
         }
-        Ok(Arc::new(Self { by_issuer, signers }))
+        Ok(Arc::new(Self { by_issuer, by_opaque, signers }))
     }
 
     /// See [`Signers::renew`].
     ///
     /// # Errors
     /// A client cannot be made. Nothing has changed then.
-    pub fn renew<'a>(
+    pub fn renew<T: Borrow<Transport>>(
         &self,
-        transports: impl IntoIterator<Item = &'a Transport>,
+        transports: impl IntoIterator<Item = T>,
     ) -> Result<Vec<PathBuf>, IssuersError> {
         self.signers.renew(transports)
     }
@@ -87,16 +108,25 @@ impl Issuers {
         self.by_issuer.get(issuer)
     }
 
+    /// The issuer that is asked about `raw`, if it is an opaque token of one.
+    #[must_use]
+    pub fn of_opaque(&self, raw: &str) -> Option<&Arc<Issuer>> {
+        self.by_opaque.iter().find(|(tokens, _)| tokens.cover(raw)).map(|(_, issuer)| issuer)
+    }
+
     /// Whether every issuer has keys that may be used at `now`.
     #[must_use]
     pub fn complete(&self, now: Timestamp) -> bool {
         self.signers.iter().all(|keys| keys.keys(now).is_ok())
     }
 
-    /// See [`Signers::unattended`]; or an issuer of which a status list is kept no more.
+    /// See [`Signers::unattended`]; or an issuer of which a status list, or the place to ask it, is kept no more.
     #[must_use]
     pub fn unattended(&self) -> Option<&IssuerName> {
-        let attended = |issuer: &Issuer| issuer.status_lists().is_none_or(StatusLists::are_attended);
+        let attended = |issuer: &Issuer| {
+            issuer.status_lists().is_none_or(StatusLists::are_attended)
+                && issuer.introspection().is_none_or(|asked| asked.is_attended())
+        };
         let left = || self.by_issuer.values().find(|issuer| !attended(issuer));
         self.signers.unattended().or_else(|| left().map(|issuer| &issuer.profile().name))
     }
@@ -112,6 +142,29 @@ impl Issuers {
         let lists = move |issuer: &Arc<Issuer>| issuer.lists_status(now);
         self.by_issuer.values().filter_map(move |issuer| Some((&issuer.profile().name, lists(issuer)?)))
     }
+
+    /// How questions go to the issuers that are asked about their tokens. Tells each question's time once.
+    pub fn introspection_status(&self) -> impl Iterator<Item = (&IssuerName, IntrospectionStatus)> {
+        let status = |issuer: &Arc<Issuer>| issuer.introspection_status();
+        self.by_issuer.values().filter_map(move |issuer| Some((&issuer.profile().name, status(issuer)?)))
+    }
+}
+
+/// Two issuers of which a token could be either's, if there are.
+#[must_use]
+pub fn ambiguous(configs: &[IssuerConfig]) -> Option<(&IssuerConfig, &IssuerConfig)> {
+    let opaque = |config: &IssuerConfig| config.introspection.as_ref()?.opaque.clone();
+    let mut rest = configs;
+    while let Some((first, others)) = rest.split_first() {
+        if let Some(tokens) = opaque(first) {
+            let same = |other: &&IssuerConfig| opaque(other).is_some_and(|theirs| theirs.overlap(&tokens));
+            if let Some(other) = others.iter().find(same) {
+                return Some((first, other));
+            }
+        }
+        rest = others;
+    }
+    None
 }
 
 #[cfg(test)]

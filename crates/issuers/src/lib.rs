@@ -1,10 +1,10 @@
-//! The issuers' keys and status lists: loaded, refreshed, kept.
+//! The issuers' keys and status lists: loaded, refreshed, kept; and what they say of their tokens when they are asked.
 //!
 //! Each issuer has a background task that loads its keys, so that a decision never waits for the network: it takes
 //! the last good set or fails. An unknown key id can hasten the next load, at most once per cooldown.
 //!
 //! A status list is loaded when a token first names it, and then kept by a task of its own. Only for the first load does a
-//! decision wait, and no longer than is configured.
+//! decision wait, and no longer than is configured. So it does for what an issuer says of a token ([`IntrospectionConfig`]).
 
 mod address;
 mod caller;
@@ -13,6 +13,7 @@ mod config;
 mod discovery;
 mod download;
 mod fetch;
+mod introspection;
 mod issuer;
 mod issuers;
 mod kept_keys;
@@ -31,13 +32,22 @@ pub use config::{ConfigProblem, HttpConfig, IssuerConfig, KeySource, KeysConfig}
 pub use discovery::{Discovery, MetadataError};
 pub use download::DownloadError;
 pub use fetch::FetchError;
+pub use introspection::{
+    AnswerForm, AssertionAudience, Believed, ClientAuthentication, ClientKey, ClientKeyProblem,
+    IntrospectionConfig, IntrospectionCounts, IntrospectionEndpoint, IntrospectionError,
+    IntrospectionOutcome, IntrospectionProblem, IntrospectionStatus, IntrospectionUnavailable, OpaqueTokens,
+    TokenPrefix, TokenPrefixProblem, Validity,
+};
 pub use issuer::Issuer;
-pub use issuers::Issuers;
+pub use issuers::{Issuers, ambiguous};
 pub use kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
 pub use outcome::{LoadCounts, LoadOutcome};
 pub use signers::{Clock, IssuersError, Signers};
 pub use status_lists::{
     ListError, ListPrefix, ListPrefixProblem, ListUnavailable, ListsStatus, StatusListConfig, StatusProblem,
 };
-pub use transport::{Authorities, AuthoritiesProblem, Proxy, ProxyCredentials, ProxyProblem, Transport};
+pub use transport::{
+    Authorities, AuthoritiesProblem, ClientIdentity, ClientIdentityProblem, Proxy, ProxyCredentials,
+    ProxyProblem, Transport,
+};
 pub use unknown_keys::SoughtKey;

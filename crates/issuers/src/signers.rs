@@ -1,5 +1,6 @@
 //! Those whose keys are kept: issuers of tokens, and others that sign.
 
+use std::borrow::Borrow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::caller::Caller;
 use crate::clients::{Clients, SharedClient};
 use crate::config::{ConfigProblem, HttpConfig, KeySource, KeysConfig};
 use crate::fetch::{Discovered, Source};
+use crate::introspection::Lines;
 use crate::kept_keys::{IssuerStatus, KeptKeys};
 use crate::refresh::Refresher;
 use crate::transport::{Reach, Transport};
@@ -48,6 +50,9 @@ pub enum IssuersError {
     /// Two issuers share a name or an `iss`, so that their ids, or their tokens, could be mistaken.
     #[error("issuer {0}: another one has the same name or the same `iss`")]
     Duplicate(IssuerName),
+    /// A token that is no JWT could be this issuer's or another's: each needs a prefix of its own.
+    #[error("issuer {0}: its opaque tokens cannot be told from another issuer's")]
+    Ambiguous(IssuerName),
     /// There is no HTTP client: most likely the system has no trusted certificates.
     #[error("cannot make an HTTP client")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -89,11 +94,12 @@ impl Signers {
     ///
     /// # Errors
     /// A client cannot be made. Nothing has changed then.
-    pub fn renew<'a>(
+    pub fn renew<T: Borrow<Transport>>(
         &self,
-        transports: impl IntoIterator<Item = &'a Transport>,
+        transports: impl IntoIterator<Item = T>,
     ) -> Result<Vec<PathBuf>, IssuersError> {
         let transports: Vec<_> = transports.into_iter().collect();
+        let transports: Vec<_> = transports.iter().map(Borrow::borrow).collect();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.renew(&transports).map_err(no_client)
     }
@@ -104,6 +110,14 @@ impl Signers {
     /// A client cannot be made.
     pub fn caller(&self, transport: &Transport) -> Result<Caller, IssuersError> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).caller(transport).map_err(no_client)
+    }
+
+    /// Clients for questions that decisions wait for.
+    ///
+    /// # Errors
+    /// A client cannot be made.
+    pub(crate) fn lines(&self, transport: &Transport) -> Result<Lines, IssuersError> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).lines(transport).map_err(no_client)
     }
 
     /// A client for what else is loaded from the signer that is reached like this.

@@ -41,7 +41,7 @@ pub(crate) fn profile(name: &str) -> IssuerProfile {
         max_lifetime: SignedDuration::from_mins(15),
         leeway: SignedDuration::ZERO,
         accept_typ_jwt: false,
-        claims: ClaimNames { agent: "client_id".to_owned(), user: None, tenant: None },
+        claims: ClaimNames::default(),
         tenants: TenantScope::Any,
         status_required: false,
     }

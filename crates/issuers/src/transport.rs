@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderValue;
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, Identity, Url};
 use zeroize::Zeroizing;
 
 use crate::address::PublicOnly;
@@ -19,6 +19,12 @@ const MAX_AUTHORITIES: u64 = 1024 * 1024;
 /// Longest file of credentials, in bytes.
 const MAX_CREDENTIALS: u64 = 4096;
 
+/// Longest file of a certificate chain or its key, in bytes.
+const MAX_IDENTITY: u64 = 64 * 1024;
+/// How long a connection is kept that nothing goes over. The other end may keep it shorter.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+const MOST_IDLE: usize = 8;
+
 /// How an issuer is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transport {
@@ -26,13 +32,15 @@ pub struct Transport {
     pub authorities: Option<Authorities>,
     /// The proxy that every connection goes through; none if `None`, whatever the environment says.
     pub proxy: Option<Proxy>,
+    /// Who we show that we are; nobody if `None`.
+    pub identity: Option<ClientIdentity>,
 }
 
 impl Transport {
     /// Whether it is like any other.
     #[must_use]
     pub const fn is_usual(&self) -> bool {
-        self.authorities.is_none() && self.proxy.is_none()
+        self.authorities.is_none() && self.proxy.is_none() && self.identity.is_none()
     }
 
     /// Whether it is configured in the same way, whatever the files say.
@@ -45,29 +53,44 @@ impl Transport {
         let authorities = self.authorities.as_ref().filter(|_| self.authorities != other.authorities);
         let credentials =
             self.proxy.as_ref().filter(|_| self.proxy != other.proxy).and_then(Proxy::credentials);
+        let identity = self.identity.as_ref().filter(|_| self.identity != other.identity);
         let authorities = authorities.map(|authorities| authorities.file.clone());
-        authorities.into_iter().chain(credentials.map(|credentials| credentials.file.clone())).collect()
+        let credentials = credentials.map(|credentials| credentials.file.clone());
+        let identity = identity.map(|identity| identity.certificate.clone());
+        authorities.into_iter().chain(credentials).chain(identity).collect()
     }
 
-    fn settings(&self) -> (Option<&Path>, Option<&str>, Option<&Path>) {
+    fn settings(&self) -> [Option<&Path>; 5] {
         let credentials = self.proxy.as_ref().and_then(Proxy::credentials);
-        (
+        [
             self.authorities.as_ref().map(Authorities::file),
-            self.proxy.as_ref().map(Proxy::url),
+            self.proxy.as_ref().map(|proxy| Path::new(Proxy::url(proxy))),
             credentials.map(ProxyCredentials::file),
-        )
+            self.identity.as_ref().map(ClientIdentity::certificate_file),
+            self.identity.as_ref().map(ClientIdentity::key_file),
+        ]
     }
 
     /// A client that goes where it is told and nowhere else: no redirect, no proxy from the environment.
-    pub(crate) fn client(&self, timeout: Duration, reach: Reach) -> Result<Client, reqwest::Error> {
+    pub(crate) fn client(
+        &self,
+        timeout: Duration,
+        reach: Reach,
+        connections: Connections,
+    ) -> Result<Client, reqwest::Error> {
         let mut client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("exequatur/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeout)
-            .timeout(timeout)
-            // A refresh comes every few minutes; by then the other end has closed, and each end thinks otherwise.
-            .pool_max_idle_per_host(0);
+            .timeout(timeout);
+        client = match connections {
+            Connections::Closed => client.pool_max_idle_per_host(0),
+            Connections::Kept => client.pool_max_idle_per_host(MOST_IDLE).pool_idle_timeout(IDLE_FOR),
+        };
+        if let Some(identity) = &self.identity {
+            client = client.identity(identity.identity()?);
+        }
         if let Some(authorities) = &self.authorities {
             client = client.tls_certs_only(authorities.certificates()?);
         }
@@ -88,6 +111,82 @@ pub(crate) enum Reach {
     Anywhere,
     /// To public addresses: somebody else named it.
     PublicOnly,
+}
+
+/// What becomes of connections that nothing goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// They are closed: a refresh comes every few minutes; by then the other end has closed, and each end thinks otherwise.
+    Closed,
+    /// Some are kept for a while: somebody waits for what goes over the next.
+    Kept,
+}
+
+/// A certificate of our own and its key, from two PEM files. Shown are the files alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    certificate: PathBuf,
+    key: PathBuf,
+    // INVARIANT: a client takes it.
+    pem: Zeroizing<String>,
+}
+
+impl ClientIdentity {
+    /// Reads a certificate, with those between it and its root, and its key.
+    ///
+    /// # Errors
+    /// A file cannot be read, or they do not belong together.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, ClientIdentityProblem> {
+        let part = |file: &Path| {
+            read(file, MAX_IDENTITY).map_err(|error| match error {
+                Unreadable::TooLarge => ClientIdentityProblem::Malformed,
+                Unreadable::File(error) => ClientIdentityProblem::Unreadable(error),
+            })
+        };
+        let pem = Zeroizing::new(format!("{}\n{}", *part(certificate)?, *part(key)?));
+        let identity = Self { certificate: certificate.to_owned(), key: key.to_owned(), pem };
+        let parsed = identity.identity().or(Err(ClientIdentityProblem::Malformed))?;
+        // Whether the two belong together is not looked at until a client is made.
+        let client = Client::builder().no_proxy().tls_certs_only([]).identity(parsed).build();
+        client.or(Err(ClientIdentityProblem::Malformed))?;
+        Ok(identity)
+    }
+
+    /// The file of the certificate.
+    #[must_use]
+    pub fn certificate_file(&self) -> &Path {
+        &self.certificate
+    }
+
+    /// The file of the key.
+    #[must_use]
+    pub fn key_file(&self) -> &Path {
+        &self.key
+    }
+
+    fn identity(&self) -> Result<Identity, reqwest::Error> {
+        Identity::from_pem(self.pem.as_bytes())
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity")
+            .field("certificate", &self.certificate)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an identity cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClientIdentityProblem {
+    /// A file cannot be read.
+    #[error("the client's certificate or key cannot be read: {0}")]
+    Unreadable(ErrorKind),
+    /// They are no certificate and its key.
+    #[error("not a PEM certificate and its PEM key")]
+    Malformed,
 }
 
 /// Certificates of the authorities that are trusted, from a PEM file.
@@ -268,12 +367,12 @@ impl fmt::Debug for ProxyCredentials {
     }
 }
 
-enum Unreadable {
+pub(crate) enum Unreadable {
     TooLarge,
     File(ErrorKind),
 }
 
-fn read(file: &Path, most: u64) -> Result<Zeroizing<String>, Unreadable> {
+pub(crate) fn read(file: &Path, most: u64) -> Result<Zeroizing<String>, Unreadable> {
     let failed = |error: std::io::Error| Unreadable::File(error.kind());
     let mut text = Zeroizing::new(String::new());
     let open = std::fs::File::open(file).map_err(failed)?;

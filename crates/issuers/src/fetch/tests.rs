@@ -2,12 +2,12 @@ use super::*;
 use std::time::Duration;
 
 use crate::testing::{Server, at, jwks, key_set};
-use crate::transport::Transport;
+use crate::transport::{Connections, Transport};
 
 const BOUNDS: HttpConfig = HttpConfig { timeout: Duration::from_secs(5), max_bytes: 10_000 };
 
 async fn load(url: &str, bounds: HttpConfig) -> Result<KeySet, FetchError> {
-    let client = Transport::default().client(bounds.timeout, Reach::Anywhere).unwrap();
+    let client = Transport::default().client(bounds.timeout, Reach::Anywhere, Connections::Closed).unwrap();
     Source::url(SharedClient::new(client), url.parse().unwrap(), bounds)
         .load(at(0), &Algorithm::DEFAULT)
         .await
@@ -58,7 +58,7 @@ async fn a_compressed_answer_is_refused() {
 #[tokio::test]
 async fn a_client_for_public_addresses_stays_out() {
     let server = Server::answering("200 OK", jwks("a").as_bytes()).await;
-    let client = Transport::default().client(BOUNDS.timeout, Reach::PublicOnly).unwrap();
+    let client = Transport::default().client(BOUNDS.timeout, Reach::PublicOnly, Connections::Closed).unwrap();
     let url = server.url.replace("127.0.0.1", "localhost").parse().unwrap();
     let error =
         Source::url(SharedClient::new(client), url, BOUNDS).load(at(0), &Algorithm::DEFAULT).await.err();

@@ -43,6 +43,7 @@ fn a_changed_file_is_the_same_setting() {
             Proxy::new("http://proxy:3128", Some(ProxyCredentials::read(credentials.path()).unwrap()))
                 .unwrap(),
         ),
+        identity: None,
     };
     let before = read();
     assert_eq!(read(), before);

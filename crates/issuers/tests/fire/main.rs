@@ -6,6 +6,7 @@ mod authority;
 mod discovery;
 mod failures;
 mod flood;
+mod introspection;
 mod lists;
 mod proxy;
 mod rotation;

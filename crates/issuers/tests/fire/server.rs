@@ -46,6 +46,7 @@ impl Answer {
 pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) head: String,
+    pub(crate) body: String,
     pub(crate) at: Instant,
 }
 
@@ -153,9 +154,10 @@ async fn answer(mut connection: impl AsyncRead + AsyncWrite + Unpin, state: &Sta
         state.busy.fetch_sub(1, Ordering::SeqCst);
         return;
     }
+    let body = read_body(&mut connection, &head).await;
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let told = state.answers.lock().unwrap().get(&path).cloned();
-    state.seen.lock().unwrap().push(Seen { path, head, at: Instant::now() });
+    state.seen.lock().unwrap().push(Seen { path, head, body, at: Instant::now() });
     let told = told.unwrap_or_else(|| Answer::of("404 Not Found", b""));
     // What it is told now takes as long as it takes.
     if !matches!(told, Answer::Bytes(_)) {
@@ -178,6 +180,14 @@ async fn answer(mut connection: impl AsyncRead + AsyncWrite + Unpin, state: &Sta
         }
         Answer::Silence => drop(connection.read(&mut [0]).await),
     }
+}
+
+async fn read_body(connection: &mut (impl AsyncRead + Unpin), head: &str) -> String {
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    drop(connection.read_exact(&mut body).await);
+    String::from_utf8(body).unwrap()
 }
 
 pub(crate) async fn read_head(connection: &mut (impl AsyncRead + Unpin)) -> String {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::world::{jwks, profile};
 
 /// The key of RFC 8037 appendix A.1, which [`jwks`] publishes the other half of.
-const OURS: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+pub(crate) const OURS: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 
 /// A compact JWS by our key, or by another one.
-fn sign(typ: &str, kid: &str, payload: &Value, key: &str) -> String {
+pub(crate) fn sign(typ: &str, kid: &str, payload: &Value, key: &str) -> String {
     let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
     der.extend(base64url::decode(key).unwrap());
     let header = json!({"typ": typ, "alg": "EdDSA", "kid": kid});

@@ -1,0 +1,464 @@
+//! Asking an issuer about its tokens (RFC 7662): one question about each at a time, and only so many; what it says counts for a
+//! while, and while it says nothing it is spared.
+//!
+//! Each issuer has questions, bounds and connections of its own, so that one that is slow, down or lying is no other's trouble.
+//! A question goes on when the decision that caused it waits no longer: the next one finds the answer.
+
+mod ask;
+mod back_off;
+mod config;
+mod endpoint;
+mod outcome;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use exequatur_token::{
+    ActiveAnswer, Answer, AnswerError, IssuerProfile, KeySetId, StillActive, TokenDigest, VerifiedToken,
+};
+use jiff::Timestamp;
+use quick_cache::sync::Cache;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use self::back_off::BackOff;
+use self::endpoint::{Discoverer, Endpoint};
+use crate::caller::Caller;
+use crate::kept_keys::KeptKeys;
+use crate::status_lists::Upkeep;
+
+pub(crate) use self::ask::Lines;
+pub use self::config::{
+    AnswerForm, AssertionAudience, ClientAuthentication, ClientKey, ClientKeyProblem, IntrospectionConfig,
+    IntrospectionEndpoint, OpaqueTokens, TokenPrefix, TokenPrefixProblem,
+};
+pub use self::outcome::{
+    Believed, IntrospectionCounts, IntrospectionError, IntrospectionOutcome, IntrospectionProblem,
+    IntrospectionStatus, IntrospectionUnavailable, Validity,
+};
+
+/// Most answers of one issuer that are kept. Which one goes when it is full is the library's choice.
+const MOST_ANSWERS: usize = 4096;
+/// How long the word counts that a token is not active: whoever sends it again and again is told so without a question, and a
+/// token that the server did not know yet is good soon.
+const INACTIVE_FOR: Duration = Duration::from_secs(5);
+/// How long a question that had no answer is not put again for the same token.
+const FAILED_FOR: Duration = Duration::from_secs(1);
+/// Most times of questions that wait to be measured.
+const MOST_TIMES: usize = 4096;
+
+/// What a question is about.
+#[derive(Debug, Clone)]
+enum Subject {
+    /// A token that says nothing itself.
+    Opaque,
+    /// One that its issuer signed.
+    Signed(Arc<VerifiedToken>),
+}
+
+/// What came of a question.
+#[derive(Debug, Clone)]
+enum Said {
+    Token(Arc<VerifiedToken>),
+    Confirmed(StillActive),
+    No(IntrospectionProblem),
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    said: Said,
+    /// What a signed yes was verified with. It is none any more once the issuer has other keys (G16).
+    key_set: Option<KeySetId>,
+    validity: Validity,
+}
+
+type Landed = watch::Receiver<Option<Kept>>;
+
+/// The questions to one issuer.
+pub(crate) struct Introspection {
+    config: IntrospectionConfig,
+    profile: IssuerProfile,
+    keys: Arc<KeptKeys>,
+    lines: Lines,
+    endpoint: Endpoint,
+    upkeep: Upkeep,
+    /// Where questions are put, whichever thread waits for the answer.
+    runtime: Handle,
+    answers: Cache<TokenDigest, Kept>,
+    under_way: Mutex<HashMap<TokenDigest, Landed>>,
+    room: Arc<Semaphore>,
+    back_off: Mutex<BackOff>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    counts: IntrospectionCounts,
+    took: Vec<Duration>,
+    /// The last failure that was told about.
+    told: Option<IntrospectionError>,
+}
+
+/// What an issuer is asked with.
+pub(crate) struct Means {
+    pub(crate) lines: Lines,
+    /// For its metadata.
+    pub(crate) caller: Caller,
+    /// How often metadata is loaded.
+    pub(crate) every: Duration,
+}
+
+impl fmt::Debug for Introspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspection").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Introspection {
+    /// Questions that are put on the runtime that this is called on, until they are cancelled.
+    pub(crate) fn start(
+        config: IntrospectionConfig,
+        profile: IssuerProfile,
+        keys: Arc<KeptKeys>,
+        means: Means,
+        upkeep: Upkeep,
+    ) -> Arc<Self> {
+        let Means { lines, caller, every } = means;
+        let endpoint = match &config.endpoint {
+            IntrospectionEndpoint::Named(place) => Endpoint::Named(place.clone()),
+            IntrospectionEndpoint::Discovered { by } => {
+                let (found, place) = watch::channel(None);
+                let by_certificate = matches!(config.authentication, ClientAuthentication::Mtls { .. });
+                let issuer = profile.issuer.clone();
+                let discoverer = Discoverer { caller, by: *by, issuer, by_certificate, every, found };
+                upkeep.tasks.spawn(discoverer.run(profile.name.to_string(), upkeep.cancel.clone()));
+                Endpoint::Discovered(place)
+            }
+        };
+        Arc::new(Self {
+            room: Arc::new(Semaphore::new(config.max_in_flight)),
+            config,
+            profile,
+            keys,
+            lines,
+            endpoint,
+            upkeep,
+            runtime: Handle::current(),
+            answers: Cache::new(MOST_ANSWERS),
+            under_way: Mutex::default(),
+            back_off: Mutex::default(),
+            seen: Mutex::default(),
+        })
+    }
+
+    pub(crate) const fn config(&self) -> &IntrospectionConfig {
+        &self.config
+    }
+
+    /// What the issuer says of an opaque token of its own.
+    ///
+    /// # Errors
+    /// [`IntrospectionProblem`]
+    pub(crate) async fn token(
+        self: &Arc<Self>,
+        raw: &str,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Believed<Arc<VerifiedToken>>, IntrospectionProblem> {
+        let Kept { said, validity, .. } = self.answer(raw, digest, Subject::Opaque, now).await?;
+        match said {
+            Said::Token(what) => Ok(Believed { what, validity }),
+            Said::No(problem) => Err(problem),
+            Said::Confirmed(_) => Err(cut_short()),
+        }
+    }
+
+    /// Whether the issuer says that `token`, which it signed, is active.
+    ///
+    /// # Errors
+    /// [`IntrospectionProblem`]
+    pub(crate) async fn confirmed(
+        self: &Arc<Self>,
+        raw: &str,
+        digest: TokenDigest,
+        token: &Arc<VerifiedToken>,
+        now: Timestamp,
+    ) -> Result<Believed<StillActive>, IntrospectionProblem> {
+        let subject = Subject::Signed(Arc::clone(token));
+        let Kept { said, validity, .. } = self.answer(raw, digest, subject, now).await?;
+        match said {
+            Said::Confirmed(what) => Ok(Believed { what, validity }),
+            Said::No(problem) => Err(problem),
+            Said::Token(_) => Err(cut_short()),
+        }
+    }
+
+    /// Whether there is an answer, whatever it says, that counts at `now`: that there was none is no answer.
+    pub(crate) fn has_spoken_of(&self, digest: &TokenDigest, now: Timestamp) -> bool {
+        self.kept(digest, now).is_some_and(|kept| match kept.said {
+            Said::Token(_)
+            | Said::Confirmed(_)
+            | Said::No(IntrospectionProblem::Inactive | IntrospectionProblem::Token(_)) => true,
+            Said::No(IntrospectionProblem::Unavailable(_)) => false,
+        })
+    }
+
+    /// What was said, or is said within the time that a decision waits.
+    async fn answer(
+        self: &Arc<Self>,
+        raw: &str,
+        digest: TokenDigest,
+        subject: Subject,
+        now: Timestamp,
+    ) -> Result<Kept, IntrospectionProblem> {
+        let mut landed = match self.find_or_begin(raw, digest, subject, now)? {
+            Found::Answer(kept) => return Ok(kept),
+            Found::Question(landed) => landed,
+        };
+        let answer = match tokio::time::timeout(self.config.wait, landed.wait_for(Option::is_some)).await {
+            Ok(Ok(kept)) => kept.clone(),
+            // The question ended without an answer, by a mistake of ours.
+            Ok(Err(_abandoned)) => None,
+            Err(_elapsed) => return Err(unavailable(IntrospectionUnavailable::NotYet)),
+        };
+        answer.ok_or_else(cut_short)
+    }
+
+    fn find_or_begin(
+        self: &Arc<Self>,
+        raw: &str,
+        digest: TokenDigest,
+        subject: Subject,
+        now: Timestamp,
+    ) -> Result<Found, IntrospectionProblem> {
+        if let Some(kept) = self.kept(&digest, now) {
+            return Ok(Found::Answer(kept));
+        }
+        let mut under_way = self.under_way();
+        if let Some(landed) = under_way.get(&digest) {
+            return Ok(Found::Question(landed.clone()));
+        }
+        // It may just have come: an answer is kept before its question is forgotten.
+        if let Some(kept) = self.kept(&digest, now) {
+            return Ok(Found::Answer(kept));
+        }
+        let room = self.may_ask().inspect_err(|problem| self.count(IntrospectionOutcome::of(*problem)))?;
+        let (landing, landed) = watch::channel(None);
+        under_way.insert(digest, landed.clone());
+        // A runtime that has ended drops the question at once, here, and that takes the lock again.
+        drop(under_way);
+        let flight = Flight { of: Arc::clone(self), digest, landing, _room: room };
+        self.upkeep.tasks.spawn_on(flight.run(raw.to_owned(), subject), &self.runtime);
+        Ok(Found::Question(landed))
+    }
+
+    fn may_ask(&self) -> Result<OwnedSemaphorePermit, IntrospectionProblem> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.or(Err(unavailable(IntrospectionUnavailable::TooMany)))?;
+        if !lock(&self.back_off).may_ask(Instant::now()) {
+            return Err(unavailable(IntrospectionUnavailable::BackingOff));
+        }
+        Ok(room)
+    }
+
+    fn kept(&self, digest: &TokenDigest, now: Timestamp) -> Option<Kept> {
+        let kept = self.answers.get(digest).filter(|kept| kept.validity.holds(now))?;
+        let by_known_keys =
+            kept.key_set.is_none_or(|signed_by| self.keys.keys(now).is_ok_and(|keys| keys.id() == signed_by));
+        by_known_keys.then_some(kept)
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<TokenDigest, Landed>> {
+        lock(&self.under_way)
+    }
+
+    fn count(&self, outcome: IntrospectionOutcome) {
+        lock(&self.seen).counts.count(outcome);
+    }
+
+    /// Whether its endpoint is kept, if it has to be.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.endpoint.is_attended()
+    }
+
+    /// Empties what was measured.
+    pub(crate) fn status(&self) -> IntrospectionStatus {
+        let mut seen = lock(&self.seen);
+        IntrospectionStatus {
+            questions: seen.counts,
+            in_flight: self.config.max_in_flight.saturating_sub(self.room.available_permits()),
+            took: std::mem::take(&mut seen.took),
+            backing_off: lock(&self.back_off).is_pausing(),
+        }
+    }
+
+    /// The answer to one question, as the issuer's, or why there is none.
+    async fn ask(&self, raw: &str, at: Timestamp) -> Result<Answer, IntrospectionError> {
+        let place = self.endpoint.place().ok_or(IntrospectionError::Endpoint)?;
+        let issuer = &self.profile.issuer;
+        let document = ask::ask(&self.config, issuer, &self.lines, &place, raw, at).await?;
+        match self.config.form {
+            AnswerForm::Plain => Ok(Answer::plain(&document)?),
+            AnswerForm::Signed => {
+                let now = (self.upkeep.clock)();
+                let keys = self.keys.keys(now).or(Err(IntrospectionError::Keys))?;
+                let answer = Answer::signed(&document, &self.config.client_id, &self.profile, &keys, now);
+                Ok(answer.inspect_err(|error| self.look_for_key(*error, now))?)
+            }
+        }
+    }
+
+    /// An answer that no known key has signed may be signed with a new one (G16). It is looked for under a name of its own,
+    /// so that answers that stay so ask no more than once.
+    fn look_for_key(&self, error: AnswerError, now: Timestamp) {
+        if matches!(error, AnswerError::KeyUnknown | AnswerError::SignatureInvalid)
+            && let Some(any) = self.profile.algorithms.first()
+        {
+            let sought = self.keys.sought_key(Some("the key of introspection answers"), *any);
+            let _certain = self.keys.unknown_key_seen(sought, now);
+        }
+    }
+
+    fn judge(&self, answer: Answer, subject: Subject, digest: &TokenDigest) -> Said {
+        let active: ActiveAnswer = match answer {
+            Answer::Active(active) => active,
+            Answer::Inactive => return Said::No(IntrospectionProblem::Inactive),
+        };
+        match subject {
+            Subject::Opaque => match active.token(digest, &self.profile, (self.upkeep.clock)()) {
+                Ok(token) => Said::Token(Arc::new(token)),
+                Err(error) => Said::No(IntrospectionProblem::Token(error)),
+            },
+            Subject::Signed(token) => match active.confirms(&token, &self.profile) {
+                Ok(still) => Said::Confirmed(still),
+                Err(error) => failed(error.into()),
+            },
+        }
+    }
+
+    /// How long what was said counts.
+    fn lasts(&self, said: &Said) -> Duration {
+        match said {
+            Said::Token(_) | Said::Confirmed(_) => self.config.cache,
+            Said::No(IntrospectionProblem::Inactive) => self.config.cache.min(INACTIVE_FOR),
+            // By a server's or an operator's mistake: what it says may be another thing soon.
+            Said::No(IntrospectionProblem::Token(_)) => self.config.cache.min(INACTIVE_FOR),
+            Said::No(IntrospectionProblem::Unavailable(_)) => FAILED_FOR,
+        }
+    }
+
+    fn landed(&self, began: Instant, said: &Said) {
+        let now = Instant::now();
+        let outcome = match said {
+            Said::Token(_) | Said::Confirmed(_) => IntrospectionOutcome::Active,
+            Said::No(problem) => IntrospectionOutcome::of(*problem),
+        };
+        let error = match said {
+            Said::No(IntrospectionProblem::Unavailable(IntrospectionUnavailable::Failed(error))) => {
+                Some(*error)
+            }
+            Said::No(
+                IntrospectionProblem::Inactive
+                | IntrospectionProblem::Token(_)
+                | IntrospectionProblem::Unavailable(_),
+            )
+            | Said::Token(_)
+            | Said::Confirmed(_) => None,
+        };
+        match error {
+            Some(error) if error.is_of_server() => lock(&self.back_off).failed(began, now),
+            // A whole answer, whatever it says.
+            Some(_) | None => lock(&self.back_off).succeeded(),
+        }
+        let mut seen = lock(&self.seen);
+        seen.counts.count(outcome);
+        if seen.took.len() < MOST_TIMES {
+            seen.took.push(now.saturating_duration_since(began));
+        }
+        let before = std::mem::replace(&mut seen.told, error);
+        drop(seen);
+        self.report(before, error);
+    }
+
+    /// Tells what is new: a failure of another kind than before, and that it is over.
+    fn report(&self, before: Option<IntrospectionError>, now: Option<IntrospectionError>) {
+        let issuer = self.profile.name.as_str();
+        match (before, now) {
+            (before, Some(error)) if before != now => {
+                tracing::warn!(issuer, %error, "a token could not be asked about");
+            }
+            (Some(_), None) => tracing::info!(issuer, "tokens can be asked about again"),
+            (None, None) | (_, Some(_)) => {}
+        }
+    }
+}
+
+enum Found {
+    Answer(Kept),
+    Question(Landed),
+}
+
+/// One question under way.
+struct Flight {
+    of: Arc<Introspection>,
+    digest: TokenDigest,
+    landing: watch::Sender<Option<Kept>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Flight {
+    async fn run(self, raw: String, subject: Subject) {
+        let of = &*self.of;
+        let (began, at) = (Instant::now(), (of.upkeep.clock)());
+        let asking = tokio::time::timeout(of.config.timeout, of.ask(&raw, at));
+        let answer = tokio::select! {
+            () = of.upkeep.cancel.cancelled() => return,
+            answer = asking => answer,
+        };
+        let key_set = match &answer {
+            Ok(Ok(Answer::Active(active))) => active.key_set(),
+            Ok(Ok(Answer::Inactive) | Err(_)) | Err(_) => None,
+        };
+        let said = match answer {
+            Ok(Ok(answer)) => of.judge(answer, subject, &self.digest),
+            Ok(Err(error)) => failed(error),
+            Err(_elapsed) => failed(crate::download::DownloadError::Timeout.into()),
+        };
+        of.landed(began, &said);
+        // What was said may have changed since it was asked for; that nothing was said is known from now on.
+        let from = match said {
+            Said::No(IntrospectionProblem::Unavailable(_)) => (of.upkeep.clock)(),
+            Said::Token(_) | Said::Confirmed(_) | Said::No(_) => at,
+        };
+        let validity = Validity::new(from, of.lasts(&said));
+        let kept = Kept { said, key_set, validity };
+        of.answers.insert(self.digest, kept.clone());
+        self.landing.send_replace(Some(kept));
+    }
+}
+
+/// However it ended, it is under way no more.
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.of.under_way().remove(&self.digest);
+    }
+}
+
+const fn failed(error: IntrospectionError) -> Said {
+    Said::No(unavailable(IntrospectionUnavailable::Failed(error)))
+}
+
+const fn unavailable(why: IntrospectionUnavailable) -> IntrospectionProblem {
+    IntrospectionProblem::Unavailable(why)
+}
+
+const fn cut_short() -> IntrospectionProblem {
+    unavailable(IntrospectionUnavailable::Failed(IntrospectionError::CutShort))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
