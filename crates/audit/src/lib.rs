@@ -18,8 +18,9 @@ pub use admin::{AdminOutcome, AdminRecord};
 pub use error::AuditError;
 pub use lookup::{Lookup, look_up};
 pub use record::{
-    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
-    SenderConstraintCheck, StatusCheck, Timings, TokenCheck, Verdict,
+    Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,
+    RevocationCheck, SenderConstraint, SenderConstraintCheck, StatusCheck, Timings, TokenCheck, TokenSource,
+    Verdict,
 };
 pub use recorder::{Mode, Recorded, Recorder};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};

@@ -51,10 +51,10 @@ pub struct Record<'a> {
     /// Who vouches for the identities, by its configured name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Text<'a>>,
-    /// The OAuth client of the token.
+    /// The agent that the token was issued to, if another one acts now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Text<'a>>,
-    /// The agent that calls.
+    /// The agent that acts now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Text<'a>>,
     /// The user on whose behalf.
@@ -63,6 +63,9 @@ pub struct Record<'a> {
     /// The tenant of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Text<'a>>,
+    /// The rule under which it asked for another tenant's resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub federation: Option<Text<'a>>,
     /// The delegation chain, who acts now first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Text<'a>>,
@@ -103,6 +106,7 @@ impl<'a> Record<'a> {
             agent: None,
             user: None,
             tenant: None,
+            federation: None,
             actors: Vec::new(),
             controls: Controls::default(),
             policy: None,
@@ -146,6 +150,15 @@ pub struct Controls<'a> {
     /// What binds the token to its sender.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender_constraint: Option<SenderConstraintCheck<'a>>,
+    /// What the issuer said of the token; absent where it is not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<IntrospectionCheck>,
+    /// Whether the user was authenticated as the route asks; absent where it does not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<RequirementCheck>,
+    /// Whether the token's authorization details grant what the route asks; absent where it does not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<RequirementCheck>,
     /// Whether anything that the token rests on is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationCheck>,
@@ -165,9 +178,23 @@ pub struct Controls<'a> {
 
 impl Controls<'_> {
     fn is_empty(&self) -> bool {
-        let Self { token, sender_constraint, revocation, status, replay, nonce, limits } = self;
+        let Self {
+            token,
+            sender_constraint,
+            introspection,
+            step_up,
+            authorization_details,
+            revocation,
+            status,
+            replay,
+            nonce,
+            limits,
+        } = self;
         token.is_none()
+            && introspection.is_none()
             && sender_constraint.is_none()
+            && step_up.is_none()
+            && authorization_details.is_none()
             && revocation.is_none()
             && status.is_none()
             && replay.is_none()
@@ -181,10 +208,23 @@ impl Controls<'_> {
 pub struct TokenCheck<'a> {
     /// The start of the token id's digest, in hex: enough to find its other records, not to forge anything.
     pub digest: Text<'a>,
-    /// Whether its signature had been verified for an earlier request.
+    /// Whether it had been verified for an earlier request.
     pub cached: bool,
-    /// The id of the key set that verified it.
-    pub key_set: Text<'a>,
+    /// The id of the key set that verified it, or what its issuer said of it; absent where that was not signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_set: Option<Text<'a>>,
+    /// Where what is known of it comes from.
+    pub source: TokenSource,
+}
+
+/// Where what is known of a token comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// The token, which its issuer signed.
+    Jwt,
+    /// What its issuer said when it was asked.
+    Introspection,
 }
 
 /// How the token is bound to its sender.
@@ -211,6 +251,16 @@ pub enum SenderConstraint {
     DpopMtls,
 }
 
+/// Whether a token meets what a route asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequirementCheck {
+    /// It does.
+    Met,
+    /// It does not.
+    Unmet,
+}
+
 /// What a status list said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -226,6 +276,20 @@ pub enum StatusCheck {
     /// It was not asked: no list is taken from where the token says.
     NotAsked,
     /// The list was not there.
+    Unavailable,
+}
+
+/// What the issuer said of the token when it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntrospectionCheck {
+    /// It is active.
+    Active,
+    /// It is not.
+    Inactive,
+    /// It is active, and what was said of it does not hold.
+    Refused,
+    /// Nothing.
     Unavailable,
 }
 

@@ -6,10 +6,11 @@
 //! without a trip, and for each use of a token, known or not. So is the status list that the token names, if it names one:
 //! only one that was never loaded is waited for, within a bound of its own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use exequatur_store::{
-    Ask, Charge, ChargeOutcome, Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, Overrides,
+    Ask, Asked, Charge, ChargeOutcome, Claim, ClaimOutcome, Claimed, Epoch, Finding, NotRevoked, Overrides,
     ReplayKey, Standing,
 };
 use exequatur_token::{ProofLimits, VerifiedProof};
@@ -21,6 +22,7 @@ use crate::denial::{Denial, Fault, Refusal};
 use crate::generation::Generation;
 use crate::limits::{Account, Held, LimitRule, LimitStanding};
 use crate::require::Required;
+use crate::revocation::tenant_target;
 use crate::status::{StatusHolds, status};
 use crate::trail::{ReplayFact, RevocationFact, Trail};
 
@@ -146,14 +148,22 @@ fn claimed(
     Err(end)
 }
 
-/// D-06, D-07, G26, G27: token, keys, agent and every actor, user, session, client, tenant, issuer, everything.
+/// D-06, D-07, G26, G27: token, keys, agent and every actor, user, session, client, tenant, issuer, everything; and the tenant that
+/// a federation leads to.
 fn not_revoked(
     required: &Required,
     decider: &Decider,
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<NotRevoked, Refusal> {
-    let (fact, answer) = match decider.revocations().ask(&*required.authenticated.known.revocable_by, now) {
+    let known = &required.authenticated.known;
+    // Who stops a tenant stops what others do there too.
+    let reached = required.reach.federation().map(|rule| tenant_target(&known.token, &rule.to));
+    let asked: Cow<'_, [Asked]> = match reached {
+        None => Cow::Borrowed(&known.revocable_by),
+        Some(reached) => known.revocable_by.iter().copied().chain([reached]).collect(),
+    };
+    let (fact, answer) = match decider.revocations().ask(&*asked, now) {
         Finding::NotRevoked(evidence) if evidence.is_degraded() => (RevocationFact::Degraded, Ok(evidence)),
         Finding::NotRevoked(evidence) => (RevocationFact::Clear, Ok(evidence)),
         Finding::Revoked(revoked) => (RevocationFact::Revoked, Err(Denial::Revoked(revoked).into())),
@@ -176,7 +186,7 @@ fn charges(
     }
     let overrides = overrides.known().or(Err(Fault::Overrides))?;
     let token = authenticated.bound.token().token();
-    let (agent, user) = (token.agent().to_string(), token.user().map(ToString::to_string));
+    let (agent, user) = (token.actor().to_string(), token.user().map(ToString::to_string));
     let request = &authenticated.request;
     let account = Account {
         scope: authenticated.known.scope,

@@ -6,7 +6,7 @@ use exequatur_issuers::{Issuer, SoughtKey};
 use exequatur_policy::{Identity, Principal, Subject};
 use exequatur_store::{Epoch, Scope};
 use exequatur_token::{
-    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme,
+    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, ScopedId,
     TokenDigest, TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
 };
 use jiff::Timestamp;
@@ -17,11 +17,11 @@ use crate::credentials::Credentials;
 use crate::decider::{Decider, NonceMode};
 use crate::denial::{Denial, Fault, FreshNonce, Refusal};
 use crate::generation::Generation;
+use crate::introspection::{self, Presented};
 use crate::revocation::targets;
 use crate::route::GuardedRequest;
-use crate::routes::CredentialHandling;
 use crate::source::Source;
-use crate::trail::{NonceFact, SenderFact, Trail};
+use crate::trail::{IntrospectionFact, NonceFact, SenderFact, Trail};
 
 /// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(crate) async fn authenticate(
 ) -> Result<Authenticated, Refusal> {
     let source = Source::of(request.presented.peer);
     source.may_fail(decider.sources(), now)?;
-    let outcome = verify(request, decider, generation, now, trail).await;
+    let outcome = verify(request, source, decider, generation, now, trail).await;
     if let Err(refusal) = &outcome {
         source.charge(refusal, decider.sources(), now)?;
     }
@@ -71,6 +71,7 @@ pub(crate) async fn authenticate(
 
 async fn verify(
     request: Box<GuardedRequest>,
+    source: Source,
     decider: &Decider,
     generation: &Generation,
     now: Timestamp,
@@ -84,7 +85,8 @@ async fn verify(
     };
     trail.facts.dpop_scheme = matches!(scheme, Scheme::Dpop);
     let digest = TokenDigest::of(raw);
-    let known = known_token(decider, generation, raw, digest, now, trail)?;
+    let presented = Presented { raw, digest, source };
+    let known = known_token(presented, decider, generation, now, trail).await?;
     note_identity(&known, trail);
     let token = current_token(&request, &known, now)?;
     let proof = match raw_proof {
@@ -133,45 +135,73 @@ async fn judge_nonce(
 
 /// The token, verified now, or before under what is in force now. The digest is over every byte of it, so that a
 /// token that was seen before need not be parsed again.
-fn known_token(
+async fn known_token(
+    presented: Presented<'_>,
     decider: &Decider,
     generation: &Generation,
-    raw: &str,
-    digest: TokenDigest,
     now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<Arc<KnownToken>, Refusal> {
-    if let Some(known) = decider.cache().get(&digest) {
-        let keys = known.issuer.keys(now).map_err(Fault::Keys)?;
-        if known.under == (MadeUnder { key_set: keys.id(), configuration: generation.configuration }) {
-            trail.facts.key_set = Some(keys.id());
+    let configuration = generation.configuration;
+    if let Some(known) = decider.cache().get(&presented.digest).filter(|known| known.counts(now)) {
+        let key_set = match known.under.key_set {
+            Some(_) => Some(known.issuer.keys(now).map_err(Fault::Keys)?.id()),
+            None => None,
+        };
+        if known.under == (MadeUnder { key_set, configuration }) {
+            trail.facts.key_set = key_set;
             trail.facts.token_cached = Some(true);
+            trail.facts.introspection = known.said.map(|_| IntrospectionFact::Active);
             return Ok(known);
         }
     }
+    trail.facts.token_cached = Some(false);
+    let (issuer, token, said) = match decider.issuers().of_opaque(presented.raw) {
+        Some(issuer) => {
+            let said = introspection::opaque(presented, issuer, decider, now, trail).await?;
+            (issuer, said.what, Some(said.validity))
+        }
+        None => {
+            let (issuer, token) = signed_token(presented.raw, decider, now, trail)?;
+            let said = introspection::confirmed(presented, &token, issuer, decider, now, trail).await?;
+            (issuer, token, said)
+        }
+    };
+    let key_set = token.key_set();
+    trail.facts.key_set = key_set;
+    let known = Arc::new(KnownToken {
+        subject: subject(&token, generation)?,
+        scope: scope(&token),
+        revocable_by: targets(&token),
+        id_digest: token_id_digest(token.jti()),
+        token,
+        issuer: Arc::clone(issuer),
+        under: MadeUnder { key_set, configuration },
+        said,
+    });
+    decider.cache().put(presented.digest, Arc::clone(&known));
+    Ok(known)
+}
+
+/// A token that its issuer has signed.
+fn signed_token<'d>(
+    raw: &str,
+    decider: &'d Decider,
+    now: Timestamp,
+    trail: &mut Trail<'_>,
+) -> Result<(&'d Arc<Issuer>, Arc<VerifiedToken>), Refusal> {
     let unverified = UnverifiedToken::parse_within(raw, decider.token_size()).map_err(Denial::Token)?;
     let issuer =
         decider.issuers().find(unverified.issuer()).ok_or(Denial::Token(TokenError::IssuerUnknown))?;
     let keys = issuer.keys(now).map_err(Fault::Keys)?;
     trail.facts.key_set = Some(keys.id());
-    trail.facts.token_cached = Some(false);
     let named = NamedKey {
         key: issuer.sought_key(unverified.key_id(), unverified.algorithm()),
         by_id: unverified.key_id().is_some(),
     };
     let token = unverified.verify(issuer.profile(), &keys, now);
     let token = token.map_err(|error| token_denial(issuer, &named, error, now))?;
-    let known = Arc::new(KnownToken {
-        subject: subject(&token, generation)?,
-        scope: scope(&token),
-        revocable_by: targets(&token),
-        id_digest: token_id_digest(token.jti()),
-        token: Arc::new(token),
-        issuer: Arc::clone(issuer),
-        under: MadeUnder { key_set: keys.id(), configuration: generation.configuration },
-    });
-    decider.cache().put(digest, Arc::clone(&known));
-    Ok(known)
+    Ok((issuer, Arc::new(token)))
 }
 
 /// Whether the token may be used now, for the audience of this route.
@@ -180,20 +210,27 @@ fn current_token(
     known: &KnownToken,
     now: Timestamp,
 ) -> Result<CurrentToken, Refusal> {
-    let audience = match &request.guard.credentials {
-        CredentialHandling::Strip => request.protected.identifier.as_str(),
-        CredentialHandling::Forward { audience } => audience.as_str(),
+    // J03: the first of the names of what the route is about that the token is for.
+    let judged = |audience| {
+        let outcome = known.token.current(now, audience, known.issuer.profile());
+        (!matches!(outcome, Err(TokenError::AudienceMismatch))).then_some(outcome)
     };
-    Ok(known.token.current(now, audience, known.issuer.profile()).map_err(Denial::Token)?)
+    let current = request.audiences().find_map(judged).unwrap_or(Err(TokenError::AudienceMismatch));
+    Ok(current.map_err(Denial::Token)?)
 }
 
 fn subject(token: &VerifiedToken, generation: &Generation) -> Result<Subject, Fault> {
     let issuer = token.issuer_name().as_str();
     let principal = |id| Principal { id, issuer, tenant: token.tenant() };
+    let first = token.first_agent();
+    let prior = token.delegation().prior().map(|actor| actor.id().as_str());
+    let prior: Vec<&str> = prior.chain(first.as_ref().map(ScopedId::as_str)).collect();
     let identity = Identity {
-        agent: principal(token.agent().as_str()),
+        actor: principal(token.actor().as_str()),
+        client: principal(token.client().as_str()),
         user: token.user().map(|user| principal(user.as_str())),
-        tenant: token.tenant(),
+        tenant: token.tenant().map(|tenant| generation.tenants.fact(tenant)),
+        prior: &prior,
     };
     generation.policies.subject(&identity).map_err(Fault::Policy)
 }
@@ -291,9 +328,12 @@ pub(crate) fn fresh_nonce(
 fn note_identity(known: &KnownToken, trail: &mut Trail<'_>) {
     let (token, facts) = (&known.token, &mut trail.facts);
     facts.issuer = Some(token.issuer_name().to_string());
-    facts.agent = Some(token.agent().to_string());
+    facts.token_source = Some(token.source());
+    facts.agent = Some(token.actor().to_string());
+    facts.client = Some(token.client()).filter(|client| *client != token.actor()).map(ToString::to_string);
     facts.user = token.user().map(ToString::to_string);
     facts.tenant = token.tenant().map(str::to_owned);
-    facts.actors = token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect();
+    let actors = token.delegation().actors().iter().map(|actor| actor.id().to_string());
+    facts.actors = actors.chain(token.first_agent().map(|first| first.to_string())).collect();
     facts.token_id_digest.clone_from(&known.id_digest);
 }

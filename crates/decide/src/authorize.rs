@@ -1,16 +1,18 @@
 //! Sixth stage: what the policies say of this action on this resource.
 
 use exequatur_policy::{
-    Answer, ContextFacts, Permitted, PolicyFault, Question, ResourceFact, SenderConstraint, SignalFacts,
-    SubjectSignals, Who,
+    Answer, AuthenticationFacts, ContextFacts, Granted, Permitted, PolicyFault, Question, ResourceFact,
+    SenderConstraint, SignalFacts, SubjectSignals, TokenSource, Who,
 };
 use exequatur_store::{DeviceCompliance, OfSubject, RevocationKind, RiskLevel};
+use exequatur_token::{Authentication, AuthorizationDetail, AuthorizationDetails};
 use jiff::Timestamp;
 
 use crate::admit::Admitted;
 use crate::decider::Decider;
 use crate::denial::{Denial, Fault, Refusal};
 use crate::generation::Generation;
+use crate::route::GuardedRequest;
 use crate::trail::{SenderFact, Trail};
 
 /// Evidence that a policy permits and none forbids.
@@ -43,7 +45,10 @@ pub(crate) fn authorize(
             trail.facts.policies.clone_from(&policies);
             Err(Denial::Forbidden { policies }.into())
         }
-        Answer::NoPermit => Err(Denial::NotPermitted.into()),
+        Answer::NoPermit { principal } => {
+            trail.facts.unpermitted = Some(principal);
+            Err(Denial::NotPermitted { principal }.into())
+        }
     }
 }
 
@@ -60,11 +65,12 @@ fn ask(
     let told = told(admitted, decider, now);
     let question = Question {
         who: Who::Ready(&authenticated.known.subject),
+        principals: request.guard.principals,
         action: &request.guard.action,
         resource: ResourceFact {
             kind: &request.guard.resource.kind,
             id: &request.resource.id,
-            tenant: request.resource.tenant.as_deref(),
+            tenant: request.resource.tenant.as_deref().map(|tenant| generation.tenants.fact(tenant)),
             attributes: request.resource.attributes.clone(),
         },
         context: ContextFacts {
@@ -76,7 +82,11 @@ fn ask(
             token_age_s: now.duration_since(token.issued_at()).as_secs().max(0),
             token_remaining_s: token.expires_at().duration_since(now).as_secs().max(0),
             delegation_depth: i64::try_from(token.delegation().actors().len()).unwrap_or(i64::MAX),
-            actor: token.delegation().current_actor().map(|actor| actor.id().as_str()),
+            token_lifetime_s: token.expires_at().duration_since(token.issued_at()).as_secs().max(0),
+            token_source: source(token.source()),
+            authentication: authentication(token.authentication(), now),
+            authorization_details: details(token.authorization_details(), request),
+            federation: admitted.required.reach.federation().map(|rule| rule.name.as_str()),
             signals: told.as_ref().map(|[agent, user, session]| SignalFacts {
                 agent: signals(agent),
                 user: signals(user),
@@ -90,14 +100,58 @@ fn ask(
     })
 }
 
+/// RFC 9470: an `auth_time` ahead of `now`, as far as it may be, is one of now.
+fn authentication(of: &Authentication, now: Timestamp) -> AuthenticationFacts<'_> {
+    AuthenticationFacts {
+        acr: of.context(),
+        methods: of.methods().collect(),
+        age_s: of.at().map(|at| now.duration_since(at).as_secs().max(0)),
+    }
+}
+
+/// Those that are for this place, if they say where they are for (RFC 9396 §2.2), and of which no member is passed over: what
+/// only a type knows may narrow it, unless the route leaves that to the upstream.
+fn details<'t>(
+    of: &'t AuthorizationDetails,
+    request: &GuardedRequest,
+) -> Vec<exequatur_policy::AuthorizationDetail<'t>> {
+    let here = |detail: &&AuthorizationDetail| {
+        let audience = request.audience();
+        detail.locations().is_none_or(|locations| locations.iter().any(|location| **location == *audience))
+    };
+    let whole = |detail: &&AuthorizationDetail| {
+        detail.others().next().is_none()
+            || request.details.iter().any(|needed| needed.leaves_others_of(detail))
+    };
+    of.iter().filter(here).filter(whole).filter_map(detail).collect()
+}
+
+/// A detail that narrows itself by several members is left out: a record of one value would seem to be for all of the others.
+fn detail(of: &AuthorizationDetail) -> Option<exequatur_policy::AuthorizationDetail<'_>> {
+    let granted = match (of.actions(), of.datatypes(), of.privileges()) {
+        (None, None, None) => Granted::Whole,
+        (Some(actions), None, None) => Granted::Actions(texts(actions)),
+        (None, Some(datatypes), None) => Granted::Datatypes(texts(datatypes)),
+        (None, None, Some(privileges)) => Granted::Privileges(texts(privileges)),
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (None, Some(_), Some(_)) => return None,
+    };
+    Some(exequatur_policy::AuthorizationDetail { kind: of.kind(), granted, identifier: of.identifier() })
+}
+
+fn texts(named: &[Box<str>]) -> Vec<&str> {
+    named.iter().map(AsRef::as_ref).collect()
+}
+
 /// What signals have said of agent, user and session; `None` if that is not known (V08). What was heard too long ago is gone by
 /// only where that is so for revocations too, and recorded.
 fn told(admitted: &Admitted, decider: &Decider, now: Timestamp) -> Option<[OfSubject; 3]> {
-    let targets = || admitted.required.authenticated.known.revocable_by.iter().map(|asked| &asked.target);
-    // The first agent is the caller; actors of the chain come after it.
+    let known = &admitted.required.authenticated.known;
+    let targets = || known.revocable_by.iter().map(|asked| &asked.target);
+    // The first agent is the one that acts and the first user the token's, if it has one; actors come after them.
     let first = |kind| targets().find(|target| target.kind == kind);
-    let kinds = [RevocationKind::Agent, RevocationKind::User, RevocationKind::Session];
-    decider.subjects().ask(kinds.map(first), admitted.is_degraded(), now).ok()
+    let user = known.token.user().and_then(|_| first(RevocationKind::User));
+    let subjects = [first(RevocationKind::Agent), user, first(RevocationKind::Session)];
+    decider.subjects().ask(subjects, admitted.is_degraded(), now).ok()
 }
 
 fn signals(of: &OfSubject) -> SubjectSignals<'_> {
@@ -106,6 +160,13 @@ fn signals(of: &OfSubject) -> SubjectSignals<'_> {
         risk: of.risk.map(RiskLevel::word),
         device: of.device.map(DeviceCompliance::word),
         assurance: assurance.collect(),
+    }
+}
+
+const fn source(source: exequatur_token::TokenSource) -> TokenSource {
+    match source {
+        exequatur_token::TokenSource::Jwt => TokenSource::Jwt,
+        exequatur_token::TokenSource::Introspection => TokenSource::Introspection,
     }
 }
 

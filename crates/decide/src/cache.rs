@@ -1,18 +1,19 @@
-//! Tokens whose signature was verified before.
+//! Tokens that were verified before, by their signature or by what their issuer said of them.
 //!
 //! An entry names what it was made under: the issuer's key set, the configuration and the schema. Any other
 //! of these makes it a miss, so that a removed key, a changed claim mapping or a reload takes effect at once.
 //! Nothing that depends on the request is kept: expiry, audience, binding and revocation are judged at every
-//! use (G27). The key is a digest over the token as sent, so a re-encoded token is another entry.
+//! use (G27); and what an issuer said counts for its time. The key is a digest over the token as sent, so a re-encoded token is another entry.
 
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use exequatur_issuers::Issuer;
+use exequatur_issuers::{Issuer, Validity};
 use exequatur_policy::Subject;
 use exequatur_store::{Asked, Scope};
 use exequatur_token::{KeySetId, TokenDigest, VerifiedToken};
+use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -36,7 +37,8 @@ impl Default for CacheConfig {
 /// What a verified token was verified under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MadeUnder {
-    pub(crate) key_set: KeySetId,
+    /// The keys that the token was verified with, or the answer about it, if either is signed.
+    pub(crate) key_set: Option<KeySetId>,
     /// Configuration and schema, as one digest of the generation.
     pub(crate) configuration: [u8; 32],
 }
@@ -55,6 +57,15 @@ pub(crate) struct KnownToken {
     /// SHA-256 of the token's `jti` (base64url, 16 octets of it).
     pub(crate) id_digest: Option<String>,
     pub(crate) under: MadeUnder,
+    /// How long what the issuer said of it counts, if it was asked.
+    pub(crate) said: Option<Validity>,
+}
+
+impl KnownToken {
+    /// Whether what its issuer said of it counts still.
+    pub(crate) fn counts(&self, now: Timestamp) -> bool {
+        self.said.is_none_or(|said| said.holds(now))
+    }
 }
 
 /// SHA-256 of a token's `jti` (base64url, 16 octets of it).

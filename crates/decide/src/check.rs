@@ -41,7 +41,7 @@ impl Decider {
         let authenticated = authenticate(asked, self, generation, now, trail).await?;
 
         trail.enter(Stage::Require);
-        let required = require(authenticated)?;
+        let required = require(authenticated, generation, now, trail)?;
 
         trail.enter(Stage::Admit);
         let admitted = admit(required, self, generation, now, trail).await?;

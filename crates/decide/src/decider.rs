@@ -16,6 +16,7 @@ pub struct Decider {
     parts: DeciderParts,
     token_size: TokenSize,
     sources: SourceLimits,
+    questions: SourceLimits,
 }
 
 /// The parts of a [`Decider`].
@@ -78,6 +79,7 @@ impl Decider {
             parts,
             token_size: TokenSize::default(),
             sources: SourceLimits::new(default_unauthenticated()),
+            questions: SourceLimits::new(default_unauthenticated()),
         }
     }
 
@@ -90,7 +92,7 @@ impl Decider {
     /// Bounds requests without credentials that hold by this rate for each source, instead of the default.
     #[must_use]
     pub fn with_unauthenticated(self, rate: Rate) -> Self {
-        Self { sources: SourceLimits::new(rate), ..self }
+        Self { sources: SourceLimits::new(rate), questions: SourceLimits::new(rate), ..self }
     }
 
     /// The issuers, for readiness and metrics.
@@ -115,6 +117,11 @@ impl Decider {
 
     pub(crate) fn sources(&self) -> &SourceLimits {
         &self.sources
+    }
+
+    /// How many questions about tokens that had no answer came of each source.
+    pub(crate) fn questions(&self) -> &SourceLimits {
+        &self.questions
     }
 
     /// What is revoked, as this process knows it.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use exequatur_issuers::{KeysUnavailable, ListUnavailable};
-use exequatur_policy::PolicyFault;
+use exequatur_issuers::{IntrospectionUnavailable, KeysUnavailable, ListUnavailable};
+use exequatur_policy::{PolicyFault, PrincipalKind};
 use exequatur_store::{Bound as StoreBound, Revoked, StoreError, Unknown};
 use exequatur_token::{BindingError, ProofError, TokenError};
 
@@ -12,6 +12,7 @@ use crate::limits::LimitStanding;
 use crate::path::PathRefusal;
 use crate::reason::{Reason, binding_reason, proof_reason, revocation_reason, token_reason};
 use crate::status::BadStatus;
+use crate::step_up::StepUp;
 
 /// Not permitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub enum Denial {
     TokenInQuery,
     /// The access token does not hold.
     Token(TokenError),
+    /// The issuer was asked about the token, and says that it is not active.
+    Inactive,
     /// The proof does not hold.
     Proof(ProofError),
     /// A nonce is asked for, and none came.
@@ -60,6 +63,16 @@ pub enum Denial {
         /// Every scope that the route needs.
         needed: Vec<String>,
     },
+    /// Somebody acts whom the token does not name as the one that may (X06).
+    ActorNotPermitted,
+    /// The route is for agents that act for a user, and this one acts for itself.
+    UserRequired,
+    /// The route is for what agents do for themselves, and this one acts for a user.
+    UserNotAllowed,
+    /// The user was not authenticated as, or as recently as, the route needs.
+    StepUpRequired(StepUp),
+    /// No detail of the token grants what the route needs.
+    AuthorizationDetailsInsufficient,
     /// Something that the token rests on is revoked.
     Revoked(Revoked),
     /// The issuer's status list does not say that the token is valid.
@@ -81,7 +94,10 @@ pub enum Denial {
         policies: Vec<String>,
     },
     /// No policy permits it.
-    NotPermitted,
+    NotPermitted {
+        /// Whom none permits it; the agent, if that is so of both.
+        principal: PrincipalKind,
+    },
 }
 
 /// What about the request's shape is wrong.
@@ -114,6 +130,8 @@ pub enum Fault {
     Revocations(Unknown),
     /// The status list that the token names is not there.
     StatusList(ListUnavailable),
+    /// The issuer is asked about the token, and nothing is known of it.
+    Introspection(IntrospectionUnavailable),
     /// A policy reads what signals have said of the subjects, and that is not known.
     Signals,
     /// The replay store did not answer, or is full.
@@ -220,14 +238,19 @@ impl Denial {
             Self::BindingRequired => Reason::TokenBindingRequired,
             Self::TenantMismatch => Reason::TenantMismatch,
             Self::ScopeInsufficient { .. } => Reason::ScopeInsufficient,
+            Self::ActorNotPermitted => Reason::ActorNotPermitted,
+            Self::UserRequired => Reason::UserRequired,
+            Self::UserNotAllowed => Reason::UserNotAllowed,
+            Self::StepUpRequired(_) => Reason::StepUpRequired,
+            Self::AuthorizationDetailsInsufficient => Reason::AuthorizationDetailsInsufficient,
             Self::Revoked(revoked) => revocation_reason(revoked),
             Self::Status(BadStatus::Invalid) => Reason::TokenRevoked,
-            Self::Status(BadStatus::Suspended) => Reason::TokenInactive,
+            Self::Status(BadStatus::Suspended) | Self::Inactive => Reason::TokenInactive,
             Self::Status(BadStatus::Unknown | BadStatus::NotAsked) => Reason::StatusListInvalid,
             Self::Replayed => Reason::DpopReplay,
             Self::ReplayBound(_) | Self::Limited(_) | Self::SourceLimited { .. } => Reason::RateLimited,
             Self::Forbidden { .. } => Reason::PolicyForbid,
-            Self::NotPermitted => Reason::PolicyNoPermit,
+            Self::NotPermitted { .. } => Reason::PolicyNoPermit,
         }
     }
 }
@@ -240,6 +263,7 @@ impl Fault {
             Self::Keys(_) => Reason::IssuerKeysUnavailable,
             Self::Revocations(_) | Self::Signals => Reason::StateStale,
             Self::StatusList(_) => Reason::StatusListUnavailable,
+            Self::Introspection(_) => Reason::IntrospectionUnavailable,
             Self::Replay(_) | Self::ReplayFull => Reason::ReplayStoreUnavailable,
             Self::Limits(_) | Self::Overrides | Self::LimitsFull => Reason::LimitsUnavailable,
             Self::Policy(_) => Reason::PolicyError,

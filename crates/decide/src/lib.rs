@@ -10,14 +10,17 @@
 
 mod admit;
 mod authenticate;
+mod authorization_details;
 mod authorize;
 mod cache;
 mod check;
 mod credentials;
 mod decider;
 mod denial;
+mod federation;
 mod generation;
 mod host;
+mod introspection;
 mod limits;
 mod overrides;
 mod path;
@@ -32,13 +35,17 @@ mod sender;
 mod settle;
 mod source;
 mod status;
+mod step_up;
 mod template;
+mod tenants;
 mod trail;
 
+pub use authorization_details::{DetailTemplate, Locations};
 pub use cache::{CacheConfig, TokenCache};
 pub use credentials::Credentials;
 pub use decider::{Decider, DeciderParts, NonceMode, SenderPolicy, default_unauthenticated};
 pub use denial::{Denial, Fault, FreshNonce, Malformed, Refusal};
+pub use federation::{Federation, Federations};
 pub use generation::Generation;
 pub use host::Host;
 pub use limits::{LimitRule, LimitRules, LimitStanding, Per};
@@ -50,10 +57,15 @@ pub use reason::Reason;
 pub use revocation::{NotRevocable, Revocable, kind_word, operator_targets};
 pub use routes::{
     Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route,
-    RouteMatch, RouteMisfit, RouteProblem, Routes,
+    RouteMatch, RouteMisfit, RouteProblem, Routes, UserRequirement,
 };
 pub use sender::SenderRequirement;
 pub use settle::{Grant, Settled};
 pub use status::BadStatus;
+pub use step_up::StepUp;
 pub use template::{Template, TemplateError};
-pub use trail::{Facts, NonceFact, ReplayFact, RevocationFact, SenderFact, Stage, StatusFact, Trail};
+pub use tenants::{TenantTraits, Tenants};
+pub use trail::{
+    Facts, IntrospectionFact, NonceFact, ReplayFact, RequirementFact, RevocationFact, SenderFact, Stage,
+    StatusFact, Trail,
+};

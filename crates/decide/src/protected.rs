@@ -11,6 +11,8 @@ use crate::host::Host;
 pub struct ProtectedResource {
     /// The identifier that tokens carry in `aud` (RFC 8707 §2), and metadata in `resource`.
     pub identifier: String,
+    /// Other texts that tokens carry in `aud` for it, at issuers that do not take its identifier.
+    pub aliases: Vec<String>,
     /// The origin that callers see: what `htu` is compared with, never a header of the request (N04, G01).
     pub origin: Origin,
     /// The origin's host: requests to it belong to this resource.
@@ -19,6 +21,13 @@ pub struct ProtectedResource {
     pub scopes: Vec<String>,
     /// Where the metadata is found; sent in challenges (RFC 9728 §5.1).
     pub metadata_url: String,
+}
+
+impl ProtectedResource {
+    /// Each of what a token may carry in `aud` to be for this resource; the identifier first.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.identifier).chain(&self.aliases).map(String::as_str)
+    }
 }
 
 /// All protected resources, found by host.

@@ -167,18 +167,67 @@ pub(crate) fn targets(token: &VerifiedToken) -> Box<[Asked]> {
     let keys = confirmation.jkt().as_ref().map(Thumbprint::to_string);
     let certificates = confirmation.x5t().as_ref().map(CertificateThumbprint::to_string);
     keys.into_iter().chain(certificates).for_each(|name| add(RevocationKind::Key, name));
-    let actors = token.delegation().actors().iter().map(exequatur_token::Actor::id);
-    let mut agents = vec![token.agent()];
-    agents.extend(actors.filter(|actor| *actor != token.agent()));
-    agents.into_iter().for_each(|agent| add(RevocationKind::Agent, agent.to_string()));
-    token.user().into_iter().for_each(|user| add(RevocationKind::User, user.to_string()));
+    let Parties { agents, users, clients } = parties(token);
+    agents.into_iter().for_each(|agent| add(RevocationKind::Agent, agent));
+    users.into_iter().for_each(|user| add(RevocationKind::User, user));
     token.session().into_iter().for_each(|session| add(RevocationKind::Session, session.to_string()));
-    add(RevocationKind::Client, format!("{issuer}:{}", token.client_id()));
+    clients.into_iter().for_each(|client| add(RevocationKind::Client, client));
     token.tenant().into_iter().for_each(|tenant| add(RevocationKind::Tenant, tenant.to_owned()));
     add(RevocationKind::Issuer, issuer.to_string());
     add(RevocationKind::All, String::new());
     let issued_at = Some(token.issued_at());
     names.into_iter().map(|(kind, name)| Asked { target: target(kind, &name), issued_at }).collect()
+}
+
+/// By whom a token can be stopped, under each kind of party.
+struct Parties {
+    /// The one that acts now first: what signals say of the agent is said of the first.
+    agents: Vec<String>,
+    /// The token's user first, if it has one, for the same reason.
+    users: Vec<String>,
+    clients: Vec<String>,
+}
+
+/// Whoever has part in a token. Of one that was handed on, each party under each kind: an actor may be a person, is a client, and
+/// the chain may begin with an agent; whatever it is that an order takes it for, it stops what came of it (D-06). Of any
+/// other, the client, the user, and the subject too where that is somebody else.
+fn parties(token: &VerifiedToken) -> Parties {
+    let issuer = token.issuer_name();
+    let (client, client_id) = (token.client().to_string(), format!("{issuer}:{}", token.client_id()));
+    let user = token.user().map(ToString::to_string);
+    let subject = token.scoped_subject().map(|subject| subject.to_string());
+    let actors: Vec<String> =
+        token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect();
+    if actors.is_empty() {
+        let other = subject.filter(|subject| *subject != client && *subject != client_id);
+        return Parties {
+            agents: vec![client],
+            users: distinct(user.into_iter().chain(other)),
+            clients: vec![client_id],
+        };
+    }
+    let all = || actors.iter().chain([&client, &client_id]).chain(&user).chain(&subject).cloned();
+    Parties {
+        agents: distinct(all()),
+        users: distinct(user.iter().cloned().chain(all())),
+        clients: distinct(all()),
+    }
+}
+
+/// In their order, each once.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}
+
+/// A tenant that a token reaches without being of it.
+pub(crate) fn tenant_target(token: &VerifiedToken, tenant: &str) -> Asked {
+    Asked { target: target(RevocationKind::Tenant, tenant), issued_at: Some(token.issued_at()) }
 }
 
 fn token_name(issuer: &IssuerName, jti: &str) -> Option<String> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use exequatur_policy::AttributeValue;
 use exequatur_token::TargetUri;
 
+use crate::authorization_details::NeededDetail;
 use crate::denial::{Denial, Fault, Refusal};
 use crate::presented::Presented;
 use crate::protected::ProtectedResource;
-use crate::routes::{Access, AttributeTemplate, Guard, Routes};
+use crate::routes::{Access, AttributeTemplate, CredentialHandling, Guard, Routes};
 use crate::template::Parameters;
 use crate::trail::Trail;
 
@@ -39,6 +40,8 @@ pub(crate) struct GuardedRequest {
     pub(crate) resource: RequestedResource,
     /// The scopes that are needed, filled in.
     pub(crate) scopes: Vec<String>,
+    /// The authorization details that are needed, filled in.
+    pub(crate) details: Vec<NeededDetail>,
     _matched: Matched,
 }
 
@@ -48,6 +51,26 @@ pub(crate) struct RequestedResource {
     pub(crate) id: String,
     pub(crate) tenant: Option<String>,
     pub(crate) attributes: Vec<(String, AttributeValue)>,
+}
+
+impl GuardedRequest {
+    /// What the request is about: this resource, or the upstream that the token is passed on to.
+    pub(crate) fn audience(&self) -> &str {
+        self.named().0
+    }
+
+    /// The audiences of which the token must be for one: [`Self::audience`], and this resource's aliases.
+    pub(crate) fn audiences(&self) -> impl Iterator<Item = &str> {
+        let (audience, aliases) = self.named();
+        std::iter::once(audience).chain(aliases.iter().map(String::as_str))
+    }
+
+    fn named(&self) -> (&str, &[String]) {
+        match &self.guard.credentials {
+            CredentialHandling::Strip => (&self.protected.identifier, &self.protected.aliases),
+            CredentialHandling::Forward { audience } => (audience, &[]),
+        }
+    }
 }
 
 /// Only [`route`] makes it.
@@ -78,13 +101,18 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
     let resource = requested(guard, &parameters).ok_or(Fault::Internal)?;
     let scopes: Option<Vec<_>> = guard.scopes.iter().map(|scope| scope.fill(&parameters)).collect();
     let scopes = scopes.ok_or(Fault::Internal)?;
+    let details = guard.authorization_details.iter().map(|detail| NeededDetail::fill(detail, &parameters));
+    let details: Option<Vec<_>> = details.collect();
+    let details = details.ok_or(Fault::Internal)?;
     trail.facts.sender_needed = Some(guard.sender);
     trail.facts.hide = guard.hide;
+    trail.facts.principals = guard.principals;
     trail.facts.action = Some(guard.action.clone());
     trail.facts.resource_type = Some(guard.resource.kind.clone());
     trail.facts.resource_id = Some(resource.id.clone());
     trail.facts.resource_tenant.clone_from(&resource.tenant);
     trail.facts.scopes_needed.clone_from(&scopes);
+    trail.facts.step_up_needed.clone_from(&guard.step_up);
     let target =
         TargetUri::new(&protected.origin, presented.path.raw()).map_err(|_refused| Fault::Internal)?;
     Ok(Routed::Guarded(Box::new(GuardedRequest {
@@ -94,6 +122,7 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
         target,
         resource,
         scopes,
+        details,
         presented,
         _matched: Matched(()),
     })))

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 pub use pattern::{PathPattern, PatternError};
 
-use exequatur_policy::PolicySet;
+use exequatur_policy::{PolicySet, Principals};
 use thiserror::Error;
 
+use crate::authorization_details::DetailTemplate;
 use crate::host::Host;
 use crate::protected::ProtectedResources;
 use crate::sender::SenderRequirement;
+use crate::step_up::StepUp;
 use crate::template::{Parameters, Template};
 
 /// One route, as configured.
@@ -59,6 +61,14 @@ pub struct Guard {
     pub resource: ResourceTemplate,
     /// Scopes that the token must all hold.
     pub scopes: Vec<Template>,
+    /// Whether it takes requests on behalf of a user, and others.
+    pub user: UserRequirement,
+    /// Whom the policies have to permit it.
+    pub principals: Principals,
+    /// How, and how recently, the user must have been authenticated.
+    pub step_up: Option<StepUp>,
+    /// What must have been granted in detail: each by one detail of the token.
+    pub authorization_details: Vec<Arc<DetailTemplate>>,
     /// How the sender must be constrained: never less than the general setting.
     pub sender: SenderRequirement,
     /// What becomes of the caller's credentials.
@@ -69,6 +79,18 @@ pub struct Guard {
     pub upgrades: Vec<String>,
     /// What a request costs of each limit that applies.
     pub cost: NonZeroU32,
+}
+
+/// Whether a route takes requests on behalf of a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserRequirement {
+    /// With a user and without.
+    #[default]
+    Any,
+    /// Only with a user.
+    Required,
+    /// Only without: what an agent does for itself.
+    Refused,
 }
 
 /// The resource that a guarded route names.
@@ -159,6 +181,9 @@ pub enum RouteMisfit {
     /// The route asks for less than the general setting.
     #[error("asks for less of the sender than `sender_constraint.require`")]
     Loosened,
+    /// The policies are to be asked about a user who may not be there.
+    #[error("`principals: both` needs `user: required`")]
+    UserNotRequired,
     /// The policy schema does not know it so.
     #[error("{0}")]
     Policy(exequatur_policy::RouteMisfit),
@@ -291,6 +316,12 @@ fn check_alone(
             }
             let given = guard.resource.attributes.iter().map(|(name, _)| name.as_str());
             let given: Vec<_> = given.chain(guard.resource.tenant.iter().map(|_| "tenant")).collect();
+            if let Err(misfit) = policies.takes(&guard.action, guard.principals) {
+                misfits.push(("principals", RouteMisfit::Policy(misfit)));
+            }
+            if guard.principals == Principals::Both && guard.user != UserRequirement::Required {
+                misfits.push(("principals", RouteMisfit::UserNotRequired));
+            }
             let fits = policies.knows(&guard.action, &guard.resource.kind, &given);
             let found = fits.err().into_iter().flatten();
             misfits.extend(found.map(|misfit| ("action", RouteMisfit::Policy(misfit))));
@@ -305,7 +336,10 @@ impl Guard {
         let tenant = self.resource.tenant.iter().map(|template| ("resource", template));
         let attributes = self.resource.attributes.iter().flat_map(|(_, attribute)| attribute.templates());
         let scopes = self.scopes.iter().map(|template| ("scopes", template));
-        resource.chain(tenant).chain(attributes.map(|template| ("resource", template))).chain(scopes)
+        let details = self.authorization_details.iter().filter_map(|detail| detail.identifier.as_ref());
+        let details = details.map(|template| ("authorization_details", template));
+        let attributes = attributes.map(|template| ("resource", template));
+        resource.chain(tenant).chain(attributes).chain(scopes).chain(details)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Settled {
 /// What the upstream may know of the caller.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The agent, scoped by its issuer.
+    /// The agent that acts now, scoped by its issuer.
     pub agent: String,
     /// The user, scoped by the issuer.
     pub user: Option<String>,
@@ -81,7 +81,7 @@ pub(crate) fn settle(authorized: Authorized, decider: &Decider, now: Timestamp) 
         (NonceMode::Required { .. }, None) | (NonceMode::Off, _) => None,
     };
     let grant = Grant {
-        agent: token.agent().to_string(),
+        agent: token.actor().to_string(),
         user: token.user().map(ToString::to_string),
         tenant: token.tenant().map(str::to_owned),
         scopes: token.scopes().iter().map(str::to_owned).collect(),

@@ -28,6 +28,10 @@ impl Source {
         Self(SourceKey(key))
     }
 
+    pub(crate) const fn key(self) -> SourceKey {
+        self.0
+    }
+
     /// # Errors
     /// [`Denial::SourceLimited`]; a fault if it is not known.
     pub(crate) fn may_fail(self, sources: &SourceLimits, now: Timestamp) -> Result<(), Refusal> {
@@ -69,6 +73,7 @@ fn is_failure(denial: &Denial) -> bool {
         | Denial::TokenInQuery
         | Denial::Malformed(_)
         | Denial::Token(_)
+        | Denial::Inactive
         | Denial::Proof(_)
         | Denial::Binding(_) => true,
         Denial::PathRefused(_)
@@ -79,6 +84,8 @@ fn is_failure(denial: &Denial) -> bool {
         | Denial::BindingRequired
         | Denial::TenantMismatch
         | Denial::ScopeInsufficient { .. }
+        | Denial::StepUpRequired(_)
+        | Denial::AuthorizationDetailsInsufficient
         | Denial::Revoked(_)
         | Denial::Status(_)
         | Denial::Replayed
@@ -86,7 +93,10 @@ fn is_failure(denial: &Denial) -> bool {
         | Denial::Limited(_)
         | Denial::SourceLimited { .. }
         | Denial::Forbidden { .. }
-        | Denial::NotPermitted => false,
+        | Denial::ActorNotPermitted
+        | Denial::UserRequired
+        | Denial::UserNotAllowed
+        | Denial::NotPermitted { .. } => false,
     }
 }
 

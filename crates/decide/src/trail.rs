@@ -3,10 +3,12 @@
 
 use std::fmt;
 
-use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint};
+use exequatur_policy::{PrincipalKind, Principals};
+use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint, TokenSource};
 
 use crate::host::Host;
 use crate::sender::SenderRequirement;
+use crate::step_up::StepUp;
 
 /// A stage of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub enum Stage {
     Route,
     /// Token, proof, binding, delegation.
     Authenticate,
-    /// Tenant, scopes, sender constraint.
+    /// Tenant, scopes, step-up, authorization details, sender constraint.
     Require,
     /// Replay, limits.
     Admit,
@@ -111,6 +113,30 @@ impl ReplayFact {
     }
 }
 
+/// Whether the token meets something that the route asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequirementFact {
+    /// It does.
+    Met,
+    /// It does not.
+    Unmet,
+}
+
+impl RequirementFact {
+    pub(crate) fn of(met: bool) -> Self {
+        if met { Self::Met } else { Self::Unmet }
+    }
+
+    /// The word that records use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Unmet => "unmet",
+        }
+    }
+}
+
 /// What is known of the revocation of what the token rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationFact {
@@ -156,6 +182,32 @@ impl StatusFact {
     }
 }
 
+/// What the issuer says of the token, where it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntrospectionFact {
+    /// It is active.
+    Active,
+    /// It is not.
+    Inactive,
+    /// It is active, and what is said of it does not hold.
+    Refused,
+    /// Nothing.
+    Unavailable,
+}
+
+impl IntrospectionFact {
+    /// The word that records use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// What the proof's nonce was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceFact {
@@ -192,24 +244,39 @@ pub struct Facts {
     pub dpop_scheme: bool,
     /// The name of the issuer whose token was verified.
     pub issuer: Option<String>,
-    /// The agent, scoped by its issuer.
+    /// The agent that acts now, scoped by its issuer.
     pub agent: Option<String>,
+    /// The agent that the token was issued to, if that is another one.
+    pub client: Option<String>,
     /// The user on whose behalf, scoped by the issuer.
     pub user: Option<String>,
     /// The token's tenant.
     pub tenant: Option<String>,
-    /// The actors from the current one to the first, as the issuer stated them.
+    /// The rule under which the token asked for another tenant's resource.
+    pub federation: Option<String>,
+    /// The actors from the current one to the first, as the issuer stated them, and the agent that the chain begins with, where
+    /// that is no user.
     pub actors: Vec<String>,
     /// SHA-256 of the token's `jti` (base64url, 16 octets of it): enough to find it, too little to use it.
     pub token_id_digest: Option<String>,
-    /// The key set that the token was verified with.
+    /// The key set that the token was verified with, or what its issuer said of it.
     pub key_set: Option<KeySetId>,
     /// What the proof's nonce was worth.
     pub nonce: Option<NonceFact>,
-    /// Whether the token's signature had been verified before.
+    /// Whether the token had been verified before.
     pub token_cached: Option<bool>,
+    /// Where what is known of the token comes from.
+    pub token_source: Option<TokenSource>,
+    /// What the issuer says of the token, if it is asked.
+    pub introspection: Option<IntrospectionFact>,
     /// The scopes that the route needs.
     pub scopes_needed: Vec<String>,
+    /// What the matched route asks of the user's authentication; a challenge names it.
+    pub step_up_needed: Option<StepUp>,
+    /// Whether that is met.
+    pub step_up: Option<RequirementFact>,
+    /// Whether the token's details grant what the route asks, if it asks for any.
+    pub authorization_details: Option<RequirementFact>,
     /// How the sender was constrained.
     pub sender: Option<SenderFact>,
     /// The proof's key.
@@ -224,6 +291,10 @@ pub struct Facts {
     pub limits: Vec<String>,
     /// The determining policies.
     pub policies: Vec<String>,
+    /// Whom no policy permits it, where that is why it is denied.
+    pub unpermitted: Option<PrincipalKind>,
+    /// Whom the policies had to permit it.
+    pub principals: Principals,
 }
 
 /// Facts, and who wants to know when a stage begins.

@@ -122,6 +122,42 @@ async fn a_cached_token_is_for_its_audience_only() {
     world.check(&Ask::signed(&for_upstream, &proof()).to(target)).await.unwrap();
 }
 
+/// J03: a resource that issuers know by another name, and it alone.
+#[tokio::test]
+async fn a_token_may_name_the_resource_by_another_name() {
+    let files = "https://files.example.com";
+    for (audience, host, permitted) in [
+        (json!("api://documents"), API, true),
+        (json!(["https://other.example.com", "api://documents"]), API, true),
+        (json!("api://documents"), files, false),
+        (json!("api://Documents"), API, false),
+        (json!("api://nobody"), API, false),
+    ] {
+        let token = Token::bound().with("aud", audience.clone()).sign();
+        let world = World::new().await;
+        let proof = Proof::new().with("htu", format!("{host}{READ}")).sign(&token);
+        let ask = Ask::dpop(&token, &proof).at(host.trim_start_matches("https://"));
+        let refusal: Refusal = Denial::Token(TokenError::AudienceMismatch).into();
+        for cached in [false, true] {
+            let outcome = world.check(&ask).await;
+            match (permitted, cached) {
+                (true, false) => assert!(outcome.is_ok(), "{audience} at {host}: {outcome:?}"),
+                (true, true) => {
+                    assert_eq!(outcome.err(), Some(Denial::Replayed.into()), "{audience} at {host}")
+                }
+                (false, _) => assert_eq!(outcome.err(), Some(refusal.clone()), "{audience} at {host}"),
+            }
+        }
+    }
+    // What is passed on is for whom it is passed to.
+    let target = "/tenants/acme/forwarded/internal/1";
+    let token = Token::bound().with("aud", json!("api://documents")).sign();
+    let proof = Proof::new().with("htu", format!("{API}{target}")).sign(&token);
+    let refusal: Refusal = Denial::Token(TokenError::AudienceMismatch).into();
+    let outcome = World::new().await.check(&Ask::dpop(&token, &proof).to(target)).await;
+    assert_eq!(outcome.err(), Some(refusal));
+}
+
 #[tokio::test]
 async fn binding_is_checked_on_a_hit() {
     let token = Token::bound().sign();

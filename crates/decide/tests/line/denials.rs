@@ -2,7 +2,7 @@
 
 use exequatur_decide::{Denial, Fault, Malformed, PathRefusal, Refusal, ReplayFact, SenderFact};
 use exequatur_issuers::KeysUnavailable;
-use exequatur_policy::PolicyFault;
+use exequatur_policy::{PolicyFault, PrincipalKind};
 use exequatur_store::{Bound, ReplayLimits};
 use exequatur_token::{BindingError, ProofError, TokenError, TokenSize};
 use serde_json::json;
@@ -291,7 +291,10 @@ async fn policies_have_the_last_word() {
     assert_eq!(world.refusal(&secret).await, Denial::Forbidden { policies }.into());
 
     let stranger = Token::bound().with("client_id", json!("other-bot"));
-    assert_eq!(world.refusal(&Ask::signed(&stranger, &Proof::new())).await, Denial::NotPermitted.into());
+    assert_eq!(
+        world.refusal(&Ask::signed(&stranger, &Proof::new())).await,
+        Denial::NotPermitted { principal: PrincipalKind::Agent }.into()
+    );
 
     // A policy that fails is a fault although another one permits.
     let failing = Token::bound().with("scope", json!("documents:read broken"));

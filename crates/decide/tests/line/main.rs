@@ -4,13 +4,18 @@
 #![expect(clippy::indexing_slicing, reason = "claims of tokens and proofs are set by name")]
 
 mod ask;
+mod authorization_details;
 mod cache;
+mod context;
 mod defects;
 mod denials;
+mod federation;
+mod introspection;
 mod key;
 mod key_server;
 mod limits;
 mod nonces;
+mod on_behalf;
 mod public;
 mod revocations;
 mod rotation;
@@ -18,4 +23,5 @@ mod routes;
 mod signals;
 mod sources;
 mod status;
+mod step_up;
 mod world;

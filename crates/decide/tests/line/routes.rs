@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use exequatur_decide::{Access, Guard, Host, Route, RouteMisfit, Routes, SenderRequirement, Template};
+use exequatur_decide::{
+    Access, DetailTemplate, Guard, Host, Locations, Route, RouteMisfit, Routes, SenderRequirement, Template,
+};
 use exequatur_policy::RouteMisfit as PolicyMisfit;
 
 use crate::world::{guard, guarded, policies, protected, route};
@@ -113,6 +115,20 @@ fn parameters_come_from_the_path() {
         unknown("resource")
     );
     assert_eq!(compile(vec![guarded("a", |guard| guard.scopes.push(template()))]), unknown("scopes"));
+    let mut detail = DetailTemplate {
+        kind: "document".to_owned(),
+        actions: Vec::new(),
+        datatypes: Vec::new(),
+        privileges: Vec::new(),
+        identifier: Some(template()),
+        locations: Locations::Optional,
+        unjudged: Vec::new(),
+    };
+    let with = |detail: &DetailTemplate| vec![Arc::new(detail.clone())];
+    let found = compile(vec![guarded("a", |guard| guard.authorization_details = with(&detail))]);
+    assert_eq!(found, unknown("authorization_details"));
+    detail.identifier = Some(Template::parse("x-{id}").unwrap());
+    assert_eq!(compile(vec![guarded("a", |guard| guard.authorization_details = with(&detail))]), []);
     let attribute = exequatur_decide::AttributeTemplate::Text(template());
     let found = compile(vec![guarded("a", |guard| guard.resource.attributes[0].1 = attribute)]);
     assert_eq!(found, unknown("resource"));

@@ -118,3 +118,24 @@ async fn what_was_not_heard_is_not_taken_for_nothing() {
     assert_eq!(refusal.reason(), Reason::StateStale);
     assert!(does_not.check(&ask()).await.is_ok());
 }
+
+/// What is said of the agent is said of the one that acts, and nobody who acts stands in for a user.
+#[tokio::test]
+async fn signals_are_of_the_one_that_acts() {
+    use RevocationKind::{Agent, User};
+    let world = world(Setting::default()).await;
+    let act = |own: bool| {
+        let token = Token::bound().with("act", json!({ "sub": "planner" }));
+        let token = if own { token.with("gty", json!("client-credentials")) } else { token };
+        Ask::signed(&token, &Proof::new())
+    };
+    // The usual policies permit the client alone.
+    let forbidden = |refusal: &Refusal| matches!(refusal, Refusal::Denied(Denial::Forbidden { .. }));
+    tell(&world, (Agent, "corp:crm-bot"), Attribute::Risk(RiskLevel::High), (-1, 100)).await;
+    tell(&world, (User, "corp:planner"), Attribute::Risk(RiskLevel::High), (-1, 100)).await;
+    for own in [false, true] {
+        assert!(!forbidden(&world.refusal(&act(own)).await), "own: {own}");
+    }
+    tell(&world, (Agent, "corp:planner"), Attribute::Risk(RiskLevel::High), (-1, 100)).await;
+    assert_eq!(world.refusal(&act(false)).await, forbidden_by("risky-agent"));
+}

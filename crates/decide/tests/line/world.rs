@@ -6,20 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::{
-    Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
-    Generation, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
-    Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes, SenderPolicy, SenderRequirement,
-    Settled, Template, TokenCache, Trail,
+    Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts,
+    DetailTemplate, Facts, Generation, Guard, Host, Locations, NonceMode, PathPattern, ProtectedResource,
+    ProtectedResources, RawRequest, Refusal, ResourceTemplate, Revocable, Route, RouteMatch, Routes,
+    SenderPolicy, SenderRequirement, Settled, StepUp, Template, TokenCache, Trail, UserRequirement,
 };
-use exequatur_issuers::{Clock, HttpConfig, IssuerConfig, Issuers, KeySource, StatusListConfig};
-use exequatur_policy::{PolicyFolder, PolicySet, Source};
+use exequatur_issuers::{
+    AnswerForm, AssertionAudience, ClientAuthentication, ClientKey, Clock, HttpConfig, IntrospectionConfig,
+    IntrospectionEndpoint, Issuer, IssuerConfig, Issuers, KeySource, Place, StatusListConfig,
+};
+use exequatur_policy::{PolicyFolder, PolicySet, Principals, Source};
 use exequatur_store::{
     AdmissionStore as _, AttributeStore as _, EmbeddedAttributes, EmbeddedOverrides, EmbeddedRevocations,
     EmbeddedStore, Form, Lift, MAX_ATTRIBUTES, MAX_OVERRIDES, Note, OverrideStore as _, Rate, ReplayLimits,
     Revocation, RevocationKind, RevocationLimits, RevocationStore as _, Snapshot, Staleness, Subjects,
 };
 use exequatur_token::{
-    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
+    Algorithm, ClaimNames, ClaimWords, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TokenSize,
+    UserClaim,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -37,7 +41,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 const SCHEMA: &str = r#"
 entity Document in [Exequatur::Tenant] { tenant: Exequatur::Tenant, sensitivity: String };
 action ReadDocument appliesTo {
-    principal: [Exequatur::Agent], resource: [Document], context: Exequatur::Context
+    principal: [Exequatur::Agent, Exequatur::User], resource: [Document], context: Exequatur::Context
 };
 "#;
 
@@ -52,8 +56,24 @@ forbid (principal, action == Action::"ReadDocument", resource)
 when { (if context.scopes.contains("broken") then 1 else 0) + 9223372036854775807 < 0 };
 "#;
 
+/// The key of RFC 8410 section 10.3: nobody is known by it.
+const CLIENT_KEY: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+";
+
 pub(crate) fn policies() -> Arc<PolicySet> {
     policies_and("")
+}
+
+/// These, and no others.
+pub(crate) fn only_policies(text: &str) -> Arc<PolicySet> {
+    let folder = PolicyFolder {
+        schema: vec![Source::new("documents.cedarschema", SCHEMA)],
+        policies: vec![Source::new("documents.cedar", text)],
+        tests: Vec::new(),
+    };
+    PolicySet::load(&folder).unwrap()
 }
 
 /// The usual ones, and more.
@@ -67,14 +87,17 @@ pub(crate) fn policies_and(more: &str) -> Arc<PolicySet> {
 }
 
 pub(crate) fn protected() -> ProtectedResources {
-    let resource = |name: &str| ProtectedResource {
+    let resource = |name: &str, aliases: &[&str]| ProtectedResource {
         identifier: format!("https://{name}"),
+        aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
         origin: Origin::parse(&format!("https://{name}")).unwrap(),
         host: Host::parse(name).unwrap(),
         scopes: Vec::new(),
         metadata_url: format!("https://{name}/.well-known/oauth-protected-resource"),
     };
-    ProtectedResources::new(vec![resource("api.example.com"), resource("files.example.com")])
+    // The issuer does not issue for the second alias.
+    let api = resource("api.example.com", &["api://documents", "api://nobody"]);
+    ProtectedResources::new(vec![api, resource("files.example.com", &[])])
 }
 
 pub(crate) fn guard() -> Guard {
@@ -88,6 +111,10 @@ pub(crate) fn guard() -> Guard {
             attributes: vec![("sensitivity".to_owned(), sensitivity)],
         },
         scopes: vec![Template::parse("documents:read").unwrap()],
+        user: UserRequirement::Any,
+        principals: Principals::Agent,
+        step_up: None,
+        authorization_details: Vec::new(),
         sender: SenderRequirement::Dpop,
         credentials: CredentialHandling::Strip,
         hide: false,
@@ -111,6 +138,37 @@ pub(crate) fn guarded(name: &str, change: impl FnOnce(&mut Guard)) -> Route {
     route(name, &path, Access::Guarded(Arc::new(guard)))
 }
 
+fn step_up(acr_values: &[&str], max_age: Option<i64>) -> StepUp {
+    let acr_values = acr_values.iter().map(|value| (*value).to_owned()).collect();
+    StepUp { acr_values, max_age: max_age.map(SignedDuration::from_secs) }
+}
+
+/// An entry that asks for the type alone, changed.
+fn detail(change: impl FnOnce(&mut DetailTemplate)) -> Arc<DetailTemplate> {
+    let mut detail = DetailTemplate {
+        kind: "document".to_owned(),
+        actions: Vec::new(),
+        datatypes: Vec::new(),
+        privileges: Vec::new(),
+        identifier: None,
+        locations: Locations::Optional,
+        unjudged: Vec::new(),
+    };
+    change(&mut detail);
+    Arc::new(detail)
+}
+
+/// An entry that asks for something of each member.
+fn whole_detail() -> Arc<DetailTemplate> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    detail(|detail| {
+        detail.actions = words(&["read", "print"]);
+        detail.datatypes = words(&["text"]);
+        detail.privileges = words(&["reader"]);
+        detail.identifier = Some(Template::parse("{tenant}/{id}").unwrap());
+    })
+}
+
 fn routes() -> Vec<Route> {
     let mut documents = guarded("documents", |_| {});
     documents.matches.methods.push("POST".to_owned());
@@ -124,6 +182,30 @@ fn routes() -> Vec<Route> {
         guarded("forwarded", |guard| {
             guard.credentials = CredentialHandling::Forward { audience: "https://up.example.com".to_owned() };
         }),
+        guarded("classed", |guard| guard.step_up = Some(step_up(&["gold", "platinum"], None))),
+        guarded("fresh", |guard| guard.step_up = Some(step_up(&[], Some(300)))),
+        guarded("strong", |guard| {
+            guard.step_up = Some(step_up(&["gold"], Some(300)));
+            guard.authorization_details = vec![detail(|_| {})];
+        }),
+        guarded("granted", |guard| guard.authorization_details = vec![whole_detail()]),
+        guarded("typed", |guard| guard.authorization_details = vec![detail(|_| {})]),
+        guarded("placed", |guard| {
+            guard.authorization_details = vec![detail(|detail| detail.locations = Locations::Required)];
+        }),
+        guarded("placed-upstream", |guard| {
+            guard.authorization_details = vec![detail(|_| {})];
+            guard.credentials = CredentialHandling::Forward { audience: "https://up.example.com".to_owned() };
+        }),
+        guarded("left", |guard| {
+            let left = ["actions", "datatypes", "privileges", "identifier", "max_pages"];
+            guard.authorization_details =
+                vec![detail(|detail| detail.unjudged = left.map(str::to_owned).to_vec())];
+        }),
+        guarded("twofold", |guard| {
+            guard.authorization_details =
+                vec![whole_detail(), detail(|detail| detail.kind = "quota".to_owned())];
+        }),
         guarded("dear", |guard| guard.cost = NonZeroU32::new(3).unwrap()),
         route("health", "/healthz", Access::Public),
         route("wide", "/tenants/{tenant}/{kind}/{level}/{id}", Access::Public),
@@ -131,19 +213,26 @@ fn routes() -> Vec<Route> {
     ]
 }
 
+/// What marks a client's own token.
+fn own() -> ClaimWords {
+    ClaimWords { name: "gty".to_owned(), words: vec!["client-credentials".to_owned()] }
+}
+
 fn profile() -> IssuerProfile {
     IssuerProfile {
         name: "corp".parse().unwrap(),
         issuer: ISSUER.to_owned(),
-        audiences: [API, "https://files.example.com", "https://up.example.com"].map(str::to_owned).to_vec(),
+        audiences: [API, "api://documents", "https://files.example.com", "https://up.example.com"]
+            .map(str::to_owned)
+            .to_vec(),
         algorithms: vec![Algorithm::Es256],
         max_lifetime: SignedDuration::from_mins(15),
         leeway: SignedDuration::from_secs(5),
         accept_typ_jwt: false,
         claims: ClaimNames {
-            agent: "client_id".to_owned(),
-            user: Some("sub".to_owned()),
+            user: Some(UserClaim { unless: vec![own()], ..UserClaim::new("sub") }),
             tenant: Some("tenant".to_owned()),
+            ..ClaimNames::default()
         },
         tenants: exequatur_token::TenantScope::Any,
         status_required: false,
@@ -226,6 +315,35 @@ impl World {
         Self::of(setting, config, Arc::new(|| at(0)), keys, folder)
     }
 
+    /// Ready to decide; the issuer is asked at `url` about opaque tokens, and about its JWTs if `jwts`.
+    pub(crate) async fn asking(setting: Setting, url: &str, jwts: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, own) = (folder.path().join("jwks.json"), folder.path().join("client.pem"));
+        std::fs::write(&own, CLIENT_KEY).unwrap();
+        let authentication = ClientAuthentication::PrivateKeyJwt {
+            key: ClientKey::read(&own, Algorithm::EdDsa, None).unwrap(),
+            audience: AssertionAudience::Issuer,
+        };
+        let endpoint = IntrospectionEndpoint::Named(Place::named(url).unwrap());
+        let mut asking = IntrospectionConfig::new(endpoint, "exequatur".to_owned(), authentication);
+        asking.form = AnswerForm::Plain;
+        asking.jwts = jwts;
+        // A machine that does much else must not fail a test.
+        (asking.wait, asking.timeout) = (Duration::from_secs(60), Duration::from_secs(60));
+        let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
+        config.introspection = Some(asking);
+        let world = Self::of(setting, config, Arc::new(|| at(0)), keys, folder);
+        world.write_keys(&[Key::issuer().named("k1")]);
+        let issuers = world.decider.issuers();
+        eventually(|| issuers.complete(at(0))).await;
+        world
+    }
+
+    /// The issuer whose opaque tokens are asked about.
+    pub(crate) fn asked(&self) -> &Issuer {
+        self.decider.issuers().of_opaque("opaque").unwrap()
+    }
+
     /// The issuer's keys are at `url`, loaded with the usual periods by `clock`; there are none yet.
     pub(crate) fn at_url(url: &str, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -271,7 +389,15 @@ impl World {
             decider.with_token_size(setting.token_size).with_unauthenticated(setting.unauthenticated);
         let routes = Routes::compile(routes(), protected(), &policies, SenderRequirement::None).unwrap();
         let limits = Arc::default();
-        let generation = Generation { number: 1, routes, limits, policies, configuration: [1; 32] };
+        let generation = Generation {
+            number: 1,
+            routes,
+            limits,
+            tenants: exequatur_decide::Tenants::default(),
+            federations: exequatur_decide::Federations::default(),
+            policies,
+            configuration: [1; 32],
+        };
         Self {
             decider,
             generation,
@@ -297,6 +423,21 @@ impl World {
         let before = issuer.keys(at(0)).unwrap().id();
         self.write_keys(keys);
         eventually(|| issuer.keys(at(0)).unwrap().id() != before).await;
+    }
+
+    /// Under these policies and routes from now on.
+    pub(crate) fn switch(&mut self, policies: Arc<PolicySet>, routes: Vec<Route>) {
+        let routes = Routes::compile(routes, protected(), &policies, SenderRequirement::None).unwrap();
+        let (number, configuration) = (self.generation.number + 1, self.generation.configuration);
+        self.generation = Generation {
+            number,
+            routes,
+            limits: Arc::default(),
+            tenants: exequatur_decide::Tenants::default(),
+            federations: exequatur_decide::Federations::default(),
+            policies,
+            configuration,
+        };
     }
 
     /// Whether there are keys at `now`.

@@ -1,0 +1,247 @@
+//! S03: what an issuer says of a token when it is asked, in the line of a decision. How it is asked is tested where that is done.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+
+use exequatur_decide::{Denial, Fault, IntrospectionFact, Reason, Refusal};
+use exequatur_issuers::IntrospectionUnavailable;
+use exequatur_store::{Form, Rate, RatePer, RevocationKind};
+use exequatur_token::{TokenDigest, TokenError, TokenSource};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::ask::{Ask, Proof, Token};
+use crate::key::{Key, digest};
+use crate::world::{Setting, World, at, named};
+
+const HERE: &str = "192.0.2.1";
+const ELSEWHERE: &str = "192.0.2.2";
+
+/// Says the same of every token, and keeps what it was asked.
+struct Server {
+    url: String,
+    says: Arc<Mutex<(&'static str, String)>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+        let says = Arc::new(Mutex::new(("200 OK", active().to_string())));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let state = (Arc::clone(&says), Arc::clone(&asked));
+        let connections = TaskTracker::new();
+        let serving = TaskTracker::new().spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let (says, asked) = state.clone();
+                connections.spawn(async move {
+                    let mut request = Vec::new();
+                    // The form ends with what shows who asks.
+                    while !String::from_utf8_lossy(&request).contains("&client_assertion=") {
+                        if !connection.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+                            return;
+                        }
+                    }
+                    let request = String::from_utf8_lossy(&request).into_owned();
+                    let token = request.split("token=").nth(1).unwrap().split('&').next().unwrap();
+                    asked.lock().unwrap().push(token.to_owned());
+                    let (status, body) = says.lock().unwrap().clone();
+                    let length = body.len();
+                    let head = format!(
+                        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}"
+                    );
+                    drop(connection.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await);
+                    drop(connection.shutdown().await);
+                });
+            }
+        });
+        Self { url, says, asked, _serving: AbortOnDropHandle::new(serving) }
+    }
+
+    fn says(&self, said: &Value) {
+        *self.says.lock().unwrap() = ("200 OK", said.to_string());
+    }
+
+    fn fails(&self) {
+        *self.says.lock().unwrap() = ("500 Oh", "{}".to_owned());
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Of a token like [`Token::bound`].
+fn active() -> Value {
+    let mut said = Token::bound().claims;
+    said.as_object_mut().unwrap().remove("jti");
+    said["active"] = json!(true);
+    said["token_type"] = json!("DPoP");
+    said
+}
+
+/// As often as is put up with: one a second, three at once.
+async fn world(server: &Server, jwts: bool) -> World {
+    let rate = Rate::new(NonZeroU32::MIN, RatePer::Second, NonZeroU32::new(3).unwrap()).unwrap();
+    World::asking(Setting { unauthenticated: rate, ..Setting::default() }, &server.url, jwts).await
+}
+
+fn with(token: &str) -> Ask {
+    Ask::dpop(token, &Proof::new().sign(token)).from(HERE)
+}
+
+/// S03, G27: what is said is what is known; all else is judged at each use, and what is said is asked for anew.
+#[tokio::test]
+async fn s03_an_opaque_token_is_what_its_issuer_says() {
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    for cached in [false, true] {
+        let (result, facts) = world.check_at(&with("opaque"), at(0)).await;
+        result.unwrap();
+        assert_eq!(facts.agent.as_deref(), Some("corp:crm-bot"));
+        assert_eq!((facts.token_source, facts.key_set), (Some(TokenSource::Introspection), None));
+        assert_eq!(facts.introspection, Some(IntrospectionFact::Active));
+        assert_eq!(facts.token_cached, Some(cached));
+    }
+    // D17: bound to a key by what was said.
+    let bearer = world.refusal(&Ask::bearer("opaque").from(ELSEWHERE)).await;
+    assert_eq!(bearer.reason(), Reason::DpopBoundTokenAsBearer);
+    let other = Ask::dpop("opaque", &Proof::by(Key::stranger()).sign("opaque")).from(ELSEWHERE);
+    assert_eq!(world.refusal(&other).await.reason(), Reason::DpopKeyMismatch);
+    // J03: for its audience.
+    let files = Ask::dpop("opaque", &Proof::new().sign("opaque")).at("files.example.com");
+    let elsewhere = world.refusal(&files.from(ELSEWHERE)).await;
+    assert_eq!(elsewhere, Denial::Token(TokenError::AudienceMismatch).into());
+    assert_eq!(server.asked(), ["opaque"]);
+
+    server.says(&json!({"active": false}));
+    let late = |seconds: i64| {
+        let proof = Proof::new().with("iat", at(seconds).as_second()).sign("opaque");
+        Ask::dpop("opaque", &proof).from(HERE)
+    };
+    world.check_at(&late(29), at(29)).await.0.unwrap();
+    let (result, facts) = world.check_at(&late(30), at(30)).await;
+    assert_eq!(result.unwrap_err(), Denial::Inactive.into());
+    assert_eq!(Refusal::from(Denial::Inactive).reason(), Reason::TokenInactive);
+    assert_eq!(facts.introspection, Some(IntrospectionFact::Inactive));
+    assert_eq!(server.asked(), ["opaque", "opaque"]);
+}
+
+/// D-06: what is revoked here stops it, known or not.
+#[tokio::test]
+async fn s03_an_opaque_token_is_revoked_by_its_digest() {
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    world.check(&with("opaque")).await.unwrap();
+    let id = format!("corp:{}", digest(b"opaque"));
+    world.revoke(&named(RevocationKind::TokenId, &id), Form::Total).await;
+    assert_eq!(world.refusal(&with("opaque")).await.reason(), Reason::TokenRevoked);
+    world.check(&with("another")).await.unwrap();
+}
+
+/// A stranger's tokens are refused and counted; nobody is asked for more than he may cause.
+#[tokio::test]
+async fn l04_tokens_that_are_not_active_are_failures() {
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    server.says(&json!({"active": "true"}));
+    for token in ["a", "b", "c"] {
+        assert_eq!(world.refusal(&with(token)).await, Denial::Inactive.into(), "{token}");
+    }
+    assert_eq!(world.refusal(&with("d")).await.reason(), Reason::RateLimited);
+    assert_eq!(server.asked().len(), 3);
+}
+
+/// A question without an answer is a fault, which is charged to nobody; but who causes many has none put for a while.
+#[tokio::test]
+async fn s03_without_an_answer_there_is_no_decision() {
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    server.fails();
+    for token in ["a", "b", "c"] {
+        let (result, facts) = world.check_at(&with(token), at(0)).await;
+        let refusal = result.unwrap_err();
+        assert!(matches!(
+            refusal,
+            Refusal::Faulted(Fault::Introspection(IntrospectionUnavailable::Failed(_)))
+        ));
+        assert_eq!(refusal.reason(), Reason::IntrospectionUnavailable);
+        assert_eq!(facts.introspection, Some(IntrospectionFact::Unavailable));
+    }
+    let no_more = Fault::Introspection(IntrospectionUnavailable::Source);
+    assert_eq!(world.refusal(&with("d")).await, no_more.into());
+    assert_eq!(server.asked().len(), 3);
+    // A token that its issuer signed goes on, from the same source; so do others' questions.
+    world.check(&Ask::valid().from(HERE)).await.unwrap();
+    server.says(&active());
+    world.check(&with("e").from(ELSEWHERE)).await.unwrap();
+    let later = Proof::new().with("iat", at(1).as_second()).sign("f");
+    world.check_at(&Ask::dpop("f", &later).from(HERE), at(1)).await.0.unwrap();
+}
+
+/// What is known costs no question: it goes on for a source that may cause none.
+#[tokio::test]
+async fn s03_what_was_said_is_told_to_who_may_not_ask() {
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    // Known of the issuer, and by no decision yet.
+    world.asked().introspect("good", TokenDigest::of("good"), at(0)).await.unwrap();
+    server.says(&json!({"active": false}));
+    assert_eq!(world.refusal(&with("bad")).await, Denial::Inactive.into());
+    server.fails();
+    for token in ["a", "b", "c"] {
+        assert_eq!(world.refusal(&with(token)).await.reason(), Reason::IntrospectionUnavailable, "{token}");
+    }
+    let no_more = Fault::Introspection(IntrospectionUnavailable::Source);
+    assert_eq!(world.refusal(&with("d")).await, no_more.clone().into());
+    // That there was no answer is not an answer.
+    assert_eq!(world.refusal(&with("a")).await, no_more.into());
+    world.check(&with("good")).await.unwrap();
+    assert_eq!(world.refusal(&with("bad")).await, Denial::Inactive.into());
+    assert_eq!(server.asked(), ["good", "bad", "a", "b", "c"]);
+}
+
+/// S03: a JWT is asked about once its signature holds, and only then.
+#[tokio::test]
+async fn s03_a_signed_token_has_to_be_active_too() {
+    let server = Server::start().await;
+    let world = world(&server, true).await;
+    let forged = Ask::signed(&Token::bound().signed_by(Key::stranger()), &Proof::new());
+    let refusal = world.refusal(&forged.from(ELSEWHERE)).await;
+    assert_eq!(refusal, Denial::Token(TokenError::SignatureInvalid).into());
+    assert_eq!(server.asked().len(), 0);
+    let token = Token::bound().sign();
+    let (result, facts) = world.check_at(&with(&token), at(0)).await;
+    result.unwrap();
+    assert_eq!(facts.token_source, Some(TokenSource::Jwt));
+    assert_eq!(facts.introspection, Some(IntrospectionFact::Active));
+    world.check(&with(&token)).await.unwrap();
+    assert_eq!(server.asked().len(), 1);
+    server.says(&json!({"active": false}));
+    let second = Ask::signed(&Token::bound().with("jti", json!("t-2")), &Proof::new());
+    assert_eq!(world.refusal(&second.from(HERE)).await, Denial::Inactive.into());
+    // About another token.
+    server.says(&active());
+    let third = Token::bound().with("jti", json!("t-3")).with("sub", json!("bob"));
+    let refusal = world.refusal(&Ask::signed(&third, &Proof::new()).from(HERE)).await;
+    assert_eq!(refusal.reason(), Reason::IntrospectionUnavailable);
+}
+
+/// Where nobody is asked, and where it is too long, a token that says nothing is none.
+#[tokio::test]
+async fn an_opaque_token_of_nobody_is_malformed() {
+    let refusal = World::new().await.refusal(&with("opaque")).await;
+    assert_eq!(refusal.reason(), Reason::TokenMalformed);
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    let long = "a".repeat(9000);
+    assert_eq!(world.refusal(&with(&long)).await, Denial::Token(TokenError::TooLarge).into());
+    let parts = world.refusal(&with("a.b.c").from(ELSEWHERE)).await;
+    assert_eq!(parts.reason(), Reason::TokenMalformed);
+    assert_eq!(server.asked().len(), 0);
+}
