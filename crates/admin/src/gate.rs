@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use exequatur_decide::{BadStatus, Revocable, operator_targets};
-use exequatur_issuers::{Issuer, Issuers, KeysUnavailable, ListUnavailable};
+use exequatur_issuers::{
+    IntrospectionProblem, IntrospectionUnavailable, Issuer, Issuers, KeysUnavailable, ListUnavailable,
+};
 use exequatur_store::{
     Asked, Finding, Rate, RatePer, RevocationKind, Snapshot, SourceKey, SourceLimits, StoreError, Unknown,
 };
 use exequatur_token::{
-    BindingError, ClientCertificate, IssuerProfile, PresentedSender, Scheme, TokenError, TokenSize,
-    UnverifiedToken, VerifiedToken, bind,
+    BindingError, ClientCertificate, IssuerProfile, PresentedSender, Scheme, TokenDigest, TokenError,
+    TokenSize, UnverifiedToken, VerifiedToken, bind,
 };
 use jiff::Timestamp;
 
@@ -147,6 +149,10 @@ pub(crate) enum NotLetIn {
     Status(BadStatus),
     #[error("{0}")]
     StatusList(ListUnavailable),
+    #[error("the issuer says that the token is not active")]
+    Inactive,
+    #[error("whether the token is active is not known: {0}")]
+    Introspection(IntrospectionUnavailable),
     #[error("it is not known what is revoked: {0:?}")]
     Revocations(Unknown),
     #[error("the token gives no role here")]
@@ -162,9 +168,11 @@ impl NotLetIn {
     pub(crate) const fn answer(&self) -> (StatusCode, &'static str) {
         match self {
             Self::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
-            Self::HowOften | Self::Keys(_) | Self::Revocations(_) | Self::StatusList(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-            }
+            Self::HowOften
+            | Self::Keys(_)
+            | Self::Revocations(_)
+            | Self::StatusList(_)
+            | Self::Introspection(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Origin => (StatusCode::FORBIDDEN, "origin_not_allowed"),
             Self::Host => (StatusCode::FORBIDDEN, "host_unknown"),
             Self::As => (StatusCode::BAD_REQUEST, "as_invalid"),
@@ -175,7 +183,8 @@ impl NotLetIn {
             | Self::Binding(_)
             | Self::Delegated
             | Self::Revoked
-            | Self::Status(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            | Self::Status(_)
+            | Self::Inactive => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::NoRole | Self::NoTenant | Self::Certificate => (StatusCode::FORBIDDEN, "forbidden"),
         }
     }
@@ -226,6 +235,7 @@ impl Gate {
                 NotLetIn::Keys(_)
                 | NotLetIn::Revocations(_)
                 | NotLetIn::StatusList(_)
+                | NotLetIn::Introspection(_)
                 | NotLetIn::HowOften
                 | NotLetIn::TooOften(_),
             ) => {}
@@ -241,6 +251,7 @@ impl Gate {
                 | NotLetIn::Delegated
                 | NotLetIn::Revoked
                 | NotLetIn::Status(_)
+                | NotLetIn::Inactive
                 | NotLetIn::NoRole
                 | NotLetIn::NoTenant
                 | NotLetIn::Certificate,
@@ -300,6 +311,7 @@ impl Gate {
         bind(current, PresentedSender { scheme: Scheme::Bearer, proof: None, certificate })?;
         self.not_revoked(&operator_targets(&token), now)?;
         not_listed(issuer, &token, now).await?;
+        still_active(issuer, raw, &token, now).await?;
         let given = found
             .words
             .iter()
@@ -341,6 +353,24 @@ async fn not_listed(issuer: &Arc<Issuer>, token: &VerifiedToken, now: Timestamp)
         Ok(_evidence) => Ok(()),
         Err(Ok(bad)) => Err(NotLetIn::Status(bad)),
         Err(Err(unavailable)) => Err(NotLetIn::StatusList(unavailable)),
+    }
+}
+
+/// S03: the issuer's word about the token, where it is asked about those that it signs.
+async fn still_active(
+    issuer: &Issuer,
+    raw: &str,
+    token: &Arc<VerifiedToken>,
+    now: Timestamp,
+) -> Result<(), NotLetIn> {
+    if !issuer.confirms_tokens() {
+        return Ok(());
+    }
+    match issuer.confirm(raw, TokenDigest::of(raw), token, now).await {
+        Ok(_evidence) => Ok(()),
+        Err(IntrospectionProblem::Inactive) => Err(NotLetIn::Inactive),
+        Err(IntrospectionProblem::Token(error)) => Err(NotLetIn::Token(error)),
+        Err(IntrospectionProblem::Unavailable(why)) => Err(NotLetIn::Introspection(why)),
     }
 }
 

@@ -4,8 +4,12 @@
 //! routes are compiled; [`Config::place_route_problems`] then says where in the file the mistake is.
 
 mod admin;
+mod authorization_details;
+mod claims;
 mod document;
 mod duration;
+mod federations;
+mod introspection;
 mod issuers;
 mod keys;
 mod limits;
@@ -25,7 +29,10 @@ mod signals;
 mod sizing;
 mod spelling;
 mod status_lists;
+mod step_up;
 mod store;
+mod tenant_layout;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -36,7 +43,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::{
-    LimitRule, ProtectedResources, Route, RouteProblem, SenderRequirement, default_unauthenticated,
+    Federation, LimitRule, ProtectedResources, Route, RouteProblem, SenderRequirement, Tenants,
+    default_unauthenticated,
 };
 use exequatur_issuers::IssuerConfig;
 use exequatur_signals::StreamConfig;
@@ -82,6 +90,10 @@ pub struct Config {
     pub protected: ProtectedResources,
     /// Who issues tokens.
     pub issuers: Vec<IssuerConfig>,
+    /// What policies may know of tenants.
+    pub tenants: Tenants,
+    /// By which routes tokens of one tenant may ask for resources of another.
+    pub federations: Vec<Federation>,
     /// How senders are constrained.
     pub sender: Sender,
     /// What is remembered.
@@ -181,6 +193,8 @@ struct Parts {
     policies: PathBuf,
     protected: ProtectedResources,
     issuers: Vec<IssuerConfig>,
+    tenants: Tenants,
+    federations: Vec<federations::Placed>,
     sender: Sender,
     store: Store,
     routes: Vec<(Route, RoutePlace)>,
@@ -201,6 +215,12 @@ impl Parts {
         required("policies", "The folder of Cedar policies, schema and tests.", text),
         required("protected_resources", "What tokens are for.", || list(map(resources::KEYS)).some()),
         required("issuers", "Whose tokens are accepted.", || list(map(issuers::KEYS)).some()),
+        optional("tenants", "What policies may know of tenants, by their names.", tenants::shape),
+        optional(
+            "federations",
+            "By which routes tokens of one tenant may ask for resources of another. Nowhere, if this is absent.",
+            || list(map(federations::KEYS)),
+        ),
         optional("sender_constraint", "How callers show that a token is theirs.", || map(sender::KEYS)),
         optional("store", "What is remembered, how much of it, and where.", store::shape),
         required("routes", "What a host, path and method mean.", || list(routes::shape()).some()),
@@ -237,7 +257,10 @@ impl Parts {
         let policies =
             fields.required("policies").and_then(|node| node.text(notes)).map(|path| resolve(folder, path));
         let protected = fields.required("protected_resources").and_then(|node| resources::read(node, notes));
-        let issuers = fields.required("issuers").and_then(|node| issuers::read(node, folder, notes));
+        let section = fields.required("issuers").map(|node| tenant_layout::expanded(node, notes));
+        let issuers = section.as_ref().and_then(|section| issuers::read_expanded(section, folder, notes));
+        let tenants = fields.or("tenants", Tenants::default(), |node| tenants::read(node, notes));
+        let federations = fields.or("federations", Vec::new(), |node| federations::read(node, notes));
         let sender =
             fields.or("sender_constraint", Sender::default(), |node| sender::read(node, folder, notes));
         let store = fields.or("store", Store::default(), |node| store::read(node, folder, notes));
@@ -281,8 +304,11 @@ impl Parts {
             check_audiences(protected, issuers, routes, resources.map(|node| node.place), notes);
         }
         if let (Some(issuers), Some(deadline)) = (&issuers, deadline) {
-            status_lists::check(issuers, deadline, fields.optional("issuers"), notes);
+            let section = section.as_ref().map(|(section, _)| section);
+            status_lists::check(issuers, deadline, section, notes);
+            introspection::check(issuers, deadline, section, notes);
         }
+        federations::check(federations.as_deref(), issuers.as_deref(), routes.as_deref(), notes);
         if let (Some(limits), Some(routes)) = (&limits, &routes) {
             limits::check(limits, routes, notes);
         }
@@ -292,6 +318,8 @@ impl Parts {
             policies: policies?,
             protected: protected?,
             issuers: issuers?,
+            tenants: tenants?,
+            federations: federations?,
             sender: sender?,
             store: store?,
             routes: routes?,
@@ -314,6 +342,8 @@ impl Parts {
             policies: self.policies,
             protected: self.protected,
             issuers: self.issuers,
+            tenants: self.tenants,
+            federations: self.federations.into_iter().map(|(rule, ..)| rule).collect(),
             sender: self.sender,
             store: self.store,
             routes,
@@ -363,18 +393,22 @@ fn check_audiences(
         issuers.iter().any(|issuer| issuer.profile.audiences.iter().any(|other| other == audience))
     };
     let hint = "add it to the `audiences` of an issuer";
-    let identifiers = protected.iter().map(|resource| (resource.identifier.as_str(), resources));
+    let unaccepted = protected.iter().flat_map(|resource| {
+        // Issuers may know a resource by another name than its identifier, but by some.
+        let named = resource.audiences().any(accepted);
+        let identifier = (!named).then_some(resource.identifier.as_str());
+        let aliases = resource.aliases.iter().map(String::as_str).filter(|alias| !accepted(alias));
+        identifier.into_iter().chain(aliases).map(|audience| (audience, resources))
+    });
     let forwarded = routes.iter().filter_map(|(route, place)| {
         routes::forward_audience(route).map(|audience| (audience, Some(place.field("credentials"))))
     });
-    for (audience, place) in identifiers.chain(forwarded) {
-        if !accepted(audience) {
-            notes.hint(
-                place.unwrap_or_default(),
-                format!("no issuer's tokens are accepted for `{audience}`"),
-                hint,
-            );
-        }
+    for (audience, place) in unaccepted.chain(forwarded.filter(|(audience, _)| !accepted(audience))) {
+        notes.hint(
+            place.unwrap_or_default(),
+            format!("no issuer's tokens are accepted for `{audience}`"),
+            hint,
+        );
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
-use exequatur_decide::{Generation, LimitRules, Routes};
-use exequatur_issuers::{Issuers, IssuersError, Transport};
+use exequatur_decide::{Federations, Generation, LimitRules, Routes};
+use exequatur_issuers::{IssuerConfig, Issuers, IssuersError, Transport};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -123,7 +123,9 @@ pub(crate) fn compile(
     digest.update(config.digest);
     digest.update(policies.schema_hash());
     let limits = Arc::new(LimitRules::new(config.limits.clone()));
-    Ok(Generation { number, routes, limits, policies, configuration: digest.finalize().into() })
+    let (tenants, federations) = (config.tenants.clone(), Federations::new(config.federations.clone()));
+    let configuration = digest.finalize().into();
+    Ok(Generation { number, routes, limits, tenants, federations, policies, configuration })
 }
 
 /// Says what is in force.
@@ -145,7 +147,7 @@ pub(crate) fn tell(generation: &Generation) {
     }
 }
 
-/// A digest of what a running process cannot change: everything but routes, resources and policies. Which files are
+/// A digest of what a running process cannot change: everything but routes, resources, tenants and policies. Which files are
 /// named counts; what a `ca_file` or a `proxy_credentials_file` says does not.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
@@ -154,6 +156,8 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         policies,
         protected: _,
         issuers,
+        tenants: _,
+        federations: _,
         sender,
         store,
         routes: _,
@@ -263,7 +267,7 @@ impl Reloader {
                 return Err(GenerationError::NeedsRestart);
             }
             let generation = compile(&config, &folder, number)?;
-            let mut renewed = issuers.renew(config.issuers.iter().map(|issuer| &issuer.transport))?;
+            let mut renewed = issuers.renew(config.issuers.iter().flat_map(IssuerConfig::transports))?;
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
             }

@@ -1,14 +1,18 @@
-//! Prometheus metrics. Labels come from closed sets: reasons, verdicts, configured issuer names.
+//! Prometheus metrics. Labels come from closed sets: reasons, verdicts, configured issuer names; tenants are bounded
+//! ([`crate::tenant_tally`]).
 
 use std::time::Duration;
 
-use exequatur_issuers::ListsStatus;
+use exequatur_issuers::{IntrospectionStatus, ListsStatus};
 use exequatur_signals::{StreamState, Tally};
 use exequatur_store::{Nodes, ReplayHealth};
 use jiff::SignedDuration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::tenant_tally::Verdict;
+
 const DECISIONS: &str = "exequatur_decisions_total";
+const TENANT_DECISIONS: &str = "exequatur_tenant_decisions_total";
 const DURATION: &str = "exequatur_decision_duration_seconds";
 const GENERATION: &str = "exequatur_generation";
 const RELOADS: &str = "exequatur_reloads_total";
@@ -23,6 +27,9 @@ const FETCHES: &str = "exequatur_issuer_fetches_total";
 const LISTS: &str = "exequatur_status_lists";
 const LISTS_AGE: &str = "exequatur_status_list_age_seconds";
 const LIST_FETCHES: &str = "exequatur_status_list_fetches_total";
+const INTROSPECTIONS: &str = "exequatur_introspections_total";
+const INTROSPECTION_DURATION: &str = "exequatur_introspection_duration_seconds";
+const INTROSPECTIONS_IN_FLIGHT: &str = "exequatur_introspections_in_flight";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const STRANGERS: &str = "exequatur_grpc_strangers_total";
@@ -47,6 +54,9 @@ const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
 const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.2];
 
+/// The same for questions about tokens, which go over the network.
+const QUESTION_BUCKETS: [f64; 9] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+
 /// Installs the process's recorder.
 ///
 /// # Errors
@@ -54,8 +64,13 @@ const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0
 pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(INTROSPECTION_DURATION.to_owned()), &QUESTION_BUCKETS)?
         .install_recorder()?;
     metrics::describe_counter!(DECISIONS, "Decisions by verdict (permit, deny, fault) and reason.");
+    metrics::describe_counter!(
+        TENANT_DECISIONS,
+        "Decisions by the token's tenant (a bounded number, then _other; _none without one) and verdict."
+    );
     metrics::describe_histogram!(
         DURATION,
         metrics::Unit::Seconds,
@@ -91,6 +106,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "Age of the issuer's oldest status list that is in use; 0 without one."
     );
     metrics::describe_counter!(LIST_FETCHES, "Loads of the issuer's status lists by outcome.");
+    describe_introspection();
     metrics::describe_counter!(
         ADMIN_CALLS,
         "Calls of the admin API that were recorded, by action and outcome (done, ordered, refused, failed)."
@@ -122,6 +138,19 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
+}
+
+fn describe_introspection() {
+    metrics::describe_counter!(
+        INTROSPECTIONS,
+        "Questions to the issuer about its tokens by outcome, those too that were not put."
+    );
+    metrics::describe_histogram!(
+        INTROSPECTION_DURATION,
+        metrics::Unit::Seconds,
+        "Time of a question to the issuer about a token."
+    );
+    metrics::describe_gauge!(INTROSPECTIONS_IN_FLIGHT, "Questions to the issuer that are under way.");
 }
 
 fn describe_signals() {
@@ -156,6 +185,12 @@ fn describe_signals() {
 pub(crate) fn decision(verdict: &'static str, reason: &'static str, elapsed: Duration) {
     metrics::counter!(DECISIONS, "verdict" => verdict, "reason" => reason).increment(1);
     metrics::histogram!(DURATION, "verdict" => verdict).record(elapsed.as_secs_f64());
+}
+
+/// All of a tenant, or of those who are counted together, since the start.
+pub(crate) fn tenant_decisions(tenant: &str, verdict: Verdict, total: u64) {
+    metrics::counter!(TENANT_DECISIONS, "tenant" => tenant.to_owned(), "verdict" => verdict.word())
+        .absolute(total);
 }
 
 /// A request that was answered without being looked at: counted, and no part of how long decisions take.
@@ -216,6 +251,20 @@ pub(crate) fn status_lists(issuer: &str, lists: &ListsStatus) {
         let outcome = outcome.as_str();
         metrics::counter!(LIST_FETCHES, "issuer" => issuer.to_owned(), "outcome" => outcome).absolute(total);
     }
+}
+
+/// The questions to an issuer about its tokens so far, and how long those took that ended since the last look.
+pub(crate) fn introspection(issuer: &str, status: &IntrospectionStatus) {
+    for (outcome, total) in status.questions.iter() {
+        let outcome = outcome.as_str();
+        metrics::counter!(INTROSPECTIONS, "issuer" => issuer.to_owned(), "outcome" => outcome)
+            .absolute(total);
+    }
+    for took in &status.took {
+        metrics::histogram!(INTROSPECTION_DURATION, "issuer" => issuer.to_owned()).record(took.as_secs_f64());
+    }
+    let in_flight = u32::try_from(status.in_flight).map_or(f64::INFINITY, f64::from);
+    metrics::gauge!(INTROSPECTIONS_IN_FLIGHT, "issuer" => issuer.to_owned()).set(in_flight);
 }
 
 pub(crate) fn record_gaps(total: u64) {

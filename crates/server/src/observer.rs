@@ -66,7 +66,7 @@ impl Observer {
             if let Some(issuer) = self.issuers.unattended().or(transmitter)
                 && !stop.is_cancelled()
             {
-                tracing::error!(%issuer, "its keys, or one of its status lists, are kept no more");
+                tracing::error!(%issuer, "its keys, its introspection endpoint or one of its status lists are kept no more");
                 return;
             }
             tokio::select! {
@@ -95,6 +95,9 @@ impl Observer {
         for (issuer, lists) in self.issuers.lists_status(now) {
             metrics::status_lists(issuer.as_str(), &lists);
         }
+        for (issuer, status) in self.issuers.introspection_status() {
+            metrics::introspection(issuer.as_str(), &status);
+        }
         if let Some(streams) = &self.streams {
             streams.measure(now);
         }
@@ -102,6 +105,7 @@ impl Observer {
             metrics::record_gaps(recorder.gaps());
         }
         self.calls.iter().for_each(|calls| metrics::admin_calls(calls));
+        self.service.tenants().each(metrics::tenant_decisions);
         metrics::connections_refused(self.turned_away.total());
         metrics::strangers("user", self.turned_away.strangers());
         metrics::strangers("handshake", self.turned_away.handshakes());

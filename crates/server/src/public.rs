@@ -1,5 +1,6 @@
 //! The public listener (metadata, health) and the metrics listener.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use exequatur_decide::{Generation, Host, ProtectedResource};
+use exequatur_decide::{Access, Generation, Host, ProtectedResource, Route, Routes};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Where RFC 9728 §3.1 puts the metadata.
 pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -96,24 +97,42 @@ fn metadata(state: &Public, headers: &HeaderMap, path: &str) -> Response {
     else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let body = document(state, &resource).to_string();
+    let body = document(state, &resource, &generation.routes).to_string();
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], body)
         .into_response()
 }
 
-fn document(state: &Public, resource: &ProtectedResource) -> serde_json::Value {
+fn document(state: &Public, resource: &ProtectedResource, routes: &Routes) -> Value {
     let servers: Vec<&str> = state
         .authorization_servers
         .iter()
-        .filter(|(_, audiences)| audiences.contains(&resource.identifier))
+        .filter(|(_, audiences)| resource.audiences().any(|own| audiences.iter().any(|known| known == own)))
         .map(|(issuer, _)| issuer.as_str())
         .collect();
-    json!({
+    let mut document = json!({
         "resource": resource.identifier,
         "authorization_servers": servers,
         "scopes_supported": resource.scopes,
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported": *state.algorithms,
         "dpop_bound_access_tokens_required": state.dpop_required,
-    })
+    });
+    let types = detail_types(resource, routes);
+    if let Value::Object(members) = &mut document
+        && !types.is_empty()
+    {
+        members.insert("authorization_details_types_supported".to_owned(), json!(types));
+    }
+    document
+}
+
+/// The types of authorization details that routes of this resource ask for (RFC 9728 §2, RFC 9396 §10). A hidden route
+/// tells of itself nowhere.
+fn detail_types<'a>(resource: &ProtectedResource, routes: &'a Routes) -> BTreeSet<&'a str> {
+    let here = |route: &&Route| route.matches.host.as_ref().is_none_or(|host| *host == resource.host);
+    let guards = routes.iter().filter(here).filter_map(|route| match &route.access {
+        Access::Public | Access::Preflight => None,
+        Access::Guarded(guard) => (!guard.hide).then_some(guard),
+    });
+    guards.flat_map(|guard| guard.authorization_details.iter().map(|detail| detail.kind.as_str())).collect()
 }

@@ -3,12 +3,15 @@
 use std::time::Instant;
 
 use exequatur_audit::{
-    Controls, NonceCheck, Policy, Record, ReplayCheck, Resource, RevocationCheck, SenderConstraint,
-    SenderConstraintCheck, StatusCheck, Text, Timings as AuditTimings, TokenCheck, Verdict,
+    Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,
+    RevocationCheck, SenderConstraint, SenderConstraintCheck, StatusCheck, Text, Timings as AuditTimings,
+    TokenCheck, Verdict,
 };
 use exequatur_decide::{
-    Facts, Generation, Host, NonceFact, Refusal, ReplayFact, RevocationFact, SenderFact, Stage, StatusFact,
+    Facts, Generation, Host, IntrospectionFact, NonceFact, Refusal, ReplayFact, RequirementFact,
+    RevocationFact, SenderFact, Stage, StatusFact,
 };
+use exequatur_token::TokenSource;
 use jiff::Timestamp;
 
 use crate::service::Timings;
@@ -56,9 +59,11 @@ pub(crate) fn record_of<'a>(refusal: Option<&Refusal>, decided: Decided<'a>) -> 
     record.method = maybe(facts.method.as_deref());
     record.host = maybe(facts.host.as_ref().map(Host::as_str));
     record.issuer = maybe(facts.issuer.as_deref());
+    record.client = maybe(facts.client.as_deref());
     record.agent = maybe(facts.agent.as_deref());
     record.user = maybe(facts.user.as_deref());
     record.tenant = maybe(facts.tenant.as_deref());
+    record.federation = maybe(facts.federation.as_deref());
     record.actors = facts.actors.iter().map(|actor| text(actor)).collect();
     record.controls = controls(facts);
     record.policy = (!facts.policies.is_empty()).then(|| Policy {
@@ -103,10 +108,14 @@ fn maybe(value: Option<&str>) -> Option<Text<'_>> {
 }
 
 fn controls(facts: &Facts) -> Controls<'_> {
-    let token = facts.token_id_digest.as_deref().zip(facts.key_set).map(|(digest, key_set)| TokenCheck {
+    let token = facts.token_id_digest.as_deref().zip(facts.token_source).map(|(digest, source)| TokenCheck {
         digest: text(digest),
         cached: facts.token_cached == Some(true),
-        key_set: Text::from(key_set.to_string()),
+        key_set: facts.key_set.map(|key_set| Text::from(key_set.to_string())),
+        source: match source {
+            TokenSource::Jwt => exequatur_audit::TokenSource::Jwt,
+            TokenSource::Introspection => exequatur_audit::TokenSource::Introspection,
+        },
     });
     Controls {
         token,
@@ -119,6 +128,14 @@ fn controls(facts: &Facts) -> Controls<'_> {
             },
             thumbprint: facts.proof_key.map(|key| Text::from(key.to_string())),
         }),
+        introspection: facts.introspection.map(|said| match said {
+            IntrospectionFact::Active => IntrospectionCheck::Active,
+            IntrospectionFact::Inactive => IntrospectionCheck::Inactive,
+            IntrospectionFact::Refused => IntrospectionCheck::Refused,
+            IntrospectionFact::Unavailable => IntrospectionCheck::Unavailable,
+        }),
+        step_up: facts.step_up.map(requirement),
+        authorization_details: facts.authorization_details.map(requirement),
         revocation: facts.revocation.map(|revocation| match revocation {
             RevocationFact::Clear => RevocationCheck::Clear,
             RevocationFact::Degraded => RevocationCheck::Degraded,
@@ -147,6 +164,13 @@ fn controls(facts: &Facts) -> Controls<'_> {
             NonceFact::Foreign => NonceCheck::Invalid,
         }),
         limits: facts.limits.iter().map(|limit| text(limit)).collect(),
+    }
+}
+
+fn requirement(fact: RequirementFact) -> RequirementCheck {
+    match fact {
+        RequirementFact::Met => RequirementCheck::Met,
+        RequirementFact::Unmet => RequirementCheck::Unmet,
     }
 }
 

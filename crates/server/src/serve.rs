@@ -38,6 +38,7 @@ use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
+use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
 use crate::workers::{Listener, WorkerError, Workers, accept};
 
@@ -372,6 +373,7 @@ pub(crate) fn service_parts(
         clock,
         deadline: config.deadline,
         shed: Shed::default(),
+        tenants: TenantTally::new(config),
         algorithms: names.join(" "),
     })
 }

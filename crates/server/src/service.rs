@@ -16,6 +16,7 @@ use tonic::codegen::http::HeaderMap;
 use crate::clock::{Clock, monotonic};
 use crate::metrics;
 use crate::record::{Decided, record_of};
+use crate::tenant_tally::{TenantTally, Verdict};
 use crate::wire::challenge::Offer;
 use crate::wire::extract::{Caller, Described, Message, extract};
 use crate::wire::patience::patience;
@@ -56,6 +57,8 @@ pub(crate) struct ServiceParts {
     pub(crate) deadline: Duration,
     /// Requests that were refused unlooked-at, for want of time.
     pub(crate) shed: Shed,
+    /// Decisions by tenant.
+    pub(crate) tenants: TenantTally,
     /// The proof algorithms, as challenges name them.
     pub(crate) algorithms: String,
 }
@@ -76,6 +79,10 @@ pub(crate) struct Timings {
 impl Service {
     pub(crate) fn new(parts: ServiceParts) -> Self {
         Self { parts: Arc::new(parts) }
+    }
+
+    pub(crate) fn tenants(&self) -> &TenantTally {
+        &self.parts.tenants
     }
 
     pub(crate) fn shed(&self) -> &Shed {
@@ -187,6 +194,7 @@ impl Service {
         let refusal = match (permitted, recorded) {
             (Ok((settled, changes)), Ok(recorded)) => {
                 metrics::decision("permit", "permitted", decided.elapsed());
+                self.parts.tenants.count(decided.facts.tenant.as_deref(), Verdict::Permit);
                 crate::record::log(None, decided);
                 return permit(settled, changes, &recorded, answer);
             }
@@ -196,10 +204,11 @@ impl Service {
             (Err(refusal), Ok(_recorded)) => refusal,
         };
         let verdict = match &refusal {
-            Refusal::Denied(_) => "deny",
-            Refusal::Faulted(_) => "fault",
+            Refusal::Denied(_) => Verdict::Deny,
+            Refusal::Faulted(_) => Verdict::Fault,
         };
-        metrics::decision(verdict, refusal.reason().code(), decided.elapsed());
+        self.parts.tenants.count(decided.facts.tenant.as_deref(), verdict);
+        metrics::decision(verdict.word(), refusal.reason().code(), decided.elapsed());
         crate::record::log(Some(&refusal), decided);
         deny(&refusal, self.offer(decided.generation, decided.facts), answer)
     }

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exequatur_decide::{Facts, Generation, RawRequest, Refusal, Settled, Stage, Trail};
-use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeysUnavailable, StatusProblem};
+use exequatur_decide::{
+    Denial, Facts, Fault, Generation, RawRequest, Reason, Refusal, Settled, Stage, Trail,
+};
+use exequatur_issuers::{
+    HttpConfig, IntrospectionProblem, IssuerConfig, Issuers, KeysUnavailable, StatusProblem,
+};
 use exequatur_store::EmbeddedStore;
-use exequatur_token::{IssuerProfile, KeySet, StatusReference, StatusValid};
+use exequatur_token::{
+    IssuerProfile, KeySet, StatusReference, StatusValid, StillActive, TokenDigest, VerifiedToken,
+};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,10 +116,51 @@ pub async fn token_status(
     Ok(status)
 }
 
-/// Nobody waits for this answer but the operator: a status list may take as long as keys may.
+/// What the issuer of `token`, which came as `raw`, says of it when it is asked; `None` if it is not asked about such.
+///
+/// # Errors
+/// If the issuer cannot be started. What stands against the token is the inner error, in words too.
+pub async fn token_introspection(
+    config: &Config,
+    issuer: &str,
+    raw: &str,
+    token: &Arc<VerifiedToken>,
+) -> Result<Option<Result<StillActive, (Reason, String)>>, ServeError> {
+    let found = config.issuers.iter().filter(|each| each.profile.issuer == issuer);
+    let configs: Vec<_> = found.cloned().map(patient).collect();
+    if !configs.iter().any(|issuer| issuer.introspection.as_ref().is_some_and(|asked| asked.jwts)) {
+        return Ok(None);
+    }
+    let clock = clock::system();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let issuers = Issuers::start(configs, HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
+    wait_for_keys(&issuers, &clock).await;
+    let said = match issuers.find(issuer) {
+        Some(issuer) => Some(issuer.confirm(raw, TokenDigest::of(raw), token, clock()).await),
+        None => None,
+    };
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    let reason = |problem: IntrospectionProblem| {
+        let reason = match problem {
+            IntrospectionProblem::Inactive => Denial::Inactive.reason(),
+            IntrospectionProblem::Token(error) => Denial::Token(error).reason(),
+            IntrospectionProblem::Unavailable(why) => Fault::Introspection(why).reason(),
+        };
+        (reason, problem.to_string())
+    };
+    Ok(said.map(|said| said.map(|believed| believed.what).map_err(reason)))
+}
+
+/// Nobody waits for this answer but the operator: a status list, or what an issuer says of a token, may take as long as
+/// keys may.
 fn patient(mut config: IssuerConfig) -> IssuerConfig {
     if let Some(lists) = &mut config.status_lists {
         lists.wait = KEYS_WITHIN;
+    }
+    if let Some(asked) = &mut config.introspection {
+        (asked.wait, asked.timeout) = (KEYS_WITHIN, KEYS_WITHIN);
     }
     config
 }

@@ -25,6 +25,7 @@ pub(super) fn record(found: &Found, file: &str) -> String {
     rows.one("agent", &["agent"], ", ");
     rows.one("user", &["user"], ", ");
     rows.one("tenant", &["tenant"], ", ");
+    rows.one("federation", &["federation"], ", ");
     rows.one("actors", &["actors"], ", ");
     rows.one("client", &["client"], ", ");
     rows.one("issuer", &["issuer"], ", ");
@@ -83,7 +84,12 @@ impl Rows {
             (
                 "token",
                 "token",
-                &[("digest", "id digest "), ("cached", "cached "), ("key_set", "key set ")][..],
+                &[
+                    ("digest", "id digest "),
+                    ("cached", "cached "),
+                    ("source", "source "),
+                    ("key_set", "key set "),
+                ][..],
             ),
             ("sender_constraint", "sender", &[("kind", ""), ("thumbprint", "thumbprint ")][..]),
         ] {

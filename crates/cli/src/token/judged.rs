@@ -36,6 +36,7 @@ pub(super) enum Name {
     Times,
     Key,
     Signature,
+    Introspection,
     Audience,
     Binding,
     Status,
@@ -53,6 +54,7 @@ impl Name {
             Self::Times => "times",
             Self::Key => "key",
             Self::Signature => "signature",
+            Self::Introspection => "introspection",
             Self::Audience => "audience",
             Self::Binding => "binding",
             Self::Status => "status",
@@ -168,6 +170,10 @@ pub(super) async fn judge(raw: &str, config: &Config, now: Timestamp) -> Result<
         Ok(token) => Arc::new(token),
         Err(error) => return Ok(judgement.refuse(error)),
     };
+    let mut judgement = match introspection(judgement, raw, &issuer, &token, config).await? {
+        judgement if judgement.holds() => judgement,
+        judgement => return Ok(judgement),
+    };
     let judgement = match audience(&token, config, now, &profile) {
         Ok(what) => {
             judgement.hold(Name::Audience, what);
@@ -180,6 +186,24 @@ pub(super) async fn judge(raw: &str, config: &Config, now: Timestamp) -> Result<
         Some(reference) if judgement.holds() => status(judgement, reference, &issuer, config).await,
         Some(_) | None => Ok(judgement),
     }
+}
+
+/// What the issuer says when it is asked about the token, if it is.
+async fn introspection(
+    mut judgement: Judgement,
+    raw: &str,
+    issuer: &str,
+    token: &Arc<VerifiedToken>,
+    config: &Config,
+) -> Result<Judgement, Failure> {
+    let said =
+        exequatur_server::token_introspection(config, issuer, raw, token).await.map_err(Failure::other)?;
+    match said {
+        None => {}
+        Some(Ok(_active)) => judgement.hold(Name::Introspection, "active, as its issuer says"),
+        Some(Err((reason, what))) => return Ok(judgement.fail(Name::Introspection, reason.code(), what)),
+    }
+    Ok(judgement)
 }
 
 /// What the list says that the token names, which is fetched for it.
@@ -213,7 +237,7 @@ fn audience(
     now: Timestamp,
     profile: &exequatur_token::IssuerProfile,
 ) -> Result<String, TokenError> {
-    let own = config.protected.iter().map(|resource| resource.identifier.as_str());
+    let own = config.protected.iter().flat_map(|resource| resource.audiences());
     let forwarded = config.routes.iter().filter_map(|route| match &route.access {
         Access::Guarded(guard) => match &guard.credentials {
             CredentialHandling::Forward { audience } => Some(audience.as_str()),

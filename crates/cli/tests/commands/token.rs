@@ -260,3 +260,26 @@ fn v10_a_status_list_is_the_last_step() {
     fs::write(folder.path().join("c.yaml"), config).unwrap();
     last("status: status_list_unavailable");
 }
+
+/// S03: a token that its issuer is asked about is asked about, once its signature holds.
+#[test]
+fn s03_a_token_is_asked_about_after_its_signature() {
+    let folder = place();
+    let token = bound(folder.path(), &[]);
+    let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    fs::write(folder.path().join("client.key"), key).unwrap();
+    fs::set_permissions(
+        folder.path().join("client.key"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
+    // Nobody listens there.
+    let asked = "    max_lifetime: 15m\n    introspection: { endpoint: \"https://127.0.0.1:1/\", tokens: jwt, \
+                 client_id: exequatur, private_key_jwt: { key_file: client.key, algorithm: EdDSA } }\n";
+    let config = CONFIG.replace("    max_lifetime: 15m\n", asked);
+    fs::write(folder.path().join("c.yaml"), config).unwrap();
+    let steps = judged(folder.path(), &token, 1);
+    let last = steps.last().map(String::as_str);
+    assert_eq!(last, Some("introspection: introspection_unavailable"), "{steps:?}");
+    assert!(steps.contains(&"signature".to_owned()), "{steps:?}");
+}

@@ -135,7 +135,7 @@ fn token(
         let of_issuer =
             |issuer: &IssuerConfig| issuer.profile.audiences.iter().any(|known| known == audience);
         let of_agents = issuers?.iter().any(of_issuer)
-            || protected?.iter().any(|resource| resource.identifier == audience);
+            || protected?.iter().any(|resource| resource.audiences().any(|known| known == audience));
         if of_agents {
             let hint = "have the issuer issue operators' tokens for an audience of their own";
             notes.hint(node.place, "tokens of agents are for this audience too", hint);
@@ -152,9 +152,12 @@ fn token(
     let reach = fields.required("reach").and_then(|node| {
         let reach = node.word(TOKEN_REACHES, notes)?;
         if let (TokenReach::OwnTenant, Some(profile)) = (reach, &profile)
-            && profile.claims.tenant.is_none()
+            && !profile.names_tenants()
         {
-            notes.add(node.place, "this issuer has no `claims.tenant`: its tokens name no tenant");
+            notes.add(
+                node.place,
+                "this issuer has neither `claims.tenant` nor `tenant`: its tokens are of no tenant",
+            );
         }
         Some(reach)
     });

@@ -8,9 +8,10 @@ use std::time::Duration;
 use exequatur_issuers::{
     Authorities, ConfigProblem, Discovery, IssuerConfig, KeySource, Proxy, ProxyCredentials, Transport,
 };
-use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile, TenantScope};
+use exequatur_token::{Algorithm, ClaimNames, IssuerName, IssuerProfile};
 use jiff::SignedDuration;
 
+use super::claims;
 use super::keys::{
     Key, Shape, boolean, duration, either, list, map, one_of, optional, pattern, required, text, texts, words,
 };
@@ -18,7 +19,7 @@ use super::reader::{Fields, Node, Notes, Value, once};
 use super::resolve;
 use super::resources::url;
 use super::secrets::private;
-use super::status_lists;
+use super::{introspection, status_lists, tenant_layout};
 
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY: Duration = Duration::ZERO;
@@ -31,7 +32,7 @@ pub(super) const ONE_SECOND_TO_ONE_DAY: RangeInclusive<Duration> =
 
 pub(super) const KEYS: &[Key] = &[
     required("name", "Scopes the ids of this issuer, as in `corp:crm-bot`; unique.", || {
-        pattern("^[a-z0-9-]{1,32}$")
+        pattern("^([a-z0-9-]|\\{tenant\\}){1,32}$")
     }),
     required("issuer", "Compared with `iss` byte by byte; unique.", text),
     required(
@@ -66,44 +67,36 @@ pub(super) const KEYS: &[Key] = &[
     optional("max_stale", "How old the last good keys may get; at least twice `refresh`.", || {
         duration(&ONE_SECOND_TO_ONE_DAY).default_duration(MAX_STALE)
     }),
-    optional("claims", "Which claims say who.", || map(CLAIM_KEYS)),
+    optional("claims", "Which claims say who.", || map(claims::KEYS)),
     optional(
         "status_lists",
         "Token Status Lists, where its tokens' status is kept. Without it, a token that names one is refused.",
         || map(status_lists::KEYS),
     ),
     optional(
-        "tenants",
-        "The tenants that its tokens may name: `any`, or a list. Required beside another issuer, if \
-         `claims.tenant` is set.",
-        || either([words(ANY_TENANT), texts()]),
+        "introspection",
+        "How it is asked about its tokens (RFC 7662). Without it, a token that is no JWT is refused.",
+        introspection::shape,
     ),
+    tenant_layout::TENANT,
+    tenant_layout::TENANTS,
 ];
 
 /// One of them, where `jwks` is a map.
 const JWKS_KEYS: &[Key] = &[JWKS_FILE, JWKS_DISCOVER];
 pub(super) const JWKS_FILE: Key = required("file", "A JWKS file, looked at every 2 s.", text);
-const JWKS_DISCOVER: Key =
-    required("discover", "Which metadata of the issuer says where its keys are.", || words(DISCOVERIES));
+const JWKS_DISCOVER: Key = discover("Which metadata of the issuer says where its keys are.");
+
+/// What is discovered by the issuer's metadata.
+pub(super) const fn discover(meaning: &'static str) -> Key {
+    required("discover", meaning, || words(DISCOVERIES))
+}
 
 /// Which metadata leads to the keys.
 pub(super) const DISCOVERIES: &[(&str, Discovery)] =
     &[("oauth", Discovery::OAuth), ("openid", Discovery::OpenId)];
 
 const KEY_SOURCES: &str = "a URL, `{ file: … }` or `{ discover: oauth }`";
-
-const CLAIM_KEYS: &[Key] = &[
-    optional("agent", "The claim that says who the agent is.", || text().default(no_claims().agent)),
-    optional(
-        "user",
-        "The claim that says on whose behalf it acts. If this is `sub`, a token whose `sub` equals its \
-         `client_id` is refused.",
-        text,
-    ),
-    optional("tenant", "The claim that says the tenant.", text),
-];
-
-const ANY_TENANT: &[(&str, ())] = &[("any", ())];
 
 pub(super) fn jose_names(algorithms: &[Algorithm]) -> Vec<&'static str> {
     algorithms.iter().map(|algorithm| algorithm.jose_name()).collect()
@@ -115,10 +108,19 @@ pub(super) fn algorithms_shape() -> Shape {
     list(one_of(&names.collect::<Vec<_>>())).some()
 }
 
-const MISSING_TENANTS: &str =
-    "with several issuers, say whose tenants each may name: `tenants: [acme]`, or `tenants: any`";
+/// The issuers of a section whose paths are written out, if that could be done.
+pub(super) fn read_expanded(
+    (section, whole): &(Node, bool),
+    folder: &Path,
+    notes: &Notes,
+) -> Option<Vec<IssuerConfig>> {
+    // What could not be had of a path is told already.
+    let some = *whole || section.list(notes).is_some_and(|items| !items.is_empty());
+    let issuers = some.then(|| read(section, folder, notes))??;
+    whole.then_some(issuers)
+}
 
-pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<IssuerConfig>> {
+fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<IssuerConfig>> {
     let (mut names, mut issuers) = (Vec::new(), Vec::new());
     let alone = node.list(notes)?.len() <= 1;
     node.some(notes, |item| {
@@ -147,17 +149,12 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
         let refresh = fields.duration("refresh", REFRESH, &ONE_SECOND_TO_ONE_DAY);
         let cooldown = fields.duration("cooldown", COOLDOWN, &ONE_SECOND_TO_ONE_DAY);
         let max_stale = fields.duration("max_stale", MAX_STALE, &ONE_SECOND_TO_ONE_DAY);
-        let claims = fields.or("claims", no_claims(), |node| claims(node, notes));
+        let claims = fields.or("claims", ClaimNames::default(), |node| claims::read(node, notes));
         let named = claims.as_ref().is_some_and(|claims| claims.tenant.is_some());
-        let tenants = match fields.optional("tenants") {
-            Some(node) => tenants(node, notes),
-            None if named && !alone => {
-                notes.hint(item.place, "key `tenants` is missing", MISSING_TENANTS);
-                None
-            }
-            None => Some(TenantScope::Any),
-        };
+        let tenants = tenant_layout::scope(&fields, item, named, alone, notes);
         let lists = fields.or("status_lists", None, |node| status_lists::read(node, notes).map(Some));
+        let asked =
+            fields.or("introspection", None, |node| introspection::read(node, folder, notes).map(Some));
         let status_required = lists.as_ref().and_then(Option::as_ref).is_some_and(|lists| lists.required);
         let profile = IssuerProfile {
             name: name?,
@@ -174,7 +171,16 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<Issu
         let (refresh, cooldown, max_stale) = (refresh?, cooldown?, max_stale?);
         let (source, transport) = (source?, transport?);
         let status_lists = lists?.map(|lists| lists.config);
-        let issuer = IssuerConfig { profile, source, transport, refresh, cooldown, max_stale, status_lists };
+        let issuer = IssuerConfig {
+            profile,
+            source,
+            transport,
+            refresh,
+            cooldown,
+            max_stale,
+            status_lists,
+            introspection: asked?,
+        };
         for problem in issuer.problems() {
             let entry = keys_of(problem).iter().find_map(|key| fields.entry(key));
             let place = status_lists::place_of(problem, &fields, notes);
@@ -197,6 +203,7 @@ pub(super) const fn keys_of(problem: ConfigProblem) -> &'static [&'static str] {
         ConfigProblem::NoRefresh => &["refresh"],
         ConfigProblem::NoCooldown => &["cooldown"],
         ConfigProblem::StaleBeforeRefresh => &["max_stale"],
+        ConfigProblem::IntrospectionIssuer(_) => &["introspection"],
         ConfigProblem::RequiredWithoutLists
         | ConfigProblem::NoListPrefix
         | ConfigProblem::NoListRefresh
@@ -258,31 +265,6 @@ pub(super) fn algorithms(node: &Node, notes: &Notes) -> Option<Vec<Algorithm>> {
     Some(Algorithm::ALL.into_iter().filter(|algorithm| named.contains(algorithm)).collect())
 }
 
-fn no_claims() -> ClaimNames {
-    ClaimNames { agent: "client_id".to_owned(), user: None, tenant: None }
-}
-
-fn claims(node: &Node, notes: &Notes) -> Option<ClaimNames> {
-    let fields = Fields::open(node, CLAIM_KEYS, notes)?;
-    let name = |node: &Node| node.text(notes).map(str::to_owned);
-    let agent = fields.or("agent", no_claims().agent, name);
-    let user = fields.or("user", None, |node| name(node).map(Some));
-    let tenant = fields.or("tenant", None, |node| name(node).map(Some));
-    Some(ClaimNames { agent: agent?, user: user?, tenant: tenant? })
-}
-
-/// Tenants are not scoped by issuer: with several issuers, none gets all tenants by default.
-fn tenants(node: &Node, notes: &Notes) -> Option<TenantScope> {
-    if let Value::Text(_) = node.value {
-        node.word(ANY_TENANT, notes)?;
-        return Some(TenantScope::Any);
-    }
-    if !matches!(node.value, Value::List(_)) {
-        return node.mismatch("a list of tenants or `any`", notes);
-    }
-    node.texts(notes).map(TenantScope::Only)
-}
-
 /// How the issuer is reached. The files are read here, so that what is wrong with them is told with its line.
 pub(super) fn transport(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Option<Transport> {
     let path = |path: &str| resolve(folder, path);
@@ -305,7 +287,7 @@ pub(super) fn transport(fields: &Fields<'_>, folder: &Path, notes: &Notes) -> Op
         }
     };
     credentials?;
-    Some(Transport { authorities: authorities?, proxy: proxy? })
+    Some(Transport { authorities: authorities?, proxy: proxy?, identity: None })
 }
 
 #[cfg(test)]

@@ -72,6 +72,11 @@ impl Shape {
         self.with("minItems", json!(1))
     }
 
+    /// Of these keys, each of which can be left out, one has to be there and no other.
+    pub(super) fn exactly_one(self, keys: &[&str]) -> Self {
+        self.with("oneOf", keys.iter().map(|key| json!({ "required": [key] })).collect())
+    }
+
     /// No item twice.
     pub(super) fn unique(self) -> Self {
         self.with("uniqueItems", json!(true))

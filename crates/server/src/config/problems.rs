@@ -1,5 +1,6 @@
 //! Mistakes in the configuration, with the place of each.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::io::IsTerminal;
@@ -54,7 +55,11 @@ pub struct Problems {
 impl Problems {
     pub(super) fn new(source: Source, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.place.map(|place| place.offset));
-        problems.dedup();
+        // What the file says once may have been read for several tenants.
+        let mut told = HashSet::new();
+        problems.retain(|problem| {
+            told.insert((problem.place.map(|place| (place.offset, place.length)), problem.message.clone()))
+        });
         Self { source, problems }
     }
 

@@ -12,14 +12,14 @@ use super::problems::{Place, Problem};
 use super::spelling;
 
 /// A value and where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
     pub(super) value: Value,
 }
 
 /// A value of the document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
     Bool(bool),
@@ -33,7 +33,7 @@ pub(super) enum Value {
 }
 
 /// A key and its value. No two entries of a map have one key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) key_place: Place,

@@ -3,7 +3,7 @@
 use exequatur_decide::{Host, ProtectedResource, ProtectedResources};
 use exequatur_token::Origin;
 
-use super::keys::{Key, Shape, list, optional, pattern, required};
+use super::keys::{Key, Shape, list, optional, pattern, required, texts};
 use super::reader::{Fields, Node, Notes, once};
 
 /// RFC 9728 §3.
@@ -21,6 +21,12 @@ pub(super) const KEYS: &[Key] = &[
         "The origin that callers see, `https://host[:port]` or `http://…`: what the `htu` of a proof is \
          compared with. Its host selects the resource. If absent, that of `resource`.",
         url,
+    ),
+    optional(
+        "audiences",
+        "Other texts that tokens carry in `aud` for this resource, at issuers that do not take its identifier: an \
+         application's id. Each has to be among the `audiences` of an issuer.",
+        texts,
     ),
     optional("scopes", "What the metadata names as `scopes_supported`.", || {
         list(pattern(r"^[\x21\x23-\x5B\x5D-\x7E]+$")).default(Vec::<String>::new())
@@ -42,6 +48,12 @@ pub(super) fn read(node: &Node, notes: &Notes) -> Option<ProtectedResources> {
             Some(node) => node.parsed(notes, Origin::parse),
             None => own,
         };
+        let aliases = fields.or("audiences", Vec::new(), |node| {
+            node.some(notes, |item| {
+                let alias = item.text(notes)?;
+                once(alias, &mut identifiers, item.place, notes).then(|| alias.to_owned())
+            })
+        });
         let scopes =
             fields.or("scopes", Vec::new(), |node| node.each(notes, |scope| scope_token(scope, notes)));
         let (identifier, origin) = (identifier?, origin?);
@@ -55,6 +67,7 @@ pub(super) fn read(node: &Node, notes: &Notes) -> Option<ProtectedResources> {
         (hosts_apart && identifiers_apart).then_some(())?;
         Some(ProtectedResource {
             identifier: identifier.text,
+            aliases: aliases?,
             origin,
             host,
             scopes: scopes?,

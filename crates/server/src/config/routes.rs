@@ -5,18 +5,33 @@ use std::sync::Arc;
 
 use exequatur_decide::{
     Access, AttributeTemplate, CredentialHandling, Guard, Host, PathPattern, ResourceTemplate, Route,
-    RouteMatch, SenderRequirement, Template,
+    RouteMatch, SenderRequirement, Template, UserRequirement,
 };
+use exequatur_policy::Principals;
 use serde_json::{Map, Value as Json, json};
 
+use super::authorization_details;
 use super::keys::{Key, Shape, boolean, either, list, map, optional, pattern, required, text, words};
 use super::limits;
 use super::problems::Place;
 use super::reader::{Entry, Fields, Node, Notes, Value, once};
 use super::sender::REQUIREMENTS;
+use super::step_up;
 
-const GUARDED_KEYS: &[&str] =
-    &["action", "resource", "scopes", "sender_constraint", "credentials", "hide", "upgrades", "cost"];
+const GUARDED_KEYS: &[&str] = &[
+    "action",
+    "resource",
+    "scopes",
+    "user",
+    "principals",
+    "step_up",
+    "authorization_details",
+    "sender_constraint",
+    "credentials",
+    "hide",
+    "upgrades",
+    "cost",
+];
 const KEYS: &[Key] = &[
     required("name", "In records, metadata and the policies' context; unique.", || {
         pattern(&format!("^[A-Za-z0-9._-]{{1,{MAX_NAME}}}$"))
@@ -34,6 +49,21 @@ const KEYS: &[Key] = &[
     optional("scopes", "Scopes that the token must all have: templates such as `doc:{id}`.", || {
         list(text()).default(Vec::<String>::new())
     }),
+    optional("user", "Whether it takes requests on behalf of a user, and those without.", || {
+        words(USERS).default("any")
+    }),
+    optional(
+        "principals",
+        "Whom the policies have to permit it: the agent, or the agent and the user, each for itself. `both` needs \
+         `user: required`.",
+        || words(PRINCIPALS).default("agent"),
+    ),
+    optional("step_up", "How, and how recently, the user must have been authenticated.", step_up::shape),
+    optional(
+        "authorization_details",
+        "What must have been granted in detail: each entry by one detail of the token.",
+        authorization_details::shape,
+    ),
     optional(
         "sender_constraint",
         "May ask for more than `sender_constraint.require`, never for less. If absent, the same.",
@@ -79,6 +109,13 @@ const ENTITY_KEYS: &[Key] =
     &[required("entity", "An entity type.", text), required("id", "Its id: a template.", text)];
 const KINDS: &[(&str, Kind)] =
     &[("guarded", Kind::Guarded), ("public", Kind::Public), ("preflight", Kind::Preflight)];
+pub(super) const USERS: &[(&str, UserRequirement)] = &[
+    ("any", UserRequirement::Any),
+    ("required", UserRequirement::Required),
+    ("refused", UserRequirement::Refused),
+];
+pub(super) const PRINCIPALS: &[(&str, Principals)] =
+    &[("agent", Principals::Agent), ("both", Principals::Both)];
 const STRIP: &[(&str, ())] = &[("strip", ())];
 /// Where the JSON Schema defines an attribute's value, which may be a list of such.
 pub(super) const ATTRIBUTE_DEFINITION: &str = "attribute";
@@ -110,6 +147,8 @@ pub struct RouteTexts {
     pub attributes: Vec<(String, String)>,
     /// The scopes.
     pub scopes: Vec<String>,
+    /// The identifier that each entry of the authorization details asks for.
+    pub identifiers: Vec<Option<String>>,
 }
 
 impl RoutePlace {
@@ -262,6 +301,12 @@ fn guard(
             Some(template)
         })
     });
+    let user = fields.or("user", UserRequirement::Any, |node| node.word(USERS, notes));
+    let principals = fields.or("principals", Principals::Agent, |node| node.word(PRINCIPALS, notes));
+    let step_up = fields.or("step_up", None, |node| step_up::read(node, notes).map(Some));
+    let authorization_details = fields.or("authorization_details", Vec::new(), |node| {
+        authorization_details::read(node, &mut texts.identifiers, notes)
+    });
     let sender = fields.or("sender_constraint", least, |node| node.word(REQUIREMENTS, notes));
     let credentials = fields.or("credentials", CredentialHandling::Strip, |node| credentials(node, notes));
     let hide = fields.or("hide", false, |node| node.boolean(notes));
@@ -281,6 +326,10 @@ fn guard(
         action: action?.to_owned(),
         resource: resource?,
         scopes: scopes?,
+        user: user?,
+        principals: principals?,
+        step_up: step_up?,
+        authorization_details: authorization_details?,
         sender: sender?,
         credentials: credentials?,
         hide: hide?,

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use exequatur_decide::{Access, CredentialHandling, Guard, NonceMode, Route, SenderRequirement};
+use exequatur_decide::{
+    Access, CredentialHandling, Federation, Guard, NonceMode, Route, SenderRequirement, TenantTraits,
+};
 use exequatur_issuers::{IssuerConfig, KeySource, ListPrefix, StatusListConfig, Transport};
 use exequatur_signals::{Delivery, PushAuthorization, StreamConfig};
 use exequatur_store::{Limit, ReplayLimits, WindowBounds};
@@ -11,13 +13,16 @@ use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
 
 use super::admin::show as show_admin;
+use super::claims::show as show_claims;
 use super::issuers::DISCOVERIES;
 use super::records::word;
 use super::redis::WITHOUT;
-use super::routes::{RoutePlace, RouteTexts};
+use super::routes::{PRINCIPALS, RoutePlace, RouteTexts, USERS};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
 use super::tls::show as show_tls;
-use super::{Config, RedisUrl, Store, duration, limits, signals};
+use super::{
+    Config, RedisUrl, Store, authorization_details, duration, introspection, limits, signals, step_up,
+};
 
 /// The settings in effect, in the file's own form, and after them the routes that need no identity.
 #[must_use]
@@ -83,11 +88,15 @@ impl fmt::Display for Shown<'_> {
         for resource in config.protected.iter() {
             writeln!(f, "  - resource: {:?}", resource.identifier)?;
             writeln!(f, "    origin: \"{}\"", resource.origin)?;
+            if !resource.aliases.is_empty() {
+                writeln!(f, "    audiences: {:?}", resource.aliases)?;
+            }
             writeln!(f, "    scopes: {:?}", resource.scopes)?;
             writeln!(f, "    # metadata: {}", resource.metadata_url)?;
         }
         writeln!(f, "issuers:")?;
         config.issuers.iter().try_for_each(|issuer| show_issuer(issuer, f))?;
+        show_tenants(config, f)?;
         show_sender(config, f)?;
         show_store(&config.store, f)?;
         writeln!(f, "routes:")?;
@@ -157,21 +166,40 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
     writeln!(f, "    refresh: {}", duration::format(issuer.refresh))?;
     writeln!(f, "    cooldown: {}", duration::format(issuer.cooldown))?;
     writeln!(f, "    max_stale: {}", duration::format(issuer.max_stale))?;
-    writeln!(f, "    claims:\n      agent: {:?}", profile.claims.agent)?;
-    for (key, claim) in [("user", &profile.claims.user), ("tenant", &profile.claims.tenant)] {
-        match claim {
-            Some(claim) => writeln!(f, "      {key}: {claim:?}")?,
-            None => writeln!(f, "      # {key}: none")?,
-        }
-    }
+    show_claims(&profile.claims, f)?;
     match &profile.tenants {
         TenantScope::Any => writeln!(f, "    tenants: any")?,
         TenantScope::Only(tenants) => writeln!(f, "    tenants: {tenants:?}")?,
+        TenantScope::Always(own) => writeln!(f, "    tenant: {own:?}")?,
     }
     match &issuer.status_lists {
         Some(lists) => show_status_lists(lists, profile.status_required, f),
         None => writeln!(f, "    # status_lists: none, a token that names one is refused"),
+    }?;
+    match &issuer.introspection {
+        Some(asked) => introspection::show(asked, f),
+        None => writeln!(f, "    # introspection: none, a token that is no JWT is refused"),
     }
+}
+
+fn show_tenants(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut tenants = config.tenants.iter().peekable();
+    if tenants.peek().is_some() {
+        writeln!(f, "tenants:")?;
+    }
+    for (name, TenantTraits { classification, region }) in tenants {
+        let said = [("classification", classification), ("region", region)];
+        let said = said.into_iter().filter_map(|(key, word)| Some(format!("{key}: {:?}", word.as_ref()?)));
+        writeln!(f, "  {name:?}: {{ {} }}", said.collect::<Vec<_>>().join(", "))?;
+    }
+    if config.federations.is_empty() {
+        return writeln!(f, "# federations: none, no token reaches another tenant's resources");
+    }
+    writeln!(f, "federations:")?;
+    for Federation { name, from, to, routes } in &config.federations {
+        writeln!(f, "  - {{ name: {name:?}, from: {from:?}, to: {to:?}, routes: {routes:?} }}")?;
+    }
+    Ok(())
 }
 
 fn show_status_lists(lists: &StatusListConfig, required: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -262,6 +290,11 @@ fn show_route(route: &Route, place: &RoutePlace, f: &mut fmt::Formatter<'_>) -> 
     }
 }
 
+/// The word for a value of a table that the reader uses too.
+fn spelt<T: PartialEq + Copy>(value: T, words: &[(&'static str, T)]) -> &'static str {
+    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
 fn show_guard(guard: &Guard, texts: &RouteTexts, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "    action: {:?}\n    resource:\n      type: {:?}", guard.action, guard.resource.kind)?;
     writeln!(f, "      id: {:?}", texts.id)?;
@@ -273,6 +306,10 @@ fn show_guard(guard: &Guard, texts: &RouteTexts, f: &mut fmt::Formatter<'_>) -> 
         texts.attributes.iter().try_for_each(|(name, value)| writeln!(f, "        {name:?}: {value}"))?;
     }
     writeln!(f, "    scopes: {:?}", texts.scopes)?;
+    writeln!(f, "    user: {}", spelt(guard.user, USERS))?;
+    writeln!(f, "    principals: {}", spelt(guard.principals, PRINCIPALS))?;
+    step_up::show(guard.step_up.as_ref(), f)?;
+    authorization_details::show(&guard.authorization_details, &texts.identifiers, f)?;
     writeln!(f, "    sender_constraint: {}", requirement(guard.sender))?;
     match &guard.credentials {
         CredentialHandling::Strip => writeln!(f, "    credentials: strip")?,

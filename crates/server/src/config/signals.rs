@@ -305,7 +305,7 @@ fn speaker(
         return None;
     };
     let profile = &issuer.profile;
-    let users_by = match (profile.claims.user.as_deref(), users_by) {
+    let users_by = match (profile.claims.user.as_ref().map(|user| user.name.as_str()), users_by) {
         (None, _) => {
             let message = format!("tokens of `{name}` name no user");
             notes.hint(node.place, message, "say which claim does: `claims: { user: sub }` of the issuer");

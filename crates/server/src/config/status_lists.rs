@@ -116,7 +116,8 @@ pub(super) fn place_of(problem: ConfigProblem, issuer: &Fields<'_>, notes: &Note
         | ConfigProblem::ProxyWithoutTls
         | ConfigProblem::NoRefresh
         | ConfigProblem::NoCooldown
-        | ConfigProblem::StaleBeforeRefresh => return None,
+        | ConfigProblem::StaleBeforeRefresh
+        | ConfigProblem::IntrospectionIssuer(_) => return None,
     };
     let entries = issuer.optional("status_lists")?.map(notes)?;
     entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_place)
@@ -147,11 +148,11 @@ fn wait_place(section: Option<&Node>, index: usize) -> Option<Place> {
     Some(entry(lists, "wait").unwrap_or(lists).place)
 }
 
-fn items(node: &Node) -> Option<&[Node]> {
+pub(super) fn items(node: &Node) -> Option<&[Node]> {
     if let Value::List(items) = &node.value { Some(items) } else { None }
 }
 
-fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+pub(super) fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     let Value::Map(entries) = &node.value else { return None };
     entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
 }

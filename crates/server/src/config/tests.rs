@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use exequatur_decide::{Access, CredentialHandling, NonceMode, Per, RouteMisfit};
+use exequatur_decide::{Access, CredentialHandling, Locations, NonceMode, Per, RouteMisfit, Template};
 use exequatur_issuers::KeySource;
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
@@ -23,16 +23,16 @@ protected_resources:
   - resource: https://api.example.com
     origin: http://localhost:10000
     scopes: [documents:read, documents:write]
-  - resource: https://other.example.com/v1
+  - { resource: https://other.example.com/v1, audiences: ["api://documents"] }
 issuers:
   - name: corp
     issuer: https://sts.example.com
     jwks: { file: ./jwks.json }
-    audiences: [https://api.example.com, https://other.example.com/v1, https://up.example.com]
+    audiences: [https://api.example.com, https://other.example.com/v1, https://up.example.com, "api://documents"]
     algorithms: [Ed25519, ES256]
     max_lifetime: 15m
     refresh: 60s
-    claims: { agent: client_id, user: sub, tenant: tenant }
+    claims: { agent: client_id, client: azp, id: uti, scopes: [scope, roles], user: { claim: sub, when: { idtyp: user }, unless: { gty: [client-credentials, "11"] }, own_subject: client }, tenant: tenant }
 sender_constraint:
   require: any
   dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce, previous_nonce_secret_file: /etc/nonce-before }
@@ -47,6 +47,18 @@ routes:
       tenant: "{tenant}"
       attributes: { sensitivity: confidential, size: 7, draft: false, tags: [a, "{id}"], owner: { entity: "Exequatur::User", id: "corp:alice" } }
     scopes: ["documents:read", "doc:{id}"]
+    user: required
+    principals: agent
+    step_up: { acr_values: ["urn:example:gold", phr], max_age: 5m }
+    authorization_details:
+      - type: document
+        actions: [read, "print it"]
+        datatypes: [text]
+        privileges: [reader]
+        identifier: "{tenant}/{id}"
+        locations: required
+        unjudged: [max_pages]
+      - { type: "https://example.com/quota", unjudged: [identifier, actions] }
     sender_constraint: dpop
     credentials: { forward: { audience: https://up.example.com } }
     hide: true
@@ -89,6 +101,8 @@ deadline: 100ms
 max_token_bytes: 12000
 workers: 3
 replica: { name: eu-1.a }
+tenants: { acme: { classification: restricted, region: eu } }
+federations: [{ name: partners, from: globex, to: acme, routes: [read-document] }]
 "#;
 
 pub(super) const SMALL: &str = "\
@@ -98,7 +112,7 @@ issuers: [{ name: corp, issuer: https://sts.example.com, jwks: https://sts.examp
 routes: [{ name: health, match: { path: /healthz, methods: [GET] }, access: public }]
 ";
 
-fn config(text: &str) -> Result<Config, Problems> {
+pub(super) fn config(text: &str) -> Result<Config, Problems> {
     from_text(Source { path: "/etc/exequatur/config.yaml".into(), text: text.into() })
 }
 
@@ -203,6 +217,17 @@ fn a_whole_file_is_read() {
         CredentialHandling::Forward { audience: "https://up.example.com".into() }
     );
     assert_eq!(guards[0].resource.attributes.len(), 5);
+    let step_up = guards[0].step_up.as_ref().unwrap();
+    assert_eq!(step_up.acr_values, ["urn:example:gold", "phr"]);
+    assert_eq!(step_up.max_age, Some(SignedDuration::from_mins(5)));
+    let [document, quota] = &guards[0].authorization_details[..] else { panic!("two") };
+    assert_eq!((document.kind.as_str(), document.locations), ("document", Locations::Required));
+    assert_eq!(document.actions, ["read", "print it"]);
+    assert_eq!((document.datatypes[0].as_str(), document.privileges[0].as_str()), ("text", "reader"));
+    assert_eq!(document.identifier, Some(Template::parse("{tenant}/{id}").unwrap()));
+    assert_eq!(document.unjudged, ["max_pages"]);
+    assert_eq!((quota.locations, &quota.identifier), (Locations::Optional, &None));
+    assert_eq!((&guards[1].step_up, guards[1].authorization_details.len()), (&None, 0));
     assert!(guards[0].hide);
     assert_eq!(guards.iter().map(|guard| guard.cost.get()).collect::<Vec<_>>(), [5, 1]);
     assert_eq!(guards[1].sender, SenderRequirement::Any, "the general setting");
@@ -274,6 +299,77 @@ fn d05_algorithms() {
     }
 }
 
+/// S01: what could never be met, or not be said in a challenge, is a mistake.
+#[test]
+fn s01_step_up() {
+    let with = |step_up: &str| {
+        let route = "routes: [{ name: a, match: { path: /a, methods: [GET] }, action: Read, \
+            resource: { type: Document, id: a }, step_up: @ }]";
+        SMALL.lines().take(3).collect::<Vec<_>>().join("\n") + "\n" + &route.replace('@', step_up)
+    };
+    for step_up in ["{ acr_values: [\"0\"] }", "{ max_age: 1s }", "{ max_age: 720h }"] {
+        let config = read(&with(step_up));
+        let Access::Guarded(guard) = &config.routes[0].access else { panic!("guarded") };
+        assert!(guard.step_up.is_some(), "{step_up}");
+    }
+    let class = "a class is 1 to 256 printable characters but space, `\"` and `\\`";
+    for (step_up, mistake) in [
+        ("{}", "`acr_values`, `max_age` or both are needed"),
+        ("{ acr_values: [] }", "at least one is needed"),
+        ("{ acr_values: gold }", "a list expected, text found"),
+        ("{ acr_values: [1] }", "text expected, a number found"),
+        ("{ acr_values: [a, a] }", "`a` stands here a second time"),
+        ("{ acr_values: [\"gold silver\"] }", class),
+        ("{ acr_values: ['\"'] }", class),
+        ("{ acr_values: ['\\'] }", class),
+        ("{ acr_values: [é] }", class),
+        (&format!("{{ acr_values: [{}] }}", "a".repeat(257)), class),
+        ("{ max_age: 300 }", "a duration such as 500ms, 60s or 15m expected, a number found"),
+        ("{ max_age: 0s }", "must be between 1s and 720h"),
+        ("{ max_age: 721h }", "must be between 1s and 720h"),
+        ("{ max_age: 1500ms }", "whole seconds are needed"),
+        ("{ max_age: 1s, acr: [a] }", "key `acr` is not known here"),
+    ] {
+        let found = mistakes(&with(step_up));
+        assert_eq!(found[0], format!("4: {mistake}"), "{step_up}");
+    }
+}
+
+/// S02
+#[test]
+fn s02_authorization_details() {
+    let with = |details: &str| {
+        let route = "routes: [{ name: a, match: { path: /a, methods: [GET] }, action: Read, \
+            resource: { type: Document, id: a }, authorization_details: @ }]";
+        SMALL.lines().take(3).collect::<Vec<_>>().join("\n") + "\n" + &route.replace('@', details)
+    };
+    read(&with("[{ type: a }]"));
+    read(&with("[]"));
+    let long = "1 to 256 characters are needed, without control characters";
+    for (details, mistake) in [
+        ("{ type: a }", "a list expected, a map found"),
+        ("[{}]", "key `type` is missing"),
+        ("[{ type: \"\" }]", "must not be empty"),
+        ("[{ type: \"a\\n\" }]", long),
+        (&format!("[{{ type: {} }}]", "a".repeat(257)), long),
+        ("[{ type: a, actions: [] }]", "at least one is needed"),
+        ("[{ type: a, actions: read }]", "a list expected, text found"),
+        ("[{ type: a, actions: [read, read] }]", "`read` stands here a second time"),
+        ("[{ type: a, actions: [\"a\\0\"] }]", long),
+        ("[{ type: a, identifier: \"{a\" }]", "a brace is not closed, or closes nothing"),
+        ("[{ type: a, locations: [b] }]", "text expected, a list found"),
+        ("[{ type: a, locations: any }]", "`any` is not known here"),
+        ("[{ type: a, unjudged: [type] }]", "`type` is judged here"),
+        ("[{ type: a, unjudged: [locations] }]", "`locations` is judged here"),
+        ("[{ type: a, actions: [b], unjudged: [actions] }]", "`actions` is judged here"),
+        ("[{ type: a, unjudged: [b, b] }]", "`b` stands here a second time"),
+        ("[{ type: a, action: [b] }]", "key `action` is not known here"),
+    ] {
+        let found = mistakes(&with(details));
+        assert_eq!(found[0], format!("4: {mistake}"), "{details}");
+    }
+}
+
 /// What `show` prints is a configuration of its own, and shows the same.
 #[test]
 fn shown_settings_can_be_read_again() {
@@ -286,8 +382,8 @@ fn shown_settings_can_be_read_again() {
         assert_eq!(settings(&shown), settings(&again));
     }
     let shown = show(&config(WHOLE).unwrap());
-    assert!(shown.contains("#   public GET */healthz  (health, line 49)"), "{shown}");
-    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 50)"), "{shown}");
+    assert!(shown.contains("#   public GET */healthz  (health, line 61)"), "{shown}");
+    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 62)"), "{shown}");
 }
 
 #[test]
@@ -435,6 +531,16 @@ fn single_mistakes() {
     }
     let unaccepted = SMALL.replace("audiences: [https://api", "audiences: [https://other");
     assert_eq!(mistakes(&unaccepted), ["2: no issuer's tokens are accepted for `https://api.example.com`"]);
+    // A resource that its issuers know by other names alone.
+    let aliases = |names: &str| unaccepted.replace("com }]", &format!("com, audiences: [{names}] }}]"));
+    config(&aliases("https://other.example.com")).unwrap();
+    assert_eq!(
+        mistakes(&aliases("https://other.example.com, api://a")),
+        ["2: no issuer's tokens are accepted for `api://a`"]
+    );
+    let own = aliases("https://other.example.com, https://api.example.com");
+    assert_eq!(mistakes(&own), ["2: `https://api.example.com` stands here a second time"]);
+    assert_eq!(mistakes(&aliases("")), ["2: at least one is needed"]);
     let stale = SMALL.replace("jwks: ", "max_stale: 5m, jwks: ");
     assert_eq!(mistakes(&stale), ["3: the longest age of keys is less than two refresh periods"]);
     let twins = SMALL.replace("com }]", "com }, { resource: https://API.example.com }]");
@@ -570,7 +676,7 @@ fn route_problems_are_placed() {
         problem(1, "scopes", RouteMisfit::ParameterUnknown("x".into())),
     ]);
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place).map(|place| place.line).collect();
-    assert_eq!(lines, [40, 45, 45, 49]);
+    assert_eq!(lines, [52, 57, 57, 61]);
 }
 
 #[test]

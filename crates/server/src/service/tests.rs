@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::config::{self, Source};
 use crate::state;
+use crate::tenant_tally::TenantTally;
 use crate::workers::Queue;
 use crate::{clock, generations, serve};
 
@@ -53,6 +54,7 @@ fn service(deadline: Duration) -> Service {
         clock,
         deadline,
         shed: Shed::default(),
+        tenants: TenantTally::new(&config),
         algorithms: "ES256".to_owned(),
     })
 }

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`, by RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1.
+//! `WWW-Authenticate`, by RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3 and RFC 9728 §5.1.
 
 use exequatur_decide::{Facts, SenderRequirement};
 
@@ -38,6 +38,7 @@ pub(crate) fn challenges(shape: Shape, offer: Offer<'_>) -> Vec<String> {
             challenge.add("scope", &offer.scopes.join(" "));
             vec![challenge.metadata(offer.metadata)]
         }
+        Challenge::StepUp => vec![step_up_challenge(offer, shape.title)],
     }
 }
 
@@ -62,6 +63,21 @@ fn bearer_challenge(offer: Offer<'_>, error: Option<(&str, &str)>) -> String {
     let mut challenge = Parameters::new("Bearer");
     if let Some(error) = error {
         challenge.error(error);
+    }
+    challenge.metadata(offer.metadata)
+}
+
+/// RFC 9470 §3: what the next authorization request has to ask for, and nothing of how the user was authenticated.
+fn step_up_challenge(offer: Offer<'_>, title: &str) -> String {
+    let mut challenge = Parameters::new(if offer.facts.dpop_scheme { "DPoP" } else { "Bearer" });
+    challenge.error(("insufficient_user_authentication", title));
+    if let Some(needed) = &offer.facts.step_up_needed {
+        if !needed.acr_values.is_empty() {
+            challenge.add("acr_values", &needed.acr_values.join(" "));
+        }
+        if let Some(most) = needed.max_age {
+            challenge.add("max_age", &most.as_secs().to_string());
+        }
     }
     challenge.metadata(offer.metadata)
 }
@@ -102,7 +118,8 @@ impl Parameters {
 
 #[cfg(test)]
 mod tests {
-    use exequatur_decide::Reason;
+    use exequatur_decide::{Reason, StepUp};
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::wire::shape::shape;
@@ -127,6 +144,33 @@ mod tests {
         let found = challenge(Reason::DpopBoundTokenAsBearer, &Facts::default(), &[]);
         assert!(found[0].starts_with("Bearer error=\"invalid_token\""), "{found:?}");
         assert!(found[1].starts_with("DPoP algs="), "{found:?}");
+    }
+
+    /// S01, R-STEP: under the scheme that was used, what is needed and nothing else.
+    #[test]
+    fn s01_a_step_up_names_what_is_needed() {
+        let needed = |acr_values: &[&str], seconds: Option<i64>| StepUp {
+            acr_values: acr_values.iter().map(|value| (*value).to_owned()).collect(),
+            max_age: seconds.map(SignedDuration::from_secs),
+        };
+        for (dpop_scheme, needed, expected) in [
+            (
+                true,
+                needed(&["gold", "urn:x:y"], Some(300)),
+                "DPoP @, acr_values=\"gold urn:x:y\", max_age=\"300\"",
+            ),
+            (true, needed(&["gold"], None), "DPoP @, acr_values=\"gold\""),
+            (false, needed(&[], Some(1)), "Bearer @, max_age=\"1\""),
+        ] {
+            let facts = Facts { dpop_scheme, step_up_needed: Some(needed), ..Facts::default() };
+            let error = "error=\"insufficient_user_authentication\", \
+                error_description=\"another authentication of the user is needed\"";
+            let expected = format!(
+                "{}, resource_metadata=\"https://h/.well-known/oauth-protected-resource\"",
+                expected.replace('@', error)
+            );
+            assert_eq!(challenge(Reason::StepUpRequired, &facts, &[]), [expected]);
+        }
     }
 
     /// E05, E07: all scopes at once, and nothing that closes the quoted string.

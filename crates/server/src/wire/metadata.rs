@@ -27,6 +27,7 @@ pub(crate) fn metadata(
     put("agent", facts.agent.as_deref());
     put("user", facts.user.as_deref());
     put("tenant", facts.tenant.as_deref());
+    put("federation", facts.federation.as_deref());
     put("generation", Some(&generation.to_string()));
     let policies = facts.policies.iter().map(|id| text(id)).collect();
     let policies = Value { kind: Some(Kind::ListValue(ListValue { values: policies })) };

@@ -27,9 +27,12 @@ pub(crate) enum Challenge {
     Nonce,
     /// `insufficient_scope`
     Scope,
+    /// `insufficient_user_authentication`
+    StepUp,
 }
 
 /// The answer to a reason.
+#[expect(clippy::too_many_lines, reason = "a line for each reason there is")]
 pub(crate) fn shape(reason: Reason) -> Shape {
     let (status, challenge, title) = match reason {
         Reason::CredentialsMissing => (401, Challenge::Bare, "an access token is needed"),
@@ -78,6 +81,8 @@ pub(crate) fn shape(reason: Reason) -> Shape {
             (401, Challenge::Nonce, "resource server requires nonce in DPoP proof")
         }
         Reason::ScopeInsufficient => (403, Challenge::Scope, "the access token lacks a scope"),
+        Reason::StepUpRequired => (401, Challenge::StepUp, "another authentication of the user is needed"),
+        Reason::AuthorizationDetailsInsufficient => (403, Challenge::None, "this is not granted in detail"),
         Reason::TokenRevoked
         | Reason::KeyRevoked
         | Reason::AgentRevoked
@@ -85,12 +90,15 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         | Reason::SessionRevoked
         | Reason::ClientRevoked
         | Reason::IssuerRevoked => (401, Challenge::Token, "the access token is revoked"),
-        Reason::TokenInactive => (401, Challenge::Token, "the access token is suspended"),
+        Reason::TokenInactive => (401, Challenge::Token, "the access token is not active"),
         Reason::StatusListInvalid => (401, Challenge::Token, "the status of the access token cannot be told"),
         Reason::AgentSuspended => (403, Challenge::None, "the agent is suspended"),
         Reason::TenantRevoked => (403, Challenge::None, "the tenant is stopped"),
         Reason::Killed => (403, Challenge::None, "everything is stopped"),
         Reason::TenantMismatch => (403, Challenge::None, "the tenant is another one"),
+        Reason::ActorNotPermitted => (403, Challenge::None, "the access token names another actor"),
+        Reason::UserRequired => (403, Challenge::None, "this is done on behalf of a user only"),
+        Reason::UserNotAllowed => (403, Challenge::None, "this is not done on behalf of a user"),
         Reason::PolicyForbid | Reason::PolicyNoPermit => (403, Challenge::None, "not permitted by policy"),
         Reason::RouteUnmatched => (403, Challenge::None, "nothing is offered here"),
         Reason::HostUnknown => (403, Challenge::None, "this host is not served here"),
@@ -100,6 +108,7 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         | Reason::IssuerKeysUnavailable
         | Reason::StateStale
         | Reason::StatusListUnavailable
+        | Reason::IntrospectionUnavailable
         | Reason::ReplayStoreUnavailable
         | Reason::LimitsUnavailable
         | Reason::AuditUnavailable
@@ -127,7 +136,11 @@ mod tests {
         for reason in Reason::ALL {
             let shape = shape(*reason);
             let expected: &[u16] = match shape.challenge {
-                Challenge::Bare | Challenge::Token | Challenge::Proof | Challenge::Nonce => &[401],
+                Challenge::Bare
+                | Challenge::Token
+                | Challenge::Proof
+                | Challenge::Nonce
+                | Challenge::StepUp => &[401],
                 Challenge::Request => &[400],
                 Challenge::Scope => &[403],
                 Challenge::None => &[400, 403, 429, 503],

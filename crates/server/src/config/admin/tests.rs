@@ -70,7 +70,7 @@ fn mistakes_about_operators() {
         (token(", reach: everything", ""), "key `reach` is missing"),
         (
             token("reach: everything", "reach: own_tenant"),
-            "this issuer has no `claims.tenant`: its tokens name no tenant",
+            "this issuer has neither `claims.tenant` nor `tenant`: its tokens are of no tenant",
         ),
         (certificate("{ role: reader, reach: everything }"), "either `uri` or `dns` is needed"),
         (

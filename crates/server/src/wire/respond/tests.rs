@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use exequatur_decide::{BadStatus, Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason};
+use exequatur_decide::{BadStatus, Denial, Fault, FreshNonce, Malformed, PathRefusal, Reason, StepUp};
 use exequatur_issuers::{KeysUnavailable, ListUnavailable};
-use exequatur_policy::PolicyFault;
+use exequatur_policy::{PolicyFault, PrincipalKind};
 use exequatur_store::{
     Bound as StoreBound, Form, RevocationKind, Revoked, Standing, StoreError, Target, Unknown,
 };
@@ -29,6 +29,7 @@ fn denied(refusal: &Refusal, facts: &Facts) -> (CheckResponse, DeniedHttpRespons
 }
 
 /// A refusal for each reason there is.
+#[expect(clippy::too_many_lines, reason = "a line for each reason there is")]
 fn refusal(reason: Reason) -> Refusal {
     use Refusal::{Denied, Faulted};
     let (token, proof) = (|error| Denied(Denial::Token(error)), |error| Denied(Denial::Proof(error)));
@@ -76,11 +77,21 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::DpopNonceRequired => Denied(Denial::NonceRequired(nonce())),
         Reason::DpopNonceInvalid => Denied(Denial::NonceInvalid(nonce())),
         Reason::ScopeInsufficient => Denied(Denial::ScopeInsufficient { needed: vec!["a".to_owned()] }),
+        Reason::StepUpRequired => {
+            Denied(Denial::StepUpRequired(StepUp { acr_values: vec!["gold".to_owned()], max_age: None }))
+        }
+        Reason::AuthorizationDetailsInsufficient => Denied(Denial::AuthorizationDetailsInsufficient),
         Reason::TenantMismatch => Denied(Denial::TenantMismatch),
+        Reason::ActorNotPermitted => Denied(Denial::ActorNotPermitted),
+        Reason::UserRequired => Denied(Denial::UserRequired),
+        Reason::UserNotAllowed => Denied(Denial::UserNotAllowed),
         Reason::TokenRevoked => revoked(RevocationKind::TokenId, Form::Total),
         Reason::TokenInactive => Denied(Denial::Status(BadStatus::Suspended)),
         Reason::StatusListInvalid => Denied(Denial::Status(BadStatus::NotAsked)),
         Reason::StatusListUnavailable => Faulted(Fault::StatusList(ListUnavailable::NotLoaded)),
+        Reason::IntrospectionUnavailable => {
+            Faulted(Fault::Introspection(exequatur_issuers::IntrospectionUnavailable::NotYet))
+        }
         Reason::KeyRevoked => revoked(RevocationKind::Key, Form::Total),
         Reason::AgentRevoked => revoked(RevocationKind::Agent, Form::Total),
         Reason::AgentSuspended => revoked(RevocationKind::Agent, Form::Suspension),
@@ -91,7 +102,7 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::IssuerRevoked => revoked(RevocationKind::Issuer, Form::Total),
         Reason::Killed => revoked(RevocationKind::All, Form::Total),
         Reason::PolicyForbid => Denied(Denial::Forbidden { policies: vec!["p".to_owned()] }),
-        Reason::PolicyNoPermit => Denied(Denial::NotPermitted),
+        Reason::PolicyNoPermit => Denied(Denial::NotPermitted { principal: PrincipalKind::Agent }),
         Reason::PolicyError => Faulted(Fault::Policy(PolicyFault::Evaluation { policies: Vec::new() })),
         Reason::RateLimited => Denied(Denial::ReplayBound(StoreBound::Tenant)),
         Reason::RouteUnmatched => Denied(Denial::RouteUnmatched),

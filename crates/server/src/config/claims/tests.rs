@@ -1,0 +1,64 @@
+use exequatur_token::{ClaimNames, ClaimWords, OwnSubject, UserClaim};
+
+use crate::config::tests::{config, mistakes};
+
+/// One issuer with these claims, which begin at line 7.
+fn text(claims: &str) -> String {
+    format!(
+        "policies: p
+protected_resources: [{{ resource: https://api.example.com }}]
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+issuers:
+  - name: corp
+    issuer: https://sts.example.com
+    claims: {claims}
+    jwks: {{ file: a }}
+    audiences: [https://api.example.com]
+"
+    )
+}
+
+fn claims(written: &str) -> ClaimNames {
+    let config = config(&text(written)).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    config.issuers[0].profile.claims.clone()
+}
+
+fn marks(name: &str, words: &[&str]) -> Vec<ClaimWords> {
+    vec![ClaimWords { name: name.to_owned(), words: words.iter().map(|&word| word.to_owned()).collect() }]
+}
+
+#[test]
+fn a_claim_alone_is_short_for_a_map() {
+    assert_eq!(claims("{}"), ClaimNames::default());
+    assert_eq!(claims("{ user: sub }").user, Some(UserClaim::new("sub")));
+    assert_eq!(claims("{ user: { claim: sub } }"), claims("{ user: sub }"));
+    assert_eq!(claims("{ scopes: scp }"), claims("{ scopes: [scp] }"));
+    let user =
+        claims("{ user: { claim: oid, when: { idtyp: user }, unless: { gty: [a, b] } } }").user.unwrap();
+    assert_eq!((user.when, user.unless), (marks("idtyp", &["user"]), marks("gty", &["a", "b"])));
+    assert_eq!(user.own_subject, OwnSubject::Refused);
+    let user = claims("{ user: { claim: sub, own_subject: client } }").user.unwrap();
+    assert_eq!(user.own_subject, OwnSubject::Client);
+}
+
+#[test]
+fn mistakes_are_told_with_their_line() {
+    for (claims, expected) in [
+        ("{ user: [sub] }", "7: a claim or `{ claim: …, when: …, unless: … }` expected, a list found"),
+        ("{ user: \"\" }", "7: must not be empty"),
+        ("{ user: { when: { a: b } } }", "7: key `claim` is missing"),
+        ("{ user: { claim: sub, when: {} } }", "7: 1 to 16 claims are expected"),
+        ("{ user: { claim: sub, when: { idtyp: [] } } }", "7: at least one is needed"),
+        ("{ user: { claim: sub, unless: { app: true } } }", "7: text expected, a truth value found"),
+        ("{ user: { claim: sub, unless: gty } }", "7: a map expected, text found"),
+        ("{ user: { claim: sub, own_subject: user } }", "7: `user` is not known here"),
+        ("{ user: { claim: sub, if: { a: b } } }", "7: key `if` is not known here"),
+        ("{ scopes: [] }", "7: at least one is needed"),
+        ("{ id: [jti] }", "7: text expected, a list found"),
+    ] {
+        assert_eq!(mistakes(&text(claims)), [expected], "{claims}");
+    }
+    let many: Vec<_> = (0..17).map(|number| format!("c{number}: x")).collect();
+    let many = format!("{{ user: {{ claim: sub, when: {{ {} }} }} }}", many.join(", "));
+    assert_eq!(mistakes(&text(&many)), ["7: 1 to 16 claims are expected"]);
+}
