@@ -381,7 +381,7 @@ impl Attempt {
         let [issuer, agent, user, tenant] = names;
         let text = |name: &str| token.payload.value(name).as_str().unwrap_or_default().to_owned();
         let mut put = |part: &str, value: String| identity.insert(part.to_owned(), value);
-        put("agent", format!("{issuer}:{}", text(agent)));
+        let client = format!("{issuer}:{}", text(agent));
         put("user", format!("{issuer}:{}", text(user)));
         put("tenant", text(tenant));
         put("scopes", text("scope").replace(' ', ","));
@@ -391,6 +391,7 @@ impl Attempt {
             actors.push(format!("{issuer}:{actor}"));
             act = act["act"].clone();
         }
+        put("agent", actors.first().unwrap_or(&client).clone());
         if !actors.is_empty() {
             put("delegation", actors.join(","));
         }

@@ -39,6 +39,8 @@ pub(crate) struct Token {
     pub(crate) key: Option<Id>,
     pub(crate) certificate: Option<Id>,
     pub(crate) actors: Vec<&'static str>,
+    /// `may_act`
+    pub(crate) may_act: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +109,17 @@ pub(crate) struct Route {
     /// What is done here, and with what.
     pub(crate) action: &'static str,
     pub(crate) of: &'static str,
+    pub(crate) user: User,
+    /// Whether the user has to be permitted as well.
+    pub(crate) both: bool,
+}
+
+/// Whether a route takes tokens with a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    Any,
+    Required,
+    Refused,
 }
 
 /// `Use` and `Keep` are in the group `Touch`; `Drop` is in none.
@@ -141,7 +154,9 @@ pub(crate) struct Policy {
     pub(crate) actions: Option<Actions>,
     pub(crate) things: Option<Things>,
     pub(crate) agent: Option<&'static str>,
-    /// Where there is no `agent`.
+    /// The user as principal, where there is no `agent`.
+    pub(crate) person: Option<&'static str>,
+    /// Where there is neither.
     pub(crate) agents_of: Option<&'static str>,
     pub(crate) user: Option<&'static str>,
     pub(crate) kind: Option<&'static str>,
@@ -149,6 +164,9 @@ pub(crate) struct Policy {
     pub(crate) scope: Option<&'static str>,
     pub(crate) constraint: Option<&'static str>,
     pub(crate) actor: Option<&'static str>,
+    /// An actor before the current one; only where it forbids.
+    pub(crate) prior: Option<&'static str>,
+    pub(crate) client: Option<&'static str>,
     pub(crate) route: Option<&'static str>,
 }
 
@@ -162,6 +180,8 @@ pub(crate) struct Generation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) agent: String,
+    /// Not told.
+    pub(crate) client: String,
     pub(crate) user: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) scopes: Vec<String>,

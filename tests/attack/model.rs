@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{
     AGE, ALGORITHMS, Actions, Credentials, FUTURE, Generation, Id, Identity, Issuer, Limits, Nonce, Outcome,
-    Policy, Proof, Reason, Request, Route, SKEW, Sender, TOKEN_AHEAD, TOUCH, Things, Token,
+    Policy, Proof, Reason, Request, Route, SKEW, Sender, TOKEN_AHEAD, TOUCH, Things, Token, User,
 };
 
 /// What is remembered of a proof that was used.
@@ -104,14 +104,17 @@ impl Model {
         }
         require(token, &route, request, constraint)?;
         if let Some(proof) = proof {
-            self.claim(proof, (issuer.name, token.tenant), request.host, now, nonce)?;
+            // Tenants of one name are one, whichever issuer names them.
+            let whose = if token.tenant.is_some() { "" } else { issuer.name };
+            self.claim(proof, (whose, token.tenant), request.host, now, nonce)?;
         }
         let identity = identity(&issuer, token, &route);
         ask(&self.generation.policies, &identity, request, &route, constraint, policies)?;
         if let (Some(proof), Some(_)) = (proof, self.nonces) {
             *nonce = Some(self.fresh(proof.shows, request.host, now));
         }
-        Ok(Some(identity))
+        // Which client it is, nobody is told.
+        Ok(Some(Identity { client: String::new(), ..identity }))
     }
 
     fn token(&self, token: &Token, audience: &str, now: i64) -> Result<&Issuer, Reason> {
@@ -271,6 +274,14 @@ fn require(token: &Token, route: &Route, request: &Request, constraint: &str) ->
     if !route.scopes.iter().all(|scope| holds(scope)) || (route.item_scope && !holds(&item)) {
         return Err("scope_insufficient");
     }
+    if token.may_act.is_some_and(|named| token.actors.first().is_some_and(|actor| *actor != named)) {
+        return Err("actor_not_permitted");
+    }
+    match (route.user, token.user) {
+        (User::Required, None) => return Err("user_required"),
+        (User::Refused, Some(_)) => return Err("user_not_allowed"),
+        _ => {}
+    }
     let enough = match route.sender {
         Sender::None => true,
         Sender::Any => constraint != "bearer",
@@ -283,7 +294,8 @@ fn require(token: &Token, route: &Route, request: &Request, constraint: &str) ->
 fn identity(issuer: &Issuer, token: &Token, route: &Route) -> Identity {
     let scoped = |id: &str| format!("{}:{id}", issuer.name);
     Identity {
-        agent: scoped(token.agent),
+        agent: scoped(token.actors.first().copied().unwrap_or(token.agent)),
+        client: scoped(token.agent),
         user: token.user.map(scoped),
         tenant: token.tenant.map(str::to_owned),
         scopes: token.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
@@ -301,25 +313,44 @@ fn ask(
     constraint: &str,
     because: &mut BTreeSet<String>,
 ) -> Result<(), Reason> {
-    let all = policies
-        .iter()
-        .filter(|policy| concerns(policy, who, request, route) && applies(policy, who, request, constraint));
-    let (failing, sound): (Vec<_>, Vec<_>) = all.partition(|policy| policy.fails);
-    if !failing.is_empty() {
+    let mut asked = vec![Principal::Agent];
+    asked.extend(route.both.then_some(Principal::User));
+    let about = |principal| {
+        policies.iter().filter(move |policy| {
+            concerns(policy, principal, who, request, route) && applies(policy, who, request, constraint)
+        })
+    };
+    if asked.iter().any(|principal| about(*principal).any(|policy| policy.fails)) {
         return Err("policy_error");
     }
-    let (forbids, permits): (Vec<_>, Vec<_>) = sound.into_iter().partition(|policy| policy.forbid);
-    let (reason, of) = match (forbids.is_empty(), permits.is_empty()) {
-        (false, _) => (Err("policy_forbid"), forbids),
-        (true, true) => (Err("policy_no_permit"), permits),
-        (true, false) => (Ok(()), permits),
+    let of = |forbid: bool| {
+        let all = asked
+            .iter()
+            .flat_map(|principal| about(*principal))
+            .filter(move |policy| policy.forbid == forbid);
+        all.map(|policy| policy.id.clone()).collect::<BTreeSet<_>>()
     };
-    because.extend(of.iter().map(|policy| policy.id.clone()));
-    reason
+    let (forbids, permits) = (of(true), of(false));
+    if !forbids.is_empty() {
+        because.extend(forbids);
+        return Err("policy_forbid");
+    }
+    if asked.iter().any(|principal| about(*principal).next().is_none()) {
+        return Err("policy_no_permit");
+    }
+    because.extend(permits);
+    Ok(())
+}
+
+/// Who is asked about.
+#[derive(Clone, Copy)]
+enum Principal {
+    Agent,
+    User,
 }
 
 /// Whether this is done by whom, is what and is with what the policy is about.
-fn concerns(policy: &Policy, who: &Identity, request: &Request, route: &Route) -> bool {
+fn concerns(policy: &Policy, principal: Principal, who: &Identity, request: &Request, route: &Route) -> bool {
     let action = match policy.actions {
         None => true,
         Some(Actions::One(action)) => route.action == action,
@@ -333,8 +364,13 @@ fn concerns(policy: &Policy, who: &Identity, request: &Request, route: &Route) -
         Some(Things::Of(tenant)) => request.path.tenant == tenant,
         Some(Things::AllOf(kind, tenant)) => route.of == kind && request.path.tenant == tenant,
     };
-    let agent = policy.agent.is_none_or(|agent| who.agent == agent);
-    action && thing && agent && policy.agents_of.is_none_or(|tenant| who.tenant.as_deref() == Some(tenant))
+    let named = match principal {
+        Principal::Agent => policy.person.is_none() && policy.agent.is_none_or(|agent| who.agent == agent),
+        Principal::User => {
+            policy.agent.is_none() && policy.person.is_none_or(|person| who.user.as_deref() == Some(person))
+        }
+    };
+    action && thing && named && policy.agents_of.is_none_or(|tenant| who.tenant.as_deref() == Some(tenant))
 }
 
 fn applies(policy: &Policy, who: &Identity, request: &Request, constraint: &str) -> bool {
@@ -344,5 +380,7 @@ fn applies(policy: &Policy, who: &Identity, request: &Request, constraint: &str)
         && policy.scope.is_none_or(|scope| who.scopes.iter().any(|own| own == scope))
         && policy.constraint.is_none_or(|named| named == constraint)
         && policy.actor.is_none_or(|actor| who.actors.first().is_some_and(|own| own == actor))
+        && policy.prior.is_none_or(|prior| who.actors.iter().skip(1).any(|actor| actor == prior))
+        && policy.client.is_none_or(|client| who.client == client)
         && policy.route.is_none_or(|route| request.path.route == route)
 }

@@ -153,9 +153,12 @@ fn shape(reason: &str) -> (i32, Option<&'static str>) {
         "dpop_nonce_required" | "dpop_nonce_invalid" => (401, Some("use_dpop_nonce")),
         "scope_insufficient" => (403, Some("insufficient_scope")),
         "path_refused" => (400, None),
-        "route_unmatched" | "host_unknown" | "tenant_mismatch" | "policy_forbid" | "policy_no_permit" => {
-            (403, None)
-        }
+        "route_unmatched"
+        | "host_unknown"
+        | "tenant_mismatch"
+        | "policy_forbid"
+        | "policy_no_permit"
+        | "actor_not_permitted" => (403, None),
         "policy_error" => (503, None),
         _ if reason.starts_with("token_") => (401, Some("invalid_token")),
         _ if reason.starts_with("dpop_") => (401, Some("invalid_dpop_proof")),

@@ -33,11 +33,16 @@ KEYS = {
 }
 CLUSTER, OPERATORS = Authority(), Authority()
 TLS_CRT, TLS_KEY = CLUSTER.sign("listener", "DNS:localhost")
+# The key of RFC 8410 section 10.3.
+CLIENT_KEY = """-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+"""
 SECRETS = {
     "exequatur-admin-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
     "exequatur-grpc-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
     "operators-ca": {"ca.crt": OPERATORS.certificate},
-    "corp": {"jwks.json": json.dumps(KEYS), "proxy": "gate:password\n"},
+    "corp": {"jwks.json": json.dumps(KEYS), "proxy": "gate:password\n", "introspection": CLIENT_KEY},
     "exequatur-nonce": {"secret": "s" * 32, "previous": "p" * 32},
     "exequatur-redis": {"url": "rediss://gate:password@redis.example.com:6379\n"},
 }

@@ -1,6 +1,7 @@
 //! Through real Envoy, with real processes.
 
 mod algorithms;
+mod authorization_details;
 mod bodies;
 mod certificates;
 mod challenges;
@@ -19,11 +20,13 @@ mod hardened;
 mod hostile_clients;
 mod hostile_service;
 mod hosts;
+mod introspection;
 mod jwt_authn;
 mod keys_elsewhere;
 mod limit_overrides;
 mod limits;
 mod methods;
+mod on_behalf;
 mod operators;
 mod overload;
 mod paths;
@@ -44,7 +47,10 @@ mod sidecar;
 mod signals;
 mod signals_fetched;
 mod status_lists;
+mod step_up;
 mod stock_client;
 mod stopping;
 mod switching;
+mod tenants;
+mod token_layouts;
 mod unavailable;

@@ -1,10 +1,17 @@
 //! Orders over TCP: who may give which (E-01, E-02, E-03, E-08, D-20), with real tokens and certificates.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::StatusCode;
 use exequatur_admin::{Role, operations};
 use exequatur_tests::operators::Guarded;
 use exequatur_tests::orders::{self, with_orders};
 use exequatur_tests::status_lists::StatusLists;
 use exequatur_tests::{Agent, Call, DOCUMENT, Options, Stack, binaries, jwt};
+use p256::SecretKey;
+use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -362,7 +369,7 @@ async fn who_is_bound_to_a_tenant_has_to_name_one() {
 #[tokio::test]
 async fn a_token_that_its_issuer_revoked_gives_no_orders() {
     let lists = StatusLists::start().await.unwrap();
-    let claims = "claims: { agent: client_id, user: sub, tenant: tenant }\n";
+    let claims = "claims: { agent: client_id, user: { claim: sub, unless: { gty: client-credentials } }, tenant: tenant }\n";
     let (ca, prefix) = (lists.authority().display().to_string(), lists.prefix());
     let with_lists = format!(
         "{claims}    ca_file: {ca}\n    status_lists: {{ uris: [{prefix}], cooldown: 1s, wait: 4s }}\n"
@@ -386,6 +393,66 @@ async fn a_token_that_its_issuer_revoked_gives_no_orders() {
         let request = client.get(url).bearer_auth(guarded.token("x", &claims));
         assert_eq!(request.send().await.unwrap().status(), expected, "{status}");
     }
+}
+
+/// S03: where an issuer is asked about its JWTs too, an operator's gives orders while it is active, and none while that is not
+/// known.
+#[tokio::test]
+async fn a_token_that_is_not_active_gives_no_orders() {
+    let says = Arc::new(Mutex::new("active"));
+    let asked = Arc::clone(&says);
+    let answer = move |form: String| async move {
+        assert!(form.contains("token=ey"), "{form}");
+        let json = [("content-type", "application/json")];
+        match *asked.lock().unwrap() {
+            "active" => (StatusCode::OK, json, r#"{"active":true}"#),
+            "inactive" => (StatusCode::OK, json, r#"{"active":false}"#),
+            "another" => (StatusCode::OK, json, r#"{"active":true,"sub":"mallory"}"#),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, json, "{}"),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let app = axum::Router::new().route("/introspect", axum::routing::post(answer));
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("asking.pem");
+    let pem = SecretKey::from_slice(&[7; 32]).unwrap().to_pkcs8_pem(LineEnding::LF).unwrap();
+    std::fs::write(&key, pem.as_bytes()).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let claims = "claims: { agent: client_id, user: { claim: sub, unless: { gty: client-credentials } }, tenant: tenant }\n";
+    let with_questions = format!(
+        "{claims}    introspection: {{ endpoint: \"http://127.0.0.1:{port}/introspect\", tokens: jwt, response: json, \
+         client_id: exequatur, private_key_jwt: {{ key_file: {key} }}, cache: 1s, wait: 4s, timeout: 8s }}\n",
+        key = key.display(),
+    );
+    let options = Options { exequatur: vec![(claims, with_questions.leak())], ..Options::default() };
+    let guarded = Guarded::start_with(with_orders(options), on_loopback).await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://127.0.0.1:{}/v1/revocations", guarded.port());
+    let token = || guarded.token("x", &json!({ "aud": "ops", "scope": "exequatur:read" }));
+    let order = async |said: &'static str, token: &str| {
+        *says.lock().unwrap() = said;
+        let answer = client.get(&url).bearer_auth(token).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for (said, expected, message) in [
+        ("active", 200, "revocations"),
+        ("inactive", 401, "the issuer says that the token is not active"),
+        ("another", 503, "whether the token is active is not known"),
+        ("nothing", 503, "whether the token is active is not known"),
+    ] {
+        let (status, text) = order(said, &token()).await;
+        assert_eq!(status, expected, "{said}: {text}");
+        assert!(text.contains(message), "{said}: {text}");
+    }
+    // One that was active, once it is not.
+    let known = token();
+    assert_eq!(order("active", &known).await.0, 200);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(order("inactive", &known).await.0, 401);
+    serving.abort();
 }
 
 /// The status and the reason of one call.

@@ -22,7 +22,7 @@ impl Site {
     /// The issuer `corp` with lists, `other` of the same keys without, and `strict`, whose tokens must name one.
     async fn start() -> Self {
         let lists = StatusLists::start().await.unwrap();
-        let claims = "claims: { agent: client_id, user: sub, tenant: tenant }\n";
+        let claims = "claims: { agent: client_id, user: { claim: sub, unless: { gty: client-credentials } }, tenant: tenant }\n";
         let (ca, prefix) = (lists.authority().display().to_string(), lists.prefix());
         let section = |required: bool| {
             format!(

@@ -90,7 +90,7 @@ issuers:
     audiences: [{audience}]
     algorithms: [ES256]
     max_lifetime: 15m
-    claims: {{ agent: client_id, user: {user_claim}, tenant: tenant }}
+    claims: {{ agent: client_id, user: {{ claim: {user_claim}, unless: {{ gty: client-credentials }} }}, tenant: tenant }}
 sender_constraint:
   require: any
   dpop: {{ max_age: 60s, skew: 5s, nonce: "off" }}
@@ -99,6 +99,8 @@ routes:{read}{write}{secret}
     match: {{ host: localhost, path: "/tenants/{{tenant}}/documents/{{id}}/share", methods: [POST] }}
     action: ShareDocument
     resource: {{ type: Document, id: "{{id}}", tenant: "{{tenant}}", attributes: {{ sensitivity: internal, owner: {{ entity: "Exequatur::User", id: "corp:alice" }} }} }}
+    user: required
+    principals: both
   - {{ name: preflight, match: {{ path: "/**", methods: [OPTIONS] }}, access: preflight }}
   - {{ name: open, match: {{ path: /open, methods: [GET] }}, access: public }}
   - {{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}

@@ -116,11 +116,16 @@ impl KeyPair {
     /// If the signature cannot be made.
     #[must_use]
     pub fn sign(&self, header: &Value, payload: &Value) -> String {
-        let input = format!(
-            "{}.{}",
-            base64url(header.to_string().as_bytes()),
-            base64url(payload.to_string().as_bytes())
-        );
+        self.sign_text(header, &payload.to_string())
+    }
+
+    /// The same over a payload that is no JSON of ours.
+    ///
+    /// # Panics
+    /// If the signature cannot be made.
+    #[must_use]
+    pub fn sign_text(&self, header: &Value, payload: &str) -> String {
+        let input = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(payload.as_bytes()));
         let signature = match &self.signer {
             Signer::Jwt(key) => {
                 jsonwebtoken::crypto::sign(input.as_bytes(), key, self.algorithm).expect("a signature")

@@ -2,6 +2,7 @@
 //! whole stack of real processes.
 
 pub mod agent;
+pub mod authorization_server;
 pub mod binaries;
 pub mod client;
 pub mod configuration;
@@ -27,6 +28,7 @@ pub mod transmitter;
 pub mod upstream;
 
 pub use agent::Agent;
+pub use authorization_server::{AuthorizationServer, Parties};
 pub use client::{Answer, Call};
 pub use holder::{DOCUMENT, Holder, OPEN};
 pub use raw::{Raw, RawAnswer, RawCaller, Version};

@@ -56,6 +56,8 @@ pub struct Options {
     /// These files of `policies/` alone, as a copy in the stack's folder that a test may change; if none is named, all
     /// where they are.
     pub own_policies: &'static [&'static str],
+    /// Another policy folder than `policies/`, where it is; named from the root of the repository.
+    pub policies: Option<&'static str>,
     /// Log no more than warnings. Everything is logged otherwise, so that a test can tell what never is.
     pub terse: bool,
     /// A Redis for the store, shared by all replicas.
@@ -545,7 +547,7 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         ),
     };
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
-    let mut policies = root.join("policies");
+    let mut policies = root.join(options.policies.unwrap_or("policies"));
     if !options.own_policies.is_empty() {
         let own = folder.0.join("policies");
         std::fs::create_dir(&own).map_err(|error| error.to_string())?;

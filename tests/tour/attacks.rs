@@ -6,6 +6,7 @@ use exequatur_tests::{Agent, Call, Stack, in_time};
 use serde_json::{Value, json};
 
 use crate::ledger::{Expected, Ledger, Shown, Step};
+use crate::on_behalf;
 
 const DOCUMENT: &str = "/tenants/acme/documents/plan";
 
@@ -31,6 +32,7 @@ pub(crate) async fn all(ledger: &mut Ledger) -> Result<(), String> {
     wrong_tokens(ledger, &cast).await?;
     wrong_proofs(ledger, &cast, &read).await?;
     not_allowed(ledger, &cast).await?;
+    on_behalf::all(ledger, &cast.agent).await?;
     stopped(ledger, &cast).await?;
     restart(ledger, &cast).await
 }

@@ -11,20 +11,29 @@ use serde_json::{Value, json};
 const ROW: &str = "x-tour-row";
 
 /// What the upstream is told of the caller. The rest of our names, and their other spellings, it never sees.
-const IDENTITY: [(&str, &[&str]); 6] = [
-    ("x-exequatur-agent", &["corp:crm-bot"]),
-    ("x-exequatur-user", &["corp:alice"]),
-    ("x-exequatur-tenant", &["acme"]),
-    ("x-exequatur-delegation", &[]),
-    ("x_exequatur_agent", &[]),
-    ("x.exequatur.agent", &[]),
-];
+fn identity(expected: Expected) -> [(&'static str, Option<&'static str>); 6] {
+    let (agent, user, tenant, delegation) = match expected {
+        Expected::Permit => (Some("corp:crm-bot"), Some("corp:alice"), Some("acme"), None),
+        Expected::Acting { agent, chain } => (Some(agent), Some("corp:alice"), Some("acme"), Some(chain)),
+        Expected::Public | Expected::Deny(..) => (None, None, None, None),
+    };
+    [
+        ("x-exequatur-agent", agent),
+        ("x-exequatur-user", user),
+        ("x-exequatur-tenant", tenant),
+        ("x-exequatur-delegation", delegation),
+        ("x_exequatur_agent", None),
+        ("x.exequatur.agent", None),
+    ]
+}
 
 /// What should become of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected {
     /// 200 from the upstream.
     Permit,
+    /// 200 from the upstream, which is told who acts, and the chain that led there.
+    Acting { agent: &'static str, chain: &'static str },
     /// 200 from the upstream, which is told nothing of the caller.
     Public,
     /// A status, and one of these reasons.
@@ -33,14 +42,14 @@ pub(crate) enum Expected {
 
 impl Expected {
     fn is_permit(self) -> bool {
-        matches!(self, Self::Permit | Self::Public)
+        matches!(self, Self::Permit | Self::Acting { .. } | Self::Public)
     }
 }
 
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Permit | Self::Public => f.write_str("200"),
+            Self::Permit | Self::Acting { .. } | Self::Public => f.write_str("200"),
             Self::Deny(status, reasons) => write!(f, "{status} {}", reasons.join("|")),
         }
     }
@@ -82,7 +91,7 @@ impl Row {
 
     fn is_as_expected(&self) -> bool {
         match self.expected {
-            Expected::Permit | Expected::Public => self.status == 200,
+            Expected::Permit | Expected::Acting { .. } | Expected::Public => self.status == 200,
             Expected::Deny(status, reasons) => {
                 self.status == status && reasons.contains(&self.reason.as_str())
             }
@@ -158,8 +167,22 @@ impl Ledger {
             row.got(),
             if row.is_as_expected() { "" } else { "   <-- not as expected" }
         ));
+        if let (Expected::Acting { .. }, 200) = (row.expected, row.status) {
+            self.say(&format!("      the upstream was told: {}", self.told(&id)));
+        }
         self.rows.push(row);
         Ok(answer)
+    }
+
+    /// Who acts for whom, through whom, as the upstream has it.
+    fn told(&self, row: &str) -> String {
+        let requests = self.stack.upstream.received();
+        let request = requests.iter().find(|request| request.values(ROW) == [row]);
+        let names = ["agent", "user", "tenant", "delegation"].map(|name| {
+            let values = request.map(|request| request.values(&format!("x-exequatur-{name}")).join(","));
+            format!("{name} {}", values.unwrap_or_default().replace("%3A", ":"))
+        });
+        names.join(", ")
     }
 
     /// Compares the upstream's record with the rows; true if nothing was a surprise.
@@ -197,8 +220,8 @@ impl Ledger {
         ));
         if complaints.is_empty() {
             self.say(
-                "The upstream's own record: only the permitted requests, each once, with our agent, user and \
-                 tenant (on the public route with nobody's), and without token and proof.",
+                "The upstream's own record: only the permitted requests, each once, with our agent, user, \
+                 tenant and chain (on the public route with nobody's), and without token and proof.",
             );
         }
         surprises == 0 && complaints.is_empty()
@@ -220,10 +243,10 @@ impl Ledger {
             complaints.push(format!("{} requests, not {wanted}", seen.len()));
         }
         for request in seen {
-            for (name, own) in IDENTITY {
+            for (name, right) in identity(row.expected) {
                 let values: Vec<_> =
                     request.values(name).iter().map(|value| value.replace("%3A", ":")).collect();
-                let right: &[&str] = if matches!(row.expected, Expected::Public) { &[] } else { own };
+                let right: Vec<&str> = right.into_iter().collect();
                 if values != right {
                     complaints.push(format!("{name} is {values:?}, not {right:?}"));
                 }

@@ -6,6 +6,7 @@
 
 mod attacks;
 mod ledger;
+mod on_behalf;
 mod stay;
 
 use std::process::ExitCode;

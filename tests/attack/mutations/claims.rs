@@ -199,6 +199,22 @@ fn delegations() -> Vec<Operator> {
             "a broken chain",
             |turn| json!({"sub": "helper", "act": turn.dice.pick(&[json!("x"), json!([]), json!(null), json!({}), json!({"sub": ""})])}),
         ),
+        claims("another party may act than does", Touches::Identity, |payload, _, turn| {
+            payload.set("act", json!({"sub": "helper"}));
+            let parties = [
+                json!({"sub": "mallory"}),
+                json!({"sub": "crm-bot"}),
+                json!({"sub": "helper", "iss": "https://x.example"}),
+            ];
+            payload.set("may_act", turn.dice.pick(&parties).clone());
+            true
+        }),
+        claims("who may act is no party", Touches::Identity, |payload, _, turn| {
+            let none =
+                [json!("helper"), json!(null), json!({}), json!({"sub": ""}), json!([{"sub": "helper"}])];
+            payload.set("may_act", turn.dice.pick(&none).clone());
+            true
+        }),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::dice::Dice;
 use crate::facts::{
-    ACTIONS, Actions, Generation, Id, Issuer, KINDS, Limits, Path, Policy, Route, Sender, Things, Token,
+    ACTIONS, Actions, Generation, Id, Issuer, KINDS, Limits, Path, Policy, Route, Sender, Things, Token, User,
 };
 use crate::model::Model;
 use crate::worlds::real::Bench;
@@ -61,7 +61,7 @@ pub(crate) fn setting(dice: &mut Dice, generations: usize) -> Setting {
         generation: dice.below(generations),
         nonces: dice.one_in(3).then_some(30),
         limits: if few {
-            Limits { key: 3, tenant: 4, all: 5 }
+            Limits { key: 3, tenant: 3, all: 3 }
         } else {
             Limits { key: 90, tenant: 90, all: 100 }
         },
@@ -148,6 +148,7 @@ fn token(dice: &mut Dice) -> Token {
             &[vec![], vec![], vec!["h1"], vec!["h1", "h2"]],
             &[vec!["h2"], vec!["h3", "h2", "h1"]],
         ),
+        may_act: mostly(dice, &[None, None, None, Some("h1")], &[Some("h2"), Some("a1")]),
     }
 }
 
@@ -210,6 +211,8 @@ pub(crate) fn generation(dice: &mut Dice) -> Generation {
         forward,
         action: "Use",
         of: "Item",
+        user: User::Any,
+        both: false,
     };
     routes.push(Route { methods: &["GET", "POST"], ..route("documents", Sender::Dpop, None) });
     routes.push(Route { item_scope: true, ..route("notes", *dice.pick(&[Sender::Any, Sender::Mtls]), None) });
@@ -225,6 +228,12 @@ pub(crate) fn generation(dice: &mut Dice) -> Generation {
     }
     for route in &mut routes {
         (route.action, route.of) = (dice.text(&ACTIONS), dice.text(&KINDS));
+        (route.user, route.both) = match dice.below(16) {
+            0 => (User::Refused, false),
+            1 => (User::Required, false),
+            2 | 3 => (User::Required, true),
+            _ => (User::Any, false),
+        };
     }
     let mut policies: Vec<_> = (0..1 + dice.below(8)).map(|number| policy(number, dice)).collect();
     if !dice.one_in(6) {
@@ -249,7 +258,12 @@ fn policy(number: usize, dice: &mut Dice) -> Policy {
     let fails = dice.one_in(16);
     let actions = dice.one_in(2).then(|| actions(dice));
     let things = dice.one_in(2).then(|| things(dice));
-    let agents_of = (agent.is_none() && dice.one_in(4)).then(|| dice.text(&["acme", "globex"]));
+    let person =
+        (agent.is_none() && dice.one_in(4)).then(|| dice.text(&["corp:u1", "corp:u2", "partner:u1"]));
+    let prior = (forbid && dice.one_in(4)).then(|| dice.text(&["corp:h2", "corp:h1", "partner:h2"]));
+    let client = dice.one_in(6).then(|| dice.text(&["corp:a1", "corp:a2", "partner:a1"]));
+    let agents_of =
+        (agent.is_none() && person.is_none() && dice.one_in(4)).then(|| dice.text(&["acme", "globex"]));
     Policy {
         id: format!("p{number}"),
         forbid,
@@ -258,12 +272,15 @@ fn policy(number: usize, dice: &mut Dice) -> Policy {
         things,
         agents_of,
         agent,
+        person,
         user,
         kind,
         tenant,
         scope,
         constraint,
         actor,
+        prior,
+        client,
         route,
     }
 }

@@ -13,14 +13,14 @@ use exequatur_decide::{
     Access, AttributeTemplate, BodySeen, CacheConfig, CredentialHandling, Decider, DeciderParts, Facts,
     FreshNonce, Guard, Host, NonceMode, PathPattern, ProtectedResource, ProtectedResources, RawRequest,
     Refusal, ResourceTemplate, Route as RealRoute, RouteMatch, Routes, SenderPolicy, SenderRequirement,
-    Settled, Template, TokenCache, Trail,
+    Settled, Template, TokenCache, Trail, UserRequirement,
 };
-use exequatur_decide::{Denial, Generation as RealGeneration};
+use exequatur_decide::{Denial, Federations, Generation as RealGeneration, Tenants};
 use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
-use exequatur_policy::{PolicyFolder, PolicySet, Source};
+use exequatur_policy::{PolicyFolder, PolicySet, Principals, Source};
 use exequatur_store::{EmbeddedStore, MAX_UNITS, Rate, RatePer, ReplayLimits};
 use exequatur_token::{
-    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope,
+    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope, UserClaim,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ use crate::certificates;
 use crate::dice::Dice;
 use crate::facts::{
     AGE, Actions, Credentials, FUTURE, Generation, Id, Identity, Issuer, Nonce, Outcome, Policy, Proof,
-    Request, Route, SKEW, Sender, Things, Token,
+    Request, Route, SKEW, Sender, Things, Token, User,
 };
 use crate::jose::{Document, Jws, Seal};
 use crate::keys::{Key, digest};
@@ -42,8 +42,8 @@ use crate::worlds::draw::{self, AGENTS, HOSTS, PUBLISHED, Setting};
 const SCHEMA: &str = r"
 entity Item, Shelf in [Exequatur::Tenant] { tenant: Exequatur::Tenant, kind: String };
 action Touch;
-action Use, Keep in [Touch] appliesTo { principal: [Exequatur::Agent], resource: [Item, Shelf], context: Exequatur::Context };
-action Drop appliesTo { principal: [Exequatur::Agent], resource: [Item, Shelf], context: Exequatur::Context };
+action Use, Keep in [Touch] appliesTo { principal: [Exequatur::Agent, Exequatur::User], resource: [Item, Shelf], context: Exequatur::Context };
+action Drop appliesTo { principal: [Exequatur::Agent, Exequatur::User], resource: [Item, Shelf], context: Exequatur::Context };
 ";
 /// When keys are loaded, whenever that is: before every world, however far it goes back.
 const LOADED: i64 = START - 10_000;
@@ -129,9 +129,9 @@ fn config(issuer: &Issuer, keys: PathBuf) -> IssuerConfig {
         leeway: SignedDuration::from_secs(issuer.leeway),
         accept_typ_jwt: false,
         claims: ClaimNames {
-            agent: "client_id".to_owned(),
-            user: Some("uid".to_owned()),
+            user: Some(UserClaim::new("uid")),
             tenant: Some("tenant".to_owned()),
+            ..ClaimNames::default()
         },
         tenants: TenantScope::Only(issuer.tenants.iter().map(|tenant| (*tenant).to_owned()).collect()),
         status_required: false,
@@ -230,6 +230,7 @@ impl<'a> Real<'a> {
                 ))
             });
         put("act", actors);
+        put("may_act", token.may_act.map(|named| json!({"sub": named})));
         let mut cnf = serde_json::Map::new();
         if let Some(key) = token.key {
             cnf.insert("jkt".to_owned(), json!(self.bench.key(key).thumbprint));
@@ -316,6 +317,7 @@ fn outcome(result: &Result<Settled, Refusal>, facts: &Facts) -> (Outcome, Option
 fn identity(grant: &exequatur_decide::Grant) -> Identity {
     Identity {
         agent: grant.agent.clone(),
+        client: String::new(),
         user: grant.user.clone(),
         tenant: grant.tenant.clone(),
         scopes: grant.scopes.clone(),
@@ -368,6 +370,7 @@ fn compile(generation: &Generation, number: usize) -> RealGeneration {
     let policies = PolicySet::load(&folder).unwrap_or_else(|problems| panic!("{problems}"));
     let resource = |(name, identifier): &(&str, &str)| ProtectedResource {
         identifier: (*identifier).to_owned(),
+        aliases: Vec::new(),
         origin: Origin::parse(&format!("https://{name}")).unwrap(),
         host: Host::parse(name).unwrap(),
         scopes: Vec::new(),
@@ -378,7 +381,15 @@ fn compile(generation: &Generation, number: usize) -> RealGeneration {
     let routes = Routes::compile(routes, protected, &policies, SenderRequirement::None).unwrap();
     let mut configuration = [0; 32];
     configuration[..8].copy_from_slice(&number.to_be_bytes());
-    RealGeneration { number: 1, routes, limits: Arc::default(), policies, configuration }
+    RealGeneration {
+        number: 1,
+        routes,
+        limits: Arc::default(),
+        tenants: Tenants::default(),
+        federations: Federations::default(),
+        policies,
+        configuration,
+    }
 }
 
 fn route(route: &Route) -> RealRoute {
@@ -393,6 +404,14 @@ fn route(route: &Route) -> RealRoute {
             attributes: vec![("kind".to_owned(), AttributeTemplate::Text(template("{kind}")))],
         },
         scopes: route.scopes.iter().copied().chain(item).map(template).collect(),
+        user: match route.user {
+            User::Any => UserRequirement::Any,
+            User::Required => UserRequirement::Required,
+            User::Refused => UserRequirement::Refused,
+        },
+        principals: if route.both { Principals::Both } else { Principals::Agent },
+        step_up: None,
+        authorization_details: Vec::new(),
         sender: match route.sender {
             Sender::None => SenderRequirement::None,
             Sender::Any => SenderRequirement::Any,
@@ -421,6 +440,7 @@ fn write_policy(text: &mut String, policy: &Policy) {
     let effect = if policy.forbid { "forbid" } else { "permit" };
     let mut agent =
         policy.agent.map(|agent| format!(" == Exequatur::Agent::\"{agent}\"")).unwrap_or_default();
+    agent.extend(policy.person.map(|person| format!(" == Exequatur::User::\"{person}\"")));
     agent.extend(policy.agents_of.map(in_tenant));
     let action = policy.actions.map(actions).unwrap_or_default();
     let resource = policy.things.map(things).unwrap_or_default();
@@ -433,8 +453,10 @@ fn write_policy(text: &mut String, policy: &Policy) {
     when(policy.scope, |scope| format!("context.scopes.contains(\"{scope}\")"));
     when(policy.constraint, |constraint| format!("context.sender_constraint == \"{constraint}\""));
     when(policy.actor, |actor| {
-        format!("context.delegation has actor && context.delegation.actor == \"{actor}\"")
+        format!("context.delegation.depth > 0 && context.actor == Exequatur::Agent::\"{actor}\"")
     });
+    when(policy.prior, |prior| format!("context.delegation.prior.contains(Exequatur::Agent::\"{prior}\")"));
+    when(policy.client, |client| format!("context.client == Exequatur::Agent::\"{client}\""));
     when(policy.route, |route| format!("context.route == \"{route}\""));
     // Too large a sum, where it comes to that.
     let sum = "(if context.method == \"NEVER\" then 0 else 1) + 9223372036854775807 > 0";

@@ -18,7 +18,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use divan::Bencher;
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_policy::{
-    ContextFacts, Identity, PolicySet, Principal, Question, ResourceFact, SenderConstraint, SignalFacts, Who,
+    AuthenticationFacts, ContextFacts, Identity, PolicySet, Principal, Principals, Question, ResourceFact,
+    SenderConstraint, SignalFacts, TenantFact, TokenSource, Who,
 };
 use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use exequatur_server::config::{self, Source};
@@ -172,7 +173,13 @@ mod policies {
     fn decide(bencher: Bencher<'_, '_>, route: impl Fn(usize) -> String) {
         let policies = &BEARER.policies;
         let agent = Principal { id: "i0:agent-0", issuer: "i0", tenant: Some("t0") };
-        let identity = Identity { agent, user: None, tenant: Some("t0") };
+        let identity = Identity {
+            actor: agent,
+            client: agent,
+            user: None,
+            tenant: Some(TenantFact::named("t0")),
+            prior: &[],
+        };
         let subject = policies.subject(&identity).expect("a subject");
         let mut number = 0;
         bencher
@@ -183,11 +190,12 @@ mod policies {
             .bench_local_refs(|route| {
                 let question = Question {
                     who: Who::Ready(&subject),
+                    principals: Principals::Agent,
                     action: "A0",
                     resource: ResourceFact {
                         kind: "Document",
                         id: "d0",
-                        tenant: Some("t0"),
+                        tenant: Some(TenantFact::named("t0")),
                         attributes: Vec::new(),
                     },
                     context: ContextFacts {
@@ -199,7 +207,11 @@ mod policies {
                         token_age_s: 1,
                         token_remaining_s: 3599,
                         delegation_depth: 0,
-                        actor: None,
+                        token_lifetime_s: 3600,
+                        token_source: TokenSource::Jwt,
+                        authentication: AuthenticationFacts::default(),
+                        authorization_details: Vec::new(),
+                        federation: None,
                         signals: Some(SignalFacts::default()),
                     },
                 };
