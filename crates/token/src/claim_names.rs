@@ -1,6 +1,6 @@
 //! Which claims of an issuer's tokens say what.
 
-use crate::access::TokenError;
+use crate::access::{Source, TokenError};
 use crate::claims::{self, Claim};
 use crate::json::{Object, Value};
 
@@ -60,30 +60,36 @@ impl UserClaim {
 
     /// The user, if the token is a user's. `clients` are what the token's client and agent are called.
     ///
+    /// A server may leave out of its answer whatever it does not want this resource server to know (RFC 7662 §2.2), the
+    /// user and his mark too. So an answer without them makes no token the client's own, unless it says so (`unless`), or
+    /// it is known that users are never like clients ([`OwnSubject::Client`]).
+    ///
     /// # Errors
-    /// `ClaimMissing` if the token is said to be a user's and names none; `ClaimInvalid` for what is no id, a marker of no
-    /// known type, and a user of the client's own id.
+    /// `ClaimMissing` if the token is said to be a user's and names none, or may hide one; `ClaimInvalid` for what is no
+    /// id, a marker of no known type, and a user of the client's own id.
     pub(crate) fn read<'a>(
         &self,
         payload: &'a Object,
         clients: [&str; 2],
+        source: Source<'_>,
     ) -> Result<Option<&'a str>, TokenError> {
         for marker in &self.unless {
             if marker.holds(payload)? {
                 return Ok(None);
             }
         }
+        let claim = if self.name == "sub" { Claim::Sub } else { Claim::User };
+        let hidden = source.may_hide_users() && self.own_subject == OwnSubject::Refused;
         for marker in &self.when {
             if !marker.holds(payload)? {
-                return Ok(None);
+                let unsaid = hidden && !payload.contains(&marker.name);
+                return if unsaid { Err(TokenError::ClaimMissing(claim)) } else { Ok(None) };
             }
         }
-        let claim = if self.name == "sub" { Claim::Sub } else { Claim::User };
         let user = claims::optional_id(payload, &self.name, Claim::User)?;
         match (user, self.own_subject) {
             (None, _) if !self.when.is_empty() => Err(TokenError::ClaimMissing(claim)),
-            // Only what is said of an opaque token can be without it, and that may hide a user.
-            (None, OwnSubject::Refused) if self.name == "sub" => Err(TokenError::ClaimMissing(claim)),
+            (None, OwnSubject::Refused) if hidden => Err(TokenError::ClaimMissing(claim)),
             (Some(user), OwnSubject::Refused) if clients.contains(&user) => {
                 Err(TokenError::ClaimInvalid(claim))
             }

@@ -30,6 +30,11 @@ pub(crate) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// Whether what it leaves out may be there all the same (RFC 7662 §2.2).
+    pub(crate) const fn may_hide_users(self) -> bool {
+        matches!(self, Self::Introspection { .. })
+    }
+
     fn subject(self, payload: &'a Object, client_id: &'a str) -> Result<&'a str, TokenError> {
         match self {
             Self::Jwt => claims::required_id(payload, "sub", Claim::Sub),
@@ -107,7 +112,7 @@ impl Facts {
         let agent = claims::required_id(payload, &names.agent, Claim::Agent)?;
         let client = scoped(agent, Claim::Agent)?;
         let user = match &names.user {
-            Some(claim) => claim.read(payload, [client_id, agent])?,
+            Some(claim) => claim.read(payload, [client_id, agent], source)?,
             None => None,
         };
         let user = user.map(|id| scoped(id, Claim::User)).transpose()?;

@@ -14,7 +14,11 @@ fn words(name: &str, words: &[&str]) -> ClaimWords {
 }
 
 fn read(claim: &UserClaim, json: &Json) -> Result<Option<String>, TokenError> {
-    claim.read(&payload(json), ["crm-bot", "the-agent"]).map(|user| user.map(str::to_owned))
+    read_from(Source::Jwt, claim, json)
+}
+
+fn read_from(source: Source<'_>, claim: &UserClaim, json: &Json) -> Result<Option<String>, TokenError> {
+    claim.read(&payload(json), ["crm-bot", "the-agent"], source).map(|user| user.map(str::to_owned))
 }
 
 const INVALID: TokenError = TokenError::ClaimInvalid(Claim::User);
@@ -94,4 +98,28 @@ fn j07_a_subject_that_is_the_client() {
     claim.own_subject = OwnSubject::Client;
     assert_eq!(read(&claim, &own), Ok(None));
     assert_eq!(read(&claim, &json!({"sub": "crm-bot2"})), Ok(Some("crm-bot2".to_owned())));
+}
+
+/// S03, RFC 7662 §2.2: what an answer leaves out may be there; only the token itself says that it has no user by not naming one.
+#[test]
+fn s03_an_answer_may_hide_a_user() {
+    let answer = Source::Introspection { id: "digest" };
+    let (nobody, own) = (json!({"sub": "x-1"}), json!({"sub": "x-1", "gty": "client_credentials"}));
+    let mut claim =
+        UserClaim { unless: vec![words("gty", &["client_credentials"])], ..UserClaim::new("email") };
+    assert_eq!(read_from(Source::Jwt, &claim, &nobody), Ok(None));
+    assert_eq!(read_from(answer, &claim, &nobody), Err(TokenError::ClaimMissing(Claim::User)));
+    assert_eq!(read_from(answer, &claim, &own), Ok(None), "the server says whose it is");
+    let named = json!({"email": "alice"});
+    assert_eq!(read_from(answer, &claim, &named), Ok(Some("alice".to_owned())));
+    claim.own_subject = OwnSubject::Client;
+    assert_eq!(read_from(answer, &claim, &nobody), Ok(None), "configured");
+    // Where users are marked, the mark may be hidden as well; another mark is none.
+    claim = UserClaim { when: vec![words("idtyp", &["user"])], ..UserClaim::new("email") };
+    assert_eq!(
+        read_from(answer, &claim, &json!({"email": "alice"})),
+        Err(TokenError::ClaimMissing(Claim::User))
+    );
+    assert_eq!(read_from(Source::Jwt, &claim, &json!({"email": "alice"})), Ok(None));
+    assert_eq!(read_from(answer, &claim, &json!({"email": "alice", "idtyp": "app"})), Ok(None));
 }
