@@ -89,6 +89,10 @@ pub fn bind(token: CurrentToken, presented: PresentedSender<'_>) -> Result<Bound
     let confirmation = token.token().confirmation();
     let proof = check_key(confirmation, scheme, proof)?;
     let certificate = check_certificate(confirmation, certificate)?;
+    // Nobody may use a token of an unknown tenant.
+    if token.token().is_uncertified() {
+        return Err(BindingError::CertificateUntrusted);
+    }
     let constraint = match (proof, certificate) {
         (None, None) => Constraint::Bearer,
         (Some(proof), None) => Constraint::Dpop(proof),
@@ -146,6 +150,9 @@ pub enum BindingError {
     /// Another client certificate (M01).
     #[error("another client certificate")]
     CertificateMismatch,
+    /// The client certificate is to say the tenant, and is by no authority for that, not valid now, or says none.
+    #[error("the client certificate says no tenant that counts")]
+    CertificateUntrusted,
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ const MAX_DER_BYTES: usize = 16 * 1024;
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// A client certificate that a trusted peer reported. Only its thumbprint is known: binding needs no chain,
-/// and identity is not taken from it (M06).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A client certificate that a trusted peer reported. Binding needs its thumbprint alone and no chain, and identity is not
+/// taken from it (M06). What else it says counts only by an authority's word ([`crate::CertifiedTenants`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     thumbprint: CertificateThumbprint,
+    der: Vec<u8>,
 }
 
 impl ClientCertificate {
@@ -37,7 +38,7 @@ impl ClientCertificate {
             .ok_or(CertificateError::Pem)?;
         let base64: String = body.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
         let der = STANDARD.decode(base64).or(Err(CertificateError::Base64))?;
-        Self::from_der(&der)
+        Self::read(der)
     }
 
     /// Takes the leaf of a connection that this process made itself, after its chain was verified.
@@ -45,19 +46,27 @@ impl ClientCertificate {
     /// # Errors
     /// [`CertificateError::TooLarge`], [`CertificateError::Der`]
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        Self::read(der.to_vec())
+    }
+
+    fn read(der: Vec<u8>) -> Result<Self, CertificateError> {
         if der.len() > MAX_DER_BYTES {
             return Err(CertificateError::TooLarge);
         }
-        if !is_one_sequence(der) {
+        if !is_one_sequence(&der) {
             return Err(CertificateError::Der);
         }
-        Ok(Self { thumbprint: CertificateThumbprint::of_der(der) })
+        Ok(Self { thumbprint: CertificateThumbprint::of_der(&der), der })
     }
 
     /// The SHA-256 of its DER form.
     #[must_use]
     pub const fn thumbprint(&self) -> CertificateThumbprint {
         self.thumbprint
+    }
+
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
     }
 }
 

@@ -69,13 +69,17 @@ impl IssuerProfile {
                 self.claims.tenant.is_some() && self.tenants.known().any(|known| known == tenant)
             }
             TenantScope::Always(own) => own == tenant,
+            TenantScope::Certified { only, .. } => {
+                only.is_none() || self.tenants.known().any(|known| known == tenant)
+            }
         }
     }
 
     /// Whether a token can be of any tenant at all.
     #[must_use]
     pub fn names_tenants(&self) -> bool {
-        self.claims.tenant.is_some() || matches!(self.tenants, TenantScope::Always(_))
+        let otherwise = matches!(self.tenants, TenantScope::Always(_) | TenantScope::Certified { .. });
+        self.claims.tenant.is_some() || otherwise
     }
 
     pub(crate) fn effective_leeway(&self) -> SignedDuration {

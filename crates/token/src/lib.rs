@@ -16,6 +16,7 @@ mod authorization_details;
 pub mod base64url;
 mod binding;
 mod certificate;
+mod certified_tenant;
 mod claim_names;
 mod claims;
 mod client_assertion;
@@ -50,6 +51,9 @@ pub use authentication::Authentication;
 pub use authorization_details::{AuthorizationDetail, AuthorizationDetails};
 pub use binding::{BindingError, Bound, Constraint, PresentedSender, Scheme, TokenBinding, bind};
 pub use certificate::{CertificateError, ClientCertificate};
+pub use certified_tenant::{
+    AuthoritiesProblem, CertifiedTenants, ClientAuthorities, PatternProblem, TenantUri,
+};
 pub use claim_names::{ClaimNames, ClaimWords, OwnSubject, UserClaim};
 pub use claims::Claim;
 pub use client_assertion::{AssertionKey, AssertionKeyError, ClientAssertion};
@@ -70,4 +74,4 @@ pub use proof::{MalformedProof, Proof, ProofError, ProofExpectation, ProofLimits
 pub use scopes::{Scopes, ScopesError};
 pub use status::StatusReference;
 pub use status_list::{StatusList, StatusListError, StatusListSize, StatusRefusal, StatusValid};
-pub use tenant_scope::TenantScope;
+pub use tenant_scope::{CertifiedTenantError, TenantScope};

@@ -12,6 +12,7 @@ use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::json::Object;
 use crate::scopes::Scopes;
 use crate::status::{StatusClaimError, StatusReference};
+use crate::tenant_scope::Tenancy;
 
 /// How far ahead `iat` and `auth_time` may be (J05): clocks differ, but a token from the far future says nothing.
 pub const MAX_ISSUED_AHEAD: SignedDuration = SignedDuration::from_secs(60);
@@ -53,12 +54,12 @@ impl<'a> Source<'a> {
 }
 
 /// What the claims say, read and checked, but believed only inside a [`super::VerifiedToken`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(super) issuer: IssuerName,
     pub(super) client: ScopedId,
     pub(super) user: Option<ScopedId>,
-    pub(super) tenant: Option<String>,
+    pub(super) tenancy: Tenancy,
     pub(super) session: Option<ScopedId>,
     pub(super) subject: String,
     pub(super) client_id: String,
@@ -122,12 +123,12 @@ impl Facts {
             Some(name) => claims::optional_id(payload, name, Claim::Tenant)?,
             None => None,
         };
-        let tenant = profile.tenants.tenant(tenant).or(Err(TokenError::ClaimInvalid(Claim::Tenant)))?;
+        let tenancy = profile.tenants.tenancy(tenant).or(Err(TokenError::ClaimInvalid(Claim::Tenant)))?;
         Ok(Self {
             issuer: profile.name.clone(),
             client,
             user,
-            tenant: tenant.map(ToOwned::to_owned),
+            tenancy,
             session,
             subject: subject.to_owned(),
             client_id: client_id.to_owned(),

@@ -8,6 +8,7 @@ use super::TokenError;
 use super::facts::Facts;
 use crate::authentication::Authentication;
 use crate::authorization_details::AuthorizationDetails;
+use crate::certificate::ClientCertificate;
 use crate::confirmation::Confirmation;
 use crate::delegation::{Actor, Delegation};
 use crate::introspection::Voucher;
@@ -16,6 +17,7 @@ use crate::key::SignatureVerified;
 use crate::key_set::KeySetId;
 use crate::scopes::Scopes;
 use crate::status::StatusReference;
+use crate::tenant_scope::{CertifiedTenantError, Tenancy};
 
 /// A token that its issuer vouches for, by a signature or by its answer about it. Whether it may be used now is another question: [`Self::current`].
 ///
@@ -34,6 +36,8 @@ enum Evidence {
     Signature { key_set: KeySetId, _verified: SignatureVerified },
     /// The issuer was asked, and said so.
     Answer(Voucher),
+    /// The same token is believed, and was uncertified.
+    Uncertified(Arc<VerifiedToken>),
 }
 
 /// Where the claims come from.
@@ -69,10 +73,11 @@ impl VerifiedToken {
 
     /// Where its claims come from.
     #[must_use]
-    pub const fn source(&self) -> TokenSource {
-        match self.evidence {
+    pub fn source(&self) -> TokenSource {
+        match &self.evidence {
             Evidence::Signature { .. } => TokenSource::Jwt,
             Evidence::Answer(_) => TokenSource::Introspection,
+            Evidence::Uncertified(token) => token.source(),
         }
     }
 
@@ -123,10 +128,46 @@ impl VerifiedToken {
         self.facts.user.as_ref()
     }
 
-    /// The tenant, if the token names one.
+    /// The tenant, if it is of one. One that its certificate has to say is not known before [`Self::certified`].
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
-        self.facts.tenant.as_deref()
+        match &self.facts.tenancy {
+            Tenancy::Known(tenant) => tenant.as_deref(),
+            Tenancy::ToBeCertified { .. } => None,
+            Tenancy::Certified(said) => Some(&said.tenant),
+        }
+    }
+
+    /// The token with the tenant that its certificate says, where that is how its issuer has it; else as it is. Only such a
+    /// token can be bound to its sender.
+    ///
+    /// # Errors
+    /// [`CertifiedTenantError`]
+    pub fn certified(
+        self: Arc<Self>,
+        profile: &IssuerProfile,
+        certificate: Option<&ClientCertificate>,
+        now: Timestamp,
+    ) -> Result<Arc<Self>, CertifiedTenantError> {
+        let Tenancy::ToBeCertified { claimed } = &self.facts.tenancy else { return Ok(self) };
+        let claimed = claimed.as_deref();
+        let said = profile.tenants.certified(claimed, self.confirmation(), certificate, now)?;
+        let facts = Facts { tenancy: Tenancy::Certified(said), ..self.facts.clone() };
+        Ok(Arc::new(Self { facts, evidence: Evidence::Uncertified(self) }))
+    }
+
+    /// Whether it is still to be certified of which tenant it is.
+    pub(crate) const fn is_uncertified(&self) -> bool {
+        matches!(self.facts.tenancy, Tenancy::ToBeCertified { .. })
+    }
+
+    /// Until when what its certificate says of the tenant counts without another look, if that is who says it.
+    #[must_use]
+    pub const fn certified_until(&self) -> Option<Timestamp> {
+        match &self.facts.tenancy {
+            Tenancy::Certified(said) => Some(said.until),
+            Tenancy::Known(_) | Tenancy::ToBeCertified { .. } => None,
+        }
     }
 
     /// `sid`, scoped by the issuer, if the token names a session (OpenID Connect Front-Channel Logout §3).
@@ -233,10 +274,11 @@ impl VerifiedToken {
     /// The key set that the signature was verified with, of the token or of the answer about it; `None` if the answer was
     /// not signed.
     #[must_use]
-    pub const fn key_set(&self) -> Option<KeySetId> {
+    pub fn key_set(&self) -> Option<KeySetId> {
         match &self.evidence {
             Evidence::Signature { key_set, .. } => Some(*key_set),
             Evidence::Answer(voucher) => voucher.key_set(),
+            Evidence::Uncertified(token) => token.key_set(),
         }
     }
 

@@ -1,0 +1,131 @@
+//! A tenant that the client's certificate says: the one that the token is bound to, by an authority that is named for it.
+//!
+//! A proxy that reports a certificate need not have verified who issued it (an Envoy may accept any for the sake of RFC 8705
+//! §3, where the thumbprint is enough). So whose word it is, is judged here.
+
+mod pattern;
+
+use jiff::{SignedDuration, Timestamp};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as _};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+pub use self::pattern::{PatternProblem, TenantUri};
+use crate::certificate::ClientCertificate;
+
+/// How long a certificate that was looked at counts, if it is still valid then.
+pub(crate) const COUNTS_FOR: SignedDuration = SignedDuration::from_secs(60);
+/// Most authorities of one issuer: each certificate may be compared with all of them.
+const MAX_AUTHORITIES: usize = 16;
+
+/// By whose word, and where in a certificate, a tenant is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedTenants {
+    /// Who has to have signed the certificate.
+    pub authorities: ClientAuthorities,
+    /// Where its one URI has the tenant.
+    pub uri: TenantUri,
+}
+
+/// Authorities that sign clients' certificates, each by itself: a chain that is longer is not reported by the proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuthorities(Vec<TrustAnchor<'static>>);
+
+impl ClientAuthorities {
+    /// Reads certificates of authorities, as PEM.
+    ///
+    /// # Errors
+    /// [`AuthoritiesProblem`]
+    pub fn from_pem(pem: &[u8]) -> Result<Self, AuthoritiesProblem> {
+        let mut anchors = Vec::new();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.or(Err(AuthoritiesProblem::Pem))?;
+            let anchor = anchor_from_trusted_cert(&certificate).or(Err(AuthoritiesProblem::Certificate))?;
+            anchors.push(anchor.to_owned());
+        }
+        match anchors.len() {
+            0 => Err(AuthoritiesProblem::None),
+            1..=MAX_AUTHORITIES => Ok(Self(anchors)),
+            _ => Err(AuthoritiesProblem::TooMany),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never: one that vouches for nobody cannot be made.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them signed this for a client, and it is valid at `when`.
+    fn vouch_for(&self, leaf: &EndEntityCert<'_>, when: Timestamp) -> bool {
+        let Ok(seconds) = u64::try_from(when.as_second()) else { return false };
+        let when = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let usage = KeyUsage::client_auth();
+        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.0, &[], when, usage, None, None).is_ok()
+    }
+}
+
+/// What a certificate says, and until when that counts without another look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CertifiedTenant {
+    pub(crate) tenant: String,
+    pub(crate) until: Timestamp,
+}
+
+impl CertifiedTenants {
+    /// The tenant in a certificate that one of the authorities signed for a client and that is valid at `now`.
+    ///
+    /// It is a leaf with exactly one URI among its names, as an X.509-SVID has it (W01).
+    ///
+    /// # Errors
+    /// [`CertificateUntrusted`]
+    pub(crate) fn tenant(
+        &self,
+        certificate: &ClientCertificate,
+        now: Timestamp,
+    ) -> Result<CertifiedTenant, CertificateUntrusted> {
+        let der = CertificateDer::from(certificate.der());
+        let leaf = EndEntityCert::try_from(&der).or(Err(CertificateUntrusted))?;
+        let mut names = leaf.valid_uri_names();
+        let (Some(name), None) = (names.next(), names.next()) else { return Err(CertificateUntrusted) };
+        // The signature last: all that is cheaper comes first.
+        let tenant = self.uri.tenant(name).ok_or(CertificateUntrusted)?;
+        if !self.authorities.vouch_for(&leaf, now) {
+            return Err(CertificateUntrusted);
+        }
+        // It is valid from one instant to another; so what is valid now and then, is so in between.
+        let later = now.checked_add(COUNTS_FOR).unwrap_or(now);
+        let until = if self.authorities.vouch_for(&leaf, later) { later } else { now };
+        Ok(CertifiedTenant { tenant: tenant.to_owned(), until })
+    }
+}
+
+/// The certificate says no tenant that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client certificate is by no authority for tenants, not valid now, or names no tenant")]
+pub(crate) struct CertificateUntrusted;
+
+/// Why a file of authorities cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthoritiesProblem {
+    /// A block that is no PEM.
+    #[error("not PEM")]
+    Pem,
+    /// A block that is no X.509 certificate.
+    #[error("not a certificate")]
+    Certificate,
+    /// No certificate in it.
+    #[error("no certificate in it")]
+    None,
+    /// More than there may be.
+    #[error("more than {MAX_AUTHORITIES} certificates in it")]
+    TooMany,
+}
+
+#[cfg(test)]
+mod tests;
