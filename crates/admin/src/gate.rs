@@ -19,7 +19,7 @@ use exequatur_store::{
     Asked, Finding, Rate, RatePer, RevocationKind, Snapshot, SourceKey, SourceLimits, StoreError, Unknown,
 };
 use exequatur_token::{
-    BindingError, ClientCertificate, IssuerProfile, PresentedSender, Scheme, TokenDigest, TokenError,
+    BindingError, CertifiedTenantError, ClientCertificate, IssuerProfile, PresentedSender, Scheme, TokenDigest, TokenError,
     TokenSize, UnverifiedToken, VerifiedToken, bind,
 };
 use jiff::Timestamp;
@@ -141,6 +141,8 @@ pub(crate) enum NotLetIn {
     Keys(#[from] KeysUnavailable),
     #[error("the token is bound to what was not presented: {0}")]
     Binding(#[from] BindingError),
+    #[error("it is not known of which tenant the token is: {0}")]
+    Tenant(#[from] CertifiedTenantError),
     #[error("the token is somebody's who acts for you: orders are given by oneself")]
     Delegated,
     #[error("it was revoked")]
@@ -181,6 +183,7 @@ impl NotLetIn {
             Self::Token(_)
             | Self::Issuer
             | Self::Binding(_)
+            | Self::Tenant(_)
             | Self::Delegated
             | Self::Revoked
             | Self::Status(_)
@@ -248,6 +251,7 @@ impl Gate {
                 | NotLetIn::Token(_)
                 | NotLetIn::Issuer
                 | NotLetIn::Binding(_)
+                | NotLetIn::Tenant(_)
                 | NotLetIn::Delegated
                 | NotLetIn::Revoked
                 | NotLetIn::Status(_)
@@ -301,13 +305,13 @@ impl Gate {
                 issuer.unknown_key_seen(sought, now);
             }
         })?;
-        let token = Arc::new(found.token);
+        let certificate = certificate.map(|peer| &peer.certificate);
+        let token = Arc::new(found.token).certified(&rule.profile, certificate, now)?;
         // Somebody else who acts for an operator is no operator, and no record would name him.
         if !token.delegation().actors().is_empty() {
             return Err(NotLetIn::Delegated);
         }
         let current = token.current(now, &rule.audience, &rule.profile)?;
-        let certificate = certificate.map(|peer| &peer.certificate);
         bind(current, PresentedSender { scheme: Scheme::Bearer, proof: None, certificate })?;
         self.not_revoked(&operator_targets(&token), now)?;
         not_listed(issuer, &token, now).await?;

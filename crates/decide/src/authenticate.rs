@@ -6,7 +6,7 @@ use exequatur_issuers::{Issuer, SoughtKey};
 use exequatur_policy::{Identity, Principal, Subject};
 use exequatur_store::{Epoch, Scope};
 use exequatur_token::{
-    Bound, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, ScopedId,
+    Bound, CertifiedTenantError, Claim, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, ScopedId,
     TokenDigest, TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
 };
 use jiff::Timestamp;
@@ -85,7 +85,7 @@ async fn verify(
     };
     trail.facts.dpop_scheme = matches!(scheme, Scheme::Dpop);
     let digest = TokenDigest::of(raw);
-    let presented = Presented { raw, digest, source };
+    let presented = Presented { raw, digest, source, certificate: request.presented.certificate.as_ref() };
     let known = known_token(presented, decider, generation, now, trail).await?;
     note_identity(&known, trail);
     let token = current_token(&request, &known, now)?;
@@ -169,6 +169,7 @@ async fn known_token(
     };
     let key_set = token.key_set();
     trail.facts.key_set = key_set;
+    let token = token.certified(issuer.profile(), presented.certificate, now).map_err(tenant_denial)?;
     let known = Arc::new(KnownToken {
         subject: subject(&token, generation)?,
         scope: scope(&token),
@@ -202,6 +203,15 @@ fn signed_token<'d>(
     let token = unverified.verify(issuer.profile(), &keys, now);
     let token = token.map_err(|error| token_denial(issuer, &named, error, now))?;
     Ok((issuer, Arc::new(token)))
+}
+
+/// Why it is not known of which tenant a token is, where its certificate has to say so.
+const fn tenant_denial(error: CertifiedTenantError) -> Denial {
+    match error {
+        CertifiedTenantError::Unbound => Denial::BindingRequired,
+        CertifiedTenantError::Binding(error) => Denial::Binding(error),
+        CertifiedTenantError::Foreign => Denial::Token(TokenError::ClaimInvalid(Claim::Tenant)),
+    }
 }
 
 /// Whether the token may be used now, for the audience of this route.

@@ -3,7 +3,8 @@
 //! An entry names what it was made under: the issuer's key set, the configuration and the schema. Any other
 //! of these makes it a miss, so that a removed key, a changed claim mapping or a reload takes effect at once.
 //! Nothing that depends on the request is kept: expiry, audience, binding and revocation are judged at every
-//! use (G27); and what an issuer said counts for its time. The key is a digest over the token as sent, so a re-encoded token is another entry.
+//! use (G27); and what an issuer said counts for its time, as does a tenant that the client's certificate says: the token is bound to
+//! that very certificate. The key is a digest over the token as sent, so a re-encoded token is another entry.
 
 use std::sync::Arc;
 
@@ -62,9 +63,10 @@ pub(crate) struct KnownToken {
 }
 
 impl KnownToken {
-    /// Whether what its issuer said of it counts still.
+    /// Whether what its issuer said of it, and its certificate of its tenant, counts still.
     pub(crate) fn counts(&self, now: Timestamp) -> bool {
-        self.said.is_none_or(|said| said.holds(now))
+        let certified = self.token.certified_until().is_none_or(|until| now <= until);
+        certified && self.said.is_none_or(|said| said.holds(now))
     }
 }
 

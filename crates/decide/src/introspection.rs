@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use exequatur_issuers::{Believed, IntrospectionProblem, IntrospectionUnavailable, Issuer, Validity};
-use exequatur_token::{TokenDigest, TokenError, VerifiedToken};
+use exequatur_token::{ClientCertificate, TokenDigest, TokenError, VerifiedToken};
 use jiff::Timestamp;
 
 use crate::decider::Decider;
@@ -21,6 +21,8 @@ pub(crate) struct Presented<'a> {
     pub(crate) raw: &'a str,
     pub(crate) digest: TokenDigest,
     pub(crate) source: Source,
+    /// That of the connection it came over.
+    pub(crate) certificate: Option<&'a ClientCertificate>,
 }
 
 /// The token that `issuer` says that `presented` is.

@@ -55,6 +55,7 @@ vocabulary! {
     DpopKeyMismatch = "dpop_key_mismatch",
     MtlsCertMissing = "mtls_cert_missing",
     MtlsCertMismatch = "mtls_cert_mismatch",
+    MtlsCertUntrusted = "mtls_cert_untrusted",
     DpopProofMissing = "dpop_proof_missing",
     DpopProofMultiple = "dpop_proof_multiple",
     DpopProofMalformed = "dpop_proof_malformed",
@@ -155,6 +156,7 @@ pub(crate) fn binding_reason(error: &BindingError) -> Reason {
         BindingError::KeyMismatch => Reason::DpopKeyMismatch,
         BindingError::CertificateMissing => Reason::MtlsCertMissing,
         BindingError::CertificateMismatch => Reason::MtlsCertMismatch,
+        BindingError::CertificateUntrusted => Reason::MtlsCertUntrusted,
     }
 }
 

@@ -66,6 +66,9 @@ pub(crate) fn shape(reason: Reason) -> Shape {
         Reason::MtlsCertMismatch => {
             (401, Challenge::Token, "the access token is bound to another certificate")
         }
+        Reason::MtlsCertUntrusted => {
+            (401, Challenge::Token, "the client certificate of the access token says no tenant that counts")
+        }
         Reason::DpopProofMissing => (401, Challenge::Proof, "a DPoP proof is needed"),
         Reason::DpopProofMultiple => (401, Challenge::Proof, "more than one DPoP proof"),
         Reason::DpopProofMalformed

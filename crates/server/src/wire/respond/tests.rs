@@ -63,6 +63,7 @@ fn refusal(reason: Reason) -> Refusal {
         Reason::DpopKeyMismatch => binding(BindingError::KeyMismatch),
         Reason::MtlsCertMissing => binding(BindingError::CertificateMissing),
         Reason::MtlsCertMismatch => binding(BindingError::CertificateMismatch),
+        Reason::MtlsCertUntrusted => binding(BindingError::CertificateUntrusted),
         Reason::DpopProofMissing => proof(ProofError::Missing),
         Reason::DpopProofMultiple => proof(ProofError::Multiple),
         Reason::DpopProofMalformed => proof(ProofError::Malformed(MalformedProof::TypeInvalid)),
