@@ -147,7 +147,7 @@ def main() -> int:
     if surprises or not usual:
         print(f"demo_mutants.py: the tour fails without any patch: {'; '.join(surprises)}", file=sys.stderr)
         return 1
-    print(f"{'check removed':<28}{'row':<60}{'without the patch':<30}{'with it':<30}{'s':>5}")
+    print(f"{'check removed':<28}{'row':<60}{'without the patch':<40}{'with it':<40}{'s':>5}")
     failures, nothing = [], Outcome("nothing", False)
     for patch in patches:
         began = time.monotonic()
@@ -162,7 +162,7 @@ def main() -> int:
             name = patch.stem if number == 0 else ""
             got = rows.get(row, nothing).got.partition("; upstream: ")
             shown = f"{got[0]}, upstream sees" if got[1] else got[0]
-            print(f"{name:<28}{row:<60}{usual.get(row, nothing).got:<30}{shown:<30}{seconds}", flush=True)
+            print(f"{name:<28}{row:<60}{usual.get(row, nothing).got:<40}{shown:<40}{seconds}", flush=True)
             if got[1]:
                 print(f"{'':<28}    {got[2]}", flush=True)
         failures.extend(f"{patch.stem}: {wrong}" for wrong in wrongs)

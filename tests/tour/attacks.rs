@@ -6,7 +6,7 @@ use exequatur_tests::{Agent, Call, Stack, in_time};
 use serde_json::{Value, json};
 
 use crate::ledger::{Expected, Ledger, Shown, Step};
-use crate::on_behalf;
+use crate::{federation, granted, on_behalf, step_up};
 
 const DOCUMENT: &str = "/tenants/acme/documents/plan";
 
@@ -33,6 +33,9 @@ pub(crate) async fn all(ledger: &mut Ledger) -> Result<(), String> {
     wrong_proofs(ledger, &cast, &read).await?;
     not_allowed(ledger, &cast).await?;
     on_behalf::all(ledger, &cast.agent).await?;
+    step_up::all(ledger, &cast.agent).await?;
+    granted::all(ledger, &cast.agent).await?;
+    federation::all(ledger, &cast.agent).await?;
     stopped(ledger, &cast).await?;
     restart(ledger, &cast).await
 }

@@ -10,21 +10,23 @@ use serde_json::{Value, json};
 /// Marks each request, so that the upstream's record can be compared with the rows.
 const ROW: &str = "x-tour-row";
 
-/// What the upstream is told of the caller. The rest of our names, and their other spellings, it never sees.
-fn identity(expected: Expected) -> [(&'static str, Option<&'static str>); 6] {
+/// What the upstream is told of the caller. The rest of our names, and their other spellings, it never sees. Of whom a request was
+/// that should have been denied, no row says.
+fn identity(expected: Expected) -> Option<[(&'static str, Option<&'static str>); 6]> {
     let (agent, user, tenant, delegation) = match expected {
         Expected::Permit => (Some("corp:crm-bot"), Some("corp:alice"), Some("acme"), None),
         Expected::Acting { agent, chain } => (Some(agent), Some("corp:alice"), Some("acme"), Some(chain)),
-        Expected::Public | Expected::Deny(..) => (None, None, None, None),
+        Expected::Public => (None, None, None, None),
+        Expected::Deny(..) => return None,
     };
-    [
+    Some([
         ("x-exequatur-agent", agent),
         ("x-exequatur-user", user),
         ("x-exequatur-tenant", tenant),
         ("x-exequatur-delegation", delegation),
         ("x_exequatur_agent", None),
         ("x.exequatur.agent", None),
-    ]
+    ])
 }
 
 /// What should become of a request.
@@ -131,7 +133,7 @@ impl Ledger {
 
     pub(crate) fn print_head(&self) {
         self.say(&format!("Envoy on {}, Exequatur and an upstream behind it.\n", self.stack.url("")));
-        self.say(&format!("{:>2}  {:<56} {:<30} {:<30} {:>7}", "", "request", "expected", "got", "ms"));
+        self.say(&format!("{:>2}  {:<57} {:<39} {:<39} {:>7}", "", "request", "expected", "got", "ms"));
     }
 
     /// For people only.
@@ -161,7 +163,7 @@ impl Ledger {
         };
         let milliseconds = answer.took.as_secs_f64() * 1000.0;
         self.say(&format!(
-            "{id:>2}  {:<56} {:<30} {:<30} {milliseconds:>7.1}{}",
+            "{id:>2}  {:<57} {:<39} {:<39} {milliseconds:>7.1}{}",
             row.what,
             row.expected.to_string(),
             row.got(),
@@ -172,6 +174,20 @@ impl Ledger {
         }
         self.rows.push(row);
         Ok(answer)
+    }
+
+    /// The row of a request with a fresh token for `agent`, changed by `claims`, and a fresh proof.
+    pub(crate) async fn row_with_token(
+        &mut self,
+        agent: &Agent,
+        claims: &Value,
+        (method, path): (&str, &str),
+        what: &str,
+        expected: Expected,
+    ) -> Result<Answer, String> {
+        let token = self.stack.tokens.token(agent, claims);
+        let shown = Shown::Proven { agent, token: &token, claims: &Value::Null };
+        self.row(Step { what, expected, method, path, shown, fields: &[] }).await
     }
 
     /// Who acts for whom, through whom, as the upstream has it.
@@ -243,7 +259,11 @@ impl Ledger {
             complaints.push(format!("{} requests, not {wanted}", seen.len()));
         }
         for request in seen {
-            for (name, right) in identity(row.expected) {
+            let identity = identity(row.expected);
+            if identity.is_none() && request.values("x-exequatur-agent").is_empty() {
+                complaints.push("no agent is named".to_owned());
+            }
+            for (name, right) in identity.into_iter().flatten() {
                 let values: Vec<_> =
                     request.values(name).iter().map(|value| value.replace("%3A", ":")).collect();
                 let right: Vec<&str> = right.into_iter().collect();

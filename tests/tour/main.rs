@@ -5,9 +5,12 @@
 //! `STORE=redis` in the environment two replicas share a Redis; otherwise there is one, with the embedded store.
 
 mod attacks;
+mod federation;
+mod granted;
 mod ledger;
 mod on_behalf;
 mod stay;
+mod step_up;
 
 use std::process::ExitCode;
 
@@ -45,7 +48,8 @@ async fn run(stay: bool, output: Output) -> Result<bool, String> {
         Ok("embedded") | Err(_) => Options::default(),
         Ok(other) => return Err(format!("STORE is `embedded` or `redis`, not `{other}`")),
     };
-    let options = Options { exequatur: vec![attacks::LIMITS], ..options };
+    let added = vec![attacks::LIMITS, step_up::ROUTE, granted::ROUTE, federation::RULES];
+    let options = Options { exequatur: added, ..options };
     let stack = Stack::start(with_orders(options)).await?;
     let mut ledger = Ledger::new(stack, output);
     ledger.print_head();

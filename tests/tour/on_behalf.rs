@@ -4,9 +4,9 @@ use exequatur_tests::Agent;
 use exequatur_tests::orders::order;
 use serde_json::{Value, json};
 
-use crate::ledger::{Expected, Ledger, Shown, Step};
+use crate::ledger::{Expected, Ledger};
 
-const SHARE: &str = "/tenants/acme/documents/plan/share";
+const SHARE: (&str, &str) = ("POST", "/tenants/acme/documents/plan/share");
 const ACTING: Expected = Expected::Acting { agent: "corp:planner", chain: "corp:planner,corp:front-desk" };
 
 /// alice asked front-desk, which asked planner; the token was issued to crm-bot.
@@ -43,7 +43,7 @@ pub(crate) async fn all(ledger: &mut Ledger, agent: &Agent) -> Result<(), String
         ),
     ];
     for (what, claims, expected) in rows {
-        row(ledger, agent, what, &claims, expected).await?;
+        ledger.row_with_token(agent, &claims, SHARE, what, expected).await?;
     }
     let revoked = Expected::Deny(401, &["agent_revoked"]);
     let orders: [(&[&str], &str, Expected); 3] = [
@@ -54,11 +54,12 @@ pub(crate) async fn all(ledger: &mut Ledger, agent: &Agent) -> Result<(), String
     for (words, what, expected) in orders {
         ledger.say(&format!("    exequatur {}", words.join(" ")));
         order(ledger.stack(), words).await?;
-        row(ledger, agent, what, &chain(), expected).await?;
+        ledger.row_with_token(agent, &chain(), SHARE, what, expected).await?;
     }
     let before = changed("act", json!({ "sub": "front-desk" }));
     let left = Expected::Acting { agent: "corp:front-desk", chain: "corp:front-desk" };
-    row(ledger, agent, "share: front-desk itself goes on", &before, left).await
+    let what = "share: front-desk itself goes on";
+    ledger.row_with_token(agent, &before, SHARE, what, left).await.map(drop)
 }
 
 fn no_permit() -> Expected {
@@ -67,16 +68,4 @@ fn no_permit() -> Expected {
 
 fn forbidden() -> Expected {
     Expected::Deny(403, &["policy_forbid"])
-}
-
-async fn row(
-    ledger: &mut Ledger,
-    agent: &Agent,
-    what: &str,
-    claims: &Value,
-    expected: Expected,
-) -> Result<(), String> {
-    let token = ledger.stack().tokens.token(agent, claims);
-    let shown = Shown::Proven { agent, token: &token, claims: &Value::Null };
-    ledger.row(Step { what, expected, method: "POST", path: SHARE, shown, fields: &[] }).await.map(drop)
 }
