@@ -10,20 +10,15 @@
 // The first three answer { token }, or { error } with the code of the authorization server; `call` { status, reason, body };
 // `stream`, of which there is one at a time, how many calls came to what, { before, after } the mark; { do: "ended" } how many of
 // its calls have ended.
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { join } from 'node:path';
 
 import * as oauth from 'oauth4webapi';
 
-const [issuer, keysFolder] = process.argv.slice(2);
-const insecure = { [oauth.allowInsecureRequests]: true };
+import { called, followingNonce, insecure, ownToken, party as enter, server, signedIn } from './party.mjs';
+
 const redirectUri = 'https://frontend.example.com/signed-in';
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
-
-const issuerUrl = new URL(issuer);
-const server = await oauth.processDiscoveryResponse(issuerUrl, await oauth.discoveryRequest(issuerUrl, insecure));
 
 // Of the stream: whether what begins now is counted apart, and how many of its calls have ended.
 let [marked, ended] = [false, 0];
@@ -35,28 +30,10 @@ function party(name) {
   return parties.get(name);
 }
 
-async function enter(name) {
-  const client = { client_id: name };
-  const jwk = JSON.parse(readFileSync(join(keysFolder, `${name}.json`), 'utf8'));
-  const key = await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
-  const authentication = oauth.PrivateKeyJwt({ key, kid: jwk.kid });
-  return { client, authentication, DPoP: oauth.DPoP(client, await oauth.generateKeyPair('ES256')) };
-}
-
-// The library keeps the nonce it was given: a second try uses it.
-async function followingNonce(attempt) {
-  try {
-    return await attempt();
-  } catch (error) {
-    if (!oauth.isDPoPNonceError(error)) throw error;
-    return attempt();
-  }
-}
-
 // The code of the authorization server's refusal; whatever else went wrong is our own fault.
 async function granted(request) {
   try {
-    return { token: (await followingNonce(request)).access_token };
+    return { token: (await request).access_token };
   } catch (error) {
     if (!(error instanceof oauth.ResponseBodyError)) throw error;
     return { error: error.error };
@@ -67,65 +44,14 @@ function asked({ scope, resource }) {
   return Object.fromEntries(Object.entries({ scope, resource }).filter(([, value]) => value !== undefined));
 }
 
-// What a browser does: follows redirects, and keeps cookies, until it is sent back to the front end.
-async function browse(url) {
-  const cookies = new Map();
-  let next = url;
-  for (let hop = 0; hop < 10; hop += 1) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(next, { redirect: 'manual', headers: cookie ? { cookie } : {} });
-    for (const set of response.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(set);
-      if (value) cookies.set(name, value);
-      else cookies.delete(name);
-    }
-    const location = response.headers.get('location');
-    if (!location) throw new Error(`${next.pathname} answered ${response.status}: ${await response.text()}`);
-    next = new URL(location, next);
-    if (next.href.startsWith(redirectUri)) return next;
-  }
-  throw new Error('sent from place to place');
-}
-
 const orders = {
   async sign_in({ as, user, scope, resource }) {
-    const { client, authentication, DPoP } = await party(as);
-    const [verifier, state] = [oauth.generateRandomCodeVerifier(), oauth.generateRandomState()];
-    const url = new URL(server.authorization_endpoint);
-    url.search = new URLSearchParams({
-      client_id: client.client_id,
-      response_type: 'code',
-      redirect_uri: redirectUri,
-      login_hint: user,
-      state,
-      code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
-      code_challenge_method: 'S256',
-      ...asked({ scope, resource }),
-    });
-    const parameters = oauth.validateAuthResponse(server, client, await browse(url), state);
-    return granted(async () => {
-      const options = { DPoP, ...insecure };
-      const response = await oauth.authorizationCodeGrantRequest(
-        server,
-        client,
-        authentication,
-        parameters,
-        redirectUri,
-        verifier,
-        options,
-      );
-      return oauth.processAuthorizationCodeResponse(server, client, response);
-    });
+    const parameters = { login_hint: user, ...asked({ scope, resource }) };
+    return granted(signedIn(await party(as), redirectUri, parameters));
   },
 
   async own({ as, scope, resource }) {
-    const { client, authentication, DPoP } = await party(as);
-    return granted(async () => {
-      const parameters = new URLSearchParams(asked({ scope, resource }));
-      const options = { DPoP, ...insecure };
-      const response = await oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, options);
-      return oauth.processClientCredentialsResponse(server, client, response);
-    });
+    return granted(ownToken(await party(as), asked({ scope, resource })));
   },
 
   async exchange({ as, subject, actor, scope, resource }) {
@@ -136,7 +62,7 @@ const orders = {
       ...(actor === undefined ? {} : { actor_token: actor, actor_token_type: accessTokenType }),
       ...asked({ scope, resource }),
     });
-    return granted(async () => {
+    const request = followingNonce(async () => {
       const options = { DPoP, ...insecure };
       const response = await oauth.genericTokenEndpointRequest(
         server,
@@ -148,14 +74,11 @@ const orders = {
       );
       return oauth.processGenericTokenEndpointResponse(server, client, response);
     });
+    return granted(request);
   },
 
   async call({ as, token, method = 'GET', url }) {
-    const { DPoP } = await party(as);
-    const options = { DPoP, ...insecure };
-    const response = await followingNonce(() =>
-      called(oauth.protectedResourceRequest(token, method, new URL(url), new Headers(), null, options)),
-    );
+    const response = await called(await party(as), token, method, url);
     const body = await response.text();
     return { status: response.status, reason: reasonOf(body), body };
   },
@@ -187,16 +110,6 @@ const orders = {
     return { ended };
   },
 };
-
-// A refusal with a challenge is an answer; a demand for a nonce is not yet one.
-async function called(request) {
-  try {
-    return await request;
-  } catch (error) {
-    if (error instanceof oauth.WWWAuthenticateChallengeError && !oauth.isDPoPNonceError(error)) return error.response;
-    throw error;
-  }
-}
 
 function reasonOf(body) {
   try {

@@ -1,91 +1,55 @@
 // An authorization server on the loopback at which users sign in to a front end, and agents act for them in turn:
 // authorization code (RFC 6749 §4.1), client credentials (§4.4) and token exchange (RFC 8693). Its access tokens are JWTs
 // (RFC 9068), bound by DPoP (RFC 9449).
-// Usage: node exchange.mjs PORT AUDIENCE OTHER_AUDIENCE KEYS_FOLDER
-// Every client's private key is written to KEYS_FOLDER/CLIENT.json. bob alone says whom he lets act for him (`may_act`).
-import { writeFileSync } from 'node:fs';
+// Usage: see provider.mjs. bob alone says whom he lets act for him (`may_act`).
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 
 import * as jose from 'jose';
-import { errors, Provider } from 'oidc-provider';
+import { errors } from 'oidc-provider';
 import { buildTokenResponse, checkDpopReplay, validateDpop } from 'oidc-provider/lib/helpers/grants.js';
 
-const [port, audience, otherAudience, keysFolder] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
-const scope = 'documents:read documents:write';
-const lifetime = 300;
+import {
+  audience,
+  issuer,
+  lifetime,
+  newProvider,
+  ofJwts,
+  otherAudience,
+  registered,
+  serve,
+  verifyingKey,
+} from './provider.mjs';
 
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 const users = { alice: {}, bob: { may_act: { sub: 'agent-a' } } };
 
-async function signingKey(kid) {
-  const { privateKey, publicKey } = await jose.generateKeyPair('ES256', { extractable: true });
-  const labels = { alg: 'ES256', kid, use: 'sig' };
-  return {
-    private: { ...(await jose.exportJWK(privateKey)), ...labels },
-    public: { ...(await jose.exportJWK(publicKey)), ...labels },
-    verifying: publicKey,
-  };
-}
-
-async function registration(clientId, particulars) {
-  const key = await signingKey(`${clientId}-1`);
-  writeFileSync(join(keysFolder, `${clientId}.json`), JSON.stringify(key.private), { mode: 0o600 });
-  return {
-    client_id: clientId,
-    token_endpoint_auth_method: 'private_key_jwt',
-    token_endpoint_auth_signing_alg: 'ES256',
-    id_token_signed_response_alg: 'ES256',
-    jwks: { keys: [key.public] },
-    dpop_bound_access_tokens: true,
-    redirect_uris: [],
-    response_types: [],
-    ...particulars,
-  };
-}
-
-const server = await signingKey('as-1');
 const clients = [
-  await registration('frontend', {
+  await registered('frontend', {
     grant_types: ['authorization_code'],
     response_types: ['code'],
     redirect_uris: ['https://frontend.example.com/signed-in'],
   }),
 ];
 for (const letter of 'abcdef') {
-  clients.push(await registration(`agent-${letter}`, { grant_types: ['client_credentials', tokenExchange] }));
+  clients.push(await registered(`agent-${letter}`, { grant_types: ['client_credentials', tokenExchange] }));
 }
 // A client with the id of a user.
-clients.push(await registration('alice', { grant_types: ['client_credentials'] }));
+clients.push(await registered('alice', { grant_types: ['client_credentials'] }));
 
 // One of the two resource servers.
 function api(resource) {
   if (resource !== audience && resource !== otherAudience) throw new errors.InvalidTarget();
-  const jwt = { sign: { alg: 'ES256' } };
-  return { scope, audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: lifetime, jwt };
+  return ofJwts(resource);
 }
 
 // What an exchange adds to the token that it saves.
 const exchanged = new WeakMap();
 
-const provider = new Provider(issuer, {
-  jwks: { keys: [server.private] },
+const settings = {
   clients,
   cookies: { keys: [crypto.randomUUID()] },
-  enabledJWA: { dPoPSigningAlgValues: ['ES256'] },
-  features: {
-    devInteractions: { enabled: false },
-    clientCredentials: { enabled: true },
-    dPoP: { enabled: true },
-    resourceIndicators: {
-      enabled: true,
-      defaultResource: () => audience,
-      useGrantedResource: () => true,
-      getResourceServerInfo: (_context, resource) => api(resource),
-    },
-  },
+  features: { clientCredentials: { enabled: true } },
   ttl: { AccessToken: lifetime, ClientCredentials: lifetime, AuthorizationCode: 60, Session: 600, Grant: 600, Interaction: 60 },
   interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_context, id) => (Object.hasOwn(users, id) ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
@@ -96,8 +60,8 @@ const provider = new Provider(issuer, {
       ? { gty: 'client-credentials' }
       : (exchanged.get(token) ?? { sid: token.sessionUid, ...users[token.accountId] })),
   }),
-});
-provider.on('server_error', (_context, error) => console.error('server_error', error));
+};
+const provider = newProvider(settings, api);
 
 // Nobody is asked for consent: whoever signs in lets the client have the scopes that it asks for.
 async function grantAll(context) {
@@ -113,7 +77,7 @@ async function issuedHere(value, type) {
   if (type !== accessTokenType) throw new errors.InvalidRequest('only access tokens are exchanged');
   try {
     const options = { issuer, typ: 'at+jwt', algorithms: ['ES256'] };
-    return (await jose.jwtVerify(value, server.verifying, options)).payload;
+    return (await jose.jwtVerify(value, verifyingKey, options)).payload;
   } catch (cause) {
     throw new errors.InvalidGrant('not a token of this server, or not any more', { cause });
   }
@@ -186,11 +150,13 @@ async function signIn(request, response) {
 }
 
 const answer = provider.callback();
-createServer((request, response) => {
-  if (!request.url.startsWith('/interaction/')) return answer(request, response);
-  return signIn(request, response).catch((error) => {
-    console.error(error);
-    response.statusCode = 500;
-    response.end();
-  });
-}).listen(Number(port), '127.0.0.1', () => console.log('listening'));
+serve(
+  createServer((request, response) => {
+    if (!request.url.startsWith('/interaction/')) return answer(request, response);
+    return signIn(request, response).catch((error) => {
+      console.error(error);
+      response.statusCode = 500;
+      response.end();
+    });
+  }),
+);

@@ -1,63 +1,12 @@
 // An independent authorization server on the loopback: DPoP-bound JWT access tokens for one client.
-// Usage: node server.mjs PORT AUDIENCE CLIENT_KEY_FILE
-import { writeFileSync } from 'node:fs';
+// Usage: see provider.mjs.
+import { newProvider, registered, scope, serve } from './provider.mjs';
 
-import * as jose from 'jose';
-import { Provider } from 'oidc-provider';
-
-const [port, audience, clientKeyFile] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
-
-async function signingKey(kid) {
-  const { privateKey, publicKey } = await jose.generateKeyPair('ES256', { extractable: true });
-  const labels = { alg: 'ES256', kid, use: 'sig' };
-  return {
-    private: { ...(await jose.exportJWK(privateKey)), ...labels },
-    public: { ...(await jose.exportJWK(publicKey)), ...labels },
-  };
-}
-
-const server = await signingKey('as-1');
-const client = await signingKey('crm-bot-1');
-const scope = 'documents:read documents:write';
-
-const provider = new Provider(issuer, {
-  jwks: { keys: [server.private] },
-  clients: [
-    {
-      client_id: 'crm-bot',
-      token_endpoint_auth_method: 'private_key_jwt',
-      token_endpoint_auth_signing_alg: 'ES256',
-      id_token_signed_response_alg: 'ES256',
-      jwks: { keys: [client.public] },
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-      dpop_bound_access_tokens: true,
-    },
-  ],
-  scopes: scope.split(' '),
-  enabledJWA: { dPoPSigningAlgValues: ['ES256'] },
-  features: {
-    devInteractions: { enabled: false },
-    clientCredentials: { enabled: true },
-    dPoP: { enabled: true },
-    resourceIndicators: {
-      enabled: true,
-      defaultResource: () => audience,
-      useGrantedResource: () => true,
-      getResourceServerInfo: () => ({
-        scope,
-        audience,
-        accessTokenFormat: 'jwt',
-        accessTokenTTL: 300,
-        jwt: { sign: { alg: 'ES256' } },
-      }),
-    },
-  },
-  extraTokenClaims: () => ({ tenant: 'acme', on_behalf_of: 'alice' }),
-});
-
-provider.on('server_error', (_context, error) => console.error('server_error', error));
-writeFileSync(clientKeyFile, JSON.stringify(client.private), { mode: 0o600 });
-provider.listen(Number(port), '127.0.0.1', () => console.log('listening'));
+serve(
+  newProvider({
+    clients: [await registered('crm-bot', { grant_types: ['client_credentials'] })],
+    scopes: scope.split(' '),
+    features: { clientCredentials: { enabled: true } },
+    extraTokenClaims: () => ({ tenant: 'acme', on_behalf_of: 'alice' }),
+  }),
+);

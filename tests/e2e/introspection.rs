@@ -1,74 +1,28 @@
 //! S03, S04: opaque tokens of an authorization server that is not ours, with a client that is not ours either, through Envoy.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use exequatur_tests::ports::Reserved;
-use exequatur_tests::{Agent, Call, DOCUMENT, Options, Stack, TokenService, binaries, jwt};
+use exequatur_tests::{Agent, AuthorizationServer, Call, DOCUMENT, Options, Stack, TokenService};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-fn node(script: &str) -> Command {
-    let folder = binaries::repository().join("tests/authorization-server");
-    assert!(folder.join("node_modules").is_dir(), "run tests/tools/node.sh first");
-    let mut command = Command::new(binaries::node());
-    command.arg(folder.join(script)).stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
+/// A stock authorization server, and how it is asked.
+struct Asked(AuthorizationServer);
 
-struct AuthorizationServer {
-    issuer: String,
-    /// The client's key, and the one of whoever asks about tokens.
-    keys: [PathBuf; 2],
-    process: Child,
-    _reserved: Reserved,
-}
-
-impl Drop for AuthorizationServer {
-    fn drop(&mut self) {
-        for file in &self.keys {
-            std::fs::remove_file(file).unwrap();
-        }
-    }
-}
-
-impl AuthorizationServer {
+impl Asked {
     async fn start() -> Self {
-        let reserved = Reserved::block().unwrap();
-        let [port, ..] = reserved.all();
-        let file = |name: &str| std::env::temp_dir().join(format!("exequatur-{name}-{}", jwt::random_id()));
-        let keys = [file("client"), file("asking")];
-        let process = node("introspection.mjs")
-            .arg(port.to_string())
-            .arg(TokenService::AUDIENCE)
-            .args(&keys)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let issuer = format!("http://127.0.0.1:{port}");
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let deadline = Instant::now() + WITHIN;
-        while !client
-            .get(format!("{issuer}/jwks"))
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
-        {
-            assert!(Instant::now() < deadline, "the authorization server did not start");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Self { issuer, keys, process, _reserved: reserved }
+        Self(AuthorizationServer::start("introspection.mjs").await.unwrap())
     }
 
     /// Beside the issuer of JWTs, one that is asked about its tokens.
     async fn stack(&self, more: &str) -> Stack {
         let claims = "claims: { agent: client_id, user: { claim: sub, unless: { gty: client-credentials } }, tenant: tenant }\n";
-        let (issuer, key) = (&self.issuer, self.keys[1].display());
+        let (issuer, key) = (&self.0.issuer, self.0.key_file("exequatur"));
+        let key = key.display();
         let whole = format!(
             "{claims}    tenants: any
   - name: as
@@ -91,9 +45,10 @@ impl AuthorizationServer {
     }
 
     fn client(&self, stack: &Stack) -> Client {
-        let mut process = node("introspection_client.mjs")
-            .arg(&self.issuer)
-            .arg(&self.keys[0])
+        let mut process = self
+            .0
+            .client("introspection_client.mjs")
+            .unwrap()
             .arg(TokenService::AUDIENCE)
             .arg(stack.url("/tenants/acme/documents/plan"))
             .stdin(Stdio::piped())
@@ -157,7 +112,7 @@ async fn jwt_passes(stack: &Stack, agent: &Agent) {
 /// answer counts. Without an issuer there is no decision about its tokens, and others go on.
 #[tokio::test]
 async fn opaque_tokens_pass_until_they_are_revoked() {
-    let mut server = AuthorizationServer::start().await;
+    let mut server = Asked::start().await;
     let stack = server.stack("").await;
     let (mut client, agent) = (server.client(&stack), Agent::new());
     assert_eq!(client.does("token").await, json!({ "parts": 1, "type": "dpop" }));
@@ -186,7 +141,7 @@ async fn opaque_tokens_pass_until_they_are_revoked() {
         }
     }
 
-    server.process.kill().await.unwrap();
+    server.0.stop().await.unwrap();
     client.until(&[passed()], &unavailable()).await;
     jwt_passes(&stack, &agent).await;
     for _ in 0..5 {
@@ -205,7 +160,7 @@ async fn opaque_tokens_pass_until_they_are_revoked() {
 /// S03: the same by plain answers, where that is what is asked for.
 #[tokio::test]
 async fn a_plain_answer_is_taken_where_it_is_asked_for() {
-    let server = AuthorizationServer::start().await;
+    let server = Asked::start().await;
     let stack = server.stack("response: json").await;
     let mut client = server.client(&stack);
     assert_eq!(client.does("token").await["parts"], 1);

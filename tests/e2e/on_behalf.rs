@@ -21,7 +21,7 @@ struct Scene {
 
 impl Scene {
     async fn start(options: Options) -> Self {
-        let server = AuthorizationServer::start().await.unwrap();
+        let server = AuthorizationServer::start("exchange.mjs").await.unwrap();
         let options = Options {
             issuer: Some(server.entry()),
             policies: Some("tests/e2e/on_behalf/policies"),

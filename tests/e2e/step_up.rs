@@ -1,15 +1,10 @@
 //! S01: a route that wants the user authenticated in a certain way, or lately, through real Envoy (RFC 9470); and a stock client
 //! that follows its challenge at a stock authorization server.
 
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
-use exequatur_tests::configuration::IssuerEntry;
-use exequatur_tests::ports::Reserved;
-use exequatur_tests::{Agent, Answer, Call, Options, Stack, TokenService, binaries, jwt};
+use exequatur_tests::{Agent, Answer, AuthorizationServer, Call, Options, Stack, jwt};
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
 
 macro_rules! route {
     ($name:literal, $step_up:literal) => {
@@ -137,59 +132,11 @@ async fn s01_a_grpc_caller_is_told_in_the_head() {
     assert_eq!((answer.status, answer.field("grpc-status").as_str()), (200, ""), "{answer:?}");
 }
 
-struct AuthorizationServer {
-    issuer: String,
-    client_key: PathBuf,
-    _process: Child,
-    _reserved: Reserved,
-}
-
-impl Drop for AuthorizationServer {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.client_key).unwrap();
-    }
-}
-
-fn node(script: &str) -> Command {
-    let folder = binaries::repository().join("tests/authorization-server");
-    assert!(folder.join("node_modules").is_dir(), "run tests/tools/node.sh first");
-    let mut command = Command::new(binaries::node());
-    command.arg(folder.join(script)).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    command
-}
-
-async fn start_authorization_server() -> AuthorizationServer {
-    let reserved = Reserved::block().unwrap();
-    let [port, ..] = reserved.all();
-    let client_key = std::env::temp_dir().join(format!("exequatur-client-{}.json", jwt::random_id()));
-    let process = node("step_up_server.mjs")
-        .arg(port.to_string())
-        .arg(TokenService::AUDIENCE)
-        .arg(&client_key)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let issuer = format!("http://127.0.0.1:{port}");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    for _attempt in 0..400 {
-        if client.get(format!("{issuer}/jwks")).send().await.is_ok_and(|answer| answer.status().is_success())
-        {
-            return AuthorizationServer { issuer, client_key, _process: process, _reserved: reserved };
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the authorization server did not start");
-}
-
 /// The client knows nothing of classes and ages but what the challenge says. The user's first login is an hour ago, by a password.
 #[tokio::test]
 async fn s01_a_stock_client_follows_the_challenge() {
-    let server = start_authorization_server().await;
-    let issuer = IssuerEntry {
-        issuer: server.issuer.clone(),
-        jwks: format!("\"{}/jwks\"", server.issuer),
-        user_claim: "sub".to_owned(),
-    };
+    let server = AuthorizationServer::start("step_up_server.mjs").await.unwrap();
+    let issuer = server.entry();
     let stack = Stack::start(options(Options { issuer: Some(issuer), ..Options::default() })).await.unwrap();
     let (key, password) = ("urn:example:key", "urn:example:password");
     let both = format!("{key} urn:example:passkey");
@@ -201,9 +148,9 @@ async fn s01_a_stock_client_follows_the_challenge() {
         ("nobody", json!([401, 401]), Some((password, true)), json!({ "acr_values": "urn:example:nobody" })),
         ("documents", json!([200]), None, json!(null)),
     ] {
-        let output = node("step_up_client.mjs")
-            .arg(&server.issuer)
-            .arg(&server.client_key)
+        let output = server
+            .client("step_up_client.mjs")
+            .unwrap()
             .arg(stack.url(&format!("/tenants/acme/{kind}/plan")))
             .stderr(Stdio::inherit())
             .output()

