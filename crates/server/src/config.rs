@@ -9,6 +9,8 @@ mod claims;
 mod document;
 mod duration;
 mod federations;
+#[cfg(test)]
+mod folder;
 mod introspection;
 mod issuers;
 mod keys;

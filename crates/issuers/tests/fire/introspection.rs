@@ -492,12 +492,8 @@ async fn a_server_that_is_down_is_asked_ever_more_seldom() {
     assert!(ask(&world, "corp", "5").await.is_ok());
 }
 
-// Each of ours is asked about, once its signature holds, and refused if it is not active.
-#[tokio::test(start_paused = true)]
-async fn s03_a_jwt_is_asked_about_too() {
-    let site = Site::new().await;
-    let world = site.world(|asking| asking.jwts = true).await;
-    assert!(world.issuer("corp").confirms_tokens());
+/// A token of `corp`'s own, as it was sent and once its signature was verified; its `jti` is 1.
+fn own_jwt(world: &World) -> (String, Arc<VerifiedToken>) {
     let now = world.time.now();
     let claims = json!({
         "iss": profile("corp").issuer, "sub": "alice", "client_id": "bot", "jti": "1",
@@ -506,7 +502,17 @@ async fn s03_a_jwt_is_asked_about_too() {
     let raw = sign("at+jwt", "a", &claims, OURS);
     let keys = world.issuer("corp").keys(now).unwrap();
     let token = UnverifiedToken::parse(&raw).unwrap().verify(&profile("corp"), &keys, now).unwrap();
-    let token = Arc::new(token);
+    (raw, Arc::new(token))
+}
+
+// Each of ours is asked about, once its signature holds, and refused if it is not active.
+#[tokio::test(start_paused = true)]
+async fn s03_a_jwt_is_asked_about_too() {
+    let site = Site::new().await;
+    let world = site.world(|asking| asking.jwts = true).await;
+    assert!(world.issuer("corp").confirms_tokens());
+    let now = world.time.now();
+    let (raw, token) = own_jwt(&world);
     let confirm = async |label: &str| {
         // The digest is what an answer is kept under.
         let digest = TokenDigest::of(label);
@@ -554,15 +560,7 @@ async fn g16_an_answer_by_a_removed_key_is_none() {
     let mut config = site.config("corp", |asking| asking.jwts = true);
     config.cooldown = Duration::from_secs(1);
     let world = started(vec![config]).await;
-    let now = world.time.now();
-    let claims = json!({
-        "iss": profile("corp").issuer, "sub": "alice", "client_id": "bot", "jti": "1",
-        "aud": "https://api.example", "iat": now.as_second(), "exp": now.as_second() + 60,
-    });
-    let raw = sign("at+jwt", "a", &claims, OURS);
-    let keys = world.issuer("corp").keys(now).unwrap();
-    let token = UnverifiedToken::parse(&raw).unwrap().verify(&profile("corp"), &keys, now).unwrap();
-    let token = Arc::new(token);
+    let (raw, token) = own_jwt(&world);
     let confirm = async || {
         let digest = TokenDigest::of(&raw);
         let outcome = world.issuer("corp").confirm(&raw, digest, &token, world.time.now()).await;

@@ -116,13 +116,16 @@ pub(super) fn config(text: &str) -> Result<Config, Problems> {
     from_text(Source { path: "/etc/exequatur/config.yaml".into(), text: text.into() })
 }
 
-/// `line: message` of each mistake.
 pub(super) fn read(text: &str) -> Config {
     config(text).unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }
 
 pub(super) fn mistakes(text: &str) -> Vec<String> {
-    let problems = config(text).expect_err("a mistake");
+    told(&config(text).expect_err("a mistake"))
+}
+
+/// `line: message` of each; line 0 for one that has no place.
+pub(super) fn told(problems: &Problems) -> Vec<String> {
     let line = |problem: &Problem| problem.place.map_or(0, |place| place.line);
     problems.iter().map(|problem| format!("{}: {}", line(problem), problem.message)).collect()
 }

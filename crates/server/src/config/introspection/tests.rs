@@ -1,57 +1,35 @@
 //! S03, S04: who is asked about which tokens, and how we show who we are.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-
 use exequatur_issuers::{ClientAuthentication, IntrospectionEndpoint, OpaqueTokens};
 
-use crate::config::{Config, Problems, Source, from_text, show};
+use crate::config::folder::Folder;
+use crate::config::tests::told;
+use crate::config::{Config, Problems, show};
 
-struct Folder(tempfile::TempDir);
+fn folder() -> Folder {
+    Folder::new("client.pem", "client.key")
+}
 
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        let client = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
-        folder.write("client.pem", &client.cert.pem());
-        folder.write("client.key", &client.signing_key.serialize_pem());
-        folder.write("credentials", "me:secret word\n");
-        folder
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        std::fs::write(self.0.path().join(name), content).unwrap();
-        self.set_mode(name, 0o640);
-    }
-
-    fn set_mode(&self, name: &str, mode: u32) {
-        std::fs::set_permissions(self.0.path().join(name), Permissions::from_mode(mode)).unwrap();
-    }
-
-    /// Issuers `one`, `two` … that are asked like this; the keys stand in lines 5, 6 ….
-    fn config(&self, asked: &[&str]) -> Result<Config, Problems> {
-        let issuers = asked.iter().zip(["one", "two"]).map(|(asked, name)| {
-            format!(
-                "  - {{ name: {name}, issuer: \"https://{name}.example.com\", jwks: {{ discover: oauth }}, audiences: \
-                 [https://api.example.com], introspection: {asked} }}\n"
-            )
-        });
-        let text = format!(
-            "policies: p
+/// Issuers `one`, `two` … that are asked like this; the keys stand in lines 5, 6 ….
+fn read(folder: &Folder, asked: &[&str]) -> Result<Config, Problems> {
+    let issuers = asked.iter().zip(["one", "two"]).map(|(asked, name)| {
+        format!(
+            "  - {{ name: {name}, issuer: \"https://{name}.example.com\", jwks: {{ discover: oauth }}, audiences: \
+             [https://api.example.com], introspection: {asked} }}\n"
+        )
+    });
+    folder.read(format!(
+        "policies: p
 protected_resources: [{{ resource: https://api.example.com }}]
 routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
 issuers:
 {}",
-            issuers.collect::<String>()
-        );
-        from_text(Source { path: self.0.path().join("exequatur.yaml"), text: text.into() })
-    }
+        issuers.collect::<String>()
+    ))
+}
 
-    fn mistakes(&self, asked: &[&str]) -> Vec<String> {
-        let problems = self.config(asked).expect_err("a mistake");
-        let line = |place: Option<crate::config::Place>| place.map_or(0, |place| place.line);
-        problems.iter().map(|problem| format!("{}: {}", line(problem.place), problem.message)).collect()
-    }
+fn mistakes(folder: &Folder, asked: &[&str]) -> Vec<String> {
+    told(&read(folder, asked).expect_err("a mistake"))
 }
 
 const ENDPOINT: &str = "endpoint: \"https://one.example.com/introspect\", client_id: exequatur";
@@ -59,12 +37,12 @@ const KEY: &str = "private_key_jwt: { key_file: client.key }";
 
 #[test]
 fn what_is_asked_is_read_and_shown() {
-    let folder = Folder::new();
+    let folder = folder();
     let usual = format!("{{ {ENDPOINT}, {KEY} }}");
     let whole = "{ endpoint: { discover: openid }, tokens: all, prefix: two_, response: json, client_id: exequatur, \
                  mtls: { certificate_file: client.pem, key_file: client.key }, cache: 5s, wait: 60ms, timeout: 2s, \
                  max_in_flight: 7 }";
-    let config = folder.config(&[&usual.replace("client_id", "prefix: one_, client_id"), whole]).unwrap();
+    let config = read(&folder, &[&usual.replace("client_id", "prefix: one_, client_id"), whole]).unwrap();
     let one = config.issuers[0].introspection.as_ref().unwrap();
     assert!(
         matches!(&one.endpoint, IntrospectionEndpoint::Named(place) if place.as_str().ends_with("/introspect"))
@@ -81,20 +59,20 @@ fn what_is_asked_is_read_and_shown() {
 
     let shown = show(&config);
     assert!(!shown.contains("PRIVATE"), "{shown}");
-    let again = from_text(Source { path: config.source.path.clone(), text: shown.clone().into() }).unwrap();
+    let again = folder.read(shown.clone()).unwrap();
     let debugged = |config: &Config| {
         config.issuers.iter().map(|issuer| format!("{:?}", issuer.introspection)).collect::<Vec<_>>()
     };
     assert_eq!(debugged(&again), debugged(&config), "{shown}");
-    assert!(folder.config(&[&usual]).is_ok());
+    assert!(read(&folder, &[&usual]).is_ok());
     let jwt = format!("{{ {ENDPOINT}, {KEY}, tokens: jwt }}");
     // Only one is asked about tokens that say nothing themselves.
-    assert!(folder.config(&[&usual, &jwt]).is_ok());
+    assert!(read(&folder, &[&usual, &jwt]).is_ok());
 }
 
 #[test]
 fn each_mistake_has_its_line() {
-    let folder = Folder::new();
+    let folder = folder();
     for (asked, expected) in [
         (format!("{{ {ENDPOINT} }}"), "5: key `private_key_jwt` or `mtls` is missing"),
         (format!("{{ {KEY}, client_id: a }}"), "5: key `endpoint` is missing"),
@@ -148,29 +126,29 @@ fn each_mistake_has_its_line() {
         ),
         (format!("{{ {ENDPOINT}, {KEY}, client_secret: a }}"), "5: key `client_secret` is not known here"),
     ] {
-        assert_eq!(folder.mistakes(&[&asked]), [expected], "{asked}");
+        assert_eq!(mistakes(&folder, &[&asked]), [expected], "{asked}");
     }
     // A token is one issuer's.
     let [one, two] = ["a_", "a_b"].map(|prefix| format!("{{ {ENDPOINT}, {KEY}, prefix: {prefix} }}"));
     let usual = format!("{{ {ENDPOINT}, {KEY} }}");
     let expected = "6: tokens that are no JWTs could be of issuer `one` too";
     for asked in [[one.as_str(), &two], [&usual, &two], [&one, &usual], [&usual, &usual]] {
-        assert_eq!(folder.mistakes(&asked), [expected], "{asked:?}");
+        assert_eq!(mistakes(&folder, &asked), [expected], "{asked:?}");
     }
 }
 
 /// C-16
 #[test]
 fn a_key_that_others_may_read_is_refused() {
-    let folder = Folder::new();
+    let folder = folder();
     let mtls = "mtls: { certificate_file: client.pem, key_file: client.key }";
     folder.set_mode("client.key", 0o644);
     for way in [KEY, mtls] {
         let expected = "5: a secret that others may read or replace (mode 0644): `chmod o-rwx` it";
-        assert_eq!(folder.mistakes(&[&format!("{{ {ENDPOINT}, {way} }}")]), [expected], "{way}");
+        assert_eq!(mistakes(&folder, &[&format!("{{ {ENDPOINT}, {way} }}")]), [expected], "{way}");
     }
     folder.set_mode("client.key", 0o600);
     for way in [KEY, mtls] {
-        assert!(folder.config(&[&format!("{{ {ENDPOINT}, {way} }}")]).is_ok(), "{way}");
+        assert!(read(&folder, &[&format!("{{ {ENDPOINT}, {way} }}")]).is_ok(), "{way}");
     }
 }

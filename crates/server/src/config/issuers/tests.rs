@@ -1,37 +1,18 @@
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-
 use exequatur_issuers::{Discovery, KeySource};
 
-use crate::config::{Config, Problems, Source, from_text, show};
+use crate::config::folder::Folder;
+use crate::config::tests::told;
+use crate::config::{Config, Problems, show};
 
-/// A folder for the configuration's files.
-struct Folder(tempfile::TempDir);
+fn folder() -> Folder {
+    Folder::new("ca.pem", "key.pem")
+}
 
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        let authority = rcgen::generate_simple_self_signed(["authority".to_owned()]).unwrap();
-        folder.write("ca.pem", &authority.cert.pem());
-        folder.write("key.pem", &authority.signing_key.serialize_pem());
-        folder.write("credentials", "me:secret word\n");
-        folder
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        std::fs::write(self.0.path().join(name), content).unwrap();
-        self.set_mode(name, 0o640);
-    }
-
-    fn set_mode(&self, name: &str, mode: u32) {
-        std::fs::set_permissions(self.0.path().join(name), Permissions::from_mode(mode)).unwrap();
-    }
-
-    /// One issuer with these further keys, from line 7 on.
-    fn config(&self, issuer: &str, keys: &[&str]) -> Result<Config, Problems> {
-        let keys: String = keys.iter().map(|key| format!("\n    {key}")).collect();
-        let text = format!(
-            "policies: p
+/// One issuer with these further keys, from line 7 on.
+fn read(folder: &Folder, issuer: &str, keys: &[&str]) -> Result<Config, Problems> {
+    let keys: String = keys.iter().map(|key| format!("\n    {key}")).collect();
+    folder.read(format!(
+        "policies: p
 protected_resources: [{{ resource: https://api.example.com }}]
 issuers:
   - name: corp
@@ -39,25 +20,21 @@ issuers:
     audiences: [https://api.example.com]{keys}
 routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
 "
-        );
-        from_text(Source { path: self.0.path().join("exequatur.yaml"), text: text.into() })
-    }
+    ))
+}
 
-    fn mistakes(&self, keys: &[&str]) -> Vec<String> {
-        let problems = self.config("https://sts.example.com", keys).expect_err("a mistake");
-        let line = |place: Option<crate::config::Place>| place.map_or(0, |place| place.line);
-        problems.iter().map(|problem| format!("{}: {}", line(problem.place), problem.message)).collect()
-    }
+fn mistakes(folder: &Folder, keys: &[&str]) -> Vec<String> {
+    told(&read(folder, "https://sts.example.com", keys).expect_err("a mistake"))
 }
 
 const JWKS: &str = "jwks: https://sts.example.com/jwks";
 
 #[test]
 fn keys_are_discovered_by_either_metadata() {
-    let folder = Folder::new();
+    let folder = folder();
     for (word, by) in [("oauth", Discovery::OAuth), ("openid", Discovery::OpenId)] {
         let key = format!("jwks: {{ discover: {word} }}");
-        let config = folder.config("https://sts.example.com/realms/a", &[&key]).unwrap();
+        let config = read(&folder, "https://sts.example.com/realms/a", &[&key]).unwrap();
         assert_eq!(config.issuers[0].source, KeySource::Discovered { by });
         assert!(show(&config).contains(&format!("\n    {key}\n")), "{}", show(&config));
     }
@@ -70,9 +47,9 @@ fn keys_are_discovered_by_either_metadata() {
         ("leeway: 0s", "4: key `jwks` is missing"),
     ] {
         assert!(
-            folder.mistakes(&[key]).contains(&expected.to_owned()),
+            mistakes(&folder, &[key]).contains(&expected.to_owned()),
             "{key}: {:?}",
-            folder.mistakes(&[key])
+            mistakes(&folder, &[key])
         );
     }
 }
@@ -80,70 +57,70 @@ fn keys_are_discovered_by_either_metadata() {
 /// RFC 8414 §2: what is no https URL cannot be discovered.
 #[test]
 fn an_issuer_without_address_is_not_discovered() {
-    let folder = Folder::new();
+    let folder = folder();
     for (issuer, why) in
         [("corp", "malformed"), ("http://sts.example.com", "neither https nor http to a loopback host")]
     {
-        let problems = folder.config(issuer, &["jwks: { discover: openid }"]).expect_err("a mistake");
+        let problems = read(&folder, issuer, &["jwks: { discover: openid }"]).expect_err("a mistake");
         let problem = problems.iter().next().unwrap();
         assert_eq!(problem.message, format!("keys are discovered, and the issuer as a URL is {why}"));
         assert_eq!(problem.place.unwrap().line, 5);
-        folder.config(issuer, &[JWKS]).unwrap();
+        read(&folder, issuer, &[JWKS]).unwrap();
     }
 }
 
 #[test]
 fn authorities_and_proxy_are_read_and_shown() {
-    let folder = Folder::new();
+    let folder = folder();
     let keys = [JWKS, "ca_file: ca.pem", "proxy: http://proxy:3128", "proxy_credentials_file: credentials"];
-    let config = folder.config("https://sts.example.com", &keys).unwrap();
+    let config = read(&folder, "https://sts.example.com", &keys).unwrap();
     let transport = &config.issuers[0].transport;
-    assert_eq!(transport.authorities.as_ref().unwrap().file(), folder.0.path().join("ca.pem"));
+    assert_eq!(transport.authorities.as_ref().unwrap().file(), folder.path("ca.pem"));
     let proxy = transport.proxy.as_ref().unwrap();
     assert_eq!(proxy.url(), "http://proxy:3128");
-    assert_eq!(proxy.credentials().unwrap().file(), folder.0.path().join("credentials"));
+    assert_eq!(proxy.credentials().unwrap().file(), folder.path("credentials"));
 
     let shown = show(&config);
     for key in ["ca_file", "proxy", "proxy_credentials_file"] {
         assert!(shown.contains(&format!("\n    {key}: ")), "{shown}");
     }
-    let again = from_text(Source { path: config.source.path.clone(), text: shown.clone().into() }).unwrap();
+    let again = folder.read(shown.clone()).unwrap();
     assert_eq!(again.issuers[0].transport, *transport);
     assert!(!shown.contains("secret word") && !format!("{config:?}").contains("secret word"));
 
-    let plain = folder.config("https://sts.example.com", &[JWKS]).unwrap();
+    let plain = read(&folder, "https://sts.example.com", &[JWKS]).unwrap();
     assert!(plain.issuers[0].transport.is_usual());
 }
 
 /// V10: an issuer's lists come from where the configuration says, and each mistake has its line.
 #[test]
 fn v10_status_lists_are_read_and_shown() {
-    let folder = Folder::new();
+    let folder = folder();
     let lists = "status_lists: { uris: [https://sts.example.com/lists/, https://cdn.example.com], required: true, \
                  refresh: 1m, cooldown: 2s, max_stale: 10m, wait: 60ms, max_lists: 4, max_list_bytes: 4096 }";
-    let config = folder.config("https://sts.example.com", &[JWKS, lists]).unwrap();
-    let read = config.issuers[0].status_lists.as_ref().unwrap();
-    let uris: Vec<_> = read.uris.iter().map(exequatur_issuers::ListPrefix::as_str).collect();
+    let config = read(&folder, "https://sts.example.com", &[JWKS, lists]).unwrap();
+    let found = config.issuers[0].status_lists.as_ref().unwrap();
+    let uris: Vec<_> = found.uris.iter().map(exequatur_issuers::ListPrefix::as_str).collect();
     assert_eq!(uris, ["https://sts.example.com/lists/", "https://cdn.example.com/"]);
     assert!(config.issuers[0].profile.status_required);
-    assert_eq!((read.refresh.as_secs(), read.cooldown.as_secs(), read.max_stale.as_secs()), (60, 2, 600));
-    assert_eq!((read.wait.as_millis(), read.max_lists, read.size.bytes()), (60, 4, 4096));
+    assert_eq!((found.refresh.as_secs(), found.cooldown.as_secs(), found.max_stale.as_secs()), (60, 2, 600));
+    assert_eq!((found.wait.as_millis(), found.max_lists, found.size.bytes()), (60, 4, 4096));
 
     let shown = show(&config);
-    let again = from_text(Source { path: config.source.path.clone(), text: shown.clone().into() }).unwrap();
+    let again = folder.read(shown.clone()).unwrap();
     assert_eq!(again.issuers[0].status_lists, config.issuers[0].status_lists, "{shown}");
     assert!(again.issuers[0].profile.status_required);
 
     let usual = "status_lists: { uris: [https://sts.example.com/lists/] }";
-    let config = folder.config("https://sts.example.com", &[JWKS, usual]).unwrap();
+    let config = read(&folder, "https://sts.example.com", &[JWKS, usual]).unwrap();
     assert!(!config.issuers[0].profile.status_required);
-    let read = config.issuers[0].status_lists.as_ref().unwrap();
-    assert_eq!((read.wait.as_millis(), read.max_lists, read.size.bytes()), (50, 16, 1024 * 1024));
-    let plain = folder.config("https://sts.example.com", &[JWKS]).unwrap();
+    let found = config.issuers[0].status_lists.as_ref().unwrap();
+    assert_eq!((found.wait.as_millis(), found.max_lists, found.size.bytes()), (50, 16, 1024 * 1024));
+    let plain = read(&folder, "https://sts.example.com", &[JWKS]).unwrap();
     assert!(plain.issuers[0].status_lists.is_none() && !plain.issuers[0].profile.status_required);
     // What lists are reached by is not unused where keys are in a file.
     let keys = ["jwks: { file: k }", "ca_file: ca.pem", usual];
-    assert!(folder.config("https://sts.example.com", &keys).is_ok());
+    assert!(read(&folder, "https://sts.example.com", &keys).is_ok());
 
     for (keys, expected) in [
         ("{}", "8: key `uris` is missing"),
@@ -167,30 +144,30 @@ fn v10_status_lists_are_read_and_shown() {
         ),
         ("{ uris: [https://a.example], allow: true }", "8: key `allow` is not known here"),
     ] {
-        assert_eq!(folder.mistakes(&[JWKS, &format!("status_lists: {keys}")]), [expected], "{keys}");
+        assert_eq!(mistakes(&folder, &[JWKS, &format!("status_lists: {keys}")]), [expected], "{keys}");
     }
 }
 
 /// C-16: a secret that everybody may read, write or run is none.
 #[test]
 fn secrets_that_others_may_read_are_refused() {
-    let folder = Folder::new();
+    let folder = folder();
     let keys = [JWKS, "proxy: http://proxy:3128", "proxy_credentials_file: credentials"];
     for mode in [0o600, 0o440] {
         folder.set_mode("credentials", mode);
-        assert!(folder.config("https://sts.example.com", &keys).is_ok(), "{mode:o}");
+        assert!(read(&folder, "https://sts.example.com", &keys).is_ok(), "{mode:o}");
     }
     for mode in ["0644", "0642", "0641"] {
         folder.set_mode("credentials", u32::from_str_radix(mode, 8).unwrap());
         let expected = format!("9: a secret that others may read or replace (mode {mode}): `chmod o-rwx` it");
-        assert_eq!(folder.mistakes(&keys), [expected]);
+        assert_eq!(mistakes(&folder, &keys), [expected]);
     }
 }
 
 /// Each file is read with the configuration, and each mistake has its line.
 #[test]
 fn mistakes_of_authorities_and_proxy_have_their_line() {
-    let folder = Folder::new();
+    let folder = folder();
     folder.write("empty.pem", "");
     folder.write("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let cases: &[(&[&str], &str)] = &[
@@ -230,6 +207,6 @@ fn mistakes_of_authorities_and_proxy_have_their_line() {
         ),
     ];
     for (keys, expected) in cases {
-        assert_eq!(folder.mistakes(keys), [*expected], "{keys:?}");
+        assert_eq!(mistakes(&folder, keys), [*expected], "{keys:?}");
     }
 }
