@@ -19,8 +19,8 @@ use exequatur_store::{
     Asked, Finding, Rate, RatePer, RevocationKind, Snapshot, SourceKey, SourceLimits, StoreError, Unknown,
 };
 use exequatur_token::{
-    BindingError, CertifiedTenantError, ClientCertificate, IssuerProfile, PresentedSender, Scheme, TokenDigest, TokenError,
-    TokenSize, UnverifiedToken, VerifiedToken, bind,
+    BindingError, CertifiedTenantError, ClientCertificate, IssuerProfile, PresentedSender, Scheme,
+    TokenDigest, TokenError, TokenSize, UnverifiedToken, VerifiedToken, bind,
 };
 use jiff::Timestamp;
 

@@ -6,8 +6,9 @@ use exequatur_issuers::{Issuer, SoughtKey};
 use exequatur_policy::{Identity, Principal, Subject};
 use exequatur_store::{Epoch, Scope};
 use exequatur_token::{
-    Bound, CertifiedTenantError, Claim, CurrentToken, NonceScope, PresentedSender, Proof, ProofError, ProofExpectation, Scheme, ScopedId,
-    TokenDigest, TokenError, UnverifiedToken, VerifiedNonce, VerifiedProof, VerifiedToken, bind,
+    Bound, CertifiedTenantError, Claim, CurrentToken, NonceScope, PresentedSender, Proof, ProofError,
+    ProofExpectation, Scheme, ScopedId, TokenDigest, TokenError, UnverifiedToken, VerifiedNonce,
+    VerifiedProof, VerifiedToken, bind,
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};

@@ -5,6 +5,8 @@
 
 mod pattern;
 
+use std::path::{Path, PathBuf};
+
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as _};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -28,14 +30,17 @@ pub struct CertifiedTenants {
 
 /// Authorities that sign clients' certificates, each by itself: a chain that is longer is not reported by the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientAuthorities(Vec<TrustAnchor<'static>>);
+pub struct ClientAuthorities {
+    file: PathBuf,
+    anchors: Vec<TrustAnchor<'static>>,
+}
 
 impl ClientAuthorities {
-    /// Reads certificates of authorities, as PEM.
+    /// Reads certificates of authorities, the PEM that `file` holds.
     ///
     /// # Errors
     /// [`AuthoritiesProblem`]
-    pub fn from_pem(pem: &[u8]) -> Result<Self, AuthoritiesProblem> {
+    pub fn from_pem(file: PathBuf, pem: &[u8]) -> Result<Self, AuthoritiesProblem> {
         let mut anchors = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.or(Err(AuthoritiesProblem::Pem))?;
@@ -44,21 +49,15 @@ impl ClientAuthorities {
         }
         match anchors.len() {
             0 => Err(AuthoritiesProblem::None),
-            1..=MAX_AUTHORITIES => Ok(Self(anchors)),
+            1..=MAX_AUTHORITIES => Ok(Self { file, anchors }),
             _ => Err(AuthoritiesProblem::TooMany),
         }
     }
 
-    /// How many there are.
+    /// Where they stood.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Never: one that vouches for nobody cannot be made.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Whether one of them signed this for a client, and it is valid at `when`.
@@ -66,7 +65,7 @@ impl ClientAuthorities {
         let Ok(seconds) = u64::try_from(when.as_second()) else { return false };
         let when = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let usage = KeyUsage::client_auth();
-        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.0, &[], when, usage, None, None).is_ok()
+        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, &[], when, usage, None, None).is_ok()
     }
 }
 

@@ -151,7 +151,7 @@ fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<IssuerConfig>> 
         let max_stale = fields.duration("max_stale", MAX_STALE, &ONE_SECOND_TO_ONE_DAY);
         let claims = fields.or("claims", ClaimNames::default(), |node| claims::read(node, notes));
         let named = claims.as_ref().is_some_and(|claims| claims.tenant.is_some());
-        let tenants = tenant_layout::scope(&fields, item, named, alone, notes);
+        let tenants = tenant_layout::scope(&fields, item, named, (alone, folder), notes);
         let lists = fields.or("status_lists", None, |node| status_lists::read(node, notes).map(Some));
         let asked =
             fields.or("introspection", None, |node| introspection::read(node, folder, notes).map(Some));

@@ -9,7 +9,7 @@ use exequatur_decide::{
 use exequatur_issuers::{IssuerConfig, KeySource, ListPrefix, StatusListConfig, Transport};
 use exequatur_signals::{Delivery, PushAuthorization, StreamConfig};
 use exequatur_store::{Limit, ReplayLimits, WindowBounds};
-use exequatur_token::{Algorithm, TenantScope};
+use exequatur_token::{Algorithm, CertifiedTenants, TenantScope};
 use jiff::SignedDuration;
 
 use super::admin::show as show_admin;
@@ -171,6 +171,14 @@ fn show_issuer(issuer: &IssuerConfig, f: &mut fmt::Formatter<'_>) -> fmt::Result
         TenantScope::Any => writeln!(f, "    tenants: any")?,
         TenantScope::Only(tenants) => writeln!(f, "    tenants: {tenants:?}")?,
         TenantScope::Always(own) => writeln!(f, "    tenant: {own:?}")?,
+        TenantScope::Certified { by: CertifiedTenants { authorities, uri }, only } => {
+            let (file, uri) = (authorities.file(), uri.to_string());
+            writeln!(f, "    tenant: {{ certificate: {{ ca_file: {file:?}, uri: {uri:?} }} }}")?;
+            match only {
+                Some(tenants) => writeln!(f, "    tenants: {tenants:?}"),
+                None => writeln!(f, "    tenants: any"),
+            }?;
+        }
     }
     match &issuer.status_lists {
         Some(lists) => show_status_lists(lists, profile.status_required, f),

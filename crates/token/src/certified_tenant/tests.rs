@@ -41,7 +41,7 @@ fn signed(params: &CertificateParams, by: &Authority) -> ClientCertificate {
 fn tenants(by: &[&Authority], uri: &str) -> CertifiedTenants {
     let pem: String = by.iter().map(|authority| authority.pem()).collect();
     CertifiedTenants {
-        authorities: ClientAuthorities::from_pem(pem.as_bytes()).unwrap(),
+        authorities: ClientAuthorities::from_pem("ca.pem".into(), pem.as_bytes()).unwrap(),
         uri: uri.parse().unwrap(),
     }
 }
@@ -200,7 +200,9 @@ fn a_pattern_has_one_meaning() {
 #[test]
 fn a_file_of_authorities() {
     let authority = authority();
-    let read = |pem: &str| ClientAuthorities::from_pem(pem.as_bytes()).map(|read| read.len());
+    let read = |pem: &str| {
+        ClientAuthorities::from_pem("ca.pem".into(), pem.as_bytes()).map(|read| read.anchors.len())
+    };
     assert_eq!(read(&authority.pem()), Ok(1));
     assert_eq!(read(&authority.pem().repeat(16)), Ok(16));
     assert_eq!(read(&authority.pem().repeat(17)), Err(AuthoritiesProblem::TooMany));
