@@ -4,6 +4,7 @@ mod algorithms;
 mod authorization_details;
 mod bodies;
 mod certificates;
+mod certified_tenants;
 mod challenges;
 mod chart;
 mod closed_lists;

@@ -4,6 +4,7 @@
 //!
 //! What goes through Envoy, and the orders of operators, is in `e2e/tenants.rs`.
 
+mod mesh;
 mod site;
 mod tokens;
 
@@ -109,7 +110,8 @@ fn nothing_is_used_up_for_another() {
 #[test]
 fn no_tenant_reaches_another() {
     let site = Site::open();
-    let tokens = tokens(&site);
+    let mut tokens = tokens(&site);
+    tokens.extend(mesh::tokens(&site));
     let targets = Target::all();
     let (mut cells, mut permits, mut leaks) = (0_u32, 0_u32, Vec::new());
     let mut reasons: BTreeMap<String, u32> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The service with three layouts of tenants beside one another, from a configuration as an operator writes it.
+//! The service with four layouts of tenants beside one another, from a configuration as an operator writes it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::TENANTS;
+use crate::mesh::Authority;
 use crate::tokens::{Binding, Token};
 
 /// The second at which everything happens.
@@ -53,6 +54,7 @@ issuers:
   - { name: own-globex, issuer: https://globex.example.com, jwks: { file: own-globex.json }, audiences: ["https://api.example.com"], max_stale: 24h, claims: { tenant: tenant }, tenant: globex }
   - { name: own-initech, issuer: https://initech.example.com, jwks: { file: own-initech.json }, audiences: ["https://api.example.com"], max_stale: 24h, claims: { tenant: tenant }, tenant: initech }
   - { name: "kc-{tenant}", issuer: "https://kc.example.com/realms/{tenant}", jwks: { file: "kc-{tenant}.json" }, audiences: ["https://api.example.com"], max_stale: 24h, tenants: [acme, globex, initech] }
+  - { name: mesh, issuer: https://mesh.example.com, jwks: { file: mesh.json }, audiences: ["https://api.example.com"], max_stale: 24h, claims: { tenant: tenant }, tenant: { certificate: { ca_file: clients.pem, uri: "spiffe://mesh.example.com/{tenant}/**" } }, tenants: [acme, globex, initech] }
 federations:
   - { name: partners, from: acme, to: globex, routes: [read] }
   - { name: half-open, from: globex, to: initech, routes: [half] }
@@ -76,7 +78,7 @@ pub(crate) enum Answer {
 /// A client certificate. For a binding only its bytes count.
 #[derive(Debug)]
 pub(crate) struct Certificate {
-    encoded: String,
+    pub(crate) encoded: String,
     pub(crate) thumbprint: String,
 }
 
@@ -94,6 +96,7 @@ impl Certificate {
 }
 
 pub(crate) struct Site {
+    pub(crate) authority: Authority,
     keys: BTreeMap<String, KeyPair>,
     config: Config,
     issuers: Arc<Issuers>,
@@ -118,8 +121,10 @@ impl Site {
         std::fs::write(at("policies/items.cedar"), POLICIES).unwrap();
         let names =
             ["own", "kc"].into_iter().flat_map(|kind| TENANTS.map(|tenant| format!("{kind}-{tenant}")));
-        let keys: BTreeMap<_, _> =
-            names.chain(["corp".to_owned()]).map(|name| (name, KeyPair::generate())).collect();
+        let keys: BTreeMap<_, _> = names
+            .chain(["corp", "mesh"].map(str::to_owned))
+            .map(|name| (name, KeyPair::generate()))
+            .collect();
         for (name, key) in &keys {
             // Every issuer calls its key the same, as Keycloak's realms do not, and an attacker's would.
             let mut jwk = key.jwk();
@@ -127,6 +132,8 @@ impl Site {
             let set: Value = json!({ "keys": [jwk] });
             std::fs::write(at(&format!("{name}.json")), set.to_string()).unwrap();
         }
+        let authority = Authority::new();
+        authority.write(&at("clients.pem"));
         let source = Source { path: at("exequatur.yaml"), text: format!("{CONFIGURATION}{more}").into() };
         let config = config::from_text(source).unwrap_or_else(|problems| panic!("{problems}"));
         let runtime =
@@ -146,7 +153,17 @@ impl Site {
         let waited = async { tokio::time::timeout(Duration::from_secs(60), loaded).await };
         runtime.block_on(waited).expect("the issuers' keys are loaded");
         let answerer = RefCell::new(answerer(&config, &issuers, &clock));
-        Self { keys, config, issuers, answerer, clock, runtime, _stop: stop.drop_guard(), _folder: folder }
+        Self {
+            authority,
+            keys,
+            config,
+            issuers,
+            answerer,
+            clock,
+            runtime,
+            _stop: stop.drop_guard(),
+            _folder: folder,
+        }
     }
 
     /// Begins anew, with nothing remembered but the issuers' keys.

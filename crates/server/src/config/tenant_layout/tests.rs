@@ -162,3 +162,58 @@ fn a_path_meets_no_other_issuer() {
     ]));
     assert!(found.len() > 2, "{found:?}");
 }
+
+/// A-19: the certificate may say the tenant; by whom, and where, is checked when the file is read.
+#[test]
+fn a_certificate_may_say_the_tenant() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = include_str!("../schema/authority.pem");
+    let at = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let (ca, broken, empty) =
+        (at("ca.pem", pem), at("broken.pem", "-----BEGIN CERTIFICATE-----\n!"), at("empty.pem", ""));
+    let long = at("long.pem", &"#\n".repeat(128 * 1024 + 1));
+    let absent = folder.path().join("absent.pem").display().to_string();
+    let uri = "uri: \"spiffe://example.com/{tenant}/**\"";
+    let issuer = |name: &str, rest: &str| {
+        format!("name: {name}, issuer: https://{name}.example.com, jwks: {{ discover: oauth }}, {rest}")
+    };
+    let by = |ca: &str, uri: &str| format!("tenant: {{ certificate: {{ ca_file: {ca}, {uri} }} }}");
+    let good = by(&ca, uri);
+    let of = |text: &str| match &read(text).issuers[0].profile.tenants {
+        TenantScope::Certified { by, only } => {
+            (by.authorities.file().display().to_string(), by.uri.to_string(), only.clone())
+        }
+        other => panic!("{other:?}"),
+    };
+    let pattern = "spiffe://example.com/{tenant}/**".to_owned();
+    let alone = with(&[&issuer("a", &good)]);
+    assert_eq!(of(&alone), (ca.clone(), pattern.clone(), None));
+    let several = with(&[&issuer("a", &format!("{good}, tenants: [acme]")), &issuer("b", "tenant: globex")]);
+    assert_eq!(of(&several), (ca.clone(), pattern, Some(vec!["acme".to_owned()])));
+    for text in [&alone, &several] {
+        assert_eq!(shown(&read(&show(&read(text)))), shown(&read(text)));
+    }
+    let beside = with(&[&issuer("a", &good), &issuer("b", "tenant: globex")]);
+    assert_eq!(mistakes(&beside), ["5: key `tenants` is missing"]);
+    let wrong = |rest: &str| mistakes(&with(&[&issuer("a", rest)]));
+    for (rest, expected) in [
+        (by(&absent, uri), format!("5: {absent}: No such file or directory (os error 2)")),
+        (by(&broken, uri), format!("5: {broken}: not PEM")),
+        (by(&empty, uri), format!("5: {empty}: no certificate in it")),
+        (by(&long, uri), format!("5: {long}: longer than 262144 bytes")),
+        (by(&ca, "uri: \"spiffe://example.com/acme\""), "5: `{tenant}` is missing".to_owned()),
+        (
+            by(&ca, "uri: \"spiffe://example.com/a-{tenant}\""),
+            "5: `{tenant}` is the first label of the authority, or a segment of the path".to_owned(),
+        ),
+        (format!("tenant: {{ certificate: {{ ca_file: {ca} }} }}"), "5: key `uri` is missing".to_owned()),
+        (format!("tenant: {{ certificate: {{ {uri} }} }}"), "5: key `ca_file` is missing".to_owned()),
+        ("tenant: {}".to_owned(), "5: key `certificate` is missing".to_owned()),
+    ] {
+        assert_eq!(wrong(&rest), [expected], "{rest}");
+    }
+}
