@@ -66,13 +66,16 @@ fn every_key() -> (Json, [NamedTempFile; 3]) {
     second["cooldown"] = json!("10s");
     second["max_stale"] = json!("2h");
     second["tenants"] = json!("any");
+    let beside = |name: &str| format!("{}/src/config/schema/{name}", env!("CARGO_MANIFEST_DIR"));
+    second["tenant"] = json!({
+        "certificate": { "ca_file": beside("authority.pem"), "uri": "spiffe://example.com/{tenant}/**" },
+    });
     let mut third = second.clone();
     third["name"] = json!("third");
     third["issuer"] = json!("https://third.example.com");
     third["jwks"] = json!({ "discover": "openid" });
     third.as_object_mut().expect("a map").remove("tenants");
     third["tenant"] = json!("initech");
-    let beside = |name: &str| format!("{}/src/config/schema/{name}", env!("CARGO_MANIFEST_DIR"));
     third["ca_file"] = json!(beside("authority.pem"));
     third["proxy"] = json!("http://proxy.example.com:3128");
     third["proxy_credentials_file"] = json!(secret.path());
