@@ -287,6 +287,10 @@ fn a19_an_uncertified_token_is_nobodys() {
     assert_eq!(world.tenant(&bound_to(&foreign), Some(&foreign)), untrusted);
     let nameless = signed(&params(&["spiffe://example.com/acme"]), &world.authority);
     assert_eq!(world.tenant(&bound_to(&nameless), Some(&nameless)), untrusted);
+    // What is kept of a token is never what somebody else's certificate says, even if he cannot use the token.
+    let globex = signed(&params(&["spiffe://example.com/globex/bot"]), &world.authority);
+    let stolen = world.token(&claims).certified(&world.profile, Some(&globex), at(0));
+    assert_eq!(stolen.unwrap_err(), BindingError::CertificateMismatch.into());
     // Whoever forgets to look gets nothing.
     let token = world.token(&claims);
     assert_eq!(token.tenant(), None);
