@@ -183,11 +183,11 @@ fn a_certificate_may_say_the_tenant() {
     };
     let by = |ca: &str, uri: &str| format!("tenant: {{ certificate: {{ ca_file: {ca}, {uri} }} }}");
     let good = by(&ca, uri);
-    let of = |text: &str| match &read(text).issuers[0].profile.tenants {
-        TenantScope::Certified { by, only } => {
-            (by.authorities.file().display().to_string(), by.uri.to_string(), only.clone())
-        }
-        other => panic!("{other:?}"),
+    let of = |text: &str| {
+        let config = read(text);
+        let scope = &config.issuers[0].profile.tenants;
+        let TenantScope::Certified { by, only } = scope else { panic!("{scope:?}") };
+        (by.authorities.file().display().to_string(), by.uri.to_string(), only.clone())
     };
     let pattern = "spiffe://example.com/{tenant}/**".to_owned();
     let alone = with(&[&issuer("a", &good)]);
