@@ -34,6 +34,7 @@ mod status_lists;
 mod step_up;
 mod store;
 mod tenant_layout;
+mod tenant_path;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -259,7 +260,7 @@ impl Parts {
         let policies =
             fields.required("policies").and_then(|node| node.text(notes)).map(|path| resolve(folder, path));
         let protected = fields.required("protected_resources").and_then(|node| resources::read(node, notes));
-        let section = fields.required("issuers").map(|node| tenant_layout::expanded(node, notes));
+        let section = fields.required("issuers").map(|node| tenant_path::expanded(node, notes));
         let issuers = section.as_ref().and_then(|section| issuers::read_expanded(section, folder, notes));
         let tenants = fields.or("tenants", Tenants::default(), |node| tenants::read(node, notes));
         let federations = fields.or("federations", Vec::new(), |node| federations::read(node, notes));
