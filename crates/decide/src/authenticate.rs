@@ -144,17 +144,18 @@ async fn known_token(
     trail: &mut Trail<'_>,
 ) -> Result<Arc<KnownToken>, Refusal> {
     let configuration = generation.configuration;
-    if let Some(known) = decider.cache().get(&presented.digest).filter(|known| known.counts(now)) {
+    if let Some(known) = decider.cache().get(&presented.digest) {
         let key_set = match known.under.key_set {
             Some(_) => Some(known.issuer.keys(now).map_err(Fault::Keys)?.id()),
             None => None,
         };
-        if known.under == (MadeUnder { key_set, configuration }) {
+        if known.counts(now) && known.under == (MadeUnder { key_set, configuration }) {
             trail.facts.key_set = key_set;
             trail.facts.token_cached = Some(true);
             trail.facts.introspection = known.said.map(|_| IntrospectionFact::Active);
             return Ok(known);
         }
+        decider.cache().remove(&presented.digest);
     }
     trail.facts.token_cached = Some(false);
     let (issuer, token, said) = match decider.issuers().of_opaque(presented.raw) {

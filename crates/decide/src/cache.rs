@@ -3,8 +3,9 @@
 //! An entry names what it was made under: the issuer's key set, the configuration and the schema. Any other
 //! of these makes it a miss, so that a removed key, a changed claim mapping or a reload takes effect at once.
 //! Nothing that depends on the request is kept: expiry, audience, binding and revocation are judged at every
-//! use (G27); and what an issuer said counts for its time, as does a tenant that the client's certificate says: the token is bound to
-//! that very certificate. The key is a digest over the token as sent, so a re-encoded token is another entry.
+//! use (G27); and what an issuer said counts for its time, as does a tenant that the client's certificate says: the
+//! token is bound to that very certificate. The key is a digest over the token as sent, so a re-encoded token is another
+//! entry.
 
 use std::sync::Arc;
 
@@ -90,6 +91,11 @@ impl TokenCache {
     /// The entry, whatever it was made under: that is the caller's to compare.
     pub(crate) fn get(&self, digest: &TokenDigest) -> Option<Arc<KnownToken>> {
         self.0.get(digest)
+    }
+
+    /// Forgets the entry: it would count again if the clock were set back, whatever its issuer has said since.
+    pub(crate) fn remove(&self, digest: &TokenDigest) {
+        self.0.remove(digest);
     }
 
     pub(crate) fn put(&self, digest: TokenDigest, known: Arc<KnownToken>) {
