@@ -184,6 +184,11 @@ pub enum RouteMisfit {
     /// The policies are to be asked about a user who may not be there.
     #[error("`principals: both` needs `user: required`")]
     UserNotRequired,
+    /// It asks how a user was authenticated who may not be there.
+    #[error(
+        "`step_up` asks how the user was authenticated, and `user: refused` takes no user: no request meets both"
+    )]
+    StepUpOfNobody,
     /// The policy schema does not know it so.
     #[error("{0}")]
     Policy(exequatur_policy::RouteMisfit),
@@ -321,6 +326,9 @@ fn check_alone(
             }
             if guard.principals == Principals::Both && guard.user != UserRequirement::Required {
                 misfits.push(("principals", RouteMisfit::UserNotRequired));
+            }
+            if guard.step_up.is_some() && guard.user == UserRequirement::Refused {
+                misfits.push(("step_up", RouteMisfit::StepUpOfNobody));
             }
             let fits = policies.knows(&guard.action, &guard.resource.kind, &given);
             let found = fits.err().into_iter().flatten();

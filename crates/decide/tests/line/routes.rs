@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use exequatur_decide::{
-    Access, DetailTemplate, Guard, Host, Locations, Route, RouteMisfit, Routes, SenderRequirement, Template,
+    Access, DetailTemplate, Guard, Host, Locations, Route, RouteMisfit, Routes, SenderRequirement, StepUp,
+    Template, UserRequirement,
 };
 use exequatur_policy::RouteMisfit as PolicyMisfit;
 
@@ -102,6 +103,24 @@ fn a_route_never_asks_for_less_than_the_general_setting() {
     for sender in [SenderRequirement::None, SenderRequirement::Any, SenderRequirement::Mtls] {
         let found = compile(vec![guarded("lax", |guard| guard.sender = sender)]);
         assert_eq!(found, misfit("lax", "sender_constraint", RouteMisfit::Loosened), "{sender:?}");
+    }
+}
+
+/// What no request could meet is a mistake.
+#[test]
+fn what_is_asked_of_a_user_needs_one() {
+    let step_up = || Some(StepUp { acr_values: vec!["gold".to_owned()], max_age: None });
+    for user in [UserRequirement::Any, UserRequirement::Required, UserRequirement::Refused] {
+        let found = compile(vec![guarded("a", |guard| {
+            guard.user = user;
+            guard.step_up = step_up();
+        })]);
+        let expected = match user {
+            UserRequirement::Any | UserRequirement::Required => Vec::new(),
+            UserRequirement::Refused => misfit("a", "step_up", RouteMisfit::StepUpOfNobody),
+        };
+        assert_eq!(found, expected, "{user:?}");
+        assert_eq!(compile(vec![guarded("a", |guard| guard.user = user)]), []);
     }
 }
 
