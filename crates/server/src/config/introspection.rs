@@ -52,7 +52,7 @@ const KEYS: &[Key] = &[
     optional(
         "prefix",
         "What its tokens that are no JWTs begin with. Required for each where several issuers are asked about such.",
-        || pattern("^[A-Za-z0-9._~+/-]{1,64}$"),
+        || pattern("^([A-Za-z0-9._~+/-]|\\{tenant\\}){1,64}$"),
     ),
     optional(
         "response",

@@ -1,15 +1,20 @@
 //! An issuer that has its tenant in its path: written once, read as one issuer for each tenant.
 
 use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
+use exequatur_issuers::Place as Address;
 use exequatur_token::IssuerName;
 
+use super::problems::Place;
 use super::reader::{Entry, Node, Notes, Value};
 
 /// Stands for the tenant.
 const PLACE: &str = "{tenant}";
 /// Most tenants of one path: each is an issuer of its own, with its own keys and a task that keeps them.
 const MAX_TENANTS: usize = 256;
+/// Fits no issuer's name: stands for the tenant that may be listed later.
+const NO_TENANT: &str = "0000000000000000000000000000000000000000";
 
 /// The section with an issuer of its own for each tenant of a path; whether all could be had. Every part keeps its place in
 /// the file.
@@ -35,7 +40,6 @@ pub(super) fn expanded(section: &Node, notes: &Notes) -> (Node, bool) {
 /// An issuer for each tenant. What they share with one another is what the file says once; never keys or names.
 fn one_each(item: &Node, notes: &Notes) -> Option<Vec<Node>> {
     let named = own_name(item, notes);
-    let keys = own_keys(item, notes);
     if let Some(tenant) = entry(item, "tenant") {
         let message = "the tenant is in the path of the issuer";
         notes.hint(tenant.key_place, message, "list them in `tenants`");
@@ -55,7 +59,8 @@ fn one_each(item: &Node, notes: &Notes) -> Option<Vec<Node>> {
         notes.add(list.value.place, format!("more than {MAX_TENANTS} tenants"));
         return None;
     }
-    let fitting = fitting(&list.value, named?, notes);
+    let keys = own_keys(item, &tenants, notes);
+    let fitting = fitting(&list.value, named?, notes) && no_key_twice(item, &tenants, notes);
     (fitting && keys).then(|| tenants.iter().map(|tenant| of_tenant(item, tenant)).collect())
 }
 
@@ -74,13 +79,14 @@ fn own_name<'n>(item: &'n Node, notes: &Notes) -> Option<&'n str> {
     Some(text)
 }
 
-/// Whether no two tenants would have keys from one place: one realm's key would sign for another.
-fn own_keys(item: &Node, notes: &Notes) -> bool {
+/// Whether no two tenants would have keys from one place: one realm's key would sign for another. Where metadata says the
+/// place, it is not known here.
+fn own_keys(item: &Node, tenants: &[String], notes: &Notes) -> bool {
     // That it is missing is told where it is read.
     let Some(jwks) = entry(item, "jwks") else { return true };
-    let from = match &jwks.value.value {
+    let (from, place_of): (_, fn(&str) -> Option<String>) = match &jwks.value.value {
         Value::Map(_) => match entry(&jwks.value, "file") {
-            Some(file) => &file.value,
+            Some(file) => (&file.value, place_of_file),
             None => return true,
         },
         Value::Text(_)
@@ -89,14 +95,70 @@ fn own_keys(item: &Node, notes: &Notes) -> bool {
         | Value::Integer(_)
         | Value::Float
         | Value::List(_)
-        | Value::Unusable => &jwks.value,
+        | Value::Unusable => (&jwks.value, place_of_url),
     };
-    let apart = has_place(from);
+    let hint = "put it where the issuer has it, or discover the keys";
+    let Value::Text(text) = &from.value else { return true };
+    if !text.contains(PLACE) {
+        notes.hint(from.place, "`{tenant}` is missing: one tenant's key would sign for another's", hint);
+        return false;
+    }
+    let filled =
+        tenants.iter().map(String::as_str).chain([NO_TENANT]).map(|tenant| text.replace(PLACE, tenant));
+    let mut places = BTreeSet::new();
+    let apart =
+        filled.map(|text| place_of(&text)).all(|place| place.is_some_and(|place| places.insert(place)));
     if !apart {
-        let message = "`{tenant}` is missing: one tenant's key would sign for another's";
-        notes.hint(from.place, message, "put it where the issuer has it, or discover the keys");
+        let message =
+            "`{tenant}` does not make it another place for each: one tenant's key would sign for another's";
+        notes.hint(from.place, message, hint);
     }
     apart
+}
+
+/// Scheme, host, port and path of a URL, as it is asked for. The query counts for nothing: whoever answers may not look at it.
+fn place_of_url(text: &str) -> Option<String> {
+    let Ok(address) = Address::named(text) else {
+        // What is wrong with it is told where it is read.
+        return Some(text.to_owned());
+    };
+    let url = address.as_str();
+    Some(url.split_once('?').map_or(url, |(place, _)| place).to_owned())
+}
+
+/// The file, unless it is another one where a folder is a link.
+fn place_of_file(text: &str) -> Option<String> {
+    let path = Path::new(text);
+    if path.components().any(|part| part == Component::ParentDir) {
+        return None;
+    }
+    Some(path.components().collect::<PathBuf>().display().to_string())
+}
+
+/// Whether no map would have one key twice.
+fn no_key_twice(node: &Node, tenants: &[String], notes: &Notes) -> bool {
+    match &node.value {
+        Value::Map(entries) => {
+            let twice = |tenant: &String| -> Option<Place> {
+                let mut seen = BTreeSet::new();
+                let mut keys =
+                    entries.iter().map(|entry| (entry.key.replace(PLACE, tenant), entry.key_place));
+                keys.find_map(|(key, place)| (!seen.insert(key)).then_some(place))
+            };
+            if let Some(place) = tenants.iter().find_map(twice) {
+                notes.add(place, "with a tenant for `{tenant}`, this key stands here a second time");
+                return false;
+            }
+            entries.iter().all(|entry| no_key_twice(&entry.value, tenants, notes))
+        }
+        Value::List(items) => items.iter().all(|item| no_key_twice(item, tenants, notes)),
+        Value::Text(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Integer(_)
+        | Value::Float
+        | Value::Unusable => true,
+    }
 }
 
 /// Whether each tenant can stand in a name and in one segment of a path as it is.
@@ -136,7 +198,11 @@ fn filled(node: &Node, tenant: &str) -> Node {
         Value::Map(entries) => Value::Map(
             entries
                 .iter()
-                .map(|entry| Entry { value: filled(&entry.value, tenant), ..entry.clone() })
+                .map(|entry| Entry {
+                    key: entry.key.replace(PLACE, tenant),
+                    key_place: entry.key_place,
+                    value: filled(&entry.value, tenant),
+                })
                 .collect(),
         ),
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float | Value::Unusable => {

@@ -217,3 +217,52 @@ fn a_certificate_may_say_the_tenant() {
         assert_eq!(wrong(&rest), [expected], "{rest}");
     }
 }
+
+/// `{tenant}` where it makes no other place of it: one realm's key would sign for another.
+#[test]
+fn one_place_for_all_is_refused() {
+    let apart =
+        "5: `{tenant}` does not make it another place for each: one tenant's key would sign for another's";
+    for tenants in ["acme, globex", "acme"] {
+        for jwks in [
+            "\"https://kc.example.com/realms/{tenant}/../certs\"",
+            "\"https://kc.example.com/realms/{tenant}/%2e%2E/certs\"",
+            "\"https://kc.example.com/certs?realm={tenant}\"",
+            "{ file: \"keys/{tenant}/../all.json\" }",
+            "{ file: \"../keys/{tenant}.json\" }",
+        ] {
+            let found =
+                mistakes(&kc(&format!("name: \"kc-{{tenant}}\", jwks: {jwks}, tenants: [{tenants}]")));
+            assert_eq!(found, [apart], "{jwks}");
+        }
+    }
+    for jwks in [
+        "\"https://{tenant}.kc.example.com/certs\"",
+        "\"https://kc.example.com/../{tenant}/certs?realm={tenant}\"",
+        "{ file: \"./{tenant}/./keys.json\" }",
+    ] {
+        let config = read(&kc(&format!("name: \"kc-{{tenant}}\", jwks: {jwks}, tenants: [acme, globex]")));
+        assert_eq!(config.issuers.len(), 2, "{jwks}");
+    }
+    // A URL that is none is told once.
+    let found = mistakes(&kc("name: \"kc-{tenant}\", jwks: \"ftp://kc/{tenant}\", tenants: [acme]"));
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// `{tenant}` is replaced in every text, be it that of a key; no key stands there twice then.
+#[test]
+fn a_mark_may_have_the_tenant_in_its_name() {
+    let issuer = |marks: &str| {
+        let claims = format!("claims: {{ user: {{ claim: sub, when: {{ {marks} }} }} }}");
+        kc(&format!("name: \"kc-{{tenant}}\", {JWKS}, tenants: [acme, globex], {claims}"))
+    };
+    let config = read(&issuer("\"https://kc/{tenant}/kind\": person"));
+    let marks: Vec<_> = config
+        .issuers
+        .iter()
+        .map(|issuer| issuer.profile.claims.user.as_ref().unwrap().when[0].name.clone())
+        .collect();
+    assert_eq!(marks, ["https://kc/acme/kind", "https://kc/globex/kind"]);
+    let found = mistakes(&issuer("kind-globex: person, \"kind-{tenant}\": person"));
+    assert_eq!(found, ["5: with a tenant for `{tenant}`, this key stands here a second time"]);
+}
