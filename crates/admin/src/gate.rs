@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use exequatur_decide::{BadStatus, Revocable, operator_targets};
 use exequatur_issuers::{
     IntrospectionProblem, IntrospectionUnavailable, Issuer, Issuers, KeysUnavailable, ListUnavailable,
+    Uncounted,
 };
 use exequatur_store::{
     Asked, Finding, Rate, RatePer, RevocationKind, Snapshot, SourceKey, SourceLimits, StoreError, Unknown,
@@ -370,7 +371,7 @@ async fn still_active(
     if !issuer.confirms_tokens() {
         return Ok(());
     }
-    match issuer.confirm(raw, TokenDigest::of(raw), token, now).await {
+    match issuer.confirm(raw, TokenDigest::of(raw), token, &Uncounted, now).await {
         Ok(_evidence) => Ok(()),
         Err(IntrospectionProblem::Inactive) => Err(NotLetIn::Inactive),
         Err(IntrospectionProblem::Token(error)) => Err(NotLetIn::Token(error)),

@@ -63,8 +63,8 @@ enum FirstUse {
     Claimed(Claimed),
 }
 
-/// Asks whether anything that the token rests on is revoked, here or by its issuer's status list, claims the proof, if there is one, and charges the limits, if
-/// there are any. Without proof and limits, the store is not asked.
+/// Asks whether anything that the token rests on is revoked, here or by its issuer's status list, claims the proof, if there
+/// is one, and charges the limits, if there are any. Without proof and limits, the store is not asked.
 ///
 /// # Errors
 /// [`Denial::Revoked`], [`Denial::Status`]; a fault where it is not known what is revoked, or the list is not there.

@@ -16,7 +16,7 @@ pub struct Decider {
     parts: DeciderParts,
     token_size: TokenSize,
     sources: SourceLimits,
-    questions: SourceLimits,
+    questions: Arc<SourceLimits>,
 }
 
 /// The parts of a [`Decider`].
@@ -79,7 +79,7 @@ impl Decider {
             parts,
             token_size: TokenSize::default(),
             sources: SourceLimits::new(default_unauthenticated()),
-            questions: SourceLimits::new(default_unauthenticated()),
+            questions: Arc::new(SourceLimits::new(default_unauthenticated())),
         }
     }
 
@@ -92,7 +92,7 @@ impl Decider {
     /// Bounds requests without credentials that hold by this rate for each source, instead of the default.
     #[must_use]
     pub fn with_unauthenticated(self, rate: Rate) -> Self {
-        Self { sources: SourceLimits::new(rate), questions: SourceLimits::new(rate), ..self }
+        Self { sources: SourceLimits::new(rate), questions: Arc::new(SourceLimits::new(rate)), ..self }
     }
 
     /// The issuers, for readiness and metrics.
@@ -119,8 +119,8 @@ impl Decider {
         &self.sources
     }
 
-    /// How many questions about tokens that had no answer came of each source.
-    pub(crate) fn questions(&self) -> &SourceLimits {
+    /// How many questions about tokens that were in vain came of each source.
+    pub(crate) fn questions(&self) -> &Arc<SourceLimits> {
         &self.questions
     }
 

@@ -1,12 +1,13 @@
 //! What the issuer says of a token now, where it is asked: of an opaque token everything, of a signed one whether it is still
 //! active.
 //!
-//! Only so many questions without an answer may come of one source: a stranger's tokens may be such that the server fails over
-//! each, and no failure of ours is charged to anybody.
+//! Only so many questions that are in vain may come of one source, however long the server takes over them, and whether or not a
+//! decision still waits: a stranger's tokens may be such that it fails over each. What it or we are at fault for is charged to nobody.
 
 use std::sync::Arc;
 
-use exequatur_issuers::{Believed, IntrospectionProblem, IntrospectionUnavailable, Issuer, Validity};
+use exequatur_issuers::{Asker, AskerKey, Believed, IntrospectionProblem, Issuer, Stake, Validity};
+use exequatur_store::{SourceKey, SourceLimits};
 use exequatur_token::{ClientCertificate, TokenDigest, TokenError, VerifiedToken};
 use jiff::Timestamp;
 
@@ -39,9 +40,8 @@ pub(crate) async fn opaque(
     if presented.raw.len() > decider.token_size().bytes() {
         return Err(Denial::Token(TokenError::TooLarge).into());
     }
-    presented.may_be_answered(issuer, decider, now)?;
-    let said = issuer.introspect(presented.raw, presented.digest, now).await;
-    judge(said, presented.source, decider, now, trail)
+    let asker = Asking::of(presented.source, decider, now);
+    judge(issuer.introspect(presented.raw, presented.digest, &asker, now).await, trail)
 }
 
 /// How long `token`, which `issuer` has signed, counts as active; `None` if it is not asked about.
@@ -59,16 +59,13 @@ pub(crate) async fn confirmed(
     if !issuer.confirms_tokens() {
         return Ok(None);
     }
-    presented.may_be_answered(issuer, decider, now)?;
-    let said = issuer.confirm(presented.raw, presented.digest, token, now).await;
-    judge(said, presented.source, decider, now, trail).map(|believed| Some(believed.validity))
+    let asker = Asking::of(presented.source, decider, now);
+    let said = issuer.confirm(presented.raw, presented.digest, token, &asker, now).await;
+    judge(said, trail).map(|believed| Some(believed.validity))
 }
 
 fn judge<T>(
     said: Result<Believed<T>, IntrospectionProblem>,
-    source: Source,
-    decider: &Decider,
-    now: Timestamp,
     trail: &mut Trail<'_>,
 ) -> Result<Believed<T>, Refusal> {
     let (fact, end) = match said {
@@ -78,9 +75,6 @@ fn judge<T>(
             (IntrospectionFact::Refused, Err(Denial::Token(error).into()))
         }
         Err(IntrospectionProblem::Unavailable(why)) => {
-            if why.is_of_token() {
-                source.charge_question(decider.questions(), now)?;
-            }
             (IntrospectionFact::Unavailable, Err(Fault::Introspection(why).into()))
         }
     };
@@ -88,28 +82,30 @@ fn judge<T>(
     end
 }
 
-impl Presented<'_> {
-    /// What the issuer has said costs no question, whoever shows the token.
-    ///
-    /// # Errors
-    /// A fault, if a question would be needed that the source may not cause.
-    fn may_be_answered(self, issuer: &Issuer, decider: &Decider, now: Timestamp) -> Result<(), Fault> {
-        if issuer.has_spoken_of(&self.digest, now) {
-            return Ok(());
-        }
-        self.source.may_ask(decider.questions(), now)
+/// The source of a request, as the one who causes a question.
+struct Asking<'a> {
+    source: SourceKey,
+    questions: &'a Arc<SourceLimits>,
+    now: Timestamp,
+}
+
+impl<'a> Asking<'a> {
+    fn of(source: Source, decider: &'a Decider, now: Timestamp) -> Self {
+        Self { source: source.key(), questions: decider.questions(), now }
     }
 }
 
-impl Source {
-    /// # Errors
-    /// A fault, if too many questions that it caused had no answer, or that is not known.
-    fn may_ask(self, questions: &exequatur_store::SourceLimits, now: Timestamp) -> Result<(), Fault> {
-        let room = questions.look(self.key(), now).map_err(Fault::Limits)?;
-        room.or(Err(Fault::Introspection(IntrospectionUnavailable::Source)))
+impl Asker for Asking<'_> {
+    fn key(&self) -> Option<AskerKey> {
+        Some(AskerKey(self.source.0))
     }
 
-    fn charge_question(self, questions: &exequatur_store::SourceLimits, now: Timestamp) -> Result<(), Fault> {
-        questions.charge(self.key(), now).map_err(Fault::Limits)
+    fn stake(&self) -> Option<Stake> {
+        // Where it is not known whether it may, it may not.
+        let attempt = self.questions.begin(self.source, self.now).ok()??;
+        Some(Stake::new(|now| {
+            // A table that is lost refuses all of its sources.
+            let _counted = attempt.failed(now);
+        }))
     }
 }

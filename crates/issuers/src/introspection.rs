@@ -5,12 +5,14 @@
 //! A question goes on when the decision that caused it waits no longer: the next one finds the answer.
 
 mod ask;
+mod asker;
 mod back_off;
 mod config;
 mod endpoint;
 mod outcome;
+mod told;
+mod under_way;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,11 +28,14 @@ use tokio::time::Instant;
 
 use self::back_off::BackOff;
 use self::endpoint::{Discoverer, Endpoint};
+use self::told::{News, Told};
+use self::under_way::UnderWay;
 use crate::caller::Caller;
 use crate::kept_keys::KeptKeys;
 use crate::status_lists::Upkeep;
 
 pub(crate) use self::ask::Lines;
+pub use self::asker::{Asker, AskerKey, Stake, Uncounted};
 pub use self::config::{
     AnswerForm, AssertionAudience, ClientAuthentication, ClientKey, ClientKeyProblem, IntrospectionConfig,
     IntrospectionEndpoint, OpaqueTokens, TokenPrefix, TokenPrefixProblem,
@@ -47,6 +52,8 @@ const MOST_ANSWERS: usize = 4096;
 const INACTIVE_FOR: Duration = Duration::from_secs(5);
 /// How long a question that had no answer is not put again for the same token.
 const FAILED_FOR: Duration = Duration::from_secs(1);
+/// No asker has more than one part in so many of the questions under way.
+const SHARES: usize = 4;
 /// Most times of questions that wait to be measured.
 const MOST_TIMES: usize = 4096;
 
@@ -65,6 +72,17 @@ enum Said {
     Token(Arc<VerifiedToken>),
     Confirmed(StillActive),
     No(IntrospectionProblem),
+}
+
+impl Said {
+    /// Whether who caused the question has lost what he staked: not for what the server or we are at fault for.
+    const fn is_askers_loss(&self) -> bool {
+        match self {
+            Self::Token(_) | Self::Confirmed(_) => false,
+            Self::No(IntrospectionProblem::Inactive | IntrospectionProblem::Token(_)) => true,
+            Self::No(IntrospectionProblem::Unavailable(why)) => why.is_of_token(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -88,7 +106,7 @@ pub(crate) struct Introspection {
     /// Where questions are put, whichever thread waits for the answer.
     runtime: Handle,
     answers: Cache<TokenDigest, Kept>,
-    under_way: Mutex<HashMap<TokenDigest, Landed>>,
+    under_way: Mutex<UnderWay>,
     room: Arc<Semaphore>,
     back_off: Mutex<BackOff>,
     seen: Mutex<Seen>,
@@ -98,8 +116,7 @@ pub(crate) struct Introspection {
 struct Seen {
     counts: IntrospectionCounts,
     took: Vec<Duration>,
-    /// The last failure that was told about.
-    told: Option<IntrospectionError>,
+    told: Told,
 }
 
 /// What an issuer is asked with.
@@ -166,9 +183,10 @@ impl Introspection {
         self: &Arc<Self>,
         raw: &str,
         digest: TokenDigest,
+        asker: &dyn Asker,
         now: Timestamp,
     ) -> Result<Believed<Arc<VerifiedToken>>, IntrospectionProblem> {
-        let Kept { said, validity, .. } = self.answer(raw, digest, Subject::Opaque, now).await?;
+        let Kept { said, validity, .. } = self.answer(raw, digest, Subject::Opaque, asker, now).await?;
         match said {
             Said::Token(what) => Ok(Believed { what, validity }),
             Said::No(problem) => Err(problem),
@@ -176,7 +194,7 @@ impl Introspection {
         }
     }
 
-    /// Whether the issuer says that `token`, which it signed, is active.
+    /// Whether the issuer says that `token`, which it signed and which came as `raw`, is active.
     ///
     /// # Errors
     /// [`IntrospectionProblem`]
@@ -185,25 +203,16 @@ impl Introspection {
         raw: &str,
         digest: TokenDigest,
         token: &Arc<VerifiedToken>,
+        asker: &dyn Asker,
         now: Timestamp,
     ) -> Result<Believed<StillActive>, IntrospectionProblem> {
         let subject = Subject::Signed(Arc::clone(token));
-        let Kept { said, validity, .. } = self.answer(raw, digest, subject, now).await?;
+        let Kept { said, validity, .. } = self.answer(raw, digest, subject, asker, now).await?;
         match said {
             Said::Confirmed(what) => Ok(Believed { what, validity }),
             Said::No(problem) => Err(problem),
             Said::Token(_) => Err(cut_short()),
         }
-    }
-
-    /// Whether there is an answer, whatever it says, that counts at `now`: that there was none is no answer.
-    pub(crate) fn has_spoken_of(&self, digest: &TokenDigest, now: Timestamp) -> bool {
-        self.kept(digest, now).is_some_and(|kept| match kept.said {
-            Said::Token(_)
-            | Said::Confirmed(_)
-            | Said::No(IntrospectionProblem::Inactive | IntrospectionProblem::Token(_)) => true,
-            Said::No(IntrospectionProblem::Unavailable(_)) => false,
-        })
     }
 
     /// What was said, or is said within the time that a decision waits.
@@ -212,9 +221,10 @@ impl Introspection {
         raw: &str,
         digest: TokenDigest,
         subject: Subject,
+        asker: &dyn Asker,
         now: Timestamp,
     ) -> Result<Kept, IntrospectionProblem> {
-        let mut landed = match self.find_or_begin(raw, digest, subject, now)? {
+        let mut landed = match self.find_or_begin(raw, digest, subject, asker, now)? {
             Found::Answer(kept) => return Ok(kept),
             Found::Question(landed) => landed,
         };
@@ -232,36 +242,50 @@ impl Introspection {
         raw: &str,
         digest: TokenDigest,
         subject: Subject,
+        asker: &dyn Asker,
         now: Timestamp,
     ) -> Result<Found, IntrospectionProblem> {
         if let Some(kept) = self.kept(&digest, now) {
             return Ok(Found::Answer(kept));
         }
         let mut under_way = self.under_way();
-        if let Some(landed) = under_way.get(&digest) {
+        if let Some(landed) = under_way.question(&digest) {
             return Ok(Found::Question(landed.clone()));
         }
         // It may just have come: an answer is kept before its question is forgotten.
         if let Some(kept) = self.kept(&digest, now) {
             return Ok(Found::Answer(kept));
         }
-        let room = self.may_ask().inspect_err(|problem| self.count(IntrospectionOutcome::of(*problem)))?;
+        let allowed = self.may_ask(asker, &under_way);
+        let (room, stake) = allowed.inspect_err(|problem| self.count(IntrospectionOutcome::of(*problem)))?;
         let (landing, landed) = watch::channel(None);
-        under_way.insert(digest, landed.clone());
+        let asker = asker.key();
+        under_way.begin(digest, landed.clone(), asker);
         // A runtime that has ended drops the question at once, here, and that takes the lock again.
         drop(under_way);
-        let flight = Flight { of: Arc::clone(self), digest, landing, _room: room };
-        self.upkeep.tasks.spawn_on(flight.run(raw.to_owned(), subject), &self.runtime);
+        let flight = Flight { of: Arc::clone(self), digest, asker, landing, _room: room };
+        self.upkeep.tasks.spawn_on(flight.run(raw.to_owned(), subject, stake), &self.runtime);
         Ok(Found::Question(landed))
     }
 
-    fn may_ask(&self) -> Result<OwnedSemaphorePermit, IntrospectionProblem> {
+    /// Room for one more question of `asker`, who has his share of it and no more, and what he stakes.
+    fn may_ask(
+        &self,
+        asker: &dyn Asker,
+        under_way: &UnderWay,
+    ) -> Result<(OwnedSemaphorePermit, Stake), IntrospectionProblem> {
+        let share = self.config.max_in_flight.div_euclid(SHARES).max(1);
+        if asker.key().is_some_and(|asker| under_way.of(asker) >= share) {
+            return Err(unavailable(IntrospectionUnavailable::Source));
+        }
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room = room.or(Err(unavailable(IntrospectionUnavailable::TooMany)))?;
+        // Before the server's state: whoever may not ask is not the one who finds out whether it is back.
+        let stake = asker.stake().ok_or(unavailable(IntrospectionUnavailable::Source))?;
         if !lock(&self.back_off).may_ask(Instant::now()) {
             return Err(unavailable(IntrospectionUnavailable::BackingOff));
         }
-        Ok(room)
+        Ok((room, stake))
     }
 
     fn kept(&self, digest: &TokenDigest, now: Timestamp) -> Option<Kept> {
@@ -271,7 +295,7 @@ impl Introspection {
         by_known_keys.then_some(kept)
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<TokenDigest, Landed>> {
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
         lock(&self.under_way)
     }
 
@@ -298,6 +322,10 @@ impl Introspection {
     /// The answer to one question, as the issuer's, or why there is none.
     async fn ask(&self, raw: &str, at: Timestamp) -> Result<Answer, IntrospectionError> {
         let place = self.endpoint.place().ok_or(IntrospectionError::Endpoint)?;
+        // An answer that could not be verified is not asked for.
+        if self.config.form == AnswerForm::Signed && self.keys.keys(at).is_err() {
+            return Err(IntrospectionError::Keys);
+        }
         let issuer = &self.profile.issuer;
         let document = ask::ask(&self.config, issuer, &self.lines, &place, raw, at).await?;
         match self.config.form {
@@ -378,20 +406,13 @@ impl Introspection {
         if seen.took.len() < MOST_TIMES {
             seen.took.push(now.saturating_duration_since(began));
         }
-        let before = std::mem::replace(&mut seen.told, error);
+        let news = seen.told.of(error, now);
         drop(seen);
-        self.report(before, error);
-    }
-
-    /// Tells what is new: a failure of another kind than before, and that it is over.
-    fn report(&self, before: Option<IntrospectionError>, now: Option<IntrospectionError>) {
         let issuer = self.profile.name.as_str();
-        match (before, now) {
-            (before, Some(error)) if before != now => {
-                tracing::warn!(issuer, %error, "a token could not be asked about");
-            }
-            (Some(_), None) => tracing::info!(issuer, "tokens can be asked about again"),
-            (None, None) | (_, Some(_)) => {}
+        match news {
+            Some(News::Failure(error)) => tracing::warn!(issuer, %error, "a token could not be asked about"),
+            Some(News::Over) => tracing::info!(issuer, "tokens can be asked about again"),
+            None => {}
         }
     }
 }
@@ -405,12 +426,13 @@ enum Found {
 struct Flight {
     of: Arc<Introspection>,
     digest: TokenDigest,
+    asker: Option<AskerKey>,
     landing: watch::Sender<Option<Kept>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Flight {
-    async fn run(self, raw: String, subject: Subject) {
+    async fn run(self, raw: String, subject: Subject, stake: Stake) {
         let of = &*self.of;
         let (began, at) = (Instant::now(), (of.upkeep.clock)());
         let asking = tokio::time::timeout(of.config.timeout, of.ask(&raw, at));
@@ -428,6 +450,9 @@ impl Flight {
             Err(_elapsed) => failed(crate::download::DownloadError::Timeout.into()),
         };
         of.landed(began, &said);
+        if said.is_askers_loss() {
+            stake.lose((of.upkeep.clock)());
+        }
         // What was said may have changed since it was asked for; that nothing was said is known from now on.
         let from = match said {
             Said::No(IntrospectionProblem::Unavailable(_)) => (of.upkeep.clock)(),
@@ -443,7 +468,7 @@ impl Flight {
 /// However it ended, it is under way no more.
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.of.under_way().remove(&self.digest);
+        self.of.under_way().end(&self.digest, self.asker);
     }
 }
 

@@ -9,7 +9,7 @@ use exequatur_token::{
 use jiff::Timestamp;
 
 use crate::introspection::{
-    Believed, Introspection, IntrospectionError, IntrospectionProblem, IntrospectionStatus,
+    Asker, Believed, Introspection, IntrospectionError, IntrospectionProblem, IntrospectionStatus,
     IntrospectionUnavailable,
 };
 use crate::kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
@@ -41,7 +41,7 @@ impl Issuer {
     }
 
     /// What the issuer says of `raw`, an opaque token of its own ([`crate::Issuers::of_opaque`]), whose digest is `digest`.
-    /// Waits for an answer no longer than is configured.
+    /// Waits for an answer no longer than is configured. If a question has to be put, it is on account of `asker`.
     ///
     /// # Errors
     /// [`IntrospectionProblem`]
@@ -49,18 +49,13 @@ impl Issuer {
         &self,
         raw: &str,
         digest: TokenDigest,
+        asker: &dyn Asker,
         now: Timestamp,
     ) -> Result<Believed<Arc<VerifiedToken>>, IntrospectionProblem> {
         match &self.introspection {
-            Some(introspection) => introspection.token(raw, digest, now).await,
+            Some(introspection) => introspection.token(raw, digest, asker, now).await,
             None => Err(NOT_ASKED),
         }
-    }
-
-    /// Whether it is kept what the issuer said of the token with this `digest`, so that nobody has to be asked.
-    #[must_use]
-    pub fn has_spoken_of(&self, digest: &TokenDigest, now: Timestamp) -> bool {
-        self.introspection.as_ref().is_some_and(|introspection| introspection.has_spoken_of(digest, now))
     }
 
     /// Whether the issuer is to be asked about the tokens that it signs.
@@ -69,7 +64,8 @@ impl Issuer {
         self.introspection.as_ref().is_some_and(|introspection| introspection.config().jwts)
     }
 
-    /// Whether the issuer says that `token`, which it signed and which came as `raw`, is active still.
+    /// Whether the issuer says that `token`, which it signed and which came as `raw`, is active still. If a question has to be put,
+    /// it is on account of `asker`.
     ///
     /// # Errors
     /// [`IntrospectionProblem`]
@@ -78,10 +74,11 @@ impl Issuer {
         raw: &str,
         digest: TokenDigest,
         token: &Arc<VerifiedToken>,
+        asker: &dyn Asker,
         now: Timestamp,
     ) -> Result<Believed<StillActive>, IntrospectionProblem> {
         match &self.introspection {
-            Some(introspection) => introspection.confirmed(raw, digest, token, now).await,
+            Some(introspection) => introspection.confirmed(raw, digest, token, asker, now).await,
             None => Err(NOT_ASKED),
         }
     }

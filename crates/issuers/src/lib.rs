@@ -33,10 +33,10 @@ pub use discovery::{Discovery, MetadataError};
 pub use download::DownloadError;
 pub use fetch::FetchError;
 pub use introspection::{
-    AnswerForm, AssertionAudience, Believed, ClientAuthentication, ClientKey, ClientKeyProblem,
-    IntrospectionConfig, IntrospectionCounts, IntrospectionEndpoint, IntrospectionError,
+    AnswerForm, Asker, AskerKey, AssertionAudience, Believed, ClientAuthentication, ClientKey,
+    ClientKeyProblem, IntrospectionConfig, IntrospectionCounts, IntrospectionEndpoint, IntrospectionError,
     IntrospectionOutcome, IntrospectionProblem, IntrospectionStatus, IntrospectionUnavailable, OpaqueTokens,
-    TokenPrefix, TokenPrefixProblem, Validity,
+    Stake, TokenPrefix, TokenPrefixProblem, Uncounted, Validity,
 };
 pub use issuer::Issuer;
 pub use issuers::{Issuers, ambiguous};

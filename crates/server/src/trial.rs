@@ -7,7 +7,7 @@ use exequatur_decide::{
     Denial, Facts, Fault, Generation, RawRequest, Reason, Refusal, Settled, Stage, Trail,
 };
 use exequatur_issuers::{
-    HttpConfig, IntrospectionProblem, IssuerConfig, Issuers, KeysUnavailable, StatusProblem,
+    HttpConfig, IntrospectionProblem, IssuerConfig, Issuers, KeysUnavailable, StatusProblem, Uncounted,
 };
 use exequatur_store::EmbeddedStore;
 use exequatur_token::{
@@ -136,7 +136,7 @@ pub async fn token_introspection(
     let issuers = Issuers::start(configs, HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     wait_for_keys(&issuers, &clock).await;
     let said = match issuers.find(issuer) {
-        Some(issuer) => Some(issuer.confirm(raw, TokenDigest::of(raw), token, clock()).await),
+        Some(issuer) => Some(issuer.confirm(raw, TokenDigest::of(raw), token, &Uncounted, clock()).await),
         None => None,
     };
     stop.cancel();

@@ -51,4 +51,4 @@ pub use revocation::{
     RevocationFuture, RevocationHealth, RevocationKind, RevocationLimits, RevocationOpenError,
     RevocationStore, Revoked, Snapshot, Staleness, Target, TornTail, Unknown,
 };
-pub use sources::{SourceKey, SourceLimits};
+pub use sources::{Attempt, SourceKey, SourceLimits};

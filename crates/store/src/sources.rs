@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ pub struct SourceLimits {
 #[derive(Debug, Default)]
 struct Shard {
     levels: HashMap<SourceKey, Level>,
+    /// How many attempts of each are under way; as many as the caller lets be so at once.
+    under_way: HashMap<SourceKey, NonZeroU32>,
     /// Of all that the table has no room for.
     others: Option<Level>,
 }
@@ -76,9 +78,56 @@ impl SourceLimits {
         Ok(())
     }
 
+    /// Begins what may yet fail, if the source may: all that it has begun and that has not ended counts as if it had failed.
+    /// Nothing is charged.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`]: whether it may is not known.
+    pub fn begin(self: &Arc<Self>, source: SourceKey, now: Timestamp) -> Result<Option<Attempt>, StoreError> {
+        let (mut shard, now) = (self.shard(source)?, micros(now));
+        let with_it =
+            shard.under_way.get(&source).map_or(NonZeroU32::MIN, |under_way| under_way.saturating_add(1));
+        Ok(match self.rate.judge(shard.level(source, now), with_it, now) {
+            Verdict::Room(_) => {
+                shard.under_way.insert(source, with_it);
+                Some(Attempt { limits: Arc::clone(self), source })
+            }
+            Verdict::Refused { .. } => None,
+        })
+    }
+
     fn shard(&self, source: SourceKey) -> Result<MutexGuard<'_, Shard>, StoreError> {
         let place = usize::try_from(self.placement.hash_one(source) % 64).unwrap_or_default();
         self.shards.get(place).ok_or(StoreError::Poisoned)?.lock().or(Err(StoreError::Poisoned))
+    }
+}
+
+/// What a source has begun, and counts against it until it has ended: dropped, it has not failed.
+#[derive(Debug)]
+pub struct Attempt {
+    limits: Arc<SourceLimits>,
+    source: SourceKey,
+}
+
+impl Attempt {
+    /// It has failed.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`]: it is not charged.
+    pub fn failed(self, now: Timestamp) -> Result<(), StoreError> {
+        self.limits.charge(self.source, now)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // Where the table is lost, all of its sources are refused.
+        let Ok(mut shard) = self.limits.shard(self.source) else { return };
+        let left = shard.under_way.get(&self.source).and_then(|n| NonZeroU32::new(n.get().saturating_sub(1)));
+        match left {
+            Some(left) => shard.under_way.insert(self.source, left),
+            None => shard.under_way.remove(&self.source),
+        };
     }
 }
 
@@ -138,6 +187,26 @@ mod tests {
         assert_eq!(sources.look(source(1), at(0)), Ok(Err(wait)), "and beyond the rate nothing is charged");
         assert_eq!(sources.look(source(2), at(0)), Ok(Ok(())));
         assert_eq!(sources.look(source(1), at(100)), Ok(Ok(())));
+    }
+
+    /// L04: what is under way may all fail.
+    #[test]
+    fn what_a_source_has_begun_counts_until_it_ends() {
+        let sources = Arc::new(sources());
+        let begin = |n, millis| sources.begin(source(n), at(millis)).unwrap();
+        let mut begun: Vec<_> = (0..3).map(|_| begin(1, 0).unwrap()).collect();
+        assert!(begin(1, 0).is_none());
+        assert_eq!(sources.look(source(1), at(0)), Ok(Ok(())), "nothing is charged yet");
+        // It does not come back by waiting.
+        assert!(begin(1, 600_000).is_none());
+        drop(begin(2, 0).unwrap());
+        // One ends well, and makes room; one fails, and makes none until later.
+        drop(begun.pop());
+        begun.push(begin(1, 0).unwrap());
+        begun.pop().unwrap().failed(at(0)).unwrap();
+        assert!(begin(1, 0).is_none() && begin(1, 100).is_some());
+        drop(begun);
+        assert!(sources.shards.iter().all(|shard| shard.lock().unwrap().under_way.is_empty()));
     }
 
     /// C-20: more sources than there is room for are bounded together, those that are remembered are so alone.

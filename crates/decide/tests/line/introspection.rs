@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use exequatur_decide::{Denial, Fault, IntrospectionFact, Reason, Refusal};
-use exequatur_issuers::IntrospectionUnavailable;
+use exequatur_issuers::{IntrospectionOutcome, IntrospectionUnavailable, Uncounted};
 use exequatur_store::{Form, Rate, RatePer, RevocationKind};
 use exequatur_token::{TokenDigest, TokenError, TokenSource};
 use serde_json::{Value, json};
@@ -14,8 +15,10 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::ask::{Ask, Proof, Token};
 use crate::key::{Key, digest};
-use crate::world::{Setting, World, at, named};
+use crate::world::{Setting, World, at, eventually, named};
 
+/// Longer than a decision waits by default.
+const SLOWLY: Duration = Duration::from_millis(400);
 const HERE: &str = "192.0.2.1";
 const ELSEWHERE: &str = "192.0.2.2";
 
@@ -51,6 +54,9 @@ impl Server {
                     let token = request.split("token=").nth(1).unwrap().split('&').next().unwrap();
                     asked.lock().unwrap().push(token.to_owned());
                     let (status, body) = says.lock().unwrap().clone();
+                    if body.contains("slowly") {
+                        tokio::time::sleep(SLOWLY).await;
+                    }
                     let length = body.len();
                     let head = format!(
                         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}"
@@ -83,6 +89,11 @@ fn active() -> Value {
     said["active"] = json!(true);
     said["token_type"] = json!("DPoP");
     said
+}
+
+fn count(world: &World, outcome: IntrospectionOutcome) -> u64 {
+    let status = world.asked().introspection_status().unwrap();
+    status.questions.iter().find(|(counted, _)| *counted == outcome).unwrap().1
 }
 
 /// As often as is put up with: one a second, three at once.
@@ -190,20 +201,81 @@ async fn s03_what_was_said_is_told_to_who_may_not_ask() {
     let server = Server::start().await;
     let world = world(&server, false).await;
     // Known of the issuer, and by no decision yet.
-    world.asked().introspect("good", TokenDigest::of("good"), at(0)).await.unwrap();
+    world.asked().introspect("good", TokenDigest::of("good"), &Uncounted, at(0)).await.unwrap();
     server.says(&json!({"active": false}));
     assert_eq!(world.refusal(&with("bad")).await, Denial::Inactive.into());
     server.fails();
-    for token in ["a", "b", "c"] {
+    // With the one about the bad token, three in vain.
+    for token in ["a", "b"] {
         assert_eq!(world.refusal(&with(token)).await.reason(), Reason::IntrospectionUnavailable, "{token}");
     }
     let no_more = Fault::Introspection(IntrospectionUnavailable::Source);
-    assert_eq!(world.refusal(&with("d")).await, no_more.clone().into());
-    // That there was no answer is not an answer.
-    assert_eq!(world.refusal(&with("a")).await, no_more.into());
+    assert_eq!(world.refusal(&with("c")).await, no_more.into());
     world.check(&with("good")).await.unwrap();
     assert_eq!(world.refusal(&with("bad")).await, Denial::Inactive.into());
-    assert_eq!(server.asked(), ["good", "bad", "a", "b", "c"]);
+    assert_eq!(server.asked(), ["good", "bad", "a", "b"]);
+}
+
+/// L04: strangers' tokens at a server that answers later than a decision waits. What a source has asked counts from the beginning,
+/// and is charged when the answer comes.
+#[tokio::test]
+async fn l04_a_slow_server_is_not_flooded_by_one_source() {
+    let server = Server::start().await;
+    let rate = Rate::new(NonZeroU32::MIN, RatePer::Hour, NonZeroU32::new(3).unwrap()).unwrap();
+    let setting = Setting { unauthenticated: rate, usual_wait: true, ..Setting::default() };
+    let world = World::asking(setting, &server.url, false).await;
+    server.says(&json!({ "active": false, "slowly": true }));
+    let unavailable = |why| Refusal::from(Fault::Introspection(why));
+    let [not_yet, no_more] =
+        [IntrospectionUnavailable::NotYet, IntrospectionUnavailable::Source].map(unavailable);
+    let ask = |number: usize| Ask::bearer(&format!("stranger-{number}")).from(HERE);
+    for number in 0..30 {
+        let expected = if number < 3 { &not_yet } else { &no_more };
+        assert_eq!(world.refusal(&ask(number)).await, *expected, "{number}");
+    }
+    assert_eq!(count(&world, IntrospectionOutcome::Source), 27);
+    // Nobody waits for the answers any more.
+    eventually(|| count(&world, IntrospectionOutcome::Inactive) == 3).await;
+    assert_eq!(world.refusal(&ask(30)).await, no_more);
+    assert_eq!(server.asked().len(), 3);
+    // It is no failure of credentials, and nobody else's.
+    world.check(&Ask::valid().from(HERE)).await.unwrap();
+    server.says(&active());
+    world.check(&with("e").from(ELSEWHERE)).await.unwrap();
+}
+
+/// A good answer costs nothing, late as it may be; and a failure of the server is charged to nobody.
+#[tokio::test]
+async fn l04_only_what_is_in_vain_is_charged() {
+    let server = Server::start().await;
+    let rate = Rate::new(NonZeroU32::MIN, RatePer::Hour, NonZeroU32::MIN).unwrap();
+    let setting = Setting { unauthenticated: rate, usual_wait: true, ..Setting::default() };
+    let world = World::asking(setting, &server.url, false).await;
+    let mut late = active();
+    late["slowly"] = json!(true);
+    server.says(&late);
+    let not_yet = Refusal::from(Fault::Introspection(IntrospectionUnavailable::NotYet));
+    assert_eq!(world.refusal(&with("late")).await, not_yet);
+    // Who waits for the same answer asks nothing.
+    assert_eq!(world.refusal(&with("late")).await, not_yet);
+    eventually(|| count(&world, IntrospectionOutcome::Active) == 1).await;
+    world.check(&with("late")).await.unwrap();
+    *server.says.lock().unwrap() = ("503 Oh", "{}".to_owned());
+    assert_eq!(world.refusal(&with("a")).await.reason(), Reason::IntrospectionUnavailable);
+    server.says(&json!({ "active": false }));
+    assert_eq!(world.refusal(&with("b")).await, Denial::Inactive.into());
+    assert_eq!(server.asked(), ["late", "a", "b"]);
+}
+
+/// S03: what was said last counts, also where the clock is set back after it.
+#[tokio::test]
+async fn s03_a_no_is_not_forgotten() {
+    let server = Server::start().await;
+    let world = world(&server, false).await;
+    world.check_at(&with("opaque"), at(0)).await.0.unwrap();
+    server.says(&json!({ "active": false }));
+    assert_eq!(world.check_at(&with("opaque"), at(31)).await.0.unwrap_err(), Denial::Inactive.into());
+    assert_eq!(world.check_at(&with("opaque"), at(20)).await.0.unwrap_err(), Denial::Inactive.into());
 }
 
 /// S03: a JWT is asked about once its signature holds, and only then.

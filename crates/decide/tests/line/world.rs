@@ -258,6 +258,8 @@ pub(crate) struct Setting {
     pub(crate) status_lists: Option<&'static str>,
     /// What signals have said comes from elsewhere, and was not heard.
     pub(crate) signals_heard: Option<Staleness>,
+    /// Answers are waited for as long as usual, not until they come.
+    pub(crate) usual_wait: bool,
 }
 
 impl Default for Setting {
@@ -273,6 +275,7 @@ impl Default for Setting {
             overrides_known: true,
             status_lists: None,
             signals_heard: None,
+            usual_wait: false,
         }
     }
 }
@@ -330,6 +333,9 @@ impl World {
         asking.jwts = jwts;
         // A machine that does much else must not fail a test.
         (asking.wait, asking.timeout) = (Duration::from_secs(60), Duration::from_secs(60));
+        if setting.usual_wait {
+            asking.wait = IntrospectionConfig::WAIT;
+        }
         let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
         config.introspection = Some(asking);
         let world = Self::of(setting, config, Arc::new(|| at(0)), keys, folder);
@@ -502,7 +508,7 @@ fn note() -> Note {
 }
 
 /// Lets background tasks run until `reached`.
-async fn eventually(reached: impl Fn() -> bool) {
+pub(crate) async fn eventually(reached: impl Fn() -> bool) {
     let reached = async {
         while !reached() {
             tokio::task::yield_now().await;

@@ -38,17 +38,16 @@ pub enum IntrospectionUnavailable {
     /// Questions have failed, and the next one is yet to come.
     #[error("the issuer is not asked for now, since it did not answer")]
     BackingOff,
-    /// Too many questions that somebody caused were not answered.
-    #[error("too many questions of this source were not answered")]
+    /// As many questions that somebody caused are under way as may be, or were in vain.
+    #[error("too many questions of this source are under way, or were in vain")]
     Source,
 }
 
 impl IntrospectionUnavailable {
     /// Whether it may be what somebody's token alone has brought about.
-    #[must_use]
-    pub const fn is_of_token(self) -> bool {
+    pub(super) const fn is_of_token(self) -> bool {
         match self {
-            Self::Failed(error) => !error.is_of_server(),
+            Self::Failed(error) => error.is_of_token(),
             Self::NotYet | Self::TooMany | Self::BackingOff | Self::Source => false,
         }
     }
@@ -99,6 +98,18 @@ impl IntrospectionError {
             | Self::Endpoint
             | Self::Key
             | Self::CutShort => false,
+        }
+    }
+
+    /// Whether it may be what one token alone has brought about; that there was no question is our fault.
+    const fn is_of_token(self) -> bool {
+        match self {
+            Self::Download(DownloadError::NotPublic)
+            | Self::Keys
+            | Self::Endpoint
+            | Self::Key
+            | Self::CutShort => false,
+            Self::Download(_) | Self::ContentType | Self::Answer(_) => !self.is_of_server(),
         }
     }
 
@@ -174,13 +185,15 @@ pub enum IntrospectionOutcome {
     NotAsked,
     /// There was no question: too many were under way.
     TooMany,
+    /// There was no question: too many of its source were under way, or were in vain.
+    Source,
     /// There was no question: the server had not answered others.
     BackingOff,
 }
 
 impl IntrospectionOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Active,
         Self::Inactive,
         Self::Refused,
@@ -192,6 +205,7 @@ impl IntrospectionOutcome {
         Self::Answer,
         Self::NotAsked,
         Self::TooMany,
+        Self::Source,
         Self::BackingOff,
     ];
 
@@ -210,6 +224,7 @@ impl IntrospectionOutcome {
             Self::Answer => "answer",
             Self::NotAsked => "not_asked",
             Self::TooMany => "too_many",
+            Self::Source => "source",
             Self::BackingOff => "backing_off",
         }
     }
@@ -220,9 +235,8 @@ impl IntrospectionOutcome {
             IntrospectionProblem::Token(_) => Self::Refused,
             IntrospectionProblem::Unavailable(IntrospectionUnavailable::Failed(error)) => error.outcome(),
             IntrospectionProblem::Unavailable(IntrospectionUnavailable::NotYet) => Self::Timeout,
-            IntrospectionProblem::Unavailable(
-                IntrospectionUnavailable::TooMany | IntrospectionUnavailable::Source,
-            ) => Self::TooMany,
+            IntrospectionProblem::Unavailable(IntrospectionUnavailable::TooMany) => Self::TooMany,
+            IntrospectionProblem::Unavailable(IntrospectionUnavailable::Source) => Self::Source,
             IntrospectionProblem::Unavailable(IntrospectionUnavailable::BackingOff) => Self::BackingOff,
         }
     }
@@ -290,6 +304,21 @@ mod tests {
         for error in [DownloadError::Status(400), DownloadError::Status(500), DownloadError::TooLarge] {
             assert!(!download(error), "{error}");
         }
+        for error in [DownloadError::Timeout, DownloadError::Connect, DownloadError::NotPublic] {
+            assert!(!IntrospectionError::Download(error).is_of_token(), "{error}");
+        }
+        for ours in [
+            IntrospectionError::Keys,
+            IntrospectionError::Endpoint,
+            IntrospectionError::Key,
+            IntrospectionError::CutShort,
+        ] {
+            assert!(!ours.is_of_server() && !ours.is_of_token(), "{ours}");
+        }
+        for error in [DownloadError::Status(400), DownloadError::Status(500), DownloadError::TooLarge] {
+            assert!(IntrospectionError::Download(error).is_of_token(), "{error}");
+        }
+        assert!(IntrospectionError::Answer(AnswerError::TypeInvalid).is_of_token());
         assert!(!IntrospectionError::ContentType.is_of_server());
         assert!(!IntrospectionError::Answer(AnswerError::TypeInvalid).is_of_server());
     }

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use exequatur_issuers::{
-    AnswerForm, AssertionAudience, Authorities, ClientAuthentication, ClientIdentity, ClientIdentityProblem,
-    ClientKey, ClientKeyProblem, Discovery, DownloadError, IntrospectionConfig, IntrospectionEndpoint,
-    IntrospectionError, IntrospectionOutcome, IntrospectionProblem, IntrospectionUnavailable, IssuerConfig,
-    IssuersError, OpaqueTokens, Place,
+    AnswerForm, Asker, AskerKey, AssertionAudience, Authorities, ClientAuthentication, ClientIdentity,
+    ClientIdentityProblem, ClientKey, ClientKeyProblem, Discovery, DownloadError, IntrospectionConfig,
+    IntrospectionEndpoint, IntrospectionError, IntrospectionOutcome, IntrospectionProblem,
+    IntrospectionUnavailable, IssuerConfig, IssuersError, OpaqueTokens, Place, Stake, Uncounted,
 };
 use exequatur_token::{
     Algorithm, AnswerError, AssertionKeyError, CompactJws, JwsLimits, KeySet, TokenDigest, TokenError,
@@ -127,7 +128,7 @@ fn changed(object: &Value, name: &str, value: Value) -> Value {
 }
 
 async fn ask(world: &World, name: &str, raw: &str) -> Outcome {
-    let answer = world.issuer(name).introspect(raw, TokenDigest::of(raw), world.time.now()).await;
+    let answer = world.issuer(name).introspect(raw, TokenDigest::of(raw), &Uncounted, world.time.now()).await;
     answer.map(|believed| believed.what)
 }
 
@@ -459,6 +460,122 @@ async fn a_hanging_server_is_no_others_trouble() {
     assert!(!world.issuer("hanging").introspection_status().unwrap().backing_off);
 }
 
+/// One of many who ask, and how often he lost what he staked.
+struct Caller {
+    key: u8,
+    may: bool,
+    lost: Arc<AtomicUsize>,
+}
+
+impl Caller {
+    fn new(key: u8) -> Self {
+        Self { key, may: true, lost: Arc::default() }
+    }
+
+    async fn ask(&self, world: &World, raw: &str) -> Outcome {
+        let issuer = world.issuer("corp");
+        let asking = issuer.introspect(raw, TokenDigest::of(raw), self, world.time.now());
+        tokio::pin!(asking);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut asking => return answer.map(|believed| believed.what),
+                () = turns() => tokio::time::advance(Duration::from_millis(1)).await,
+            }
+        }
+    }
+
+    fn lost(&self) -> usize {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Asker for Caller {
+    fn key(&self) -> Option<AskerKey> {
+        Some(AskerKey([self.key; 16]))
+    }
+
+    fn stake(&self) -> Option<Stake> {
+        let lost = Arc::clone(&self.lost);
+        let lose = move |_now| {
+            lost.fetch_add(1, Ordering::Relaxed);
+        };
+        self.may.then(|| Stake::new(lose))
+    }
+}
+
+// L04: nobody has more than a quarter of the room, whatever he stakes, and others have theirs.
+#[tokio::test(start_paused = true)]
+async fn l04_one_asker_has_a_share_of_the_room() {
+    for (max_in_flight, share) in [(1, 1), (7, 1), (8, 2)] {
+        let site = Site::new().await;
+        let world = site.world(|asking| asking.max_in_flight = max_in_flight).await;
+        site.server.answer("/introspect", Answer::Silence);
+        let (flood, other) = (Caller::new(1), Caller::new(2));
+        let source = unavailable(IntrospectionUnavailable::Source);
+        let not_yet = unavailable(IntrospectionUnavailable::NotYet);
+        for number in 0..5 {
+            let expected = if number < share { not_yet } else { source };
+            let found = problem(flood.ask(&world, &format!("flood-{number}")).await);
+            assert_eq!(found, expected, "{number} of {max_in_flight}");
+        }
+        assert_eq!(count(&world, IntrospectionOutcome::Source), 5 - share);
+        // Whoever waits for an answer that is under way asks nothing, and an operator is not counted.
+        assert_eq!(problem(flood.ask(&world, "flood-0").await), not_yet);
+        let room = max_in_flight > 1;
+        let too_many = unavailable(IntrospectionUnavailable::TooMany);
+        let expected = if room { not_yet } else { too_many };
+        assert_eq!(problem(other.ask(&world, "other").await), expected);
+        assert_eq!(problem(ask_in_time(&world, "corp", "operator").await), expected);
+        // What has ended leaves its place; that the server hangs is not the asker's loss.
+        pass(1).await;
+        assert_eq!(world.issuer("corp").introspection_status().unwrap().in_flight, 0);
+        assert_eq!((flood.lost(), other.lost()), (0, 0));
+        pass(1).await;
+        site.says_signed(&world, &json!({ "active": false }));
+        assert_eq!(problem(flood.ask(&world, "again").await), IntrospectionProblem::Inactive);
+        assert_eq!(flood.lost(), 1);
+    }
+}
+
+// L04: what is lost is what was staked; who may stake nothing asks nothing, and does not find out whether the server is back.
+#[tokio::test(start_paused = true)]
+async fn l04_what_is_in_vain_is_lost() {
+    let mut site = Site::new().await;
+    let world = site.world(|_| {}).await;
+    let caller = Caller::new(1);
+    let active = active(&world, "corp");
+    let lose = async |token: &str, lost: usize| {
+        let outcome = caller.ask(&world, token).await;
+        assert_eq!(caller.lost(), lost, "{token}: {outcome:?}");
+        outcome
+    };
+    site.says_signed(&world, &active);
+    assert!(lose("good", 0).await.is_ok() && lose("good", 0).await.is_ok());
+    site.says_signed(&world, &json!({ "active": false }));
+    assert!(lose("bad", 1).await.is_err() && lose("bad", 1).await.is_err());
+    site.says_signed(&world, &changed(&active, "token_type", json!("N_A")));
+    assert!(lose("refused", 2).await.is_err());
+    site.says("400 Bad Request", "{}");
+    assert!(lose("broken", 3).await.is_err());
+    site.says("503 Service Unavailable", "{}");
+    assert!(lose("overloaded", 3).await.is_err());
+
+    site.server.stop().await;
+    for token in ["1", "2"] {
+        assert!(lose(token, 3).await.is_err());
+    }
+    let spent = Caller { may: false, ..Caller::new(2) };
+    pass(1).await;
+    site.server.start_again().await;
+    site.says_signed(&world, &active);
+    let source = unavailable(IntrospectionUnavailable::Source);
+    assert_eq!(problem(spent.ask(&world, "spent").await), source);
+    assert!(lose("found out", 3).await.is_ok());
+    assert!(spent.ask(&world, "found out").await.is_ok());
+    assert_eq!(site.asked("spent"), 0);
+}
+
 // Down: fast, bounded, and over when it is.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_down_is_asked_ever_more_seldom() {
@@ -516,7 +633,7 @@ async fn s03_a_jwt_is_asked_about_too() {
     let confirm = async |label: &str| {
         // The digest is what an answer is kept under.
         let digest = TokenDigest::of(label);
-        world.issuer("corp").confirm(&raw, digest, &token, now).await.map(|_still| ())
+        world.issuer("corp").confirm(&raw, digest, &token, &Uncounted, now).await.map(|_still| ())
     };
     site.says_signed(&world, &json!({"active": true, "jti": "1", "sub": "alice", "client_id": "bot"}));
     assert_eq!(confirm("good").await, Ok(()));
@@ -563,7 +680,7 @@ async fn g16_an_answer_by_a_removed_key_is_none() {
     let (raw, token) = own_jwt(&world);
     let confirm = async || {
         let digest = TokenDigest::of(&raw);
-        let outcome = world.issuer("corp").confirm(&raw, digest, &token, world.time.now()).await;
+        let outcome = world.issuer("corp").confirm(&raw, digest, &token, &Uncounted, world.time.now()).await;
         outcome.map(|_still| ())
     };
     site.says_signed(&world, &active(&world, "corp"));
@@ -605,7 +722,7 @@ fn a_question_after_the_end_is_cut_short() {
     let (told, outcome) = std::sync::mpsc::channel();
     // A thread of its own, which is left behind if it never comes back.
     let _asking = std::thread::spawn(move || {
-        let answer = runtime().block_on(issuer.introspect("late", TokenDigest::of("late"), now));
+        let answer = runtime().block_on(issuer.introspect("late", TokenDigest::of("late"), &Uncounted, now));
         drop(told.send(answer.map(|believed| believed.what)));
     });
     let outcome = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
