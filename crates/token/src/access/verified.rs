@@ -19,7 +19,8 @@ use crate::scopes::Scopes;
 use crate::status::StatusReference;
 use crate::tenant_scope::{CertifiedTenantError, Tenancy};
 
-/// A token that its issuer vouches for, by a signature or by its answer about it. Whether it may be used now is another question: [`Self::current`].
+/// A token that its issuer vouches for, by a signature or by its answer about it. Whether it may be used now is another
+/// question: [`Self::current`].
 ///
 /// It may be cached under its [`crate::TokenDigest`] as long as the issuer's key set is [`Self::key_set`]
 /// and the profile is the same; one that an answer vouches for no longer than the answer counts.
