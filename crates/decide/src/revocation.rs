@@ -190,23 +190,24 @@ struct Parties {
 
 /// Whoever has part in a token. Of one that was handed on, each party under each kind: an actor may be a person, is a client, and
 /// the chain may begin with an agent; whatever it is that an order takes it for, it stops what came of it (D-06). Of any
-/// other, the client, the user, and the subject too where that is somebody else.
+/// other, the client, the user, and the subject too where that is somebody else. Whoever the claim of the user names counts as a
+/// user, whoever the token is taken for: a mark that the issuer forgot, or set wrongly, shields nobody.
 fn parties(token: &VerifiedToken) -> Parties {
     let issuer = token.issuer_name();
     let (client, client_id) = (token.client().to_string(), format!("{issuer}:{}", token.client_id()));
     let user = token.user().map(ToString::to_string);
     let subject = token.scoped_subject().map(|subject| subject.to_string());
+    let named = token.named_user().map(|named| named.to_string());
     let actors: Vec<String> =
         token.delegation().actors().iter().map(|actor| actor.id().to_string()).collect();
     if actors.is_empty() {
-        let other = subject.filter(|subject| *subject != client && *subject != client_id);
-        return Parties {
-            agents: vec![client],
-            users: distinct(user.into_iter().chain(other)),
-            clients: vec![client_id],
-        };
+        let others = subject.into_iter().chain(named);
+        let others = others.filter(|other| *other != client && *other != client_id);
+        let users = distinct(user.into_iter().chain(others));
+        return Parties { agents: vec![client], users, clients: vec![client_id] };
     }
-    let all = || actors.iter().chain([&client, &client_id]).chain(&user).chain(&subject).cloned();
+    let all =
+        || actors.iter().chain([&client, &client_id]).chain(&user).chain(&subject).chain(&named).cloned();
     Parties {
         agents: distinct(all()),
         users: distinct(user.iter().cloned().chain(all())),

@@ -1,6 +1,6 @@
 //! Which claims of an issuer's tokens say what.
 
-use crate::access::{Source, TokenError};
+use crate::access::TokenError;
 use crate::claims::{self, Claim};
 use crate::json::{Object, Value};
 
@@ -38,65 +38,113 @@ impl Default for ClaimNames {
 /// Which claim says the user, and how a user's token is told from a client's own.
 ///
 /// A client may be able to choose an id that is some user's (RFC 9700 §4.15), so what a subject is, is never read off its
-/// text: the issuer has to say what kind of token it is (RFC 9068 §5, J07).
+/// text: the issuer has to say what kind of token it is (RFC 9068 §5, J07). What it does not say is not known: neither a
+/// user's nor the client's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserClaim {
     /// The claim.
     pub name: String,
-    /// A token is a user's only if each of these holds.
+    /// A token is a user's if each of these holds. Without any, it is one if it has the claim.
     pub when: Vec<ClaimWords>,
-    /// A token is the client's own if any of these holds.
+    /// A token is the client's own if any of these holds, whatever else it says.
     pub unless: Vec<ClaimWords>,
     /// What becomes of a token that is a user's by these rules, and whose user has the client's id.
     pub own_subject: OwnSubject,
+    /// What becomes of a token that by these rules is neither's.
+    pub otherwise: Unmarked,
+}
+
+/// Whose a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose<'a> {
+    /// This user's.
+    User(&'a str),
+    /// The client's own; whom the claim of the user names all the same.
+    Client { named: Option<&'a str> },
+}
+
+/// What the issuer's marks say.
+enum Marked {
+    Users,
+    Clients,
+    /// It is not known whose.
+    Not,
 }
 
 impl UserClaim {
-    /// The claim `name` of every token that has it.
+    /// The claim `name` of every token; one that does not have it is refused.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), when: Vec::new(), unless: Vec::new(), own_subject: OwnSubject::Refused }
+        Self {
+            name: name.into(),
+            when: Vec::new(),
+            unless: Vec::new(),
+            own_subject: OwnSubject::Refused,
+            otherwise: Unmarked::Refused,
+        }
     }
 
-    /// The user, if the token is a user's. `clients` are what the token's client and agent are called.
+    /// Whether there is a mark that tells users' tokens from clients' own. Without one nothing does but the comparison of the
+    /// user with the client.
+    #[must_use]
+    pub const fn is_marked(&self) -> bool {
+        !self.when.is_empty() || !self.unless.is_empty()
+    }
+
+    /// Whose a token is. `clients` are what the token's client and agent are called.
     ///
-    /// A server may leave out of its answer whatever it does not want this resource server to know (RFC 7662 §2.2), the
-    /// user and his mark too. So an answer without them makes no token the client's own, unless it says so (`unless`), or
-    /// it is known that users are never like clients ([`OwnSubject::Client`]).
+    /// A client need not have asked for what the claim or the mark comes with, and a server may leave out of its answer
+    /// whatever it does not want this resource server to know (RFC 7662 §2.2): that they are not there says nothing.
     ///
     /// # Errors
-    /// `ClaimMissing` if the token is said to be a user's and names none, or may hide one; `ClaimInvalid` for what is no
-    /// id, a marker of no known type, and a user of the client's own id.
-    pub(crate) fn read<'a>(
-        &self,
-        payload: &'a Object,
-        clients: [&str; 2],
-        source: Source<'_>,
-    ) -> Result<Option<&'a str>, TokenError> {
-        for marker in &self.unless {
-            if marker.holds(payload)? {
-                return Ok(None);
-            }
-        }
+    /// `ClaimMissing` for a token without the claim that is not known to be the client's own; `ClaimInvalid` for what is no
+    /// id, a mark of no known type, a token with the claim that bears neither mark, and a user of the client's own id.
+    pub(crate) fn read<'a>(&self, payload: &'a Object, clients: [&str; 2]) -> Result<Whose<'a>, TokenError> {
         let claim = if self.name == "sub" { Claim::Sub } else { Claim::User };
-        let hidden = source.may_hide_users() && self.own_subject == OwnSubject::Refused;
-        for marker in &self.when {
-            if !marker.holds(payload)? {
-                let unsaid = hidden && !payload.contains(&marker.name);
-                return if unsaid { Err(TokenError::ClaimMissing(claim)) } else { Ok(None) };
-            }
-        }
-        let user = claims::optional_id(payload, &self.name, Claim::User)?;
-        match (user, self.own_subject) {
-            (None, _) if !self.when.is_empty() => Err(TokenError::ClaimMissing(claim)),
-            (None, OwnSubject::Refused) if hidden => Err(TokenError::ClaimMissing(claim)),
-            (Some(user), OwnSubject::Refused) if clients.contains(&user) => {
-                Err(TokenError::ClaimInvalid(claim))
-            }
-            (Some(user), OwnSubject::Client) if clients.contains(&user) => Ok(None),
-            (user, OwnSubject::Refused | OwnSubject::Client) => Ok(user),
+        let named = claims::optional_id(payload, &self.name, Claim::User)?;
+        match (self.marked(payload, named.is_some())?, named) {
+            (Marked::Clients, _) => Ok(Whose::Client { named }),
+            (Marked::Users, None) => Err(TokenError::ClaimMissing(claim)),
+            (Marked::Users, Some(user)) if clients.contains(&user) => match self.own_subject {
+                OwnSubject::Refused => Err(TokenError::ClaimInvalid(claim)),
+                OwnSubject::Client => Ok(Whose::Client { named }),
+            },
+            (Marked::Users, Some(user)) => Ok(Whose::User(user)),
+            (Marked::Not, _) => match (self.otherwise, named) {
+                (Unmarked::Client, _) => Ok(Whose::Client { named }),
+                (Unmarked::Refused, None) => Err(TokenError::ClaimMissing(claim)),
+                // It is not what the claim says that is wrong.
+                (Unmarked::Refused, Some(_)) => Err(TokenError::ClaimInvalid(Claim::User)),
+            },
         }
     }
+
+    /// Each mark is looked at, so that one that cannot be read is not hidden behind another.
+    fn marked(&self, payload: &Object, has_claim: bool) -> Result<Marked, TokenError> {
+        let (mut own, mut users) = (false, true);
+        for mark in &self.unless {
+            own |= mark.holds(payload)?;
+        }
+        for mark in &self.when {
+            users &= mark.holds(payload)?;
+        }
+        Ok(if own {
+            Marked::Clients
+        } else if users && (has_claim || !self.when.is_empty()) {
+            Marked::Users
+        } else {
+            Marked::Not
+        })
+    }
+}
+
+/// What a token is that is marked neither as a user's nor as the client's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmarked {
+    /// Nothing that can be used: it may be either's.
+    Refused,
+    /// The client's own: for issuers of which it is known that no user's token comes without its mark.
+    Client,
 }
 
 /// What a token is whose user has the client's id.

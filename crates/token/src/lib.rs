@@ -54,7 +54,7 @@ pub use certificate::{CertificateError, ClientCertificate};
 pub use certified_tenant::{
     AuthoritiesProblem, CertifiedTenants, ClientAuthorities, PatternProblem, TenantUri,
 };
-pub use claim_names::{ClaimNames, ClaimWords, OwnSubject, UserClaim};
+pub use claim_names::{ClaimNames, ClaimWords, OwnSubject, Unmarked, UserClaim};
 pub use claims::Claim;
 pub use client_assertion::{AssertionKey, AssertionKeyError, ClientAssertion};
 pub use confirmation::{BindingUnsupported, Confirmation};

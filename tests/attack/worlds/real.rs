@@ -20,7 +20,7 @@ use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Principals, Source};
 use exequatur_store::{EmbeddedStore, MAX_UNITS, Rate, RatePer, ReplayLimits};
 use exequatur_token::{
-    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope, UserClaim,
+    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope, Unmarked, UserClaim,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -129,7 +129,8 @@ fn config(issuer: &Issuer, keys: PathBuf) -> IssuerConfig {
         leeway: SignedDuration::from_secs(issuer.leeway),
         accept_typ_jwt: false,
         claims: ClaimNames {
-            user: Some(UserClaim::new("uid")),
+            // Tokens without a user are the client's own here, unmarked.
+            user: Some(UserClaim { otherwise: Unmarked::Client, ..UserClaim::new("uid") }),
             tenant: Some("tenant".to_owned()),
             ..ClaimNames::default()
         },

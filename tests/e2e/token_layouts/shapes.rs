@@ -16,6 +16,8 @@ pub(super) struct Shape {
 const ALICE: &str = "6f2c1d3e-0a4b-4c5d-8e6f-aaaaaaaaaaaa";
 const ACCOUNT: &str = "5b7e2f10-1c2d-4e3f-9a8b-bbbbbbbbbbbb";
 const AGENT: &str = "33333333-3333-3333-3333-333333333333";
+/// Neither a user's nor the client's own, as far as it says.
+const UNMARKED: &str = "claim `user` invalid";
 const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 
 pub(super) fn shapes() -> Vec<Shape> {
@@ -116,7 +118,7 @@ fn keycloak() -> Vec<Shape> {
     let scopes = "openid profile documents:read";
     let user = format!("keycloak:{ALICE}");
     let account = json!({
-        "sub": ACCOUNT, "sid": null, "auth_time": null, "kind": null, "jti": "trrtcc:7c1a",
+        "sub": ACCOUNT, "sid": null, "auth_time": null, "kind": "service", "jti": "trrtcc:7c1a",
         "preferred_username": "service-account-agent-a", "clientHost": "10.0.0.7", "clientAddress": "10.0.0.7",
         "client_id": "agent-a", "email_verified": false, "scope": "profile documents:read",
     });
@@ -133,9 +135,15 @@ fn keycloak() -> Vec<Shape> {
         issuer.shape("a service account", &account, own),
         issuer.shape(
             "a service account without the scope `profile`",
-            &and(account, &json!({ "preferred_username": null, "scope": "documents:read" })),
+            &and(account.clone(), &json!({ "preferred_username": null, "scope": "documents:read" })),
             json!({ "client": "keycloak:agent-a", "tenant": "acme", "scopes": "documents:read" }),
         ),
+        issuer.shape(
+            "a service account that was forgotten",
+            &and(account, &json!({ "kind": null })),
+            json!(UNMARKED),
+        ),
+        issuer.shape("a person who was forgotten", &json!({ "kind": null }), json!(UNMARKED)),
         issuer.shape(
             "the standard exchange: nothing is known of agent-a",
             &json!({ "azp": "agent-b", "jti": "trrtte:7c1b" }),
@@ -149,7 +157,7 @@ fn keycloak() -> Vec<Shape> {
         issuer.shape(
             "of another kind",
             &json!({ "kind": "robot" }),
-            merged(for_alice.clone(), &json!({ "user": null })),
+            json!(UNMARKED),
         ),
         issuer.shape("of several kinds", &json!({ "kind": ["admin", "person"] }), for_alice),
         issuer.shape("no client", &json!({ "azp": null }), json!("claim `client_id` missing")),
@@ -197,9 +205,14 @@ fn entra() -> Vec<Shape> {
         issuer.shape(
             "delegated, without `idtyp`",
             &json!({ "idtyp": null }),
-            merged(for_alice.clone(), &json!({ "user": null })),
+            json!(UNMARKED),
         ),
-        issuer.shape("app-only, without `idtyp`", &and(app.clone(), &json!({ "idtyp": null })), own.clone()),
+        issuer.shape(
+            "app-only, without `idtyp`",
+            &and(app.clone(), &json!({ "idtyp": null })),
+            json!(UNMARKED),
+        ),
+        issuer.shape("of another type", &json!({ "idtyp": "device" }), json!(UNMARKED)),
         issuer.shape("an agent identity for a person", &agent, for_alice.clone()),
         issuer.shape(
             "an agent identity for itself",
@@ -270,7 +283,7 @@ fn auth0() -> Vec<Shape> {
         "client": "auth0:spa", "user": user, "tenant": "org_9ybsU1dN2dKfDkBi", "scopes": "openid profile documents:read",
     });
     let machine = json!({
-        "https://api.example.com/kind": null, "sub": "mcp@clients", "client_id": "mcp", "aud": "https://api.example.com",
+        "https://api.example.com/kind": "machine", "sub": "mcp@clients", "client_id": "mcp", "aud": "https://api.example.com",
         "scope": "documents:read", "org_id": null,
     });
     let own = json!({ "client": "auth0:mcp", "scopes": "documents:read" });
@@ -279,18 +292,23 @@ fn auth0() -> Vec<Shape> {
         issuer.shape("a machine", &machine, own.clone()),
         issuer.shape(
             "a machine of an organization",
-            &and(machine, &json!({ "org_id": "org_vIK75NKFvaozQsFy" })),
+            &and(machine.clone(), &json!({ "org_id": "org_vIK75NKFvaozQsFy" })),
             merged(own, &json!({ "tenant": "org_vIK75NKFvaozQsFy" })),
+        ),
+        issuer.shape(
+            "a machine without its Action",
+            &and(machine, &json!({ "https://api.example.com/kind": null })),
+            json!(UNMARKED),
         ),
         issuer.shape(
             "on behalf of a user, through an application and an MCP server",
             &json!({ "client_id": "mcp", "act": { "sub": "mcp", "act": { "sub": "spa" } } }),
-            merged(for_alice.clone(), &json!({ "client": "auth0:mcp", "prior": ["auth0:spa"] })),
+            merged(for_alice, &json!({ "client": "auth0:mcp", "prior": ["auth0:spa"] })),
         ),
         issuer.shape(
             "unmarked",
             &json!({ "https://api.example.com/kind": null }),
-            merged(for_alice, &json!({ "user": null })),
+            json!(UNMARKED),
         ),
         issuer.shape_with(
             &json!({ "typ": "JWT" }),

@@ -9,8 +9,10 @@ use exequatur_policy::Principals;
 use exequatur_store::{Form, Rate, RatePer, RevocationKind};
 use serde_json::{Value, json};
 
+use exequatur_token::{OwnSubject, Unmarked, UserClaim};
+
 use crate::ask::{Ask, Token};
-use crate::world::{Setting, World, guarded, named, only_policies};
+use crate::world::{Setting, World, guarded, mark, named, only_policies};
 
 /// Actors, the current one first.
 const ACTORS: [&str; 6] = ["planner", "front-desk", "clerk", "scout", "relay", "courier"];
@@ -19,7 +21,13 @@ const ACTORS: [&str; 6] = ["planner", "front-desk", "clerk", "scout", "relay", "
 struct Shape {
     name: String,
     claims: Vec<(&'static str, Value)>,
-    user: Option<&'static str>,
+    subject: &'static str,
+    /// Whom another claim names.
+    uid: Option<&'static str>,
+    /// The mark of users' tokens, `kind`.
+    kind: Mark,
+    /// The mark of clients' own, `gty`.
+    gty: Mark,
     actors: Vec<&'static str>,
     /// Whether `may_act` names somebody else.
     other_may: bool,
@@ -29,11 +37,13 @@ struct Shape {
 
 impl Shape {
     fn of(name: impl Into<String>) -> Self {
-        let user = Some("alice");
         Self {
             name: name.into(),
             claims: Vec::new(),
-            user,
+            subject: "alice",
+            uid: None,
+            kind: Mark::Absent,
+            gty: Mark::Absent,
             actors: Vec::new(),
             other_may: false,
             broken: None,
@@ -46,7 +56,7 @@ impl Shape {
     }
 
     fn own(self) -> Self {
-        Self { user: None, ..self }.with("gty", json!("client-credentials"))
+        Self { gty: Mark::Holds, ..self }
     }
 
     fn through(self, actors: &[&'static str]) -> Self {
@@ -65,10 +75,16 @@ impl Shape {
     }
 
     fn bearer(&self) -> Ask {
-        let token = self.claims.iter().fold(Token::unbound(), |token, (claim, value)| {
-            // Each shape is a token of its own.
-            token.with("jti", json!(self.name)).with(claim, value.clone())
-        });
+        // Each shape is a token of its own.
+        let token = Token::unbound().with("jti", json!(self.name)).with("sub", json!(self.subject));
+        let others = [
+            ("uid", self.uid.map(|uid| json!(uid))),
+            ("kind", self.kind.value("person")),
+            ("gty", self.gty.value("client-credentials")),
+        ];
+        let others = others.into_iter().filter_map(|(claim, value)| Some((claim, value?)));
+        let token = others.fold(token, |token, (claim, value)| token.with(claim, value));
+        let token = self.claims.iter().fold(token, |token, (claim, value)| token.with(claim, value.clone()));
         Ask::bearer(&token.sign())
     }
 }
@@ -77,7 +93,7 @@ fn shapes() -> Vec<Shape> {
     let mut shapes = vec![
         Shape::of("user"),
         Shape::of("client credentials").own(),
-        Shape::of("client credentials, subject is the client").with("sub", json!("crm-bot")).own(),
+        Shape { subject: "crm-bot", ..Shape::of("client credentials, subject is the client") }.own(),
         Shape::of("client credentials, delegated").own().through(&["planner"]),
         Shape::of("the client itself acts").through(&["crm-bot"]),
         Shape::of("the client hands on").through(&["planner", "crm-bot"]),
@@ -93,7 +109,7 @@ fn shapes() -> Vec<Shape> {
         Shape { other_may: true, ..Shape::of("another issuer's may act") }
             .through(&["planner"])
             .with("may_act", json!({ "sub": "planner", "iss": "https://other.example.com" })),
-        Shape::of("no user's").with("sub", json!("crm-bot")).broken("token_claim_invalid"),
+        Shape { subject: "crm-bot", ..Shape::of("nobody's") },
     ];
     for depth in 1..=5 {
         shapes.push(Shape::of(format!("user, chain of {depth}")).through(&ACTORS[..depth]));
@@ -122,6 +138,92 @@ fn shapes() -> Vec<Shape> {
         shapes.push(shape.with("may_act", may_act).broken("token_claim_invalid"));
     }
     shapes
+}
+
+/// What a token says in the place of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Absent,
+    Another,
+    Holds,
+    Unreadable,
+}
+
+impl Mark {
+    const ALL: [Self; 4] = [Self::Absent, Self::Another, Self::Holds, Self::Unreadable];
+
+    fn value(self, word: &str) -> Option<Value> {
+        match self {
+            Self::Absent => None,
+            Self::Another => Some(json!("another")),
+            Self::Holds => Some(json!(word)),
+            Self::Unreadable => Some(json!({ word: true })),
+        }
+    }
+}
+
+/// Each way to mark a token, with each that may be named, and a chain or none.
+fn marked_shapes() -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    for subject in ["alice", "crm-bot"] {
+        for uid in [None, Some("bob")] {
+            for kind in Mark::ALL {
+                for gty in Mark::ALL {
+                    let name = format!("{subject} {uid:?} {kind:?} {gty:?}");
+                    let shape = |name: String| Shape { subject, uid, kind, gty, ..Shape::of(name) };
+                    shapes.push(shape(format!("{name} alone")));
+                    shapes.push(shape(format!("{name} acting")).through(&["planner", "clerk"]));
+                }
+            }
+        }
+    }
+    shapes
+}
+
+/// How an issuer marks its tokens, as `claims.user` says it.
+#[derive(Clone, Copy, Debug)]
+struct Marking {
+    claim: &'static str,
+    when: bool,
+    unless: bool,
+    own_subject: OwnSubject,
+    otherwise: Unmarked,
+}
+
+impl Marking {
+    /// As the tests' other tokens are marked.
+    const USUAL: Self = Self {
+        claim: "sub",
+        when: false,
+        unless: true,
+        own_subject: OwnSubject::Refused,
+        otherwise: Unmarked::Refused,
+    };
+
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for claim in ["sub", "uid"] {
+            for (when, unless) in [(false, false), (true, false), (false, true), (true, true)] {
+                for own_subject in [OwnSubject::Refused, OwnSubject::Client] {
+                    for otherwise in [Unmarked::Refused, Unmarked::Client] {
+                        all.push(Self { claim, when, unless, own_subject, otherwise });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn user(self) -> UserClaim {
+        let marks = |named: bool, mark| if named { vec![mark] } else { Vec::new() };
+        UserClaim {
+            when: marks(self.when, mark("kind", "person")),
+            unless: marks(self.unless, mark("gty", "client-credentials")),
+            own_subject: self.own_subject,
+            otherwise: self.otherwise,
+            ..UserClaim::new(self.claim)
+        }
+    }
 }
 
 /// What the policies say, each part on or off.
@@ -205,19 +307,47 @@ fn routes() -> Vec<Route> {
     ROUTES.map(route).into()
 }
 
+/// The user, nobody where the token is the client's own, or why it is neither's: the table of docs/configuration.md.
+fn whose(shape: &Shape, marking: Marking) -> Result<Option<&'static str>, &'static str> {
+    let named = if marking.claim == "sub" { Some(shape.subject) } else { shape.uid };
+    let bad = |asked: bool, mark| asked && mark == Mark::Unreadable;
+    if bad(marking.when, shape.kind) || bad(marking.unless, shape.gty) {
+        return Err("token_claim_invalid");
+    }
+    if marking.unless && shape.gty == Mark::Holds {
+        return Ok(None);
+    }
+    let neither = marking.when && shape.kind != Mark::Holds;
+    if neither || (!marking.when && named.is_none()) {
+        return match (marking.otherwise, named) {
+            (Unmarked::Client, _) => Ok(None),
+            (Unmarked::Refused, None) => Err("token_claim_missing"),
+            (Unmarked::Refused, Some(_)) => Err("token_claim_invalid"),
+        };
+    }
+    match (named, marking.own_subject) {
+        (None, _) => Err("token_claim_missing"),
+        (Some("crm-bot"), OwnSubject::Refused) => Err("token_claim_invalid"),
+        (Some("crm-bot"), OwnSubject::Client) => Ok(None),
+        (Some(user), _) => Ok(Some(user)),
+    }
+}
+
 /// Who it is that may, or why nobody.
 fn model(
     shape: &Shape,
+    marking: Marking,
     (_, user, principals): (&str, UserRequirement, Principals),
     policies: Policies,
 ) -> Result<String, &'static str> {
     if let Some(reason) = shape.broken {
         return Err(reason);
     }
+    let whose = whose(shape, marking)?;
     if shape.other_may {
         return Err("actor_not_permitted");
     }
-    match (user, shape.user) {
+    match (user, whose) {
         (UserRequirement::Required, None) => return Err("user_required"),
         (UserRequirement::Refused, Some(_)) => return Err("user_not_allowed"),
         _ => {}
@@ -230,26 +360,25 @@ fn model(
     if too_deep || passed_on || (asked_of_user && policies.user_forbidden) {
         return Err("policy_forbid");
     }
-    let user_may = shape.user.is_some_and(|user| policies.users.contains(&user));
+    let user_may = whose.is_some_and(|user| policies.users.contains(&user));
     if !policies.agents.contains(&acting) || (asked_of_user && !user_may) {
         return Err("policy_no_permit");
     }
-    Ok(format!("{acting} for {:?} through {:?}", shape.user, shape.actors))
+    Ok(format!("{acting} for {whose:?} through {:?}", shape.actors))
 }
 
-#[tokio::test]
-async fn every_shape_at_every_route_under_every_policy_as_the_model_says() {
+/// How many are permitted and denied at each route under each of the policies, all as the model says.
+async fn agree(marking: Marking, asks: &[(Shape, Ask)], all: &[Policies]) -> (usize, usize) {
     // Many of them are refused, and all come from nowhere.
     let many = NonZeroU32::new(1_000_000).unwrap();
     let unauthenticated = Rate::new(many, RatePer::Second, many).unwrap();
-    let mut world = World::with(Setting { unauthenticated, ..Setting::default() }).await;
-    let asks: Vec<(Shape, Ask)> =
-        shapes().into_iter().map(|shape| (shape.bearer(), shape)).map(|(a, s)| (s, a)).collect();
+    let mut world =
+        World::with(Setting { unauthenticated, user: marking.user(), ..Setting::default() }).await;
     let (mut permits, mut denials) = (0, 0);
-    for policies in Policies::all() {
+    for policies in all {
         world.switch(only_policies(&policies.text()), routes());
         for route in ROUTES {
-            for (shape, ask) in &asks {
+            for (shape, ask) in asks {
                 let mut ask = ask.clone();
                 ask.target = format!("/tenants/acme/{}/internal/1", route.0);
                 let result = world.check(&ask).await;
@@ -260,18 +389,44 @@ async fn every_shape_at_every_route_under_every_policy_as_the_model_says() {
                     let user = grant.user.as_ref().map(bare);
                     format!("{} for {:?} through {:?}", bare(&grant.agent), user, actors)
                 });
-                let expected = model(shape, route, policies);
-                assert_eq!(got, expected, "{} at {}\n{}", shape.name, route.0, policies.text());
+                let expected = model(shape, marking, route, *policies);
+                assert_eq!(got, expected, "{} at {}\n{marking:?}\n{}", shape.name, route.0, policies.text());
                 if expected.is_ok() { permits += 1 } else { denials += 1 }
             }
         }
     }
-    // So that the matrix does not shrink without anybody's noticing.
-    assert_eq!((permits, denials), (PERMITS, DENIALS));
+    (permits, denials)
 }
 
-const PERMITS: usize = 1410;
-const DENIALS: usize = 14_718;
+fn asks(shapes: Vec<Shape>) -> Vec<(Shape, Ask)> {
+    shapes.into_iter().map(|shape| (shape.bearer(), shape)).map(|(ask, shape)| (shape, ask)).collect()
+}
+
+#[tokio::test]
+async fn every_shape_at_every_route_under_every_policy_as_the_model_says() {
+    let found = agree(Marking::USUAL, &asks(shapes()), &Policies::all()).await;
+    // So that the matrix does not shrink without anybody's noticing.
+    assert_eq!(found, (1410, 14_718));
+}
+
+/// J07: whose a token is, for each way in which an issuer may mark its tokens and each way in which a token may be marked.
+#[tokio::test]
+async fn every_marking_of_every_issuer_as_the_model_says() {
+    let policies = Policies {
+        agents: &["crm-bot", "planner"],
+        users: &["alice"],
+        prior: None,
+        depth: None,
+        user_forbidden: false,
+    };
+    let asks = asks(marked_shapes());
+    let (mut permits, mut denials) = (0, 0);
+    for marking in Marking::all() {
+        let (permitted, denied) = agree(marking, &asks, &[policies]).await;
+        (permits, denials) = (permits + permitted, denials + denied);
+    }
+    assert_eq!((permits, denials), (0, 0));
+}
 
 /// D-06: whoever stands anywhere in the chain takes the token along, as an agent, as a client, and as a user; nobody else does.
 #[tokio::test]
@@ -300,7 +455,7 @@ async fn each_member_of_the_chain_stops_the_token() {
     }
     // The user and the client too, whatever the order takes them for; and the agent with which a chain begins.
     let mut own =
-        Shape::of("begun by an agent").with("sub", json!("intake")).own().through(&["planner"]).bearer();
+        Shape { subject: "intake", ..Shape::of("begun by an agent") }.own().through(&["planner"]).bearer();
     own.target.clone_from(&ask.target);
     for (kind, reason) in kinds {
         for name in ["corp:crm-bot", "corp:alice"] {
@@ -331,7 +486,7 @@ async fn the_agent_that_began_the_chain_is_known() {
         ("other", &["intake"], false),
         ("intake", &[], false),
     ] {
-        let mut shape = Shape::of(format!("{subject} {actors:?}")).with("sub", json!(subject)).own();
+        let mut shape = Shape { subject, ..Shape::of(format!("{subject} {actors:?}")) }.own();
         if !actors.is_empty() {
             shape = shape.through(actors);
         }
@@ -341,6 +496,66 @@ async fn the_agent_that_began_the_chain_is_known() {
         assert_eq!(result.is_err(), begun, "{subject} {actors:?}");
         let recorded = facts.actors.iter().skip(1).any(|actor| actor == "corp:intake");
         assert_eq!(recorded, begun, "{subject} {actors:?}");
+    }
+}
+
+/// D-06: whom the claim of the user names takes the token along, though it be taken for the client's own.
+#[tokio::test]
+async fn whom_a_token_names_stops_it_whoever_it_is_taken_for() {
+    let user = UserClaim {
+        when: vec![mark("kind", "person")],
+        unless: vec![mark("gty", "client-credentials")],
+        own_subject: OwnSubject::Client,
+        otherwise: Unmarked::Client,
+        ..UserClaim::new("uid")
+    };
+    let mut world = World::with(Setting { user, ..Setting::default() }).await;
+    world.switch(only_policies(r#"@id("all") permit (principal, action, resource);"#), routes());
+    let at_home = |shape: Shape| {
+        let mut ask = shape.bearer();
+        ask.target = "/tenants/acme/own/internal/1".to_owned();
+        ask
+    };
+    let shape = |uid, name: &str| Shape { subject: "job-7", uid: Some(uid), ..Shape::of(name) };
+    let user = |name: &str| named(RevocationKind::User, &format!("corp:{name}"));
+    for ask in [shape("bob", "marked").own(), shape("bob", "unmarked")].map(at_home) {
+        stopped(&world, &ask, &user("bob"), Some("user_revoked")).await;
+        stopped(&world, &ask, &user("job-7"), Some("user_revoked")).await;
+        stopped(&world, &ask, &user("alice"), None).await;
+        stopped(&world, &ask, &named(RevocationKind::Agent, "corp:bob"), None).await;
+    }
+    // A client is no user; handed on, anybody is anything.
+    let own = at_home(Shape { kind: Mark::Holds, ..shape("crm-bot", "the client's id") });
+    stopped(&world, &own, &user("crm-bot"), None).await;
+    let handed_on = at_home(shape("bob", "handed on").through(&["planner"]));
+    for (kind, reason) in [
+        (RevocationKind::Agent, "agent_revoked"),
+        (RevocationKind::User, "user_revoked"),
+        (RevocationKind::Client, "client_revoked"),
+    ] {
+        stopped(&world, &handed_on, &named(kind, "corp:bob"), Some(reason)).await;
+    }
+}
+
+/// J07: a user who is named by a claim that the client need not ask for is stopped, and is no agent acting for itself.
+#[tokio::test]
+async fn j07_a_hidden_user_is_not_nobody() {
+    let mut world = World::with(Setting { user: UserClaim::new("email"), ..Setting::default() }).await;
+    world.switch(only_policies(r#"@id("all") permit (principal, action, resource);"#), routes());
+    world.revoke(&named(RevocationKind::User, "corp:alice@example.com"), Form::Total).await;
+    for (email, reason) in [(Some("alice@example.com"), "user_revoked"), (None, "token_claim_missing")] {
+        let token = Token::unbound().with("jti", json!(reason));
+        let token = match email {
+            Some(email) => token.with("email", json!(email)),
+            None => token,
+        };
+        let token = token.sign();
+        for route in ["any", "own"] {
+            let mut ask = Ask::bearer(&token);
+            ask.target = format!("/tenants/acme/{route}/internal/1");
+            let expected = if email.is_some() && route == "own" { "user_not_allowed" } else { reason };
+            assert_eq!(world.refusal(&ask).await.reason().code(), expected, "{email:?} at {route}");
+        }
     }
 }
 

@@ -213,9 +213,14 @@ fn routes() -> Vec<Route> {
     ]
 }
 
-/// What marks a client's own token.
-fn own() -> ClaimWords {
-    ClaimWords { name: "gty".to_owned(), words: vec!["client-credentials".to_owned()] }
+/// A claim with the word that it has to hold.
+pub(crate) fn mark(name: &str, word: &str) -> ClaimWords {
+    ClaimWords { name: name.to_owned(), words: vec![word.to_owned()] }
+}
+
+/// The subject is the user, unless the token is marked as a client's own.
+fn usual_user() -> UserClaim {
+    UserClaim { unless: vec![mark("gty", "client-credentials")], ..UserClaim::new("sub") }
 }
 
 fn profile() -> IssuerProfile {
@@ -230,7 +235,7 @@ fn profile() -> IssuerProfile {
         leeway: SignedDuration::from_secs(5),
         accept_typ_jwt: false,
         claims: ClaimNames {
-            user: Some(UserClaim { unless: vec![own()], ..UserClaim::new("sub") }),
+            user: Some(usual_user()),
             tenant: Some("tenant".to_owned()),
             ..ClaimNames::default()
         },
@@ -240,8 +245,10 @@ fn profile() -> IssuerProfile {
 }
 
 /// What differs between worlds.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Setting {
+    /// How users are told from clients.
+    pub(crate) user: UserClaim,
     pub(crate) nonces: NonceMode,
     /// Since when the replay store knows of every proof.
     pub(crate) complete_since: Timestamp,
@@ -265,6 +272,7 @@ pub(crate) struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         Self {
+            user: usual_user(),
             nonces: NonceMode::Off,
             complete_since: at(-3600),
             limits: ReplayLimits::default(),
@@ -311,7 +319,9 @@ impl World {
     pub(crate) fn unready(setting: Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("jwks.json");
-        let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
+        let mut profile = profile();
+        profile.claims.user = Some(setting.user.clone());
+        let mut config = IssuerConfig::new(profile, KeySource::File { path: keys.clone() });
         config.refresh = Duration::from_millis(10);
         config.status_lists =
             setting.status_lists.map(|prefix| StatusListConfig::new(vec![prefix.parse().unwrap()]));

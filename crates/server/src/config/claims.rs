@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use exequatur_token::{ClaimNames, ClaimWords, OwnSubject, UserClaim};
+use exequatur_token::{ClaimNames, ClaimWords, OwnSubject, Unmarked, UserClaim};
 use serde_json::json;
 
 use super::keys::{Key, Shape, either, map, optional, required, text, texts, words};
@@ -34,7 +34,7 @@ const USER_KEYS: &[Key] = &[
     required("claim", "The claim that says the user.", text),
     optional(
         "when",
-        "Claims, each with the words of which it has to hold one: any other token is the client's own.",
+        "Claims, each with the words of which it has to hold one: a token is a user's if they do.",
         marks_shape,
     ),
     optional(
@@ -45,10 +45,17 @@ const USER_KEYS: &[Key] = &[
     optional("own_subject", "What a token is whose user has the client's id.", || {
         words(OWN_SUBJECTS).default("refuse")
     }),
+    optional(
+        "otherwise",
+        "What a token is that is marked neither as a user's nor as the client's own.",
+        || words(UNMARKED).default("refuse"),
+    ),
 ];
 
 const OWN_SUBJECTS: &[(&str, OwnSubject)] =
     &[("refuse", OwnSubject::Refused), ("client", OwnSubject::Client)];
+
+const UNMARKED: &[(&str, Unmarked)] = &[("refuse", Unmarked::Refused), ("client", Unmarked::Client)];
 
 /// Most claims of `when` and of `unless`, and most words of one.
 const MAX_MARKS: usize = 16;
@@ -91,7 +98,14 @@ fn user(node: &Node, notes: &Notes) -> Option<UserClaim> {
     let when = fields.or("when", Vec::new(), |node| marks(node, notes));
     let unless = fields.or("unless", Vec::new(), |node| marks(node, notes));
     let own_subject = fields.or("own_subject", OwnSubject::Refused, |node| node.word(OWN_SUBJECTS, notes));
-    Some(UserClaim { name: name?.to_owned(), when: when?, unless: unless?, own_subject: own_subject? })
+    let otherwise = fields.or("otherwise", Unmarked::Refused, |node| node.word(UNMARKED, notes));
+    Some(UserClaim {
+        name: name?.to_owned(),
+        when: when?,
+        unless: unless?,
+        own_subject: own_subject?,
+        otherwise: otherwise?,
+    })
 }
 
 fn marks(node: &Node, notes: &Notes) -> Option<Vec<ClaimWords>> {
@@ -144,7 +158,7 @@ pub(super) fn show(claims: &ClaimNames, f: &mut fmt::Formatter<'_>) -> fmt::Resu
 }
 
 fn show_user(user: &UserClaim, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let UserClaim { name, when, unless, own_subject } = user;
+    let UserClaim { name, when, unless, own_subject, otherwise } = user;
     writeln!(f, "      user:\n        claim: {name:?}")?;
     for (key, marks) in [("when", when), ("unless", unless)] {
         if !marks.is_empty() {
@@ -153,7 +167,9 @@ fn show_user(user: &UserClaim, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
     }
     let word = OWN_SUBJECTS.iter().find(|(_, known)| known == own_subject).map_or("", |(word, _)| word);
-    writeln!(f, "        own_subject: {word}")
+    writeln!(f, "        own_subject: {word}")?;
+    let word = UNMARKED.iter().find(|(_, known)| known == otherwise).map_or("", |(word, _)| word);
+    writeln!(f, "        otherwise: {word}")
 }
 
 #[cfg(test)]

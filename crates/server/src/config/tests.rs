@@ -32,7 +32,7 @@ issuers:
     algorithms: [Ed25519, ES256]
     max_lifetime: 15m
     refresh: 60s
-    claims: { agent: client_id, client: azp, id: uti, scopes: [scope, roles], user: { claim: sub, when: { idtyp: user }, unless: { gty: [client-credentials, "11"] }, own_subject: client }, tenant: tenant }
+    claims: { agent: client_id, client: azp, id: uti, scopes: [scope, roles], user: { claim: sub, when: { idtyp: user }, unless: { gty: [client-credentials, "11"] }, own_subject: client, otherwise: client }, tenant: tenant }
 sender_constraint:
   require: any
   dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce, previous_nonce_secret_file: /etc/nonce-before }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::TokenError;
 use crate::authentication::Authentication;
 use crate::authorization_details::AuthorizationDetails;
+use crate::claim_names::Whose;
 use crate::claims::{self, Claim};
 use crate::confirmation::Confirmation;
 use crate::delegation::{self, Delegation, DelegationError, MayAct};
@@ -31,11 +32,6 @@ pub(crate) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Whether what it leaves out may be there all the same (RFC 7662 §2.2).
-    pub(crate) const fn may_hide_users(self) -> bool {
-        matches!(self, Self::Introspection { .. })
-    }
-
     fn subject(self, payload: &'a Object, client_id: &'a str) -> Result<&'a str, TokenError> {
         match self {
             Self::Jwt => claims::required_id(payload, "sub", Claim::Sub),
@@ -59,6 +55,8 @@ pub(crate) struct Facts {
     pub(super) issuer: IssuerName,
     pub(super) client: ScopedId,
     pub(super) user: Option<ScopedId>,
+    /// Whom the claim of the user names, where the token is the client's own and that is not the subject.
+    pub(super) named: Option<Box<str>>,
     pub(super) tenancy: Tenancy,
     pub(super) session: Option<ScopedId>,
     pub(super) subject: String,
@@ -112,11 +110,14 @@ impl Facts {
             |id: &str, claim| ScopedId::new(&profile.name, id).or(Err(TokenError::ClaimInvalid(claim)));
         let agent = claims::required_id(payload, &names.agent, Claim::Agent)?;
         let client = scoped(agent, Claim::Agent)?;
-        let user = match &names.user {
-            Some(claim) => claim.read(payload, [client_id, agent], source)?,
-            None => None,
+        let whose = match &names.user {
+            Some(claim) => claim.read(payload, [client_id, agent])?,
+            None => Whose::Client { named: None },
         };
-        let user = user.map(|id| scoped(id, Claim::User)).transpose()?;
+        let (user, named) = match whose {
+            Whose::User(id) => (Some(scoped(id, Claim::User)?), None),
+            Whose::Client { named } => (None, named.filter(|named| *named != subject)),
+        };
         let session = claims::optional_id(payload, "sid", Claim::Sid)?;
         let session = session.map(|id| scoped(id, Claim::Sid)).transpose()?;
         let tenant = match &names.tenant {
@@ -128,6 +129,7 @@ impl Facts {
             issuer: profile.name.clone(),
             client,
             user,
+            named: named.map(Box::from),
             tenancy,
             session,
             subject: subject.to_owned(),

@@ -129,6 +129,14 @@ impl VerifiedToken {
         self.facts.user.as_ref()
     }
 
+    /// Whom the claim of the user names in a token that is taken for the client's own, if that is not [`Self::subject`]. Nobody
+    /// acts in that name; it counts where the token is stopped.
+    #[must_use]
+    pub fn named_user(&self) -> Option<ScopedId> {
+        let named = self.facts.named.as_deref()?;
+        ScopedId::new(&self.facts.issuer, named).ok()
+    }
+
     /// The tenant, if it is of one. One that its certificate has to say is not known before [`Self::certified`].
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {

@@ -1,4 +1,4 @@
-use exequatur_token::{ClaimNames, ClaimWords, OwnSubject, UserClaim};
+use exequatur_token::{ClaimNames, ClaimWords, OwnSubject, Unmarked, UserClaim};
 
 use crate::config::tests::{config, mistakes};
 
@@ -38,7 +38,9 @@ fn a_claim_alone_is_short_for_a_map() {
     assert_eq!((user.when, user.unless), (marks("idtyp", &["user"]), marks("gty", &["a", "b"])));
     assert_eq!(user.own_subject, OwnSubject::Refused);
     let user = claims("{ user: { claim: sub, own_subject: client } }").user.unwrap();
-    assert_eq!(user.own_subject, OwnSubject::Client);
+    assert_eq!((user.own_subject, user.otherwise), (OwnSubject::Client, Unmarked::Refused));
+    let user = claims("{ user: { claim: sub, otherwise: client } }").user.unwrap();
+    assert_eq!((user.own_subject, user.otherwise), (OwnSubject::Refused, Unmarked::Client));
 }
 
 #[test]
@@ -52,6 +54,7 @@ fn mistakes_are_told_with_their_line() {
         ("{ user: { claim: sub, unless: { app: true } } }", "7: text expected, a truth value found"),
         ("{ user: { claim: sub, unless: gty } }", "7: a map expected, text found"),
         ("{ user: { claim: sub, own_subject: user } }", "7: `user` is not known here"),
+        ("{ user: { claim: sub, otherwise: user } }", "7: `user` is not known here"),
         ("{ user: { claim: sub, if: { a: b } } }", "7: key `if` is not known here"),
         ("{ scopes: [] }", "7: at least one is needed"),
         ("{ id: [jti] }", "7: text expected, a list found"),

@@ -93,14 +93,32 @@ fn identities_come_from_the_configured_claims() {
     };
     assert_eq!(outcome(&token_claims()).unwrap_err(), TokenError::ClaimMissing(Claim::Agent));
     let claims = with(&token_claims(), "azp", json!("bot"));
-    let token = outcome(&claims).unwrap();
-    assert_eq!((token.client().as_str(), token.user(), token.tenant()), ("corp:bot", None, None));
+    assert_eq!(outcome(&claims).unwrap_err(), TokenError::ClaimMissing(Claim::User));
     let token = outcome(&with(&claims, "email", json!("a@example.com"))).unwrap();
-    assert_eq!(token.user().unwrap().as_str(), "corp:a@example.com");
+    assert_eq!((token.client().as_str(), token.tenant()), ("corp:bot", None));
+    assert_eq!((token.user().unwrap().as_str(), token.named_user()), ("corp:a@example.com", None));
     let error = outcome(&with(&claims, "azp", json!(7))).unwrap_err();
     assert_eq!(error, TokenError::ClaimInvalid(Claim::Agent));
     let error = outcome(&with(&claims, "email", json!(7))).unwrap_err();
     assert_eq!(error, TokenError::ClaimInvalid(Claim::User));
+}
+
+// D-06: whom a client's own token names besides its subject is kept, for those who stop that user.
+#[test]
+fn d06_whom_a_clients_own_token_names() {
+    let mut profile = profile();
+    let own = crate::ClaimWords { name: "gty".to_owned(), words: vec!["client-credentials".to_owned()] };
+    profile.claims.user = Some(UserClaim { unless: vec![own], ..UserClaim::new("email") });
+    let marked = with(&token_claims(), "gty", json!("client-credentials"));
+    for (email, named) in
+        [(None, None), (Some("a@example.com"), Some("corp:a@example.com")), (Some("alice"), None)]
+    {
+        let claims = email.map_or_else(|| marked.clone(), |email| with(&marked, "email", json!(email)));
+        let raw = issuer_key().sign(&token_header(), &claims);
+        let token = UnverifiedToken::parse(&raw).unwrap().verify(&profile, &issuer_keys(), now()).unwrap();
+        let found = token.named_user().map(|named| named.as_str().to_owned());
+        assert_eq!((token.user(), found.as_deref()), (None, named), "{email:?}");
+    }
 }
 
 // an issuer speaks for its own tenants only.
