@@ -20,7 +20,8 @@ use exequatur_issuers::{HttpConfig, IssuerConfig, Issuers, KeySource};
 use exequatur_policy::{PolicyFolder, PolicySet, Principals, Source};
 use exequatur_store::{EmbeddedStore, MAX_UNITS, Rate, RatePer, ReplayLimits};
 use exequatur_token::{
-    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope, Unmarked, UserClaim,
+    Algorithm, ClaimNames, IssuerProfile, NonceSecret, Nonces, Origin, ProofLimits, TenantScope, Unmarked,
+    UserClaim,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -154,11 +154,7 @@ fn keycloak() -> Vec<Shape> {
             &json!({ "act": { "sub": ACCOUNT, "may_act": { "sub": ACCOUNT } } }),
             merged(for_alice.clone(), &json!({ "actor": format!("keycloak:{ACCOUNT}") })),
         ),
-        issuer.shape(
-            "of another kind",
-            &json!({ "kind": "robot" }),
-            json!(UNMARKED),
-        ),
+        issuer.shape("of another kind", &json!({ "kind": "robot" }), json!(UNMARKED)),
         issuer.shape("of several kinds", &json!({ "kind": ["admin", "person"] }), for_alice),
         issuer.shape("no client", &json!({ "azp": null }), json!("claim `client_id` missing")),
         // It has the same `typ`; what keeps it away is whom it is for.
@@ -202,11 +198,7 @@ fn entra() -> Vec<Shape> {
             merged(for_alice.clone(), &json!({ "scopes": format!("{scopes} Editor") })),
         ),
         issuer.shape("app-only", &app, own.clone()),
-        issuer.shape(
-            "delegated, without `idtyp`",
-            &json!({ "idtyp": null }),
-            json!(UNMARKED),
-        ),
+        issuer.shape("delegated, without `idtyp`", &json!({ "idtyp": null }), json!(UNMARKED)),
         issuer.shape(
             "app-only, without `idtyp`",
             &and(app.clone(), &json!({ "idtyp": null })),
@@ -305,11 +297,7 @@ fn auth0() -> Vec<Shape> {
             &json!({ "client_id": "mcp", "act": { "sub": "mcp", "act": { "sub": "spa" } } }),
             merged(for_alice, &json!({ "client": "auth0:mcp", "prior": ["auth0:spa"] })),
         ),
-        issuer.shape(
-            "unmarked",
-            &json!({ "https://api.example.com/kind": null }),
-            json!(UNMARKED),
-        ),
+        issuer.shape("unmarked", &json!({ "https://api.example.com/kind": null }), json!(UNMARKED)),
         issuer.shape_with(
             &json!({ "typ": "JWT" }),
             "Auth0's own profile",
