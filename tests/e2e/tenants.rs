@@ -53,7 +53,7 @@ impl Realms {
         options.exequatur.push((
             "tenant: tenant }\n",
             "tenant: tenant }\n    tenants: [acme, globex, initech]\n\
-             tenants: { acme: { region: eu }, globex: { region: eu }, initech: { region: eu } }\n\
+             tenants: { acme: { region: eu }, globex: { region: eu, classification: internal }, initech: { region: eu } }\n\
              federations: [{ name: partners, from: acme, to: globex, routes: [read-document] }]\n\
              limits: [{ name: burst, per: agent, rate: 100000/s }]\n",
         ));

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 use crate::ledger::{Expected, Ledger};
 
 /// Agents of acme may ask initech, of whose partners the policies speak, and hooli, of whose visitors no policy does. All are in
-/// one region: the policies keep documents there.
+/// one region and classified as open: the policies keep documents there, and those of others at home.
 pub(crate) const RULES: (&str, &str) = (
     "records: {",
-    "tenants: { acme: { region: eu }, initech: { region: eu }, hooli: { region: eu } }
+    "tenants:
+  acme: { region: eu, classification: internal }
+  initech: { region: eu, classification: internal }
+  hooli: { region: eu, classification: internal }
 federations:
   - { name: partners, from: acme, to: initech, routes: [read-document] }
   - { name: visitors, from: acme, to: hooli, routes: [read-document] }
