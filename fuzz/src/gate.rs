@@ -88,7 +88,7 @@ protected_resources: [{{ resource: {AUDIENCE} }}]
 unauthenticated: {{ rate: 1000000/s, burst: 1000000 }}
 deadline: 10s
 issuers:
-  - {{ name: corp, issuer: {ISSUER}, jwks: {{ file: "{keys}" }}, audiences: [{AUDIENCE}], claims: {{ agent: client_id, user: sub, tenant: tenant }} }}
+  - {{ name: corp, issuer: {ISSUER}, jwks: {{ file: "{keys}" }}, audiences: [{AUDIENCE}], claims: {{ agent: client_id, user: {{ claim: sub, unless: {{ gty: client-credentials }} }}, tenant: tenant }} }}
 routes:
   - name: read
     match: {{ path: "/tenants/{{tenant}}/documents/{{id}}", methods: [{METHOD}] }}

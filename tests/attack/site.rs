@@ -247,7 +247,7 @@ issuers:
     max_lifetime: 15m
     leeway: 5s
     max_stale: 24h
-    claims: {{ agent: client_id, user: sub, tenant: tenant }}
+    claims: {{ agent: client_id, user: {{ claim: sub, unless: {{ gty: client-credentials }} }}, tenant: tenant }}
     tenants: [acme, globex]
   - name: partner
     issuer: https://partner.example.net/
@@ -258,7 +258,7 @@ issuers:
     leeway: 0s
     max_stale: 24h
     accept_typ_jwt: true
-    claims: {{ agent: azp, user: uid, tenant: org }}
+    claims: {{ agent: azp, user: {{ claim: uid, unless: {{ gty: client-credentials }} }}, tenant: org }}
     tenants: [globex]
 sender_constraint:
   require: none

@@ -144,7 +144,7 @@ issuers:
     audiences: [https://api.example.com]
     algorithms: [ES256]
     max_lifetime: 15m
-    claims: { agent: client_id, user: sub, tenant: tenant }
+    claims: { agent: client_id, user: { claim: sub, unless: { gty: client-credentials } }, tenant: tenant }
 sender_constraint:
   require: any
   dpop: { max_age: 60s, skew: 5s, nonce: "off" }

@@ -38,6 +38,9 @@ impl Config {
                     generation.policies.len(),
                     generation.policies.content_hash(),
                 ))?;
+                for remark in config::remarks(&config) {
+                    say(format_args!("remark: {remark}"))?;
+                }
                 say(config::sizing(&config).trim_end())
             }
             Self::Show(File { config: path }) => {

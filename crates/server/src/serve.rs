@@ -118,6 +118,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &policies, 1)?));
     let (handle, clock) = (metrics::install()?, clock::system());
     generations::tell(&generation.load());
+    crate::config::remarks(&config).iter().for_each(|remark| tracing::warn!("{remark}"));
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // A start that fails halfway ends what has begun; none of it is lost.
     let _stopped_at_the_end = stop.clone().drop_guard();

@@ -308,7 +308,7 @@ fn speaker(
     let users_by = match (profile.claims.user.as_ref().map(|user| user.name.as_str()), users_by) {
         (None, _) => {
             let message = format!("tokens of `{name}` name no user");
-            notes.hint(node.place, message, "say which claim does: `claims: { user: sub }` of the issuer");
+            notes.hint(node.place, message, "say which claim does: `claims.user` of the issuer");
             return None;
         }
         (Some(_), Some(users_by)) => users_by,

@@ -1,6 +1,6 @@
 use exequatur_token::{ClaimNames, ClaimWords, OwnSubject, Unmarked, UserClaim};
 
-use crate::config::tests::{config, mistakes};
+use crate::config::tests::{config, mistakes, read};
 
 /// One issuer with these claims, which begin at line 7.
 fn text(claims: &str) -> String {
@@ -41,6 +41,28 @@ fn a_claim_alone_is_short_for_a_map() {
     assert_eq!((user.own_subject, user.otherwise), (OwnSubject::Client, Unmarked::Refused));
     let user = claims("{ user: { claim: sub, otherwise: client } }").user.unwrap();
     assert_eq!((user.own_subject, user.otherwise), (OwnSubject::Refused, Unmarked::Client));
+}
+
+/// J07: where nothing is marked, it is said what that means.
+#[test]
+fn j07_that_nothing_is_marked_is_told() {
+    let line = "\n      # no mark: nothing but the comparison with the client tells a user";
+    for (claims, unmarked) in [
+        ("{ user: sub }", true),
+        ("{ user: { claim: sub, own_subject: client, otherwise: client } }", true),
+        ("{ user: { claim: sub, when: { idtyp: user } } }", false),
+        ("{ user: { claim: sub, unless: { idtyp: app } } }", false),
+        ("{}", false),
+    ] {
+        let config = read(&text(claims));
+        let remarks = crate::config::remarks(&config);
+        let told =
+            remarks.iter().filter(|told| told.starts_with("issuer corp: claims.user has no mark: nothing"));
+        assert_eq!((told.count(), remarks.len()), (usize::from(unmarked), usize::from(unmarked)), "{claims}");
+        let shown = crate::config::show(&config);
+        assert_eq!(shown.contains(line), unmarked, "{shown}");
+        assert_eq!(read(&shown).issuers[0].profile.claims, config.issuers[0].profile.claims);
+    }
 }
 
 #[test]
