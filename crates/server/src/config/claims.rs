@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::keys::{Key, Shape, either, map, optional, required, text, texts, words};
 use super::reader::{Fields, Node, Notes, Value};
-use super::remarks::UNMARKED;
+use super::remarks::NOT_MARKED;
 
 pub(super) const KEYS: &[Key] = &[
     optional("agent", "The claim that says which agent the token was issued to.", || {
@@ -161,7 +161,7 @@ pub(super) fn show(claims: &ClaimNames, f: &mut fmt::Formatter<'_>) -> fmt::Resu
 fn show_user(user: &UserClaim, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let UserClaim { name, when, unless, own_subject, otherwise } = user;
     if !user.is_marked() {
-        writeln!(f, "      # no mark: {UNMARKED}")?;
+        writeln!(f, "      # no mark: {NOT_MARKED}")?;
     }
     writeln!(f, "      user:\n        claim: {name:?}")?;
     for (key, marks) in [("when", when), ("unless", unless)] {
