@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use exequatur_tests::{Agent, AuthorizationServer, Call, DOCUMENT, Options, Stack, TokenService};
+use exequatur_tests::{
+    Agent, AuthorizationServer, Call, DOCUMENT, Introspector, Mood, Options, Stack, TokenService, jwt,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -167,4 +169,124 @@ async fn a_plain_answer_is_taken_where_it_is_asked_for() {
     client.until(&[unavailable()], &passed()).await;
     assert_eq!(client.does("revoke").await, json!({ "revoked": true }));
     client.until(&[passed(), unavailable()], &refused(401, "token_inactive")).await;
+}
+
+/// An issuer that answers as it is told, beside the one of JWTs.
+struct Told(Introspector);
+
+impl Told {
+    const ISSUER: &str = "https://opaque.example.com";
+
+    async fn start() -> Self {
+        let server = Introspector::start(jwt::now).await.unwrap();
+        server.speak_for("opaque", Self::ISSUER);
+        Self(server)
+    }
+
+    async fn stack(&self) -> Stack {
+        let claims = "claims: { agent: client_id, user: { claim: sub, unless: { gty: client-credentials } }, tenant: tenant }\n";
+        let whole = format!(
+            "{claims}    tenants: any
+  - name: opaque
+    issuer: {issuer}
+    jwks: {jwks}
+    audiences: [{audience}]
+    algorithms: [ES256]
+    claims: {{ tenant: tenant }}
+    tenants: any
+    introspection:
+      endpoint: {endpoint}
+      client_id: exequatur
+      private_key_jwt: {{ key_file: {key} }}
+      timeout: 2s
+",
+            issuer = Self::ISSUER,
+            jwks = self.0.jwks_url("opaque"),
+            audience = TokenService::AUDIENCE,
+            endpoint = self.0.endpoint("opaque"),
+            key = self.0.client_key().display(),
+        );
+        Stack::start(Options { exequatur: vec![(claims, whole.leak())], ..Options::default() }).await.unwrap()
+    }
+
+    /// A new token of `agent`.
+    fn token(&self, agent: &Agent) -> String {
+        let (token, now) = (jwt::random_id(), jwt::now());
+        let said = json!({
+            "token_type": "DPoP", "iss": Self::ISSUER, "client_id": "crm-bot", "tenant": "acme", "aud": TokenService::AUDIENCE,
+            "scope": "documents:read documents:write", "iat": now, "exp": now + 300, "cnf": agent.confirmation(),
+        });
+        self.0.know("opaque", &token, &said);
+        token
+    }
+}
+
+async fn outcome(stack: &Stack, agent: &Agent, token: &str) -> (u16, String) {
+    let answer = stack.call(agent, token, &Call::new("GET", &stack.url(DOCUMENT))).await.unwrap();
+    (answer.status, answer.reason)
+}
+
+/// Calls with tokens of `token` until one passes; until then there is no decision.
+async fn until_passed(stack: &Stack, agent: &Agent, token: impl Fn() -> String) {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        match outcome(stack, agent, &token()).await {
+            (200, _) => return,
+            (503, reason) if reason == "introspection_unavailable" => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(Instant::now() < deadline, "no token passes");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The row of the failure table: an issuer that is slow, answers rubbish or lies is believed nothing; what it said before counts for
+/// its time, and tokens of another issuer go on.
+#[tokio::test]
+async fn an_issuer_that_is_slow_or_lies_is_believed_nothing() {
+    let server = Told::start().await;
+    let stack = server.stack().await;
+    let agent = Agent::new();
+    let unavailable = (503, "introspection_unavailable".to_owned());
+    for mood in [
+        Mood::Garbage,
+        Mood::Plain,
+        Mood::ForeignKey,
+        Mood::ForAnother,
+        Mood::AsAnother,
+        Mood::Old,
+        Mood::Broken,
+        Mood::Almost,
+        Mood::Slow(Duration::from_secs(5)),
+    ] {
+        server.0.set(Mood::Honest);
+        let known = server.token(&agent);
+        until_passed(&stack, &agent, || known.clone()).await;
+        server.0.set(mood);
+        for _ in 0..4 {
+            let token = server.token(&agent);
+            let expected =
+                if mood == Mood::Almost { (401, "token_inactive".to_owned()) } else { unavailable.clone() };
+            let mut found = outcome(&stack, &agent, &token).await;
+            let deadline = Instant::now() + WITHIN;
+            // A machine that does much else may be slow too: then the answer is there for the next call.
+            while found != expected && found == unavailable {
+                assert!(Instant::now() < deadline, "{mood:?}");
+                found = outcome(&stack, &agent, &token).await;
+            }
+            assert_eq!(found, expected, "{mood:?}");
+            assert_eq!(outcome(&stack, &agent, &known).await, (200, String::new()), "{mood:?}");
+            jwt_passes(&stack, &agent).await;
+        }
+        assert!(server.0.asked().len() > 1, "{mood:?}");
+    }
+    // Slower than a decision waits, and not too slow for a question: the next call has the answer.
+    server.0.set(Mood::Honest);
+    until_passed(&stack, &agent, || server.token(&agent)).await;
+    server.0.set(Mood::Slow(Duration::from_millis(150)));
+    let token = server.token(&agent);
+    assert_eq!(outcome(&stack, &agent, &token).await, unavailable);
+    jwt_passes(&stack, &agent).await;
+    until_passed(&stack, &agent, || token.clone()).await;
+    assert_eq!(server.0.asked().iter().filter(|asked| **asked == token).count(), 1);
 }

@@ -4,6 +4,7 @@
 //!
 //! What goes through Envoy, and the orders of operators, is in `e2e/tenants.rs`.
 
+mod asked;
 mod mesh;
 mod site;
 mod tokens;
@@ -112,6 +113,7 @@ fn no_tenant_reaches_another() {
     let site = Site::open();
     let mut tokens = tokens(&site);
     tokens.extend(mesh::tokens(&site));
+    tokens.extend(asked::tokens(&site));
     let targets = Target::all();
     let (mut cells, mut permits, mut leaks) = (0_u32, 0_u32, Vec::new());
     let mut reasons: BTreeMap<String, u32> = BTreeMap::new();
@@ -148,6 +150,7 @@ fn no_tenant_reaches_another() {
         "token_claim_invalid",
         "token_signature_invalid",
         "token_issuer_unknown",
+        "token_inactive",
     ] {
         assert!(reasons.get(reason).is_some_and(|count| *count > 0), "{reason}: {reasons:?}");
     }

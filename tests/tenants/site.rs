@@ -1,4 +1,4 @@
-//! The service with four layouts of tenants beside one another, from a configuration as an operator writes it.
+//! The service with six layouts of tenants beside one another, from a configuration as an operator writes it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
 use exequatur_proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use exequatur_server::config::{self, Config, Source};
 use exequatur_server::{Answerer, build};
+use exequatur_tests::Introspector;
 use exequatur_tests::direct::check;
 use exequatur_tests::jwt::{KeyPair, base64url, merged};
 use jiff::Timestamp;
@@ -55,6 +56,8 @@ issuers:
   - { name: own-initech, issuer: https://initech.example.com, jwks: { file: own-initech.json }, audiences: ["https://api.example.com"], max_stale: 24h, claims: { tenant: tenant }, tenant: initech }
   - { name: "kc-{tenant}", issuer: "https://kc.example.com/realms/{tenant}", jwks: { file: "kc-{tenant}.json" }, audiences: ["https://api.example.com"], max_stale: 24h, tenants: [acme, globex, initech] }
   - { name: mesh, issuer: https://mesh.example.com, jwks: { file: mesh.json }, audiences: ["https://api.example.com"], max_stale: 24h, claims: { tenant: tenant }, tenant: { certificate: { ca_file: clients.pem, uri: "spiffe://mesh.example.com/{tenant}/**" } }, tenants: [acme, globex, initech] }
+  - { name: opaque, issuer: https://opaque.example.com, jwks: "http://@/opaque/jwks", audiences: ["https://api.example.com"], max_stale: 24h, claims: { tenant: tenant }, tenants: [acme, globex, initech], introspection: { endpoint: "http://@/opaque/introspect", prefix: o_, ASKING } }
+  - { name: "opaque-{tenant}", issuer: "https://opaque.example.com/realms/{tenant}", jwks: "http://@/opaque-{tenant}/jwks", audiences: ["https://api.example.com"], max_stale: 24h, tenants: [acme, globex, initech], introspection: { endpoint: "http://@/opaque-{tenant}/introspect", prefix: "{tenant}_", ASKING } }
 federations:
   - { name: partners, from: acme, to: globex, routes: [read] }
   - { name: half-open, from: globex, to: initech, routes: [half] }
@@ -97,13 +100,14 @@ impl Certificate {
 
 pub(crate) struct Site {
     pub(crate) authority: Authority,
+    /// Whom two of the layouts ask.
+    pub(crate) asked: Introspector,
     keys: BTreeMap<String, KeyPair>,
     config: Config,
-    issuers: Arc<Issuers>,
     answerer: RefCell<Answerer>,
     clock: Arc<AtomicI64>,
     runtime: Runtime,
-    _stop: DropGuard,
+    issuers: RefCell<DropGuard>,
     _folder: tempfile::TempDir,
 }
 
@@ -134,41 +138,32 @@ impl Site {
         }
         let authority = Authority::new();
         authority.write(&at("clients.pem"));
-        let source = Source { path: at("exequatur.yaml"), text: format!("{CONFIGURATION}{more}").into() };
-        let config = config::from_text(source).unwrap_or_else(|problems| panic!("{problems}"));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let clock = Arc::new(AtomicI64::new(NOW));
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let entered = runtime.enter();
-        let issuers =
-            Issuers::start(config.issuers.clone(), HttpConfig::default(), reading(&clock), &tasks, &stop)
-                .unwrap();
-        drop(entered);
-        let loaded = async {
-            while !issuers.complete(Timestamp::from_second(NOW).unwrap()) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let waited = async { tokio::time::timeout(Duration::from_secs(60), loaded).await };
-        runtime.block_on(waited).expect("the issuers' keys are loaded");
-        let answerer = RefCell::new(answerer(&config, &issuers, &clock));
-        Self {
-            authority,
-            keys,
-            config,
-            issuers,
-            answerer,
-            clock,
-            runtime,
-            _stop: stop.drop_guard(),
-            _folder: folder,
+        let asked = runtime.block_on(Introspector::start(|| NOW)).unwrap();
+        let text = format!("{CONFIGURATION}{more}").replace("http://@", &asked.origin()).replace(
+            "ASKING",
+            &format!(
+                "client_id: exequatur, private_key_jwt: {{ key_file: {} }}, wait: 5s, timeout: 10s",
+                asked.client_key().display()
+            ),
+        );
+        let source = Source { path: at("exequatur.yaml"), text: text.into() };
+        let config = config::from_text(source).unwrap_or_else(|problems| panic!("{problems}"));
+        for issuer in config.issuers.iter().filter(|issuer| issuer.introspection.is_some()) {
+            asked.speak_for(issuer.profile.name.as_str(), &issuer.profile.issuer);
         }
+        let clock = Arc::new(AtomicI64::new(NOW));
+        let (answerer, stop) = start(&config, &clock, &runtime);
+        let (answerer, issuers) = (RefCell::new(answerer), RefCell::new(stop));
+        Self { authority, asked, keys, config, answerer, clock, runtime, issuers, _folder: folder }
     }
 
-    /// Begins anew, with nothing remembered but the issuers' keys.
+    /// Begins anew, with nothing remembered.
     pub(crate) fn forget(&self) {
-        *self.answerer.borrow_mut() = answerer(&self.config, &self.issuers, &self.clock);
+        let (answerer, stop) = start(&self.config, &self.clock, &self.runtime);
+        *self.answerer.borrow_mut() = answerer;
+        *self.issuers.borrow_mut() = stop;
     }
 
     /// The URL of an issuer by its name.
@@ -246,11 +241,23 @@ fn reading(clock: &Arc<AtomicI64>) -> exequatur_server::clock::Clock {
     Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap())
 }
 
-/// With a store that is older than any proof.
-fn answerer(config: &Config, issuers: &Arc<Issuers>, clock: &Arc<AtomicI64>) -> Answerer {
+/// With issuers that have their keys, and a store that is older than any proof.
+fn start(config: &Config, clock: &Arc<AtomicI64>, runtime: &Runtime) -> (Answerer, DropGuard) {
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let entered = runtime.enter();
+    let configs = config.issuers.clone();
+    let issuers = Issuers::start(configs, HttpConfig::default(), reading(clock), &tasks, &stop).unwrap();
+    drop(entered);
+    let loaded = async {
+        while !issuers.complete(Timestamp::from_second(NOW).unwrap()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = async { tokio::time::timeout(Duration::from_secs(60), loaded).await };
+    runtime.block_on(waited).expect("the issuers' keys are loaded");
     clock.store(NOW - 3600, Ordering::SeqCst);
     let generation = build(config, 1).unwrap_or_else(|error| panic!("{error}"));
-    let answerer = Answerer::new(config, Arc::clone(issuers), generation, reading(clock)).unwrap();
+    let answerer = Answerer::new(config, issuers, generation, reading(clock)).unwrap();
     clock.store(NOW, Ordering::SeqCst);
-    answerer
+    (answerer, stop.drop_guard())
 }
