@@ -57,6 +57,9 @@ impl Server {
                     if body.contains("slowly") {
                         tokio::time::sleep(SLOWLY).await;
                     }
+                    if body.contains("never") {
+                        std::future::pending::<()>().await;
+                    }
                     let length = body.len();
                     let head = format!(
                         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}"
@@ -240,6 +243,24 @@ async fn l04_a_slow_server_is_not_flooded_by_one_source() {
     assert_eq!(server.asked().len(), 3);
     // It is no failure of credentials, and nobody else's.
     world.check(&Ask::valid().from(HERE)).await.unwrap();
+    server.says(&active());
+    world.check(&with("e").from(ELSEWHERE)).await.unwrap();
+}
+
+/// Strangers' tokens of one source leave room for the questions of others, however many he may fail with.
+#[tokio::test]
+async fn l04_a_source_has_a_share_of_the_questions() {
+    let server = Server::start().await;
+    let setting = Setting { usual_wait: true, ..Setting::default() };
+    let world = World::asking(setting, &server.url, false).await;
+    server.says(&json!({ "active": false, "never": true }));
+    let unavailable = |why| Refusal::from(Fault::Introspection(why));
+    for number in 0..20 {
+        let why =
+            if number < 16 { IntrospectionUnavailable::NotYet } else { IntrospectionUnavailable::Source };
+        let ask = Ask::bearer(&format!("stranger-{number}")).from(HERE);
+        assert_eq!(world.refusal(&ask).await, unavailable(why), "{number}");
+    }
     server.says(&active());
     world.check(&with("e").from(ELSEWHERE)).await.unwrap();
 }

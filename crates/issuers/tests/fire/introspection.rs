@@ -650,6 +650,19 @@ async fn s03_a_jwt_is_asked_about_too() {
     assert_eq!(site.questions()[0]["token"], raw);
 }
 
+// What could not be verified is not asked for, and is nobody's loss.
+#[tokio::test(start_paused = true)]
+async fn s04_without_keys_there_is_no_question() {
+    let site = Site::new().await;
+    site.server.answer("/jwks", Answer::of("503 Service Unavailable", b""));
+    let world = World::start(vec![site.config("corp", |_| {})]).await;
+    let caller = Caller::new(1);
+    for token in ["1", "2", "3", "4"] {
+        assert_eq!(problem(caller.ask(&world, token).await), failed(IntrospectionError::Keys));
+    }
+    assert_eq!((site.questions().len(), caller.lost()), (0, 0));
+}
+
 // G16: an answer by a new key has the issuer's keys loaded, and counts from then on.
 #[tokio::test(start_paused = true)]
 async fn g16_the_answers_key_is_rotated() {
