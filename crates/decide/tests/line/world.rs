@@ -319,9 +319,7 @@ impl World {
     pub(crate) fn unready(setting: Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("jwks.json");
-        let mut profile = profile();
-        profile.claims.user = Some(setting.user.clone());
-        let mut config = IssuerConfig::new(profile, KeySource::File { path: keys.clone() });
+        let mut config = IssuerConfig::new(profile(), KeySource::File { path: keys.clone() });
         config.refresh = Duration::from_millis(10);
         config.status_lists =
             setting.status_lists.map(|prefix| StatusListConfig::new(vec![prefix.parse().unwrap()]));
@@ -369,11 +367,12 @@ impl World {
 
     fn of(
         setting: Setting,
-        config: IssuerConfig,
+        mut config: IssuerConfig,
         clock: Clock,
         keys: PathBuf,
         folder: tempfile::TempDir,
     ) -> Self {
+        config.profile.claims.user = Some(setting.user);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let issuers = Issuers::start(vec![config], HttpConfig::default(), clock, &tasks, &stop).unwrap();
