@@ -29,6 +29,12 @@ pub enum AuditError {
     /// The file may not have reached the disk.
     #[error("cannot sync the record file: {0}")]
     Sync(ErrorKind),
+    /// The system gives no random bytes to tell writers apart by.
+    #[error("no randomness for the record file's chain")]
+    NoRandomness,
+    /// A checkpoint could not be signed.
+    #[error("cannot sign a checkpoint of the record file")]
+    Unsigned,
     /// The recorder was closed, or its thread has died.
     #[error("the recorder is closed")]
     Closed,

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::AuditError;
+use crate::tail::{Tail, tail};
 
 /// A file that is only appended to, by this process only. A regular file is rolled back to its last whole line when
 /// an append fails; where that cannot be done, the next append begins a new line.
@@ -41,6 +42,21 @@ impl Journal {
 
     pub(crate) const fn is_regular(&self) -> bool {
         self.regular
+    }
+
+    /// Whether the file may end in a piece of a line.
+    pub(crate) const fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// What the file ends with. Nothing, where it cannot be read again.
+    pub(crate) fn tail(&mut self) -> Result<Tail, AuditError> {
+        if !self.regular {
+            return Ok(Tail::default());
+        }
+        let tail = tail(&mut self.file).map_err(|error| AuditError::Open(error.kind()))?;
+        self.torn = tail.unended;
+        Ok(tail)
     }
 
     /// Whether `path` still names this very file.

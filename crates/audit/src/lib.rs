@@ -5,23 +5,33 @@
 //! administrators stand in the same file ([`AdminRecord`]).
 
 mod admin;
+mod chain;
+mod entry;
 mod error;
 mod journal;
+mod key;
+mod ledger;
 mod lookup;
+mod merkle;
 mod record;
 mod recorder;
 mod search;
+mod tail;
 mod text;
 mod writer;
 
 pub use admin::{AdminOutcome, AdminRecord};
+pub use chain::{Hash, Link};
 pub use error::AuditError;
+pub use key::{KeyError, PublicKeys, SigningKey};
+pub use ledger::{Checkpoints, Head};
 pub use lookup::{Lookup, look_up};
 pub use record::{
     Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,
     RevocationCheck, SenderConstraint, SenderConstraintCheck, StatusCheck, Timings, TokenCheck, TokenSource,
     Verdict,
 };
-pub use recorder::{Mode, Recorded, Recorder};
+pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};
 pub use text::Text;
+pub use writer::Progress;

@@ -2,16 +2,19 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admin::AdminRecord;
 use crate::error::AuditError;
 use crate::journal::Journal;
 use crate::record::Record;
-use crate::writer::{Gaps, Line, Order, Writer};
+use crate::ledger::Checkpoints;
+use crate::writer::{Gaps, Line, Order, Progress, Writer, WriterParts};
 
 /// What a request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,24 @@ pub enum Mode {
     BestEffort,
     /// For its record to be on the disk. Without that there is no permit.
     Required,
+}
+
+/// Wall time, handed down: what headers and checkpoints are dated by.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How lines become evidence.
+#[derive(Clone)]
+pub struct Sealing {
+    /// When the chain is summed up, and who signs that.
+    pub checkpoints: Checkpoints,
+    /// Dates them.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealing").field("checkpoints", &self.checkpoints).finish_non_exhaustive()
+    }
 }
 
 /// Evidence that a decision was recorded; or, in [`Mode::BestEffort`], counted as missing.
@@ -41,32 +62,49 @@ pub struct Recorder {
     mode: Mode,
     orders: mpsc::Sender<Order>,
     gaps: Arc<Gaps>,
+    progress: Arc<Mutex<Progress>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Recorder {
     /// Opens `path` for appending, or creates it with mode 0600, and starts the thread that writes. At most `queue`
-    /// records wait for it. In [`Mode::BestEffort`] the file may also be a device, or a pipe that has its reader.
+    /// records wait for it. In [`Mode::BestEffort`] the file may also be a device, or a pipe that has its reader. The chain
+    /// goes on from the last line of a file that has one.
     ///
     /// # Errors
-    /// The file cannot be opened, another process has it, it cannot hold required records, or no thread starts.
-    pub fn open(path: &Path, mode: Mode, queue: NonZeroUsize) -> Result<Self, AuditError> {
+    /// The file cannot be opened or read, another process has it, it cannot hold required records, there are no random bytes,
+    /// or no thread starts.
+    pub fn open(
+        path: &Path,
+        mode: Mode,
+        queue: NonZeroUsize,
+        sealing: Sealing,
+    ) -> Result<Self, AuditError> {
         let journal = Journal::open(path)?;
         if mode == Mode::Required && !journal.is_regular() {
             return Err(AuditError::NotAFile);
         }
-        Self::over(journal, path, mode, queue)
+        Self::over(journal, path, mode, queue, sealing)
     }
 
-    fn over(journal: Journal, path: &Path, mode: Mode, queue: NonZeroUsize) -> Result<Self, AuditError> {
+    fn over(
+        journal: Journal,
+        path: &Path,
+        mode: Mode,
+        queue: NonZeroUsize,
+        Sealing { checkpoints, clock }: Sealing,
+    ) -> Result<Self, AuditError> {
         let (orders, ordered) = mpsc::channel(queue.get());
         let gaps = Arc::new(Gaps::default());
-        let writer = Writer { journal, path: path.to_owned(), mode, gaps: Arc::clone(&gaps), latest: None };
+        let progress = Arc::default();
+        let (path, counted, shown) = (path.to_owned(), Arc::clone(&gaps), Arc::clone(&progress));
+        let parts = WriterParts { journal, path, mode, gaps: counted, progress: shown, checkpoints, clock };
+        let writer = Writer::begin(parts)?;
         let thread = std::thread::Builder::new()
             .name("exequatur-records".to_owned())
             .spawn(move || writer.run(ordered))
             .map_err(|error| AuditError::Thread(error.kind()))?;
-        Ok(Self { mode, orders, gaps, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { mode, orders, gaps, progress, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Hands in the record of a decision that is about to be answered.
@@ -123,6 +161,19 @@ impl Recorder {
     #[must_use]
     pub fn gaps(&self) -> u64 {
         self.gaps.total()
+    }
+
+    /// How far the file has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.lock().map(|progress| progress.clone()).unwrap_or_default()
+    }
+
+    /// Lets a checkpoint be written if the last one is long ago. Without this, that waits for the next record. To be
+    /// called about once a second.
+    pub fn tick(&self) {
+        // A queue that is full has records, with which the checkpoint comes.
+        drop(self.orders.try_send(Order::Tick));
     }
 
     /// Goes on with a new file under the same path, if the old one was moved away. Records handed in before are in

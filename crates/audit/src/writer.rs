@@ -1,7 +1,7 @@
 //! The thread that owns the journal.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admin::AdminRecord;
+use crate::entry::Closes;
 use crate::error::AuditError;
 use crate::journal::Journal;
+use crate::ledger::{Begin, Checkpoints, Head, Ledger, Page};
 use crate::record::{Record, VERSION, milliseconds};
-use crate::recorder::Mode;
+use crate::recorder::{Clock, Mode};
 
 /// How many records are written, and synced, at once. A record is about 1 KB, and at most some 20.
 const BATCH: usize = 256;
@@ -32,7 +34,7 @@ pub(crate) type Waiter = Option<oneshot::Sender<Result<(), AuditError>>>;
 #[derive(Debug)]
 pub(crate) struct Line {
     time: Timestamp,
-    /// One JSON object and a line feed.
+    /// One JSON object.
     json: Vec<u8>,
 }
 
@@ -47,7 +49,7 @@ impl Line {
 
     fn at(time: Timestamp, record: &impl Serialize) -> Result<Self, AuditError> {
         let mut json = Vec::with_capacity(USUAL_LINE);
-        line(&mut json, record)?;
+        serde_json::to_writer(&mut json, record).or(Err(AuditError::Format))?;
         Ok(Self { time, json })
     }
 
@@ -62,6 +64,8 @@ impl Line {
 pub(crate) enum Order {
     /// Write the record.
     Write(Line, Waiter),
+    /// Put down a checkpoint, if the last one is long ago.
+    Tick,
     /// Go on with a new file under the same path.
     Reopen(oneshot::Sender<Result<(), AuditError>>),
     /// Write what waits, sync, end.
@@ -106,17 +110,48 @@ struct Gap {
     gap: u64,
 }
 
-#[derive(Debug)]
-pub(crate) struct Writer {
+/// How far the file has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The number of the last line in the chain of this run; 0 before the first one.
+    pub written: u64,
+    /// The last checkpoint.
+    pub checkpoint: Option<Head>,
+}
+
+/// What the writer is made of.
+pub(crate) struct WriterParts {
     pub(crate) journal: Journal,
     pub(crate) path: PathBuf,
     pub(crate) mode: Mode,
     pub(crate) gaps: Arc<Gaps>,
+    pub(crate) progress: Arc<Mutex<Progress>>,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) clock: Clock,
+}
+
+pub(crate) struct Writer {
+    parts: WriterParts,
+    /// As it stands in the file.
+    ledger: Ledger,
+    /// The header that comes before the next line.
+    due: Option<Begin>,
     /// The latest record's time: what a gap at the very end is told under.
-    pub(crate) latest: Option<Timestamp>,
+    latest: Option<Timestamp>,
 }
 
 impl Writer {
+    /// Begins a run: its header is written at once, or else before the first record.
+    ///
+    /// # Errors
+    /// [`AuditError::NoRandomness`]
+    pub(crate) fn begin(parts: WriterParts) -> Result<Self, AuditError> {
+        let mut writer = Self { parts, ledger: Ledger::new()?, due: Some(Begin::Run), latest: None };
+        // A disk that is full now may not be later.
+        drop(writer.append(|_| Ok(())));
+        Ok(writer)
+    }
+
     /// Follows orders until told to close, or until nobody is left to give any.
     pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting = Vec::with_capacity(BATCH);
@@ -125,6 +160,11 @@ impl Writer {
             while let Some(order) = next.take() {
                 match order {
                     Order::Write(line, waiter) => waiting.push((line, waiter)),
+                    Order::Tick => {
+                        self.write(&mut waiting);
+                        // What cannot be written now is due again with the next one.
+                        drop(self.append(|page| page.checkpoint_if_due()));
+                    }
                     Order::Reopen(done) => {
                         self.write(&mut waiting);
                         answer(done, self.reopen());
@@ -142,7 +182,7 @@ impl Writer {
             }
             let all = waiting.len() < BATCH;
             self.write(&mut waiting);
-            if all && self.mode == Mode::BestEffort {
+            if all && self.parts.mode == Mode::BestEffort {
                 std::thread::park_timeout(GATHER);
             }
         }
@@ -155,6 +195,7 @@ impl Writer {
         while let Some(order) = orders.blocking_recv() {
             match order {
                 Order::Write(line, waiter) => waiting.push((line, waiter)),
+                Order::Tick => {}
                 Order::Reopen(done) | Order::Close(done) => answer(done, Err(AuditError::Closed)),
             }
             if waiting.len() >= BATCH {
@@ -167,58 +208,85 @@ impl Writer {
     /// Writes the batch, all of it or nothing, then tells who waits.
     fn write(&mut self, waiting: &mut Vec<(Line, Waiter)>) {
         let Some((first, _)) = waiting.first() else { return };
-        let missing = self.gaps.tell();
-        let mut lines = Vec::new();
-        let told = if missing == 0 { Ok(()) } else { line(&mut lines, &gap(first.time, missing)) };
-        for (line, _) in &*waiting {
-            self.latest = Some(line.time);
-            lines.extend_from_slice(&line.json);
-        }
-        let outcome = told.and_then(|()| self.journal.append(&lines, self.mode == Mode::Required));
+        let (time, missing) = (first.time, self.parts.gaps.tell());
+        self.latest = waiting.last().map(|(line, _)| line.time);
+        let outcome = self.append(|page| {
+            put_gap(page, time, missing)?;
+            waiting.iter().try_for_each(|(line, _)| page.record(&line.json))?;
+            page.checkpoint_if_due()
+        });
         if outcome.is_err() {
-            self.gaps.tell_again(missing);
-            self.gaps.add(u64::try_from(waiting.len()).unwrap_or(u64::MAX));
+            self.parts.gaps.tell_again(missing);
+            self.parts.gaps.add(u64::try_from(waiting.len()).unwrap_or(u64::MAX));
         }
         for waiter in waiting.drain(..).filter_map(|(_, waiter)| waiter) {
             answer(waiter, outcome.clone());
         }
     }
 
-    fn reopen(&mut self) -> Result<(), AuditError> {
-        if self.journal.is_at(&self.path) {
+    /// Appends what is put down, after the header if one is due. The chain goes on only with what is in the file.
+    fn append(&mut self, put: impl FnOnce(&mut Page<'_>) -> Result<(), AuditError>) -> Result<(), AuditError> {
+        let parts = &mut self.parts;
+        let mut page = Page::new(&self.ledger, &parts.checkpoints, (parts.clock)());
+        if let Some(begin) = self.due {
+            page.begin(begin, &parts.journal.tail()?)?;
+        }
+        put(&mut page)?;
+        if page.lines.is_empty() {
             return Ok(());
         }
-        let journal = Journal::open(&self.path)?;
-        if self.mode == Mode::Required && !journal.is_regular() {
+        let appended = parts.journal.append(&page.lines, parts.mode == Mode::Required);
+        if let Err(error) = appended {
+            if parts.journal.is_torn() {
+                self.due = Some(self.due.unwrap_or(Begin::Torn));
+            }
+            return Err(error);
+        }
+        (self.ledger, self.due) = (page.ledger, None);
+        if let Ok(mut progress) = parts.progress.lock() {
+            progress.written = self.ledger.last_seq();
+            progress.checkpoint = self.ledger.checkpoint().cloned();
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), AuditError> {
+        if self.parts.journal.is_at(&self.parts.path) {
+            return Ok(());
+        }
+        let mut journal = Journal::open(&self.parts.path)?;
+        if self.parts.mode == Mode::Required && !journal.is_regular() {
             return Err(AuditError::NotAFile);
         }
-        // What is left unsynced in the old file was best effort.
-        drop(self.journal.sync());
-        self.journal = journal;
+        // A file that has a chain is gone on with as by another process.
+        let closes = if journal.tail()?.last.is_some() { Closes::Run } else { Closes::File };
+        // What the old file does not take, the new one's header tells. What is left unsynced there was best effort.
+        drop(self.append(|page| page.checkpoint(Some(closes))));
+        drop(self.parts.journal.sync());
+        self.parts.journal = journal;
+        // A header that is due for the old file is so no more.
+        self.due = Some(if self.ledger.last_seq() == 0 { Begin::Run } else { Begin::File });
+        drop(self.append(|_| Ok(())));
         Ok(())
     }
 
     fn finish(&mut self) -> Result<(), AuditError> {
-        if let Some(time) = self.latest {
-            let missing = self.gaps.tell();
-            if missing > 0 {
-                let mut lines = Vec::new();
-                line(&mut lines, &gap(time, missing))?;
-                self.journal.append(&lines, false)?;
-            }
-        }
-        self.journal.sync()
+        let missing = self.parts.gaps.tell();
+        let latest = self.latest;
+        self.append(|page| {
+            latest.map_or(Ok(()), |time| put_gap(page, time, missing))?;
+            page.checkpoint(Some(Closes::Run))
+        })?;
+        self.parts.journal.sync()
     }
 }
 
-const fn gap(time: Timestamp, gap: u64) -> Gap {
-    Gap { v: VERSION, time, gap }
-}
-
-fn line(lines: &mut Vec<u8>, value: &impl Serialize) -> Result<(), AuditError> {
-    serde_json::to_writer(&mut *lines, value).or(Err(AuditError::Format))?;
-    lines.push(b'\n');
-    Ok(())
+fn put_gap(page: &mut Page<'_>, time: Timestamp, missing: u64) -> Result<(), AuditError> {
+    if missing == 0 {
+        return Ok(());
+    }
+    let gap = Gap { v: VERSION, time, gap: missing };
+    page.record(&serde_json::to_vec(&gap).or(Err(AuditError::Format))?)
 }
 
 /// A caller that gave up has answered without the record; that the record says otherwise errs on the safe side.

@@ -19,13 +19,23 @@ fn path(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("decisions.jsonl")
 }
 
-/// Each line's decision, or the number of missing ones.
+fn sealing() -> Sealing {
+    let now = "2026-11-22T10:11:12Z".parse().unwrap();
+    Sealing { checkpoints: Checkpoints::default(), clock: Arc::new(move || now) }
+}
+
+fn open(path: &Path, mode: Mode) -> Recorder {
+    Recorder::open(path, mode, QUEUE, sealing()).unwrap()
+}
+
+/// Each line's decision, or the number of missing ones. Not what holds the chain together.
 fn lines(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
     text.lines()
-        .map(|line| {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|value| value.get("open").is_none() && value.get("checkpoint").is_none())
+        .map(|value| {
             assert_eq!(value["v"], 1);
             assert_eq!(value["time"], "2026-11-22T10:11:12.000Z");
             value["decision"].as_str().map_or_else(|| format!("gap {}", value["gap"]), str::to_owned)
@@ -36,19 +46,19 @@ fn lines(path: &Path) -> Vec<String> {
 /// A recorder whose file takes nothing until it is reopened.
 fn over_a_full_disk(path: &Path, mode: Mode) -> Recorder {
     let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
-    Recorder::over(Journal::over(full).unwrap(), path, mode, QUEUE).unwrap()
+    Recorder::over(Journal::over(full).unwrap(), path, mode, QUEUE, sealing()).unwrap()
 }
 
 /// A recorder of which nobody takes the records, and the end where they arrive.
 fn without_writer(mode: Mode, queue: usize) -> (Recorder, mpsc::Receiver<Order>) {
     let (orders, ordered) = mpsc::channel(queue);
-    (Recorder { mode, orders, gaps: Arc::default(), thread: Arc::default() }, ordered)
+    (Recorder { mode, orders, gaps: Arc::default(), progress: Arc::default(), thread: Arc::default() }, ordered)
 }
 
 #[tokio::test]
 async fn a_required_record_is_in_the_file_when_it_is_answered() {
     let folder = tempfile::tempdir().unwrap();
-    let recorder = Recorder::open(&path(&folder), Mode::Required, QUEUE).unwrap();
+    let recorder = open(&path(&folder), Mode::Required);
     for n in 0..3 {
         recorder.record(&record(n)).await.unwrap();
         assert_eq!(lines(&path(&folder)).last(), Some(&format!("d{n}")));
@@ -71,21 +81,25 @@ async fn many_required_records_at_once_are_all_kept() {
         tokio::task::yield_now().await;
     }
     let journal = Journal::open(&path(&folder)).unwrap();
-    let gaps = Arc::clone(&recorder.gaps);
-    let writer = Writer { journal, path: path(&folder), mode: Mode::Required, gaps, latest: None };
+    let (gaps, progress) = (Arc::clone(&recorder.gaps), Arc::clone(&recorder.progress));
+    let Sealing { checkpoints, clock } = sealing();
+    let (path, mode) = (path(&folder), Mode::Required);
+    let parts = WriterParts { journal, path, mode, gaps, progress, checkpoints, clock };
+    let writer = Writer::begin(parts).unwrap();
     *recorder.thread.lock().unwrap() = Some(std::thread::spawn(move || writer.run(ordered)));
     for outcome in waiting.join_all().await {
         outcome.unwrap();
     }
     recorder.close().await.unwrap();
-    assert_eq!(lines(&path(&folder)), (0..500).map(|n| format!("d{n}")).collect::<Vec<_>>());
+    let path = folder.path().join("decisions.jsonl");
+    assert_eq!(lines(&path), (0..500).map(|n| format!("d{n}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn closing_writes_what_waits_and_refuses_what_comes() {
     for mode in [Mode::BestEffort, Mode::Required] {
         let folder = tempfile::tempdir().unwrap();
-        let recorder = Recorder::open(&path(&folder), Mode::BestEffort, QUEUE).unwrap();
+        let recorder = open(&path(&folder), Mode::BestEffort);
         for n in 0..900 {
             recorder.record(&record(n)).await.unwrap();
         }
@@ -168,7 +182,7 @@ async fn a_dead_writer_is_an_error() {
 #[tokio::test]
 async fn a_moved_file_is_followed_by_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
-    let recorder = Recorder::open(&path(&folder), Mode::BestEffort, QUEUE).unwrap();
+    let recorder = open(&path(&folder), Mode::BestEffort);
     recorder.record(&record(0)).await.unwrap();
     recorder.reopen().await.unwrap();
     recorder.record(&record(1)).await.unwrap();
@@ -184,7 +198,7 @@ async fn a_moved_file_is_followed_by_a_new_one() {
 #[tokio::test]
 async fn a_path_that_is_of_no_use_leaves_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
-    let recorder = Recorder::open(&path(&folder), Mode::Required, QUEUE).unwrap();
+    let recorder = open(&path(&folder), Mode::Required);
     let old = folder.path().join("decisions.1.jsonl");
     std::fs::rename(path(&folder), &old).unwrap();
     std::fs::create_dir(path(&folder)).unwrap();
@@ -197,7 +211,7 @@ async fn a_path_that_is_of_no_use_leaves_the_old_file() {
 #[tokio::test]
 async fn a_dropped_recorder_writes_what_waits() {
     let folder = tempfile::tempdir().unwrap();
-    let recorder = Recorder::open(&path(&folder), Mode::BestEffort, QUEUE).unwrap();
+    let recorder = open(&path(&folder), Mode::BestEffort);
     for n in 0..900 {
         recorder.record(&record(n)).await.unwrap();
     }
@@ -210,8 +224,8 @@ async fn a_dropped_recorder_writes_what_waits() {
 #[test]
 fn required_records_need_a_file() {
     assert_eq!(
-        Recorder::open(Path::new("/dev/null"), Mode::Required, QUEUE).err(),
+        Recorder::open(Path::new("/dev/null"), Mode::Required, QUEUE, sealing()).err(),
         Some(AuditError::NotAFile)
     );
-    assert!(Recorder::open(Path::new("/dev/null"), Mode::BestEffort, QUEUE).is_ok());
+    assert!(Recorder::open(Path::new("/dev/null"), Mode::BestEffort, QUEUE, sealing()).is_ok());
 }
