@@ -51,7 +51,9 @@ pub enum KeyError {
     #[error("not a JWK set (RFC 7517)")]
     NotJwks,
     /// A member of the set that checkpoints cannot be checked with.
-    #[error("key {0} of the set is no public key with `kid`, of `kty` `OKP` and `crv` `Ed25519`, or `EC` and `P-256`")]
+    #[error(
+        "key {0} of the set is no public key with `kid`, of `kty` `OKP` and `crv` `Ed25519`, or `EC` and `P-256`"
+    )]
     NotPublic(usize),
     /// A private key where a public one has to be.
     #[error("key {0} of the set is private: take `d` out, and replace it")]
@@ -112,7 +114,8 @@ impl PublicKey {
         match self.kind {
             Kind::Ed25519 => json!({ "crv": "Ed25519", "kty": "OKP", "x": text(&self.bytes) }),
             Kind::P256 => {
-                let (x, y) = self.bytes.get(1..).unwrap_or_default().split_at_checked(COORDINATE).unwrap_or_default();
+                let (x, y) =
+                    self.bytes.get(1..).unwrap_or_default().split_at_checked(COORDINATE).unwrap_or_default();
                 json!({ "crv": "P-256", "kty": "EC", "x": text(x), "y": text(y) })
             }
         }
@@ -247,7 +250,8 @@ impl SigningKey {
             let bytes = pair.public_key().as_ref().to_vec();
             (Pair::Ed25519(pair), Kind::Ed25519, bytes)
         } else {
-            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).or(Err(KeyError::Kind))?;
+            let pair =
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).or(Err(KeyError::Kind))?;
             let bytes = pair.public_key().as_ref().to_vec();
             (Pair::P256(pair), Kind::P256, bytes)
         };
@@ -318,7 +322,11 @@ fn read(file: &Path) -> Result<String, KeyError> {
     let mut text = String::new();
     let file = std::fs::File::open(file).map_err(unreadable)?;
     file.take(MAX_FILE.saturating_add(1)).read_to_string(&mut text).map_err(unreadable)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_FILE) { Ok(text) } else { Err(KeyError::TooLarge) }
+    if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_FILE) {
+        Ok(text)
+    } else {
+        Err(KeyError::TooLarge)
+    }
 }
 
 #[cfg(test)]

@@ -102,7 +102,13 @@ impl Ledger {
     }
 
     /// Takes in the line that begins at `start`.
-    fn take(&mut self, lines: &mut Vec<u8>, start: usize, before: &Hash, seq: u64) -> Result<Link, AuditError> {
+    fn take(
+        &mut self,
+        lines: &mut Vec<u8>,
+        start: usize,
+        before: &Hash,
+        seq: u64,
+    ) -> Result<Link, AuditError> {
         let link = seal(lines, start, seq, before).ok_or(AuditError::Format)?;
         self.last = Some(link);
         Ok(link)

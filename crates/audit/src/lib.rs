@@ -13,11 +13,15 @@ mod key;
 mod ledger;
 mod lookup;
 mod merkle;
+mod proof;
 mod record;
 mod recorder;
 mod search;
 mod tail;
+#[cfg(test)]
+mod testing;
 mod text;
+mod verify;
 mod writer;
 
 pub use admin::{AdminOutcome, AdminRecord};
@@ -26,6 +30,7 @@ pub use error::AuditError;
 pub use key::{KeyError, PublicKeys, SigningKey};
 pub use ledger::{Checkpoints, Head};
 pub use lookup::{Lookup, look_up};
+pub use proof::{Proof, Proven, Refuted, Unproven, prove};
 pub use record::{
     Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,
     RevocationCheck, SenderConstraint, SenderConstraintCheck, StatusCheck, Timings, TokenCheck, TokenSource,
@@ -34,4 +39,5 @@ pub use record::{
 pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};
 pub use text::Text;
+pub use verify::{Place, Remark, Report, Stretch, Unverified, Verifier, Violation, Why, Wrong};
 pub use writer::Progress;

@@ -140,7 +140,11 @@ mod tests {
                 assert_eq!(by(&path, &entries[index], at), Some(root), "{index} of {count}");
                 assert_ne!(by(&path, &Hash::new([99; 32]), at), Some(root));
                 for other in (0..=len).filter(|other| *other != at) {
-                    assert_ne!(by(&path, &entries[index], other), Some(root), "{index} as {other} of {count}");
+                    assert_ne!(
+                        by(&path, &entries[index], other),
+                        Some(root),
+                        "{index} as {other} of {count}"
+                    );
                 }
                 let longer = [path.as_slice(), &[root]].concat();
                 assert_ne!(by(&longer, &entries[index], at), Some(root));

@@ -1,8 +1,8 @@
 //! Where decisions hand in their records.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::admin::AdminRecord;
 use crate::error::AuditError;
 use crate::journal::Journal;
-use crate::record::Record;
 use crate::ledger::Checkpoints;
+use crate::record::Record;
 use crate::writer::{Gaps, Line, Order, Progress, Writer, WriterParts};
 
 /// What a request waits for.
@@ -74,12 +74,7 @@ impl Recorder {
     /// # Errors
     /// The file cannot be opened or read, another process has it, it cannot hold required records, there are no random bytes,
     /// or no thread starts.
-    pub fn open(
-        path: &Path,
-        mode: Mode,
-        queue: NonZeroUsize,
-        sealing: Sealing,
-    ) -> Result<Self, AuditError> {
+    pub fn open(path: &Path, mode: Mode, queue: NonZeroUsize, sealing: Sealing) -> Result<Self, AuditError> {
         let journal = Journal::open(path)?;
         if mode == Mode::Required && !journal.is_regular() {
             return Err(AuditError::NotAFile);

@@ -32,9 +32,14 @@ pub(crate) fn tail(file: &mut File) -> std::io::Result<Tail> {
     let start = file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
     let mut bytes = Vec::new();
     file.take(WINDOW).read_to_end(&mut bytes)?;
-    let (last, torn) = last_of(&bytes, start == 0).unzip();
+    Ok(end(&bytes, start == 0, length))
+}
+
+/// What a file of this length ends with, by its last bytes, or by all of them.
+pub(crate) fn end(bytes: &[u8], whole: bool, length: u64) -> Tail {
+    let (last, torn) = last_of(bytes, whole).unzip();
     let unended = bytes.last().is_some_and(|last| *last != b'\n');
-    Ok(Tail { last, torn: torn.flatten(), length, unended })
+    Tail { last, torn: torn.flatten(), length, unended }
 }
 
 fn last_of(bytes: &[u8], whole: bool) -> Option<(Link, Option<Torn>)> {
@@ -89,7 +94,12 @@ mod tests {
     fn the_last_line_and_what_comes_after_it() {
         let ((one, _), (two, last)) = (line(1), line(2));
         let whole = format!("{one}{two}");
-        let found = |unended| Tail { last: Some(last), torn: None, length: u64::try_from(whole.len()).unwrap(), unended };
+        let found = |unended| Tail {
+            last: Some(last),
+            torn: None,
+            length: u64::try_from(whole.len()).unwrap(),
+            unended,
+        };
         assert_eq!(of(&whole), found(false));
         // A line that lacks its line break alone is a line.
         let unended = of(whole.trim_end());

@@ -1,8 +1,8 @@
 //! The thread that owns the journal.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -225,7 +225,10 @@ impl Writer {
     }
 
     /// Appends what is put down, after the header if one is due. The chain goes on only with what is in the file.
-    fn append(&mut self, put: impl FnOnce(&mut Page<'_>) -> Result<(), AuditError>) -> Result<(), AuditError> {
+    fn append(
+        &mut self,
+        put: impl FnOnce(&mut Page<'_>) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
         let parts = &mut self.parts;
         let mut page = Page::new(&self.ledger, &parts.checkpoints, (parts.clock)());
         if let Some(begin) = self.due {

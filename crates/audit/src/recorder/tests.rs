@@ -52,7 +52,10 @@ fn over_a_full_disk(path: &Path, mode: Mode) -> Recorder {
 /// A recorder of which nobody takes the records, and the end where they arrive.
 fn without_writer(mode: Mode, queue: usize) -> (Recorder, mpsc::Receiver<Order>) {
     let (orders, ordered) = mpsc::channel(queue);
-    (Recorder { mode, orders, gaps: Arc::default(), progress: Arc::default(), thread: Arc::default() }, ordered)
+    (
+        Recorder { mode, orders, gaps: Arc::default(), progress: Arc::default(), thread: Arc::default() },
+        ordered,
+    )
 }
 
 #[tokio::test]
