@@ -400,7 +400,9 @@ impl Stack {
         let text = std::fs::read_to_string(self.folder.0.join(name));
         let text = text.map_err(|error| format!("{name}: {error}"))?;
         // The last line may not be whole yet.
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let values = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        // Nor is what holds their chain together a record.
+        Ok(values.filter(|one| one.get("open").is_none() && one.get("checkpoint").is_none()).collect())
     }
 
     /// A client that shows a certificate (hardened stack only), and the certificate's `x5t#S256`.

@@ -106,7 +106,7 @@ mod tests {
 
     use axum::Router;
 
-    use exequatur_audit::{Mode, Recorder};
+    use exequatur_audit::{Checkpoints, Mode, Recorder, Sealing};
     use exequatur_store::{
         Changed, EmbeddedOverrides, EmbeddedRevocations, Lift, Note, Page, Position, Revocation,
         RevocationFuture, RevocationHealth, RevocationLimits, RevocationStore, Snapshot, Target,
@@ -247,11 +247,12 @@ mod tests {
         let file = folder.path().join("records.jsonl");
         let store = EmbeddedRevocations::open(None, RevocationLimits::default(), now).unwrap();
         let slow = Arc::new(Slow { store, asked: Semaphore::new(0), goes_on: Semaphore::new(0) });
+        let sealing = Sealing { checkpoints: Checkpoints::default(), clock: Arc::new(move || now) };
         let parts = DeskParts {
             revocations: Arc::<Slow>::clone(&slow),
             overrides: Arc::new(EmbeddedOverrides::open(None, 1).unwrap()),
             limits: Arc::new(Arc::default),
-            recorder: Some(Recorder::open(&file, Mode::BestEffort, NonZeroUsize::MIN).unwrap()),
+            recorder: Some(Recorder::open(&file, Mode::BestEffort, NonZeroUsize::MIN, sealing).unwrap()),
             records: None,
             issuers: Vec::new(),
             clock: Arc::new(move || now),

@@ -268,6 +268,14 @@ impl SigningKey {
         Self::from_pem(&Zeroizing::new(read(file)?), id)
     }
 
+    /// Whether a key can have this id.
+    ///
+    /// # Errors
+    /// [`KeyError::KeyId`]
+    pub fn check_id(id: &str) -> Result<String, KeyError> {
+        key_id(id)
+    }
+
     /// Its id: `kid` in checkpoints and in the set of public keys.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -1,6 +1,8 @@
-//! `exequatur audit show`
+//! `exequatur audit …`
 
+mod prove;
 mod readable;
+mod verify;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,10 +19,13 @@ use crate::output::{Output, say_json};
 /// Read large pieces: a file of records may have many gigabytes.
 const BUFFER: usize = 256 * 1024;
 
-/// Look at decision records.
+/// Look at decision records, and check them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     Show(Show),
+    Verify(verify::Verify),
+    Prove(prove::Prove),
+    VerifyProof(prove::VerifyProof),
 }
 
 /// Show the record of one decision.
@@ -50,8 +55,12 @@ struct Searched {
 
 impl Audit {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Self::Show(show) = self;
-        show.run()
+        match self {
+            Self::Show(show) => show.run(),
+            Self::Verify(verify) => verify.run(),
+            Self::Prove(prove) => prove.run(),
+            Self::VerifyProof(verify) => verify.run(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Shown below `--help`.
 pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted, findings, or not found; 2 wrong usage; \
     3 invalid configuration or policies; 4 policy tests failed, or policies not laid out; 5 anything \
-    else (files, listeners, network)";
+    else (files, listeners, network); 6 records that nothing vouches for";
 
 /// Why a command did not end well.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     NotPermitted,
     /// A linter found something; what there is to say has been said.
     Findings,
+    /// Records are as they were written as far as that can be known, and not all can; what there is to say has been said.
+    Unvouched,
     /// What was asked for is not there; what there is to say has been said.
     NotFound,
     /// Arguments that do not fit together.
@@ -69,6 +71,7 @@ pub(crate) fn finish(outcome: Result<(), Failure>) -> ExitCode {
         // Not 0: for some commands that would be a permit.
         Err(Failure::ReaderGone) => (5, None),
         Err(Failure::Other(text)) => (5, Some(text)),
+        Err(Failure::Unvouched) => (6, None),
     };
     if let Some(text) = text {
         warn(text);

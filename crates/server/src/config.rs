@@ -60,7 +60,7 @@ pub use admin::Admin;
 pub use duration::parse as parse_duration;
 pub use listen::{GrpcAddress, Listen};
 pub use problems::{Place, Problem, Problems, Source};
-pub use records::Records;
+pub use records::{RecordCheckpoints, Records};
 pub use redis::{Redis, RedisUrl};
 pub use remarks::remarks;
 pub use routes::{RoutePlace, RouteTexts};

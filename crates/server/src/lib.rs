@@ -13,6 +13,7 @@ mod metrics;
 mod observer;
 mod orders;
 mod public;
+mod receipts;
 mod record;
 mod reloads;
 mod replica;
@@ -30,6 +31,7 @@ mod workers;
 
 pub use answerer::Answerer;
 pub use generations::{GenerationError, build};
+pub use receipts::ReceiptsError;
 pub use security_events::SignalsError;
 pub use serve::{ServeError, serve};
 pub use state::StateError;

@@ -31,6 +31,8 @@ const INTROSPECTIONS: &str = "exequatur_introspections_total";
 const INTROSPECTION_DURATION: &str = "exequatur_introspection_duration_seconds";
 const INTROSPECTIONS_IN_FLIGHT: &str = "exequatur_introspections_in_flight";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
+const RECORD_LINES: &str = "exequatur_record_lines_total";
+const RECORD_LINES_SUMMED_UP: &str = "exequatur_record_lines_summed_up_total";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const STRANGERS: &str = "exequatur_grpc_strangers_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
@@ -113,6 +115,11 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     );
     metrics::describe_counter!(ADMIN_STRANGERS, "Calls of the admin API without credentials that hold.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
+    metrics::describe_counter!(
+        RECORD_LINES,
+        "The number of the last line of this process's chain of records."
+    );
+    metrics::describe_counter!(RECORD_LINES_SUMMED_UP, "The number of its last checkpoint's line.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
         STRANGERS,
@@ -269,6 +276,12 @@ pub(crate) fn introspection(issuer: &str, status: &IntrospectionStatus) {
 
 pub(crate) fn record_gaps(total: u64) {
     metrics::counter!(RECORD_GAPS).absolute(total);
+}
+
+/// The numbers of the last line and of the last checkpoint, in this process's chain of records.
+pub(crate) fn records(written: u64, checkpoint: u64) {
+    metrics::counter!(RECORD_LINES).absolute(written);
+    metrics::counter!(RECORD_LINES_SUMMED_UP).absolute(checkpoint);
 }
 
 /// All, since the start.

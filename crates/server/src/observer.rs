@@ -16,6 +16,7 @@ use tonic_health::server::HealthReporter;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::public::Readiness;
+use crate::receipts::Watch;
 use crate::report::Reporter;
 use crate::security_events::Streams;
 use crate::service::Service;
@@ -46,6 +47,7 @@ impl Observer {
     /// Ends early only if an issuer's keys are kept no more.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let (mut complete, mut told, mut nodes) = (false, Refused::default(), None);
+        let mut watch = Watch::default();
         loop {
             let now = (self.clock)();
             let store = self.look_at_store(now, &mut nodes).await;
@@ -59,6 +61,7 @@ impl Observer {
                 tracing::info!("ready");
             }
             self.measure(now);
+            self.recorder.iter().for_each(|recorder| watch.look(recorder));
             self.reporter.say(&self.issuers, &self.state, &store, now);
             self.state.tend(now).await;
             told = self.refused().tell_since(told);

@@ -1,6 +1,5 @@
 //! From a configuration to a running server, and back to a clean stop.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use crate::metrics;
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
 use crate::public::{self, Public, Readiness};
+use crate::receipts::{self, ReceiptsError};
 use crate::reloads::Reloads;
 use crate::report::Reporter;
 use crate::security_events::{Shared, SignalsError, Streams};
@@ -42,8 +42,6 @@ use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
 use crate::workers::{Listener, WorkerError, Workers, accept};
 
-/// Records that may wait for the file.
-const RECORD_QUEUE: usize = 8192;
 /// How long the load balancer has to notice that this replica stops.
 const DRAIN_NOTICE: Duration = Duration::from_secs(1);
 /// How long requests in flight have to end, once no new ones come.
@@ -81,7 +79,7 @@ pub enum ServeError {
     NoRandomness,
     /// The record file.
     #[error("records: {0}")]
-    Records(#[from] exequatur_audit::AuditError),
+    Records(#[from] ReceiptsError),
     /// A listener.
     #[error("listener {listener}: {source}")]
     Listener {
@@ -125,7 +123,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let mut duties = Duties::new(tasks.clone());
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
-    let recorder = open_recorder(&config)?;
+    let (recorder, receipt_keys) = open_recorder(&config, &clock)?;
     let Opened { revocations, overrides, attributes, store, background } = state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
     let followed = (&revocations, &overrides);
@@ -135,7 +133,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let readiness = Arc::new(Readiness::default());
     let shared = Shared::of((&revocations, &attributes), &recorder, &clock, (&tasks, &stop));
     let (streams, posted) = receive_events(&config, &shared, &duties)?;
-    let public = public::public(metadata(&config, &readiness, &generation)).merge(posted);
+    let public = public::public(metadata(&config, &readiness, &generation)).merge(posted).merge(receipt_keys);
     listen_http(&config, [public, public::metrics(handle.clone())], &duties, &tasks, &stop).await?;
     let current = (&generation, &issuers, &streams);
     let reloads = Arc::new(Reloads::started(&config, clock()));
@@ -288,7 +286,10 @@ async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), Se
     if let Some(recorder) = recorder {
         // A disk that hangs must not keep the process from ending.
         match tokio::time::timeout(CLOSE_WITHIN, recorder.close()).await {
-            Ok(closed) => closed?,
+            Ok(closed) => {
+                receipts::Watch::default().tell(&recorder);
+                closed.map_err(ReceiptsError::File)?;
+            }
             Err(_elapsed) => tracing::error!("the record file did not close in time"),
         }
     }
@@ -422,10 +423,11 @@ fn read_secret(file: &Path) -> Result<Vec<u8>, ServeError> {
     std::fs::read(file).map_err(|source| ServeError::NonceSecretFile { file: file.to_owned(), source })
 }
 
-fn open_recorder(config: &Config) -> Result<Option<Recorder>, ServeError> {
-    let Some(records) = &config.records else { return Ok(None) };
-    let queue = NonZeroUsize::new(RECORD_QUEUE).unwrap_or(NonZeroUsize::MIN);
-    Ok(Some(Recorder::open(&records.file, records.mode, queue)?))
+/// Where records are kept: who keeps them, and the public keys to check them with.
+fn open_recorder(config: &Config, clock: &Clock) -> Result<(Option<Recorder>, Router), ServeError> {
+    let Some(records) = &config.records else { return Ok((None, Router::new())) };
+    let (recorder, keys) = receipts::open(records, clock)?;
+    Ok((Some(recorder), keys))
 }
 
 async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
@@ -491,7 +493,7 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
     #[test]
     fn what_ended_the_server_comes_before_what_failed_in_closing() {
         let lost = || Err(ServeError::Duty("reload"));
-        let unwritten = || Err(ServeError::Records(exequatur_audit::AuditError::Closed));
+        let unwritten = || Err(ServeError::Records(ReceiptsError::File(exequatur_audit::AuditError::Closed)));
         assert!(matches!(first_of(lost(), unwritten()), Err(ServeError::Duty("reload"))));
         assert!(matches!(first_of(lost(), Ok(())), Err(ServeError::Duty("reload"))));
         assert!(matches!(first_of(Ok(()), unwritten()), Err(ServeError::Records(_))));

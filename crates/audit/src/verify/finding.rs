@@ -91,7 +91,7 @@ pub enum Wrong {
     #[error("the checkpoint does not sum up the lines before it")]
     Checkpoint,
     /// The key is not among those that were given.
-    #[error("signed with key `{0}`, which is not among the given ones")]
+    #[error("signed with key {0:?}, which is not among the given ones")]
     UnknownKey(String),
     /// Not by that key, or something else.
     #[error("the checkpoint's signature is wrong")]

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use super::admin::show as show_admin;
 use super::claims::show as show_claims;
 use super::issuers::DISCOVERIES;
-use super::records::word;
+use super::records::{RecordCheckpoints, Records, word};
 use super::redis::WITHOUT;
 use super::routes::{PRINCIPALS, RoutePlace, RouteTexts, USERS};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
@@ -105,9 +105,7 @@ impl fmt::Display for Shown<'_> {
         show_limits(config, f)?;
         show_signals(&config.signals, f)?;
         match &config.records {
-            Some(records) => {
-                writeln!(f, "records:\n  file: {:?}\n  mode: {}", records.file, word(records.mode))?;
-            }
+            Some(records) => show_records(records, f)?,
             None => writeln!(f, "# records: none are kept")?,
         }
         writeln!(f, "deadline: {}", duration::format(config.deadline))?;
@@ -351,6 +349,23 @@ fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn show_records(records: &Records, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Records { file, mode, checkpoints } = records;
+    let RecordCheckpoints { key_file, key_id, previous_keys_file, every, records } = checkpoints;
+    writeln!(f, "records:\n  file: {file:?}\n  mode: {}\n  checkpoints:", word(*mode))?;
+    match key_file {
+        Some(file) => writeln!(f, "    key_file: {file:?}")?,
+        None => writeln!(f, "    # key_file: nothing is signed")?,
+    }
+    if let Some(id) = key_id {
+        writeln!(f, "    key_id: {id:?}")?;
+    }
+    if let Some(file) = previous_keys_file {
+        writeln!(f, "    previous_keys_file: {file:?}")?;
+    }
+    writeln!(f, "    every: {}\n    records: {records}", duration::format(*every))
 }
 
 fn show_signals(streams: &[StreamConfig], f: &mut fmt::Formatter<'_>) -> fmt::Result {

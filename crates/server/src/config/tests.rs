@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use exequatur_decide::{Access, CredentialHandling, Locations, NonceMode, Per, RouteMisfit, Template};
 use exequatur_issuers::KeySource;
@@ -96,7 +97,10 @@ signals:
     token_claims_change: log
     delivery: { poll: { url: https://mail.example.com/poll, every: 10s, long_poll: 30s, max_events: 20 } }
     token_file: /etc/token
-records: { file: ./decisions.jsonl, mode: required }
+records:
+  file: ./decisions.jsonl
+  mode: required
+  checkpoints: { key_file: ./receipts.pem, key_id: "receipts 2", previous_keys_file: ./old.json, every: 90s, records: 500 }
 deadline: 100ms
 max_token_bytes: 12000
 workers: 3
@@ -207,7 +211,16 @@ fn a_whole_file_is_read() {
     assert_eq!(config.listen.admin.as_deref(), Some(Path::new("/etc/exequatur/run/admin.sock")));
     assert_eq!(config.deadline, Duration::from_millis(100));
     assert_eq!(config.workers.get(), 3);
-    assert_eq!(config.records.as_ref().map(|records| records.mode), Some(exequatur_audit::Mode::Required));
+    let records = config.records.as_ref().unwrap();
+    assert_eq!(records.mode, exequatur_audit::Mode::Required);
+    let receipts = RecordCheckpoints {
+        key_file: Some("/etc/exequatur/receipts.pem".into()),
+        key_id: Some("receipts 2".to_owned()),
+        previous_keys_file: Some("/etc/exequatur/old.json".into()),
+        every: Duration::from_secs(90),
+        records: NonZeroU32::new(500).unwrap(),
+    };
+    assert_eq!(records.checkpoints, receipts);
 
     let guards: Vec<_> = config
         .routes
@@ -526,6 +539,21 @@ fn single_mistakes() {
         ("listen: { admin: \"unix:s\", grpc: \"unix:s\" }", "two listeners have one address"),
         ("store: { embedded: { max_proofs: 0 } }", "must be between 1 and 4294967295"),
         ("records: {}", "key `file` is missing"),
+        ("records: { file: f, checkpoints: { every: 999ms } }", "must be between 1s and 1h"),
+        ("records: { file: f, checkpoints: { every: 61m } }", "must be between 1s and 1h"),
+        ("records: { file: f, checkpoints: { records: 0 } }", "must be between 1 and 1000000"),
+        (
+            "records: { file: f, checkpoints: { key_id: k } }",
+            "`key_id` without `key_file`: nothing is signed",
+        ),
+        (
+            "records: { file: f, checkpoints: { previous_keys_file: k } }",
+            "`previous_keys_file` without `key_file`: nothing is signed",
+        ),
+        (
+            "records: { file: f, checkpoints: { key_file: k, key_id: \"\" } }",
+            "a key's id is 1 to 128 printable characters of ASCII without quotes and backslashes",
+        ),
         ("deadline:", "a duration such as 500ms, 60s or 15m expected, nothing found"),
     ];
     for (line, expected) in cases {
