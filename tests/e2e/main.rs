@@ -35,6 +35,7 @@ mod permitted;
 mod preflight;
 mod quiet;
 mod readings;
+mod receipts;
 mod reload;
 mod retries;
 mod revocations;

@@ -11,7 +11,7 @@ use crate::tail::end;
 use crate::verify::{Report, Unverified, Verifier, Violation};
 
 pub(crate) fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_790_000_000 + second).unwrap()
+    "2026-11-22T10:11:12Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
 }
 
 /// A file, and whoever writes it.

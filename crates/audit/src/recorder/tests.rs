@@ -1,3 +1,5 @@
+mod chain;
+
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::PathBuf;
