@@ -30,8 +30,8 @@ impl Site {
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
         let checkpoints =
             format!("mode: required, checkpoints: {{ key_file: {}, every: 1s, records: 7 }}", key.display());
-        let options =
-            Options { exequatur: vec![("mode: best_effort", checkpoints.leak())], ..Options::default() };
+        let mut options = with_orders(Options::default());
+        options.exequatur.push(("mode: best_effort", checkpoints.leak()));
         let site = Self { stack: Stack::start(options).await.unwrap(), folder };
         let url = format!("http://127.0.0.1:{}/.well-known/exequatur-receipt-keys", site.stack.ports.public);
         let answer = reqwest::get(url).await.unwrap();
@@ -135,8 +135,8 @@ async fn what_a_server_has_written_is_whole_and_one_byte_is_not() {
 
     // The log is the witness of what is cut from the file.
     let log = site.stack.log().unwrap();
-    let (_, noted) = log.rsplit_once("head=").unwrap();
-    let noted = noted.split_whitespace().next().unwrap();
+    let (_, noted) = log.rsplit_once("\"head\":\"").unwrap();
+    let (noted, _) = noted.split_once('"').unwrap();
     let expected = verify(&["--expect", noted]).await;
     assert_eq!(expected.code, Some(0), "{noted}: {}{}", expected.out, expected.err);
     let path = folder.join("decisions.jsonl");
