@@ -1,4 +1,4 @@
-//! `audit show`.
+//! `audit show`, `audit verify`, `audit prove`, `audit verify-proof`.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -133,4 +133,90 @@ fn large_files_are_streamed() {
     let out = String::from_utf8(shown.stdout).unwrap();
     assert_eq!(shown.status.code(), Some(0), "{}", String::from_utf8_lossy(&shown.stderr));
     assert!(out.contains("found       d.jsonl, line 3"), "{out}");
+}
+
+/// The blocks of docs/audit.md: a log, its keys, a proof.
+fn example(folder: &std::path::Path) -> String {
+    let page = include_str!("../../../../docs/audit.md");
+    let block = |kind: &str, n: usize| {
+        let begin = format!("\n```{kind}\n");
+        page.split(&begin).nth(n).unwrap().split("```\n").next().unwrap().to_owned()
+    };
+    let log = block("jsonl", 1);
+    for (name, text) in [("log", &log), ("keys", &block("json", 1)), ("proof", &block("json", 2))] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    log
+}
+
+/// E-10: exit codes are for scripts: 0 whole, 1 violated, 6 not vouched for.
+#[test]
+fn records_are_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = example(folder.path());
+    let run = |words: &[&str]| run_in(folder.path(), words, log.as_bytes());
+    for file in ["log", "-"] {
+        let said = run(&["audit", "verify", "--keys", "keys", file]).ended(0);
+        assert!(said.out.starts_with("whole: 4 lines in 1 files, 2 records"), "{}", said.out);
+    }
+    let head = "4:4PjbyFbu2YQInSZ-ep8a39FSRnRPj1cLISlQ1HGgZ8E";
+    run(&["audit", "verify", "--keys", "keys", "--expect", head, "log"]).ended(0);
+    let said = run(&["audit", "verify", "--unsigned", "log"]).ended(0);
+    assert!(said.out.contains("signatures were not checked"), "{}", said.out);
+
+    fs::write(folder.path().join("forged"), log.replace("policy_forbid", "policy_forbod")).unwrap();
+    let said = run(&["audit", "verify", "--keys", "keys", "forged"]).ended(1);
+    assert!(said.out.starts_with("violated: forged, line 3, byte 460, record 3: changed: "), "{}", said.out);
+    let said = run(&["audit", "verify", "--keys", "keys", "--output", "json", "forged"]).ended(1);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&json["result"], &json["violation"]["line"]), (&"violated".into(), &3.into()));
+
+    let cut: String = log.split_inclusive('\n').take(2).collect();
+    fs::write(folder.path().join("cut"), cut).unwrap();
+    let said = run(&["audit", "verify", "--keys", "keys", "cut"]).ended(6);
+    assert!(
+        said.out.contains("not vouched for: from cut, line 1, byte 0, record 1 to cut, line 2"),
+        "{}",
+        said.out
+    );
+    let said = run(&["audit", "verify", "--keys", "keys", "--output", "json", "cut"]).ended(6);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (&json["result"], &json["report"]["unvouched"][0]["why"]),
+        (&"unvouched".into(), &"unended".into())
+    );
+    run(&["audit", "verify", "--keys", "keys", "--expect", head, "cut"]).ended(1);
+
+    for words in [
+        &["audit", "verify", "log"][..],
+        &["audit", "verify", "--unsigned", "--keys", "keys", "log"],
+        &["audit", "verify", "--keys", "log", "log"],
+        &["audit", "verify", "--keys", "keys"],
+        &["audit", "verify", "--keys", "keys", "--expect", "4", "log"],
+    ] {
+        run(words).ended(2);
+    }
+    run(&["audit", "verify", "--keys", "keys", "none"]).ended(5);
+}
+
+#[test]
+fn one_record_is_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = example(folder.path());
+    let run = |words: &[&str]| run_in(folder.path(), words, b"");
+    let id = "019aab7e-0006-7000-8000-000000000002";
+    let proof = run(&["audit", "prove", "--decision", id, "log"]).ended(0).out;
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(read(&proof), read(&fs::read_to_string(folder.path().join("proof")).unwrap()));
+    let said = run(&["audit", "verify-proof", "--keys", "keys", "proof"]).ended(0);
+    assert!(said.out.contains(id) && said.out.starts_with("proven: record 3 of writer "), "{}", said.out);
+    run(&["audit", "verify-proof", "--keys", "keys", "--output", "json", "proof"]).ended(0);
+    run(&["audit", "show", id, "--file", "log"]).ended(0);
+
+    run(&["audit", "prove", "--decision", "none", "log"]).ended(1);
+    fs::write(folder.path().join("cut"), log.split_inclusive('\n').take(3).collect::<String>()).unwrap();
+    run(&["audit", "prove", "--decision", id, "cut"]).ended(6);
+    fs::write(folder.path().join("forged"), proof.replace("policy_forbid", "policy_forbod")).unwrap();
+    let said = run(&["audit", "verify-proof", "--keys", "keys", "forged"]).ended(1);
+    assert!(said.err.contains("not proven: the record's line was changed"), "{}", said.err);
 }
