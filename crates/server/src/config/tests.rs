@@ -551,7 +551,7 @@ fn single_mistakes() {
             "`previous_keys_file` without `key_file`: nothing is signed",
         ),
         (
-            "records: { file: f, checkpoints: { key_file: k, key_id: \"\" } }",
+            "records: { file: f, checkpoints: { key_file: k, key_id: é } }",
             "a key's id is 1 to 128 printable characters of ASCII without quotes and backslashes",
         ),
         ("deadline:", "a duration such as 500ms, 60s or 15m expected, nothing found"),
