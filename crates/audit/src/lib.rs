@@ -2,7 +2,7 @@
 //!
 //! A [`Record`] says who asked for what, what was decided and why; never a token, a proof, a query or a claim that
 //! is not named. A [`Recorder`] appends records to a file, one JSON object a line, and hands out [`Recorded`]. Orders of
-//! administrators stand in the same file ([`AdminRecord`]).
+//! administrators stand in the same file ([`AdminRecord`]), and what came of requests that were permitted ([`Outcome`]).
 
 mod admin;
 mod chain;
@@ -13,6 +13,7 @@ mod key;
 mod ledger;
 mod lookup;
 mod merkle;
+mod outcome;
 mod proof;
 mod record;
 mod recorder;
@@ -30,6 +31,7 @@ pub use error::AuditError;
 pub use key::{KeyError, PublicKeys, SigningKey};
 pub use ledger::{Checkpoints, Head};
 pub use lookup::{Lookup, look_up};
+pub use outcome::{AbortedBy, AnsweredBy, Outcome, OutcomeCounts};
 pub use proof::{Proof, Proven, Refuted, Unproven, prove};
 pub use record::{
     Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,

@@ -1,7 +1,7 @@
 //! Finding the record of a decision by its id alone, without reading the file: the id says when the decision was made, and
-//! records stand about in the order of time.
+//! records stand about in the order of time. What came of it stands behind it.
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use jiff::{SignedDuration, Timestamp};
 use memchr::memmem::Finder;
@@ -12,6 +12,10 @@ use crate::search::{DecisionId, End, next_line};
 /// How much earlier or later than its neighbours a record may stand: decisions last up to 10 s.
 const BEFORE: SignedDuration = SignedDuration::from_secs(2);
 const AFTER: SignedDuration = SignedDuration::from_secs(15);
+/// How long after a decision's record its outcome is looked for, and in how many bytes. Envoy reports within a second of
+/// the exchange's end.
+const OUTCOME_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+const MOST_FOR_OUTCOME: u64 = 64 * 1024 * 1024;
 /// Most bytes that are read for one answer.
 const MOST: u64 = 256 * 1024 * 1024;
 /// Below so many bytes, it is read on and not halved any more.
@@ -21,8 +25,8 @@ const BUFFER: usize = 64 * 1024;
 /// What a look came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {
-    /// Its record.
-    Found(Value),
+    /// Its record, and the first outcome that was reported within 30 s of it, if one was.
+    Found(Value, Option<Value>),
     /// None stands where it should, nor anywhere near.
     NotThere,
     /// There is too much of that time to be read for one answer.
@@ -85,11 +89,12 @@ fn read_on(
     let mut line = Vec::new();
     loop {
         let end = next_line(&mut reader, &mut line)?;
-        if id.find(&line).is_some()
-            && let Ok(record) = serde_json::from_slice::<Value>(&line)
-            && record.get("decision").and_then(Value::as_str) == Some(decision.as_str())
-        {
-            return Ok(Lookup::Found(record));
+        if let Some(record) = naming(&line, "decision", &id, decision) {
+            let limit = reader.get_ref().limit().min(MOST_FOR_OUTCOME);
+            reader.get_mut().set_limit(limit);
+            let until = time_of(&line).and_then(|time| time.checked_add(OUTCOME_WITHIN).ok());
+            let outcome = outcome_behind(&mut reader, until, &id, decision)?;
+            return Ok(Lookup::Found(record, outcome));
         }
         if time_of(&line).is_some_and(|time| time > until) {
             return Ok(Lookup::NotThere);
@@ -99,6 +104,31 @@ fn read_on(
             return Ok(if read_up { Lookup::TooMuch } else { Lookup::NotThere });
         }
     }
+}
+
+/// The first outcome of the decision up to then.
+fn outcome_behind(
+    reader: &mut impl BufRead,
+    until: Option<Timestamp>,
+    id: &Finder<'_>,
+    decision: &DecisionId,
+) -> io::Result<Option<Value>> {
+    let mut line = Vec::new();
+    loop {
+        let end = next_line(reader, &mut line)?;
+        let outcome = naming(&line, "outcome_of", id, decision);
+        let late = time_of(&line).zip(until).is_some_and(|(time, until)| time > until);
+        if outcome.is_some() || late || matches!(end, End::OfFile) {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// The line, if `member` of it is the decision's id.
+fn naming(line: &[u8], member: &str, id: &Finder<'_>, decision: &DecisionId) -> Option<Value> {
+    id.find(line)?;
+    let record = serde_json::from_slice::<Value>(line).ok()?;
+    (record.get(member)?.as_str()? == decision.as_str()).then_some(record)
 }
 
 /// `{"v":1,"time":"2026-11-22T10:11:12.345Z",…`: each record begins so.
@@ -137,7 +167,7 @@ mod tests {
         let mut file = Cursor::new(text.into_bytes());
         for n in (0..count).step_by(611).chain([count - 1]) {
             let decision = DecisionId::parse(&id(at(n), n)).unwrap();
-            let Lookup::Found(record) = look_up(&mut file, &decision).unwrap() else { panic!("{n}") };
+            let Lookup::Found(record, None) = look_up(&mut file, &decision).unwrap() else { panic!("{n}") };
             assert_eq!(record["n"], n);
             let other = DecisionId::parse(&id(at(n), count + n)).unwrap();
             assert_eq!(look_up(&mut file, &other).unwrap(), Lookup::NotThere, "{n}");
@@ -149,6 +179,38 @@ mod tests {
         let foreign = DecisionId::parse("a-1").unwrap();
         assert_eq!(look_up(&mut file, &foreign).unwrap(), Lookup::NotOurs);
         assert_eq!(look_up(&mut Cursor::new(Vec::new()), &foreign).unwrap(), Lookup::NotOurs);
+    }
+
+    /// The first outcome behind the record, and not one that comes much later, or of another decision.
+    #[test]
+    fn an_outcome_is_found_behind_its_record() {
+        let outcome = |millis: i64, of: u64, status: u64| {
+            let time = Timestamp::from_millisecond(millis).unwrap();
+            format!(
+                "{{\"v\":1,\"time\":\"{time:.3}\",\"outcome_of\":\"{}\",\"status\":{status}}}",
+                id(EPOCH, of)
+            )
+        };
+        let at = |seconds: i64| EPOCH + seconds * 1000;
+        let records = [1, 2, 3, 4].map(|n| line(EPOCH, n)).join("\n");
+        let outcomes = [
+            outcome(at(1), 1, 200),
+            outcome(at(2), 1, 404),
+            outcome(at(30), 2, 500),
+            line(at(31), 9),
+            outcome(at(31), 3, 200),
+        ];
+        let text = format!("{}\n{records}\n{}\n", outcome(at(0), 4, 200), outcomes.join("\n"));
+        let mut file = Cursor::new(text.into_bytes());
+        let mut status_of = |n: u64| {
+            let decision = DecisionId::parse(&id(EPOCH, n)).unwrap();
+            let Lookup::Found(record, outcome) = look_up(&mut file, &decision).unwrap() else {
+                panic!("{n}")
+            };
+            assert_eq!(record["n"], n);
+            outcome.map(|outcome| outcome["status"].as_u64().unwrap())
+        };
+        assert_eq!([1, 2, 3, 4].map(&mut status_of), [Some(200), Some(500), None, None]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::admin::AdminRecord;
 use crate::error::AuditError;
 use crate::journal::Journal;
 use crate::ledger::Checkpoints;
+use crate::outcome::{Outcome, OutcomeCounts, Outcomes, Told};
 use crate::record::Record;
 use crate::writer::{Gaps, Line, Order, Progress, Writer, WriterParts};
 
@@ -62,6 +63,7 @@ pub struct Recorder {
     mode: Mode,
     orders: mpsc::Sender<Order>,
     gaps: Arc<Gaps>,
+    outcomes: Arc<Outcomes>,
     progress: Arc<Mutex<Progress>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -89,17 +91,26 @@ impl Recorder {
         queue: NonZeroUsize,
         Sealing { checkpoints, clock }: Sealing,
     ) -> Result<Self, AuditError> {
-        let (orders, ordered) = mpsc::channel(queue.get());
-        let gaps = Arc::new(Gaps::default());
+        // One place more than decisions have, in which the writer is told of outcomes.
+        let (orders, ordered) = mpsc::channel(queue.get().saturating_add(1));
+        let (gaps, outcomes) = (Arc::new(Gaps::default()), Arc::new(Outcomes::default()));
         let progress = Arc::default();
-        let (path, counted, shown) = (path.to_owned(), Arc::clone(&gaps), Arc::clone(&progress));
-        let parts = WriterParts { journal, path, mode, gaps: counted, progress: shown, checkpoints, clock };
+        let parts = WriterParts {
+            journal,
+            path: path.to_owned(),
+            mode,
+            gaps: Arc::clone(&gaps),
+            outcomes: Arc::clone(&outcomes),
+            progress: Arc::clone(&progress),
+            checkpoints,
+            clock,
+        };
         let writer = Writer::begin(parts)?;
         let thread = std::thread::Builder::new()
             .name("exequatur-records".to_owned())
             .spawn(move || writer.run(ordered))
             .map_err(|error| AuditError::Thread(error.kind()))?;
-        Ok(Self { mode, orders, gaps, progress, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { mode, orders, gaps, outcomes, progress, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Hands in the record of a decision that is about to be answered.
@@ -129,6 +140,23 @@ impl Recorder {
     /// In either mode: the record is not known to be kept. It counts as missing.
     pub async fn record_order(&self, record: &AdminRecord<'_>) -> Result<Recorded, AuditError> {
         self.write(Line::of_order(record)).await
+    }
+
+    /// Hands in what came of a decision, in either mode as best as can be: nobody waits for it, and it takes no place from
+    /// a decision. What cannot be kept is counted ([`Self::outcomes`]), and is no gap.
+    pub fn record_outcome(&self, outcome: &Outcome<'_>) {
+        let Ok(line) = Line::of_outcome(outcome) else { return self.outcomes.count(1, false) };
+        self.outcomes.add(line, || match self.orders.try_send(Order::Outcomes) {
+            Ok(()) => Told::Yes,
+            Err(mpsc::error::TrySendError::Full(_)) => Told::Busy,
+            Err(mpsc::error::TrySendError::Closed(_)) => Told::Gone,
+        });
+    }
+
+    /// How many outcomes were kept, and how many were not.
+    #[must_use]
+    pub fn outcomes(&self) -> OutcomeCounts {
+        self.outcomes.counts()
     }
 
     async fn write(&self, line: Result<Line, AuditError>) -> Result<Recorded, AuditError> {

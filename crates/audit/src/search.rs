@@ -63,6 +63,10 @@ pub struct Search {
     pub found: Vec<Found>,
     /// Further records of the decision.
     pub more: u64,
+    /// What was reported to have come of it, in the order of the file; at most 16.
+    pub outcomes: Vec<Found>,
+    /// Further outcomes of it.
+    pub more_outcomes: u64,
     /// Lines that were looked at.
     pub lines: u64,
     /// Decisions that have no record, as the file itself says.
@@ -112,16 +116,23 @@ impl Search {
             self.unreadable = self.unreadable.saturating_add(1);
             return;
         };
-        if record.get("decision").and_then(Value::as_str) == Some(&decision.0) {
-            if self.found.len() < MAX_FOUND {
-                self.found.push(Found { line: self.lines, record });
-            } else {
-                self.more = self.more.saturating_add(1);
-            }
+        let names = |member: &str| record.get(member).and_then(Value::as_str) == Some(&decision.0);
+        if names("decision") {
+            keep(&mut self.found, &mut self.more, Found { line: self.lines, record });
+        } else if names("outcome_of") {
+            keep(&mut self.outcomes, &mut self.more_outcomes, Found { line: self.lines, record });
         } else if record.get("decision").is_none() {
             let gap = record.get("gap").and_then(Value::as_u64).unwrap_or_default();
             self.gaps = self.gaps.saturating_add(gap);
         }
+    }
+}
+
+fn keep(found: &mut Vec<Found>, more: &mut u64, one: Found) {
+    if found.len() < MAX_FOUND {
+        found.push(one);
+    } else {
+        *more = more.saturating_add(1);
     }
 }
 
@@ -196,6 +207,28 @@ mod tests {
         assert_eq!((search.lines, search.unreadable, search.torn), (6, 1, false));
         assert_eq!(lines(&searched(&file, "a-2")), Vec::<u64>::new());
         assert_eq!(searched("", "a"), Search::default());
+    }
+
+    /// An outcome is told apart from its decision's record, and from lines that only mention it.
+    #[test]
+    fn outcomes_are_found_by_the_same_id() {
+        let outcome = |id: &str, status: u16| {
+            format!(r#"{{"v":1,"time":"2026-11-22T10:11:12.345Z","outcome_of":"{id}","status":{status}}}"#)
+        };
+        let file = [
+            outcome("a-1", 200),
+            record("a-1", r#","outcome_of":"a-2""#),
+            r#"{"v":1,"admin":"x","outcome":"a-1"}"#.to_owned(),
+            outcome("a-2", 201),
+            outcome("a-1", 503),
+        ];
+        let search = searched(&(file.join("\n") + "\n"), "a-1");
+        assert_eq!(lines(&search), [2]);
+        let outcomes: Vec<_> =
+            search.outcomes.iter().map(|found| (found.line, found.record["status"].as_u64())).collect();
+        assert_eq!(outcomes, [(1, Some(200)), (5, Some(503))]);
+        let many = searched(&format!("{}\n", outcome("a-1", 200)).repeat(20), "a-1");
+        assert_eq!((many.found.len(), many.outcomes.len(), many.more_outcomes), (0, 16, 4));
     }
 
     #[test]

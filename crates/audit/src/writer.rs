@@ -14,6 +14,7 @@ use crate::entry::Closes;
 use crate::error::AuditError;
 use crate::journal::Journal;
 use crate::ledger::{Begin, Checkpoints, Head, Ledger, Page};
+use crate::outcome::{Outcome, Outcomes};
 use crate::record::{Record, VERSION, milliseconds};
 use crate::recorder::{Clock, Mode};
 
@@ -47,6 +48,10 @@ impl Line {
         Self::at(record.time, record)
     }
 
+    pub(crate) fn of_outcome(record: &Outcome<'_>) -> Result<Self, AuditError> {
+        Self::at(record.time, record)
+    }
+
     fn at(time: Timestamp, record: &impl Serialize) -> Result<Self, AuditError> {
         let mut json = Vec::with_capacity(USUAL_LINE);
         serde_json::to_writer(&mut json, record).or(Err(AuditError::Format))?;
@@ -66,6 +71,8 @@ pub(crate) enum Order {
     Write(Line, Waiter),
     /// Put down a checkpoint, if the last one is long ago.
     Tick,
+    /// Write the outcomes that wait: told once, however many they are.
+    Outcomes,
     /// Go on with a new file under the same path.
     Reopen(oneshot::Sender<Result<(), AuditError>>),
     /// Write what waits, sync, end.
@@ -125,6 +132,7 @@ pub(crate) struct WriterParts {
     pub(crate) path: PathBuf,
     pub(crate) mode: Mode,
     pub(crate) gaps: Arc<Gaps>,
+    pub(crate) outcomes: Arc<Outcomes>,
     pub(crate) progress: Arc<Mutex<Progress>>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) clock: Clock,
@@ -165,6 +173,7 @@ impl Writer {
                         // What cannot be written now is due again with the next one.
                         drop(self.append(|page| page.checkpoint_if_due()));
                     }
+                    Order::Outcomes => self.parts.outcomes.heard(),
                     Order::Reopen(done) => {
                         self.write(&mut waiting);
                         answer(done, self.reopen());
@@ -172,6 +181,7 @@ impl Writer {
                     Order::Close(done) => {
                         orders.close();
                         self.drain(&mut orders, &mut waiting);
+                        self.write_outcomes();
                         answer(done, self.finish());
                         return;
                     }
@@ -182,10 +192,12 @@ impl Writer {
             }
             let all = waiting.len() < BATCH;
             self.write(&mut waiting);
+            self.write_outcomes();
             if all && self.parts.mode == Mode::BestEffort {
                 std::thread::park_timeout(GATHER);
             }
         }
+        self.write_outcomes();
         // Nobody is left to be told.
         drop(self.finish());
     }
@@ -196,6 +208,7 @@ impl Writer {
             match order {
                 Order::Write(line, waiter) => waiting.push((line, waiter)),
                 Order::Tick => {}
+                Order::Outcomes => self.parts.outcomes.heard(),
                 Order::Reopen(done) | Order::Close(done) => answer(done, Err(AuditError::Closed)),
             }
             if waiting.len() >= BATCH {
@@ -224,9 +237,30 @@ impl Writer {
         }
     }
 
-    /// Appends what is put down, after the header if one is due. The chain goes on only with what is in the file.
+    /// Writes the outcomes that wait, after decisions and by themselves: whatever becomes of them changes nothing for
+    /// those. Nobody waits for them, so they are not synced.
+    fn write_outcomes(&mut self) {
+        let waiting = self.parts.outcomes.take();
+        let Some(last) = waiting.last() else { return };
+        self.latest = Some(last.time);
+        let written = self.append_as(Mode::BestEffort, |page| {
+            waiting.iter().try_for_each(|line| page.record(&line.json))
+        });
+        self.parts.outcomes.count(waiting.len(), written.is_ok());
+    }
+
+    /// Appends what is put down, after the header if one is due, and has it on the disk if the mode says so.
     fn append(
         &mut self,
+        put: impl FnOnce(&mut Page<'_>) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        self.append_as(self.parts.mode, put)
+    }
+
+    /// The same in the manner of `mode`. The chain goes on only with what is in the file.
+    fn append_as(
+        &mut self,
+        mode: Mode,
         put: impl FnOnce(&mut Page<'_>) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         let parts = &mut self.parts;
@@ -238,7 +272,7 @@ impl Writer {
         if page.lines.is_empty() {
             return Ok(());
         }
-        let appended = parts.journal.append(&page.lines, parts.mode == Mode::Required);
+        let appended = parts.journal.append(&page.lines, mode == Mode::Required);
         if let Err(error) = appended {
             if parts.journal.is_torn() {
                 self.due = Some(self.due.unwrap_or(Begin::Torn));

@@ -6,11 +6,28 @@
 pub mod envoy {
     /// `envoy.service.*`
     pub mod service {
+        /// `envoy.service.accesslog.*`
+        pub mod accesslog {
+            /// `envoy.service.accesslog.v3`: the service that Envoy tells what came of requests, and its messages.
+            pub mod v3 {
+                tonic::include_proto!("envoy.service.accesslog.v3");
+            }
+        }
         /// `envoy.service.auth.*`
         pub mod auth {
             /// `envoy.service.auth.v3`: the service that Envoy asks, and its messages.
             pub mod v3 {
                 tonic::include_proto!("envoy.service.auth.v3");
+            }
+        }
+    }
+    /// `envoy.data.*`
+    pub mod data {
+        /// `envoy.data.accesslog.*`
+        pub mod accesslog {
+            /// `envoy.data.accesslog.v3`: what an access log says of one request.
+            pub mod v3 {
+                tonic::include_proto!("envoy.data.accesslog.v3");
             }
         }
     }

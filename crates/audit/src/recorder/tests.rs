@@ -55,9 +55,27 @@ fn over_a_full_disk(path: &Path, mode: Mode) -> Recorder {
 fn without_writer(mode: Mode, queue: usize) -> (Recorder, mpsc::Receiver<Order>) {
     let (orders, ordered) = mpsc::channel(queue);
     (
-        Recorder { mode, orders, gaps: Arc::default(), progress: Arc::default(), thread: Arc::default() },
+        Recorder {
+            mode,
+            orders,
+            gaps: Arc::default(),
+            outcomes: Arc::default(),
+            progress: Arc::default(),
+            thread: Arc::default(),
+        },
         ordered,
     )
+}
+
+fn writer(recorder: &Recorder, journal: Journal, path: &Path) -> Writer {
+    let Recorder { mode, gaps, outcomes, progress, .. } = recorder.clone();
+    let Sealing { checkpoints, clock } = sealing();
+    let path = path.to_owned();
+    Writer::begin(WriterParts { journal, path, mode, gaps, outcomes, progress, checkpoints, clock }).unwrap()
+}
+
+fn begin(recorder: &Recorder, writer: Writer, ordered: mpsc::Receiver<Order>) {
+    *recorder.thread.lock().unwrap() = Some(std::thread::spawn(move || writer.run(ordered)));
 }
 
 #[tokio::test]
@@ -86,12 +104,7 @@ async fn many_required_records_at_once_are_all_kept() {
         tokio::task::yield_now().await;
     }
     let journal = Journal::open(&path(&folder)).unwrap();
-    let (gaps, progress) = (Arc::clone(&recorder.gaps), Arc::clone(&recorder.progress));
-    let Sealing { checkpoints, clock } = sealing();
-    let (path, mode) = (path(&folder), Mode::Required);
-    let parts = WriterParts { journal, path, mode, gaps, progress, checkpoints, clock };
-    let writer = Writer::begin(parts).unwrap();
-    *recorder.thread.lock().unwrap() = Some(std::thread::spawn(move || writer.run(ordered)));
+    begin(&recorder, writer(&recorder, journal, &path(&folder)), ordered);
     for outcome in waiting.join_all().await {
         outcome.unwrap();
     }
@@ -233,4 +246,93 @@ fn required_records_need_a_file() {
         Some(AuditError::NotAFile)
     );
     assert!(Recorder::open(Path::new("/dev/null"), Mode::BestEffort, QUEUE, sealing()).is_ok());
+}
+
+fn outcome(n: usize) -> Outcome<'static> {
+    Outcome::new("2026-11-22T10:11:13Z".parse().unwrap(), Text::from(format!("d{n}")))
+}
+
+/// What each line is about.
+fn told(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines
+        .filter(|line| line.get("open").is_none() && line.get("checkpoint").is_none())
+        .map(|line| match (line["decision"].as_str(), line["outcome_of"].as_str()) {
+            (Some(decision), None) => decision.to_owned(),
+            (None, Some(decision)) => format!("outcome of {decision}"),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+/// In either mode an outcome is written by itself, and with what waits when the recorder is closed.
+#[tokio::test]
+async fn outcomes_are_written_behind_decisions() {
+    for mode in [Mode::BestEffort, Mode::Required] {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Recorder::open(&path(&folder), mode, QUEUE, sealing()).unwrap();
+        recorder.record(&record(0)).await.unwrap();
+        recorder.record_outcome(&outcome(0));
+        while recorder.outcomes().kept == 0 {
+            tokio::task::yield_now().await;
+        }
+        recorder.record(&record(1)).await.unwrap();
+        recorder.record_outcome(&outcome(1));
+        recorder.close().await.unwrap();
+        recorder.record_outcome(&outcome(2));
+        assert_eq!(told(&path(&folder)), ["d0", "outcome of d0", "d1", "outcome of d1"], "{mode:?}");
+        let counts = OutcomeCounts { kept: 2, too_many: 0, unwritten: 1 };
+        assert_eq!((recorder.outcomes(), recorder.gaps()), (counts, 0), "{mode:?}");
+    }
+}
+
+/// However many outcomes wait, all the places in the queue are those of decisions, and a decision waits for none of them.
+#[tokio::test]
+async fn outcomes_take_no_place_of_decisions() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    let (recorder, ordered) = without_writer(Mode::Required, 3);
+    for n in 0..5000 {
+        recorder.record_outcome(&outcome(n));
+    }
+    assert_eq!(recorder.orders.capacity(), 2, "told once");
+    let waiting = OutcomeCounts { kept: 0, too_many: 5000 - 2048, unwritten: 0 };
+    assert_eq!(recorder.outcomes(), waiting);
+    // A writer whose file takes nothing loses them, by their own count, and tells the decision before.
+    let (one, two) = (record(0), record(1));
+    let (one, two, ()) = tokio::join!(recorder.record(&one), recorder.record(&two), async {
+        let writer = writer(&recorder, Journal::over(full).unwrap(), &path(&folder));
+        begin(&recorder, writer, ordered);
+    });
+    for refused in [one, two] {
+        assert_eq!(refused, Err(AuditError::Write(ErrorKind::StorageFull)));
+    }
+    recorder.reopen().await.unwrap();
+    assert_eq!(recorder.outcomes(), OutcomeCounts { unwritten: 2048, ..waiting });
+    assert_eq!(recorder.gaps(), 2);
+    recorder.record(&record(2)).await.unwrap();
+    recorder.record_outcome(&outcome(2));
+    recorder.close().await.unwrap();
+    assert_eq!(recorder.outcomes(), OutcomeCounts { kept: 1, unwritten: 2048, ..waiting });
+    assert_eq!(recorder.gaps(), 2, "an outcome is no gap");
+}
+
+/// A writer that heard of outcomes once hears of the next ones too; one whose queue is full looks at them anyway.
+#[tokio::test]
+async fn no_outcome_is_left_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recorder, ordered) = without_writer(Mode::BestEffort, 1);
+    recorder.record(&record(0)).await.unwrap();
+    recorder.record_outcome(&outcome(0));
+    let writer = writer(&recorder, Journal::open(&path(&folder)).unwrap(), &path(&folder));
+    begin(&recorder, writer, ordered);
+    for n in 1..200 {
+        while recorder.outcomes().kept != n {
+            tokio::task::yield_now().await;
+        }
+        recorder.record_outcome(&outcome(0));
+    }
+    recorder.close().await.unwrap();
+    assert_eq!(told(&path(&folder)).len(), 201);
 }
