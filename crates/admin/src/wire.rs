@@ -318,6 +318,10 @@ pub enum ListedForm {
 pub struct Decision {
     /// Its record, as it stands in the file.
     pub record: serde_json::Value,
+    /// What came of it, as it stands in the file: the first outcome that was reported to this replica within 30 s of the record.
+    /// Absent: none was. A denial has none: its outcome is Envoy's own answer. `exequatur audit show` reads the whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<serde_json::Value>,
 }
 
 /// An order, or a question, that came to nothing.

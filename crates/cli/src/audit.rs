@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use exequatur_audit::{DecisionId, Search, search};
+use exequatur_audit::{DecisionId, Found, Search, search};
 use exequatur_server::config;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(crate) enum Audit {
     VerifyProof(prove::VerifyProof),
 }
 
-/// Show the record of one decision.
+/// Show the record of one decision, and what came of it.
 ///
 /// Ends with 1 if no file has it. Files are read from their beginning to their end, in the order given.
 #[derive(Debug, Args)]
@@ -72,7 +72,10 @@ impl Show {
             searched.push(open(&path, &id)?);
         }
         match self.output {
-            Output::Text => tell(&searched)?,
+            Output::Text => {
+                tell(&searched)?;
+                tell_outcomes(&searched)?;
+            }
             Output::Json => tell_json(&self.decision, &searched)?,
         }
         if searched.iter().any(|file| !file.search.found.is_empty()) {
@@ -126,6 +129,23 @@ fn tell(searched: &[Searched]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What came of the decision, from all files at once: with several replicas it may stand in another file than the record.
+fn tell_outcomes(searched: &[Searched]) -> Result<(), Failure> {
+    let mut reported = 0_u64;
+    for Searched { name, search } in searched {
+        for found in &search.outcomes {
+            reported = reported.saturating_add(1);
+            say(format_args!("\n{}", readable::outcome(found, name)))?;
+        }
+        if search.more_outcomes > 0 {
+            say(format_args!("\n{} more outcomes of this decision in {name}", search.more_outcomes))?;
+        }
+    }
+    let mut verdicts = searched.iter().flat_map(|file| &file.search.found);
+    let Some(Found { record, .. }) = verdicts.next().filter(|_| reported == 0) else { return Ok(()) };
+    say(format_args!("\n{}", readable::no_outcome(record)))
+}
+
 /// What makes an absence less than certain is said with it.
 fn complain(decision: &str, searched: &[Searched]) {
     let mut notes = vec![format!("no record of decision {decision}")];
@@ -152,15 +172,20 @@ fn tell_json(decision: &str, searched: &[Searched]) -> Result<(), Failure> {
             .iter()
             .map(move |found| json!({ "file": name, "line": found.line, "record": found.record }))
     });
+    let outcomes = searched.iter().flat_map(|Searched { name, search }| {
+        let outcomes = search.outcomes.iter();
+        outcomes.map(move |found| json!({ "file": name, "line": found.line, "outcome": found.record }))
+    });
     let files = searched.iter().map(|Searched { name, search }| {
-        let Search { found: _, more, lines, gaps, unreadable, torn } = search;
+        let Search { found: _, more, outcomes: _, more_outcomes, lines, gaps, unreadable, torn } = search;
         json!({
-            "file": name, "lines": lines, "more": more, "gaps": gaps, "unreadable": unreadable, "torn": torn,
+            "file": name, "lines": lines, "more": more, "more_outcomes": more_outcomes, "gaps": gaps, "unreadable": unreadable, "torn": torn,
         })
     });
     say_json(&json!({
         "decision": decision,
         "records": records.collect::<Vec<_>>(),
+        "outcomes": outcomes.collect::<Vec<_>>(),
         "searched": files.collect::<Vec<_>>(),
     }))
 }

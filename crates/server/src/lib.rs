@@ -12,6 +12,7 @@ mod http;
 mod metrics;
 mod observer;
 mod orders;
+mod outcomes;
 mod public;
 mod receipts;
 mod record;

@@ -9,6 +9,7 @@ use exequatur_store::{Nodes, ReplayHealth};
 use jiff::SignedDuration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::outcomes::Outcomes;
 use crate::tenant_tally::Verdict;
 
 const DECISIONS: &str = "exequatur_decisions_total";
@@ -33,6 +34,8 @@ const INTROSPECTIONS_IN_FLIGHT: &str = "exequatur_introspections_in_flight";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const RECORD_LINES: &str = "exequatur_record_lines_total";
 const RECORD_LINES_SUMMED_UP: &str = "exequatur_record_lines_summed_up_total";
+const OUTCOMES: &str = "exequatur_outcomes_total";
+const OUTCOME_STREAMS: &str = "exequatur_outcome_streams";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const STRANGERS: &str = "exequatur_grpc_strangers_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
@@ -120,6 +123,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "The number of the last line of this process's chain of records."
     );
     metrics::describe_counter!(RECORD_LINES_SUMMED_UP, "The number of its last checkpoint's line.");
+        OUTCOMES,
+        "Entries of Envoy's access log that were reported, by what became of them: kept, or why not."
+    );
+    metrics::describe_gauge!(OUTCOME_STREAMS, "Streams of Envoy's access log that are open.");
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
         STRANGERS,
@@ -282,6 +289,12 @@ pub(crate) fn record_gaps(total: u64) {
 pub(crate) fn records(written: u64, checkpoint: u64) {
     metrics::counter!(RECORD_LINES).absolute(written);
     metrics::counter!(RECORD_LINES_SUMMED_UP).absolute(checkpoint);
+/// What Envoy reported of requests that were over, since the start.
+pub(crate) fn outcomes(outcomes: &Outcomes) {
+    for (result, total) in outcomes.results() {
+        metrics::counter!(OUTCOMES, "result" => result).absolute(total);
+    }
+    metrics::gauge!(OUTCOME_STREAMS).set(u32::try_from(outcomes.streams()).unwrap_or(u32::MAX));
 }
 
 /// All, since the start.

@@ -15,6 +15,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
 use crate::metrics;
+use crate::outcomes::Outcomes;
 use crate::public::Readiness;
 use crate::receipts::Watch;
 use crate::report::Reporter;
@@ -37,6 +38,7 @@ pub(crate) struct Observer {
     pub(crate) reporter: Reporter,
     pub(crate) clock: Clock,
     pub(crate) service: Service,
+    pub(crate) outcomes: Outcomes,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) turned_away: TurnedAway,
     pub(crate) readiness: Arc<Readiness>,
@@ -107,6 +109,7 @@ impl Observer {
         if let Some(recorder) = &self.recorder {
             metrics::record_gaps(recorder.gaps());
         }
+        metrics::outcomes(&self.outcomes);
         self.calls.iter().for_each(|calls| metrics::admin_calls(calls));
         self.service.tenants().each(metrics::tenant_decisions);
         metrics::connections_refused(self.turned_away.total());

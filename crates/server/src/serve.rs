@@ -30,6 +30,7 @@ use crate::http;
 use crate::metrics;
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
+use crate::outcomes::Outcomes;
 use crate::public::{self, Public, Readiness};
 use crate::receipts::{self, ReceiptsError};
 use crate::reloads::Reloads;
@@ -151,7 +152,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Arc::clone(&clock),
     )?);
     let listener = listen_grpc(&config.listen, &duties, &stop).await?;
-    let mut workers = Workers::start(config.workers.get(), &service, &health_service)?;
+    let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
+    let mut workers = Workers::start(config.workers.get(), &service, &outcomes, &health_service)?;
     let (intake, closed) = (workers.intake(), stop.child_token());
     let observer = Observer {
         issuers,
@@ -163,6 +165,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         reporter: Reporter::new(&config, &generation, &reloads, &readiness, clock()),
         clock,
         service,
+        outcomes,
         metrics: handle,
         turned_away: intake.turned_away(),
         readiness: Arc::clone(&readiness),

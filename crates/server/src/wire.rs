@@ -1,5 +1,6 @@
 //! Envoy's wire format: one conversion in, one out. Nothing else of this project knows Envoy's messages.
 
+pub(crate) mod access_log;
 pub(crate) mod challenge;
 pub(crate) mod extract;
 pub(crate) mod headers;

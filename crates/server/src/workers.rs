@@ -2,6 +2,7 @@
 //! decision never moves between threads unless its worker has more to do than another.
 
 mod acceptor;
+mod access_log;
 mod budget;
 mod connection;
 mod endpoint;
@@ -30,11 +31,13 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 pub(crate) use acceptor::{Listener, accept};
 pub(crate) use queue::{Overload, Place, Queue};
 
+use access_log::AccessLogs;
 use budget::Budget;
 use connection::{Accepted, Connection, Open};
 use endpoint::Endpoint;
 use metered::Metered;
 
+use crate::outcomes::Outcomes;
 use crate::service::{Front, Service};
 
 /// Connections at once, of all workers. Envoy has one or a few for each of its own workers.
@@ -238,6 +241,7 @@ impl Workers {
     pub(crate) fn start<H: Health>(
         count: usize,
         service: &Service,
+        outcomes: &Outcomes,
         health: &HealthServer<H>,
     ) -> Result<Self, WorkerError> {
         let runtimes =
@@ -259,6 +263,7 @@ impl Workers {
             let worker = Worker {
                 front: Front::new(service.clone(), floor.clone()),
                 floor,
+                outcomes: outcomes.of_worker(),
                 health: health.clone(),
                 incoming,
                 drain: drain.clone(),
@@ -329,6 +334,7 @@ impl Workers {
 struct Worker<H: Health> {
     front: Front,
     floor: Floor,
+    outcomes: Outcomes,
     health: HealthServer<H>,
     incoming: mpsc::Receiver<(Accepted, Open)>,
     drain: CancellationToken,
@@ -361,7 +367,7 @@ impl Drop for Outcome {
 impl<H: Health> Worker<H> {
     /// Serves until drained, then does what others hand over until told to end.
     async fn run(self) {
-        let Self { front, floor, health, incoming, drain, end, served } = self;
+        let Self { front, floor, outcomes, health, incoming, drain, end, served } = self;
         let Some(desk) = floor.desks.get(floor.own) else { return };
         let work = async {
             let incoming =
@@ -377,6 +383,7 @@ impl<H: Health> Worker<H> {
             let health = health.max_decoding_message_size(MAX_HEALTH_MESSAGE);
             let router = server()
                 .add_service(Metered::new(health, Budget::of_health()))
+                .add_service(AccessLogs::new(outcomes, drain.clone()))
                 .add_service(Metered::new(Endpoint::new(front), Budget::of_checks()));
             let outcome = router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await;
             served.tell(outcome);

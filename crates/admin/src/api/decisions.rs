@@ -27,10 +27,10 @@ pub(super) async fn show(call: &Call, id: &str) -> Result<Response, Response> {
     let not_found = |message: &str| problem(StatusCode::NOT_FOUND, "not_found", message);
     match found {
         // Whose it is decides whether it is there at all.
-        Lookup::Found(record) if call.caller.reach.covers_decision_of(tenant_of(&record)) => {
-            Ok(json(StatusCode::OK, &Decision { record }))
+        Lookup::Found(record, outcome) if call.caller.reach.covers_decision_of(tenant_of(&record)) => {
+            Ok(json(StatusCode::OK, &Decision { record, outcome }))
         }
-        Lookup::Found(_) | Lookup::NotThere => Err(not_found(
+        Lookup::Found(..) | Lookup::NotThere => Err(not_found(
             "this server has no record of it where it should stand; another replica may have decided it",
         )),
         Lookup::NotOurs => Err(not_found("no decision of ours has such an id")),

@@ -40,6 +40,36 @@ pub(super) fn record(found: &Found, file: &str) -> String {
     rows.lines.join("\n")
 }
 
+/// What came of a decision, likewise.
+pub(super) fn outcome(found: &Found, file: &str) -> String {
+    let Value::Object(outcome) = &found.record else { return in_one_line(&found.record, MOST) };
+    let mut rows = Rows { left: outcome.clone(), lines: Vec::new() };
+    rows.left.remove("v");
+    rows.left.remove("outcome_of");
+    rows.answer();
+    rows.one("upstream", &["upstream"], ", ");
+    rows.bytes();
+    if let Some(took) = rows.left.remove("duration_us") {
+        rows.push("took", &format!("{} µs", text(&took)));
+    }
+    rows.one("aborted by", &["aborted_by"], ", ");
+    rows.one("flags", &["flags"], ", ");
+    rows.one("reported", &["time"], ", ");
+    rows.rest();
+    rows.push("found", &format!("{}, line {}", plain(file, MOST), found.line));
+    rows.lines.join("\n")
+}
+
+/// Why there is none: of a permit nobody said what came of it; a denial is answered by Envoy, and goes no further.
+pub(super) fn no_outcome(record: &Value) -> String {
+    let mut rows = Rows { left: Map::new(), lines: Vec::new() };
+    match record.get("verdict").and_then(Value::as_str) {
+        Some("deny" | "fault") => rows.push("outcome", "Envoy's own answer: it went no further"),
+        Some(_) | None => rows.push("outcome", "no outcome was reported, or none was kept"),
+    }
+    rows.lines.join("\n")
+}
+
 struct Rows {
     left: Map<String, Value>,
     lines: Vec<String>,
@@ -117,6 +147,29 @@ impl Rows {
         let stages: Vec<_> = stages.into_iter().chain(rest).collect();
         let among = if stages.is_empty() { String::new() } else { format!(": {}", stages.join(", ")) };
         self.push("took", &format!("{total} µs{among}"));
+    }
+
+    /// Who answered what, and whether the upstream had a part in it.
+    fn answer(&mut self) {
+        let status = self.left.remove("status");
+        let by = self.left.remove("answered_by");
+        let answer = match (&status, &by) {
+            (None, _) => "no answer".to_owned(),
+            (Some(status), None) => format!("status {}", text(status)),
+            (Some(status), Some(by)) => format!("status {}, by the {}", text(status), text(by)),
+        };
+        let reached = match self.left.remove("reached_upstream") {
+            Some(Value::Bool(true)) => "; the upstream was reached",
+            Some(Value::Bool(false)) => "; the upstream was not reached",
+            Some(_) | None => "",
+        };
+        self.push("outcome", &format!("{answer}{reached}"));
+    }
+
+    fn bytes(&mut self) {
+        let mut field = |name: &str| self.left.remove(name).as_ref().map_or_else(|| "?".to_owned(), text);
+        let (request, response) = (field("request_body_bytes"), field("response_body_bytes"));
+        self.push("bytes", &format!("request {request}, response {response} (bodies)"));
     }
 
     fn rest(&mut self) {

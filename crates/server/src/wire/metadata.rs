@@ -6,6 +6,11 @@ use exequatur_decide::Facts;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
+/// The names that the access log is read by again, and the verdict of a permit.
+pub(super) const DECISION: &str = "decision";
+pub(super) const VERDICT: &str = "verdict";
+pub(super) const PERMIT: &str = "permit";
+
 /// The fields, of names and ids only: no token, proof or claim beyond them.
 pub(crate) fn metadata(
     id: &str,
@@ -20,8 +25,8 @@ pub(crate) fn metadata(
             fields.insert(name.to_owned(), text(value));
         }
     };
-    put("decision", Some(id));
-    put("verdict", Some(verdict));
+    put(DECISION, Some(id));
+    put(VERDICT, Some(verdict));
     put("reason", reason);
     put("route", facts.route.as_deref());
     put("agent", facts.agent.as_deref());

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::challenge::{Offer, challenges};
 use super::headers::{encode, overwrite, removals};
-use super::metadata::metadata;
+use super::metadata::{PERMIT, metadata};
 use super::ratelimit;
 use super::shape::{shape, status};
 
@@ -83,7 +83,7 @@ pub(crate) fn permit(
     CheckResponse {
         status: Some(Status { code: OK, message: String::new() }),
         http_response: Some(HttpResponse::OkResponse(changes.0)),
-        dynamic_metadata: Some(metadata(answer.id, "permit", None, answer.generation, answer.facts)),
+        dynamic_metadata: Some(metadata(answer.id, PERMIT, None, answer.generation, answer.facts)),
     }
 }
 

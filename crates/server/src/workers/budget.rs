@@ -8,6 +8,9 @@ const CHECKS: usize = 64 * 1024 * 1024;
 /// What questions for its health hold at most, in bytes; apart, so that a flood of either leaves room for the other. Whoever
 /// watches it holds his part for as long.
 const HEALTH: usize = 4 * 1024 * 1024;
+/// What streams of outcomes hold at most, in bytes, between two messages as well; apart, as health is. Some 340 streams a worker
+/// with a message under way in each; Envoy has one of them for each of its own workers.
+const REPORTS: usize = 16 * 1024 * 1024;
 /// What a request holds beside its message: its own header fields (8 KiB of them, in a table of twice that), its answer.
 const EACH: usize = 24 * 1024;
 /// What refusals of Checks for want of room may hold beyond that, and one of them: a client that does not take its answers is
@@ -47,6 +50,11 @@ impl Budget {
     /// Of questions for a worker's health.
     pub(super) fn of_health() -> Self {
         Self { held: Arc::default(), most: HEALTH, refusals: 0 }
+    }
+
+    /// Of streams of outcomes.
+    pub(super) fn of_reports() -> Self {
+        Self { held: Arc::default(), most: REPORTS, refusals: 0 }
     }
 
     /// For a request that begins.
@@ -102,6 +110,14 @@ impl Held {
         self.charged = self.charged.saturating_add(bytes);
         self.message = message;
         Ok(())
+    }
+
+    /// Of what has come, only so many bytes are held still: the rest was taken.
+    pub(super) fn shrink(&mut self, message: usize) {
+        let taken = self.message.saturating_sub(message);
+        self.budget.give_back(taken);
+        self.charged = self.charged.saturating_sub(taken);
+        self.message = self.message.saturating_sub(taken);
     }
 
     /// Length of the message so far.
@@ -175,6 +191,26 @@ mod tests {
         drop(held);
         assert!(budget.begin().is_ok());
         assert!(matches!(budget.refuse(), Err(Spent)));
+    }
+
+    /// A stream holds what has come of a message, and nothing of those that were taken.
+    #[test]
+    fn a_stream_holds_what_was_not_taken() {
+        let budget = Budget::of_reports();
+        let mut streams: Vec<_> = std::iter::from_fn(|| budget.begin().ok()).collect();
+        assert_eq!(streams.len(), REPORTS / EACH);
+        assert!(matches!(budget.refuse(), Err(Spent)));
+        streams.truncate(1);
+        let held = streams.first_mut().unwrap();
+        for _ in 0..1000 {
+            held.grow(USUAL).unwrap();
+            held.shrink(100);
+            assert_eq!((held.message(), budget.held.load(Ordering::Relaxed)), (100, EACH + 100));
+            held.shrink(1000);
+            assert_eq!(held.message(), 100);
+        }
+        drop(streams);
+        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
     }
 
     /// A message that becomes large bit by bit is a large one; one that is refused is not charged.

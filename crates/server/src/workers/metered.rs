@@ -20,7 +20,7 @@ use crate::metrics;
 /// A message's length in front of it, and whether it is compressed (gRPC over HTTP/2, "Length-Prefixed-Message").
 pub(super) const PREFIX: usize = 5;
 /// A message without fields.
-const EMPTY: &[u8] = &[0; PREFIX];
+pub(super) const EMPTY: &[u8] = &[0; PREFIX];
 
 /// Among a request's extensions: there was no room for its message, so it has none.
 #[derive(Debug, Clone, Copy)]
@@ -191,7 +191,7 @@ where
     }
 }
 
-fn no_room() -> Response<Body> {
+pub(super) fn no_room() -> Response<Body> {
     Status::resource_exhausted("too much is waiting").into_http()
 }
 
