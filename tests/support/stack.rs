@@ -396,7 +396,48 @@ impl Stack {
         self.records_in("second.jsonl")
     }
 
+    /// What was reported to have come of decisions so far.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outcomes(&self) -> Result<Vec<Value>, String> {
+        let lines = self.lines_in("decisions.jsonl")?.into_iter();
+        Ok(lines.filter(|line| line.get("outcome_of").is_some()).collect())
+    }
+
+    /// What was reported to have come of a decision.
+    ///
+    /// # Errors
+    /// When nothing was within a bounded time.
+    pub async fn outcome(&self, decision: &str) -> Result<Value, String> {
+        let deadline = tokio::time::Instant::now() + READY_WITHIN;
+        loop {
+            let found = self.outcomes()?.into_iter().find(|outcome| outcome["outcome_of"] == decision);
+            if let Some(outcome) = found {
+                return Ok(outcome);
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("no outcome of {decision}"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Every line of the record file so far, as text.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn record_file(&self) -> Result<String, String> {
+        std::fs::read_to_string(self.folder.0.join("decisions.jsonl")).map_err(|error| error.to_string())
+    }
+
+    /// Records of decisions and orders, without outcomes.
     fn records_in(&self, name: &str) -> Result<Vec<Value>, String> {
+        let lines = self.lines_in(name)?.into_iter();
+        Ok(lines.filter(|line| line.get("outcome_of").is_none()).collect())
+    }
+
+    fn lines_in(&self, name: &str) -> Result<Vec<Value>, String> {
         let text = std::fs::read_to_string(self.folder.0.join(name));
         let text = text.map_err(|error| format!("{name}: {error}"))?;
         // The last line may not be whole yet.

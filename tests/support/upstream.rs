@@ -1,4 +1,4 @@
-//! The protected service: answers with 200 and keeps, byte for byte, what reached it.
+//! The protected service: answers with 200, or as it is told, and keeps, byte for byte, what reached it.
 //!
 //! It reads HTTP/1.1 itself, since a library would tidy up, or refuse, what a test wants to see.
 
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::message::{self, Head, Reader};
@@ -37,10 +38,23 @@ impl Received {
     }
 }
 
+/// What it does with a request.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// Answers with this status.
+    Status(u16),
+    /// Closes the connection without a word.
+    Close,
+    /// Answers with 200 and half of the body that it announced, then closes the connection.
+    Half,
+    /// Answers with 200 once told to.
+    Wait(Arc<Notify>),
+}
+
 #[derive(Debug, Default)]
 struct State {
     log: Vec<Received>,
-    next: VecDeque<u16>,
+    next: VecDeque<Next>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -88,7 +102,24 @@ impl Upstream {
 
     /// Answers the next requests with these statuses, then with 200 again.
     pub fn answer_next_with(&self, statuses: &[u16]) {
-        self.state.lock().next.extend(statuses);
+        self.state.lock().next.extend(statuses.iter().copied().map(Next::Status));
+    }
+
+    /// What it does with the next request, before it answers with 200 again.
+    pub fn next_will(&self, next: Next) {
+        self.state.lock().next.push_back(next);
+    }
+
+    /// Waits until so many requests have got through.
+    pub async fn until_received(&self, count: usize) {
+        while self.state.lock().log.len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Listens no more, and closes all connections.
+    pub fn stop(&self) {
+        self.server.abort();
     }
 }
 
@@ -122,10 +153,10 @@ async fn serve(stream: TcpStream, state: Shared) -> std::io::Result<()> {
         let answer = format!("upstream saw {method} {target}\n");
         let (method, target) = (method.to_owned(), target.to_owned());
         let bodiless = method == "HEAD";
-        let status = {
+        let next = {
             let mut state = state.lock();
             state.log.push(Received { method, target, fields, body, trailers, whole });
-            state.next.pop_front().unwrap_or(200)
+            state.next.pop_front().unwrap_or(Next::Status(200))
         };
         if !whole {
             return Ok(());
@@ -137,9 +168,19 @@ async fn serve(stream: TcpStream, state: Shared) -> std::io::Result<()> {
             return echo(reader.into_stream(), answer.as_bytes()).await;
         }
         let body = if bodiless { "" } else { &answer };
-        let length = answer.len();
+        let mut length = answer.len();
+        let mut status = 200;
+        match &next {
+            Next::Status(told) => status = *told,
+            Next::Close => return Ok(()),
+            Next::Half => length *= 2,
+            Next::Wait(told) => told.notified().await,
+        }
         let answer = format!("HTTP/1.1 {status} as told\r\ncontent-length: {length}\r\n\r\n{body}");
         reader.stream().write_all(answer.as_bytes()).await?;
+        if let Next::Half = next {
+            return Ok(());
+        }
     }
     Ok(())
 }

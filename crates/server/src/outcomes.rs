@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use exequatur_audit::{OutcomeCounts, Recorder};
 use exequatur_proto::envoy::service::accesslog::v3::StreamAccessLogsMessage;
@@ -186,15 +186,16 @@ impl Allowance {
 
     /// Whether there is as much, which is gone then.
     fn spend(&mut self, entries: u32, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled).as_micros();
-        let earned = passed.saturating_mul(u128::from(A_SECOND)) / 1_000_000;
-        if let Some(earned) = u32::try_from(earned).ok().filter(|earned| *earned < A_SECOND) {
-            if earned > 0 {
+        let passed = now.saturating_duration_since(self.filled).as_nanos();
+        let one = Duration::from_secs(1) / A_SECOND;
+        // Whole entries only; the rest of the time counts for the next one.
+        let earned = u32::try_from(passed / one.as_nanos()).ok().filter(|earned| *earned < A_SECOND);
+        match earned.and_then(|earned| Some((earned, self.filled.checked_add(one.checked_mul(earned)?)?))) {
+            Some((earned, filled)) => {
                 self.left = self.left.saturating_add(earned).min(A_SECOND);
-                self.filled = now;
+                self.filled = filled;
             }
-        } else {
-            *self = Self::at(now);
+            None => *self = Self::at(now),
         }
         let Some(left) = self.left.checked_sub(entries) else { return false };
         self.left = left;

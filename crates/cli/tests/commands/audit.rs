@@ -46,6 +46,8 @@ generation  7
 took        95 µs: route 1, authenticate 80, authorize 9
 later       1, x
 found       d.jsonl, line 2
+
+outcome     Envoy's own answer: it went no further
 ";
     assert_eq!(shown.out, expected);
     assert_eq!(shown.err, "");
@@ -56,6 +58,61 @@ found       d.jsonl, line 2
     assert_eq!(json["records"][0]["line"], 2);
     assert_eq!(json["records"][0]["record"]["later"][1], "x");
     assert_eq!(json["searched"][0]["lines"], 3);
+}
+
+/// What came of a permit is told beside it, each report of it, from whichever file it stands in; so is that nobody said.
+#[test]
+fn an_outcome_is_shown_beside_its_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let permit = record(ID, "").replace(r#""verdict":"deny""#, r#""verdict":"permit""#);
+    fs::write(folder.path().join("one"), permit + "\n").unwrap();
+    let outcome = |rest: &str| {
+        format!(
+            r#"{{"v":1,"time":"2026-11-22T10:11:13.000Z","outcome_of":"{ID}","reached_upstream":true,"request_body_bytes":7,"response_body_bytes":53{rest}}}"#
+        )
+    };
+    let outcomes = [
+        outcome(
+            r#","status":404,"answered_by":"upstream","upstream":"192.0.2.9:80","duration_us":1234,"later":1"#,
+        ),
+        outcome(r#","aborted_by":"caller","flags":["DC"],"note":"\u001b[2J""#),
+    ];
+    fs::write(folder.path().join("two"), outcomes.join("\n")).unwrap();
+    let shown = run_in(folder.path(), &["audit", "show", ID, "-f", "one", "-f", "two"], b"").ended(0);
+    let expected = "
+outcome     status 404, by the upstream; the upstream was reached
+upstream    192.0.2.9:80
+bytes       request 7, response 53 (bodies)
+took        1234 µs
+reported    2026-11-22T10:11:13.000Z
+later       1
+found       two, line 1
+
+outcome     no answer; the upstream was reached
+bytes       request 7, response 53 (bodies)
+aborted by  caller
+flags       DC
+reported    2026-11-22T10:11:13.000Z
+note        \\u001b[2J
+found       two, line 2
+";
+    assert!(shown.out.ends_with(expected), "{}", shown.out);
+    let said =
+        run_in(folder.path(), &["audit", "show", ID, "-f", "one", "-f", "two", "--output", "json"], b"");
+    let said = said.ended(0).json();
+    assert_eq!(said["outcomes"][0]["outcome"]["status"], 404);
+    assert_eq!((&said["outcomes"][1]["file"], &said["outcomes"][1]["line"]), (&"two".into(), &2.into()));
+    assert_eq!(said["searched"][1]["more_outcomes"], 0);
+
+    let shown = run_in(folder.path(), &["audit", "show", ID, "-f", "one"], b"").ended(0);
+    assert!(
+        shown.out.ends_with("\noutcome     no outcome was reported, or none was kept\n"),
+        "{}",
+        shown.out
+    );
+    // An outcome alone is no decision, and is told all the same.
+    let shown = run_in(folder.path(), &["audit", "show", ID, "-f", "two"], b"").ended(1);
+    assert!(shown.out.contains("status 404") && shown.err.contains("no record of decision"), "{}", shown.out);
 }
 
 /// A record holds ids that callers chose: nothing of them reaches the terminal as a command.
