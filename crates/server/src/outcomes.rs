@@ -75,33 +75,38 @@ impl Outcomes {
         OpenStream(Arc::clone(&self.shared))
     }
 
-    /// Records what a message reports. Never waits.
+    /// Records what a message reports. Never waits. Gives whether all of it was looked at: if not, more should not be read at once.
     ///
     /// # Errors
     /// The message is none of the protocol.
-    pub(crate) fn take(&self, message: Bytes) -> Result<(), Status> {
+    pub(crate) fn take(&self, message: Bytes) -> Result<bool, Status> {
         let counts = &self.shared.counts;
         if !self.may_look_at(message.len().div_ceil(AN_ENTRY)) {
             // How many entries are in it is not known: it counts as one.
             count(&counts.too_many, 1);
-            return Ok(());
+            return Ok(false);
         }
         let Ok(StreamAccessLogsMessage { log_entries }) = StreamAccessLogsMessage::decode(message) else {
             count(&counts.unreadable, 1);
             return Err(Status::invalid_argument("no message of an access log"));
         };
         match log_entries {
-            Some(LogEntries::HttpLogs(entries)) => self.record(entries.log_entry),
-            Some(LogEntries::TcpLogs(entries)) => count(&counts.not_http, entries.log_entry.len()),
+            Some(LogEntries::HttpLogs(entries)) => Ok(self.record(entries.log_entry)),
+            Some(LogEntries::TcpLogs(entries)) => {
+                count(&counts.not_http, entries.log_entry.len());
+                Ok(true)
+            }
             // The first message may hold nothing but the name of the log.
-            None => {}
+            None => Ok(true),
         }
-        Ok(())
     }
 
-    fn record(&self, entries: Vec<Bytes>) {
+    fn record(&self, entries: Vec<Bytes>) -> bool {
         let Shared { recorder, clock, counts, streams: _ } = &*self.shared;
-        let Some(recorder) = recorder else { return count(&counts.no_records, entries.len()) };
+        let Some(recorder) = recorder else {
+            count(&counts.no_records, entries.len());
+            return true;
+        };
         let now = clock();
         let mut left = entries.len();
         for entry in entries.into_iter().take(MOST_ENTRIES) {
@@ -115,6 +120,7 @@ impl Outcomes {
             }
         }
         count(&counts.too_many, left);
+        left == 0
     }
 
     fn may_look_at(&self, entries: usize) -> bool {

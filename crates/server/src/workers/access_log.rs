@@ -29,6 +29,9 @@ use crate::outcomes::{OpenStream, Outcomes};
 const METHOD: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 /// Pieces that are read before others have their turn: one sender of many small ones keeps nobody waiting.
 const AT_ONCE: usize = 32;
+/// How long a stream that reports too much is not read. Short, since what it has sent meanwhile takes room in the window of a
+/// connection on which Envoy asks too.
+const PAUSE: Duration = Duration::from_millis(20);
 /// When this replica stops, a stream is ended after so long a silence: Envoy reports each second.
 const QUIET: Duration = Duration::from_millis(1500);
 /// And after so long at the latest, within the time that a drain has.
@@ -58,6 +61,7 @@ impl AccessLogs {
             held,
             outcomes: self.outcomes.clone(),
             overdue: None,
+            pause: None,
             drain: Drain::Waited(Box::pin(self.drain.clone().cancelled_owned())),
             end: End::NotYet,
             _open: self.outcomes.open(),
@@ -99,6 +103,8 @@ struct Reports {
     outcomes: Outcomes,
     /// When a message that has begun is to be whole.
     overdue: Option<Pin<Box<Sleep>>>,
+    /// Until when it is not read, for having reported too much.
+    pause: Option<Pin<Box<Sleep>>>,
     drain: Drain,
     end: End,
     _open: OpenStream,
@@ -131,6 +137,10 @@ impl Reports {
             {
                 return Poll::Ready(Status::deadline_exceeded("a message that does not end"));
             }
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
             let data = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
                 Some(Err(status)) => return Poll::Ready(status),
@@ -153,7 +163,9 @@ impl Reports {
         self.gathered.extend_from_slice(data);
         while let Some(message) = self.message()? {
             self.overdue = None;
-            self.outcomes.take(message)?;
+            if !self.outcomes.take(message)? {
+                self.pause = Some(Box::pin(sleep(PAUSE)));
+            }
             self.drain.put_off();
         }
         self.held.shrink(self.gathered.len());

@@ -226,6 +226,27 @@ async fn streams_have_a_budget() {
     assert_eq!(scene.service.outcomes.streams(), 0);
 }
 
+/// A stream that reports more than is looked at is read slowly: what it sends waits with its sender.
+#[tokio::test(start_paused = true)]
+async fn too_much_is_read_slowly() {
+    let scene = Scene::new();
+    let mut took = Vec::new();
+    for count in [500_u32, 3000] {
+        let (feed, response) = scene.stream();
+        let unknown = framed(&[&[0x1a, 0x80, 0x80, 0x01, 0x0a, 0xfc, 0xff, 0x00][..], &[0; 16_380]].concat());
+        for _ in 0..count {
+            feed.send(Ok(unknown.clone().into())).unwrap();
+        }
+        drop(feed);
+        let begun = Instant::now();
+        assert_eq!(end(response).await.1, "0");
+        took.push(begun.elapsed());
+    }
+    // At most a worker's share of some 1200 of them is read at once, and what comes back to it meanwhile.
+    assert!(took[0] < PAUSE && took[1] > PAUSE * 500, "{took:?}");
+    assert!(scene.result("too_many") > 500 && scene.result("not_http") >= 500);
+}
+
 #[tokio::test]
 async fn there_is_one_method() {
     let mut scene = Scene::new();
