@@ -289,6 +289,8 @@ pub(crate) fn record_gaps(total: u64) {
 pub(crate) fn records(written: u64, checkpoint: u64) {
     metrics::counter!(RECORD_LINES).absolute(written);
     metrics::counter!(RECORD_LINES_SUMMED_UP).absolute(checkpoint);
+}
+
 /// What Envoy reported of requests that were over, since the start.
 pub(crate) fn outcomes(outcomes: &Outcomes) {
     for (result, total) in outcomes.results() {
