@@ -123,10 +123,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "The number of the last line of this process's chain of records."
     );
     metrics::describe_counter!(RECORD_LINES_SUMMED_UP, "The number of its last checkpoint's line.");
-        OUTCOMES,
-        "Entries of Envoy's access log that were reported, by what became of them: kept, or why not."
-    );
-    metrics::describe_gauge!(OUTCOME_STREAMS, "Streams of Envoy's access log that are open.");
+    describe_outcomes();
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
         STRANGERS,
@@ -152,6 +149,14 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
     Ok(handle)
+}
+
+fn describe_outcomes() {
+    metrics::describe_counter!(
+        OUTCOMES,
+        "Entries of Envoy's access log that were reported, by what became of them: kept, or why not."
+    );
+    metrics::describe_gauge!(OUTCOME_STREAMS, "Streams of Envoy's access log that are open.");
 }
 
 fn describe_introspection() {
