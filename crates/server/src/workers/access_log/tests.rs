@@ -6,6 +6,7 @@ use exequatur_proto::envoy::service::accesslog::v3::stream_access_logs_message::
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::clock;
@@ -158,7 +159,7 @@ async fn a_message_is_whole_in_time() {
 async fn a_stop_waits_for_what_is_under_way() {
     let scene = Scene::new();
     let (feed, response) = scene.stream();
-    let ended = tokio::task::spawn(end(response));
+    let ended = TaskTracker::new().spawn(end(response));
     sleep(QUIET * 10).await;
     assert!(!ended.is_finished());
     scene.drain.cancel();
@@ -173,7 +174,7 @@ async fn a_stop_waits_for_what_is_under_way() {
     for _ in 0..2 {
         let (feed, response) = scene.stream();
         let begun = Instant::now();
-        let ended = tokio::task::spawn(end(response));
+        let ended = TaskTracker::new().spawn(end(response));
         while feed.send(Ok(message(1).into())).is_ok() {
             sleep(QUIET / 10).await;
         }
