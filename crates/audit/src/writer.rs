@@ -243,9 +243,8 @@ impl Writer {
         let waiting = self.parts.outcomes.take();
         let Some(last) = waiting.last() else { return };
         self.latest = Some(last.time);
-        let written = self.append_as(Mode::BestEffort, |page| {
-            waiting.iter().try_for_each(|line| page.record(&line.json))
-        });
+        let written = self
+            .append_as(Mode::BestEffort, |page| waiting.iter().try_for_each(|line| page.record(&line.json)));
         self.parts.outcomes.count(waiting.len(), written.is_ok());
     }
 

@@ -21,6 +21,7 @@ mod federation;
 mod generation;
 mod host;
 mod introspection;
+mod known_token;
 mod limits;
 mod overrides;
 mod path;
