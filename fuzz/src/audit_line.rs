@@ -4,8 +4,9 @@
 //! The input's first byte says how many of the following bytes are in the file already.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use exequatur_audit::{Mode, Record, Recorder, Resource, Text, Verdict};
+use exequatur_audit::{Checkpoints, Mode, Record, Recorder, Resource, Sealing, Text, Verdict};
 use serde_json::Value;
 
 use super::signed::now;
@@ -24,8 +25,14 @@ pub fn run(data: &[u8]) {
     if !before.is_empty() && !before.ends_with(b"\n") {
         added = added.strip_prefix(b"\n").expect("a line of its own");
     }
-    let line = added.strip_suffix(b"\n").expect("a whole line");
-    assert!(!line.contains(&b'\n'), "more than one line");
+    let lines: Vec<&[u8]> =
+        added.strip_suffix(b"\n").expect("a whole line").split(|&byte| byte == b'\n').collect();
+    // Around it are the header and the checkpoint of the chain.
+    let [header, line, checkpoint] = lines.as_slice() else { panic!("{} lines", lines.len()) };
+    for (of_the_chain, name) in [(header, "open"), (checkpoint, "checkpoint")] {
+        let value: Value = serde_json::from_slice(of_the_chain).expect("JSON");
+        assert!(value.get(name).is_some_and(Value::is_object), "no {name}");
+    }
     let value: Value = serde_json::from_slice(line).expect("JSON");
     let kept = Text::from(text);
     for field in
@@ -49,7 +56,8 @@ fn record(text: &str) -> Record<'_> {
 fn keep(path: &std::path::Path, record: &Record<'_>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let queue = NonZeroUsize::new(4).expect("not zero");
-    let recorder = Recorder::open(path, Mode::Required, queue).expect("a recorder");
+    let sealing = Sealing { checkpoints: Checkpoints::default(), clock: Arc::new(now) };
+    let recorder = Recorder::open(path, Mode::Required, queue, sealing).expect("a recorder");
     runtime.block_on(async {
         recorder.record(record).await.expect("recorded");
         recorder.close().await.expect("closed");

@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use exequatur_audit::Mode;
+use exequatur_audit::{Checkpoints, Mode, Sealing};
 use exequatur_proto::envoy::config::core::v3::Metadata;
 use exequatur_proto::envoy::data::accesslog::v3::{AccessLogCommon, HttpAccessLogEntry};
 use exequatur_proto::envoy::service::accesslog::v3::stream_access_logs_message::{
@@ -14,6 +14,10 @@ use super::*;
 use crate::clock;
 
 const ID: &str = "019abc12-3456-7def-8123-456789abcdef";
+
+fn sealing() -> Sealing {
+    Sealing { checkpoints: Checkpoints::default(), clock: clock::system() }
+}
 
 fn entry(id: &str, verdict: &str) -> Bytes {
     let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
@@ -39,7 +43,7 @@ async fn each_entry_is_kept_or_counted_by_what_it_lacked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("decisions.jsonl");
     let queue = NonZeroUsize::new(8).unwrap();
-    let recorder = Recorder::open(&file, Mode::Required, queue).unwrap();
+    let recorder = Recorder::open(&file, Mode::Required, queue, sealing()).unwrap();
     let outcomes = Outcomes::new(Some(recorder.clone()), clock::system());
     let entries = vec![
         entry(ID, "permit"),
@@ -65,7 +69,8 @@ async fn each_entry_is_kept_or_counted_by_what_it_lacked() {
         2,
         "{text}"
     );
-    assert_eq!(text.lines().count(), 2, "{text}");
+    // And the chain has its header and its checkpoint.
+    assert_eq!(text.lines().count(), 4, "{text}");
 }
 
 /// However much is reported, one worker looks at no more than its share, and says how much it was.
@@ -79,7 +84,7 @@ fn what_is_looked_at_has_a_bound() {
 
     let folder = tempfile::tempdir().unwrap();
     let queue = NonZeroUsize::new(8).unwrap();
-    let recorder = Recorder::open(&folder.path().join("r"), Mode::BestEffort, queue).unwrap();
+    let recorder = Recorder::open(&folder.path().join("r"), Mode::BestEffort, queue, sealing()).unwrap();
     let outcomes = Outcomes::new(Some(recorder), clock::system());
     assert!(outcomes.take(message(vec![Bytes::new(); 5000])).is_ok());
     assert_eq!(told(&outcomes), [("no_decision", 1024), ("too_many", 5000 - 1024)]);
