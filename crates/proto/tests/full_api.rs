@@ -306,7 +306,7 @@ fn logged_flags(pool: &mut Pool) -> full_log::ResponseFlags {
     // The wire itself sets every other flag: field numbers 1 to 28, of which one is a message.
     let mut bytes = Vec::new();
     for tag in (1..=28).filter(|tag| *tag != 13) {
-        prost::encoding::bool::encode(tag, &(pool.number() % 2 == 0), &mut bytes);
+        prost::encoding::bool::encode(tag, &pool.number().is_multiple_of(2), &mut bytes);
     }
     full_log::ResponseFlags {
         unauthorized_details: Some(full_log::response_flags::Unauthorized { reason: 1 }),

@@ -93,7 +93,7 @@ bytes       request 7, response 53 (bodies)
 aborted by  caller
 flags       DC
 reported    2026-11-22T10:11:13.000Z
-note        \\u001b[2J
+note        \"\\u001b[2J\"
 found       two, line 2
 ";
     assert!(shown.out.ends_with(expected), "{}", shown.out);
