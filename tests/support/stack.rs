@@ -396,13 +396,20 @@ impl Stack {
         self.records_in("second.jsonl")
     }
 
-    /// What was reported to have come of decisions so far.
+    /// What was reported to have come of decisions so far, without the place of each line in the chain of the file.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn outcomes(&self) -> Result<Vec<Value>, String> {
         let lines = self.lines_in("decisions.jsonl")?.into_iter();
-        Ok(lines.filter(|line| line.get("outcome_of").is_some()).collect())
+        let outcomes = lines.filter(|line| line.get("outcome_of").is_some());
+        let without_place = outcomes.map(|mut line| {
+            if let Some(fields) = line.as_object_mut() {
+                fields.retain(|name, _| name != "seq" && name != "hash");
+            }
+            line
+        });
+        Ok(without_place.collect())
     }
 
     /// What was reported to have come of a decision.

@@ -117,13 +117,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "Calls of the admin API that were recorded, by action and outcome (done, ordered, refused, failed)."
     );
     metrics::describe_counter!(ADMIN_STRANGERS, "Calls of the admin API without credentials that hold.");
-    metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
-    metrics::describe_counter!(
-        RECORD_LINES,
-        "The number of the last line of this process's chain of records."
-    );
-    metrics::describe_counter!(RECORD_LINES_SUMMED_UP, "The number of its last checkpoint's line.");
-    describe_outcomes();
+    describe_records();
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
         STRANGERS,
@@ -151,7 +145,13 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
     Ok(handle)
 }
 
-fn describe_outcomes() {
+fn describe_records() {
+    metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
+    metrics::describe_counter!(
+        RECORD_LINES,
+        "The number of the last line of this process's chain of records."
+    );
+    metrics::describe_counter!(RECORD_LINES_SUMMED_UP, "The number of its last checkpoint's line.");
     metrics::describe_counter!(
         OUTCOMES,
         "Entries of Envoy's access log that were reported, by what became of them: kept, or why not."
