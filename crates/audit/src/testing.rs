@@ -93,6 +93,7 @@ impl Log {
 }
 
 /// What files come to, one after the other.
+#[expect(clippy::result_large_err, reason = "tests compare violations as they are")]
 pub(crate) fn verified(keys: Option<&PublicKeys>, files: &[&[u8]]) -> Result<Report, Violation> {
     let mut verifier = Verifier::new(keys, Vec::new());
     for (file, name) in files.iter().zip('a'..) {

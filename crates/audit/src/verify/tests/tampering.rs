@@ -11,7 +11,7 @@ const RECORDS: u64 = 100_000;
 const STEP: usize = 100;
 const CHANGES: usize = 3_000;
 
-/// Repeats itself for a seed (SplitMix64).
+/// Repeats itself for a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -158,7 +158,7 @@ fn any_change_of_a_long_log_is_found_where_it_is() {
                 let allowed = if torn { line } else { expected.min(line.saturating_sub(1)) };
                 assert_eq!(cut, allowed, "cut at {offset}, line {line}");
             }
-            _ => unreachable!(),
+            other => panic!("{other}"),
         }
     }
 }
