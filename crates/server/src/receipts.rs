@@ -60,7 +60,7 @@ pub(crate) fn open(records: &Records, clock: &Clock) -> Result<(Recorder, Router
     let every = SignedDuration::try_from(*every).unwrap_or(Checkpoints::EVERY);
     let checkpoints = Checkpoints { key, every, records: *records };
     if checkpoints.key.is_none() {
-        tracing::warn!("without records.checkpoints.key_file, whoever can write the records can forge them");
+        tracing::info!("without records.checkpoints.key_file, whoever can write the records can forge them");
     }
     let queue = NonZeroUsize::new(QUEUE).unwrap_or(NonZeroUsize::MIN);
     let recorder = Recorder::open(file, *mode, queue, Sealing { checkpoints, clock: clock.clone() })?;
