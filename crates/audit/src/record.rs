@@ -27,6 +27,9 @@ pub struct Record<'a> {
     pub status: u16,
     /// The configuration under which it was decided.
     pub generation: u64,
+    /// The trace that the request says it belongs to (W3C Trace Context), in hex. It is the caller's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Text<'a>>,
     /// The route's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Text<'a>>,
@@ -94,6 +97,7 @@ impl<'a> Record<'a> {
             reason,
             status,
             generation: 0,
+            trace: None,
             route: None,
             action: None,
             resource: None,

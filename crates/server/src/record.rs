@@ -50,6 +50,7 @@ pub(crate) fn record_of<'a>(refusal: Option<&Refusal>, decided: Decided<'a>) -> 
     };
     let mut record = Record::new(decided.now, text(decided.id), verdict, text(reason), code);
     record.generation = decided.generation.number;
+    record.trace = decided.caller.trace.map(|parent| Text::from(parent.trace.to_string()));
     record.peer = decided.caller.peer;
     record.route = maybe(facts.route.as_deref());
     record.action = maybe(facts.action.as_deref());

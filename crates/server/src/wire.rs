@@ -9,3 +9,4 @@ pub(crate) mod patience;
 mod ratelimit;
 pub(crate) mod respond;
 pub(crate) mod shape;
+pub(crate) mod trace_context;

@@ -3,6 +3,7 @@ use super::*;
 fn full() -> Record<'static> {
     Record {
         generation: 7,
+        trace: Some(Text::from("0af7651916cd43dd8448eb211c80319c")),
         route: Some(Text::from("read-document")),
         action: Some(Text::from("ReadDocument")),
         resource: Some(Resource {
@@ -58,7 +59,7 @@ fn bare() -> Record<'static> {
 fn a_full_record_is_this_line() {
     let expected = concat!(
         r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","decision":"0192","verdict":"permit","reason":"permitted","#,
-        r#""status":200,"generation":7,"route":"read-document","action":"ReadDocument","#,
+        r#""status":200,"generation":7,"trace":"0af7651916cd43dd8448eb211c80319c","route":"read-document","action":"ReadDocument","#,
         r#""resource":{"type":"Document","id":"42","tenant":"acme"},"method":"GET","host":"api.example.com","#,
         r#""path_template":"/tenants/{tenant}/documents/{id}","peer":"192.0.2.7","issuer":"corp","#,
         r#""client":"crm-bot","agent":"corp:crm-bot","user":"corp:alice","tenant":"acme","#,

@@ -10,6 +10,8 @@ use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use prost::Message as _;
 use tonic::codegen::Bytes;
 
+use super::trace_context::TraceParent;
+
 /// The context extension by which a route of Envoy's says, with `shown`, that it has `with_request_body`. A body
 /// without a declared length (chunked, or HTTP/2) is not noticed otherwise.
 const BODY_EXTENSION: &str = "exequatur_body";
@@ -49,6 +51,8 @@ pub(crate) struct Caller {
     pub(crate) peer: Option<IpAddr>,
     /// Whether it speaks gRPC, as Envoy sees it.
     pub(crate) grpc: bool,
+    /// The trace that it says the request belongs to.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 impl Described {
@@ -63,7 +67,7 @@ impl Described {
             name == "content-type"
                 && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
         };
-        Caller { peer: self.peer, grpc: self.headers.iter().any(grpc) }
+        Caller { peer: self.peer, grpc: self.headers.iter().any(grpc), trace: TraceParent::of(&self.headers) }
     }
 
     pub(crate) fn raw<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> RawRequest<'a> {
