@@ -122,7 +122,7 @@ async fn trials(options: Options, orders: usize) -> Result<Trials, String> {
         Ok::<_, String>(())
     };
     tokio::try_join!(ordering, calling)?;
-    let last_permit = last_permits(&stack, &answered)?;
+    let last_permit = last_permits(&stack, &answered).await?;
     Ok(Trials { last_permit, order })
 }
 
@@ -146,9 +146,9 @@ pub(crate) async fn join<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec
 
 /// When the last permitted decision of each token began, in milliseconds after its order was answered; negative if it was
 /// before.
-fn last_permits(stack: &Stack, answered: &[Timestamp]) -> Result<Vec<f64>, String> {
-    let mut records = stack.records()?;
-    records.extend(stack.records_of_second().unwrap_or_default());
+async fn last_permits(stack: &Stack, answered: &[Timestamp]) -> Result<Vec<f64>, String> {
+    let mut records = stack.records().await?;
+    records.extend(stack.records_of_second().await.unwrap_or_default());
     if records.iter().any(|record| record.get("gap").is_some()) {
         return Err("records are missing".to_owned());
     }

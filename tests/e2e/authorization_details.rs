@@ -69,7 +69,7 @@ async fn s02_what_is_not_granted_in_detail_is_refused() {
             assert_eq!(stack.call(&agent, &token, &call).await.unwrap().status, 200, "{claims}");
         }
         assert_eq!(stack.upstream.received().len(), 2);
-        let records = stack.records().unwrap();
+        let records = stack.records().await.unwrap();
         let said = |reason: &str, word: &str| {
             let told = |record: &&Value| {
                 record["reason"] == *reason && record["controls"]["authorization_details"] == *word

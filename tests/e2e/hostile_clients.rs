@@ -129,7 +129,7 @@ async fn connections_have_a_bound() {
     .await;
     scene.others_are_answered().await;
     scene.stays_within(2 * GROWTH);
-    assert!(scene.stack.log().unwrap().contains("too many gRPC connections"));
+    scene.stack.logged("too many gRPC connections").await;
     drop(open);
     let decision = in_time("places are free again", async {
         loop {

@@ -124,7 +124,7 @@ async fn opaque_tokens_pass_until_they_are_revoked() {
     assert_eq!(request.values("x-exequatur-agent").join(",").replace("%3A", ":"), "as:crm-bot");
     assert_eq!(request.values("x-exequatur-user").join(",").replace("%3A", ":"), "as:alice");
     assert!(request.values("authorization").is_empty());
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     let record = records.iter().rev().find(|record| record["verdict"] == "permit").unwrap();
     assert_eq!(record["controls"]["introspection"], "active", "{record}");
     assert_eq!(record["controls"]["token"]["source"], "introspection", "{record}");
@@ -150,7 +150,7 @@ async fn opaque_tokens_pass_until_they_are_revoked() {
         assert_eq!(client.does("call").await, unavailable());
         jwt_passes(&stack, &agent).await;
     }
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     let said = |word: &str| records.iter().any(|record| record["controls"]["introspection"] == word);
     assert!(said("inactive") && said("unavailable"));
     // Nobody is asked about a stranger's token in vain.
@@ -283,7 +283,7 @@ async fn an_issuer_that_is_slow_or_lies_is_believed_nothing() {
     // Slower than a decision waits, and not too slow for a question: the next call has the answer.
     server.0.set(Mood::Honest);
     until_passed(&stack, &agent, || server.token(&agent)).await;
-    server.0.set(Mood::Slow(Duration::from_millis(150)));
+    server.0.set(Mood::Slow(Duration::from_millis(500)));
     let token = server.token(&agent);
     assert_eq!(outcome(&stack, &agent, &token).await, unavailable);
     jwt_passes(&stack, &agent).await;

@@ -68,7 +68,7 @@ async fn a_limit_is_set_otherwise_at_runtime() {
     let answer = stack.call(&agent, &elsewhere, &Call::new("GET", &url)).await.unwrap();
     assert_ne!(answer.status, 429, "another tenant's is not: {answer:?}");
 
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     let orders: Vec<_> = records.iter().filter(|record| record["admin"].is_string()).collect();
     let actions: Vec<_> = orders.iter().map(|record| record["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["set_limit", "set_limit", "set_limit", "reset_limit", "set_limit"]);

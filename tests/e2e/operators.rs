@@ -128,7 +128,7 @@ async fn every_path_refuses_every_lesser_credential() {
     }
     let listed = orders::command(stack, &["revoke", "list", "--output", "json"]).await.unwrap();
     assert_eq!(listed.json().unwrap(), json!({ "revocations": [], "next": null }), "nothing was done");
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     let of = |name: &str| records.iter().filter(|one| one["actor"] == name).count();
     let calls = operations().len();
     assert!(of("token:corp:olga") >= 6 * calls && of("certificate:spiffe://example.com/oncall") == calls);
@@ -196,7 +196,7 @@ async fn an_operator_stops_and_another_lets_go_on() {
     assert!(code != Some(0) && text.contains("it was revoked"), "{text}");
     let listed = orders::command(stack, &["revoke", "list", "--as", "Bob B."]).await.unwrap();
     assert!(listed.out.contains("corp:olga") && listed.out.contains("local:"), "{listed:?}");
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     assert!(records.iter().any(|one| one["claimed"] == "Bob B." && one["action"] == "list_revocations"));
     let named = records.iter().find(|one| one["action"] == "kill" && one["outcome"] == "done").unwrap();
     assert_eq!(named["actor"], "token:corp:olga");

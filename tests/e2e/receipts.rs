@@ -110,7 +110,7 @@ async fn what_a_server_has_written_is_whole_and_one_byte_is_not() {
     })
     .await;
     site.calls(10).await;
-    let records = site.stack.records().unwrap();
+    let records = site.stack.records_so_far().unwrap();
     let decision = records.iter().find(|one| one["verdict"] == "permit").unwrap()["decision"].clone();
     site.stack.terminate_exequatur().await.unwrap();
 

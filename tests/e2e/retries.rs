@@ -28,8 +28,13 @@ async fn a_retried_request_is_claimed_once() {
                 assert!(request.values("dpop").is_empty() && request.values("authorization").is_empty());
             }
             stack.record(&decision[0]).await.unwrap();
-            let permits =
-                stack.records().unwrap().iter().filter(|record| record["decision"] == decision[0]).count();
+            let permits = stack
+                .records()
+                .await
+                .unwrap()
+                .iter()
+                .filter(|record| record["decision"] == decision[0])
+                .count();
             assert_eq!(permits, 1);
             // The caller's own second attempt is another request, with a proof that was used.
             let again = stack.raw(version).send(&request).await.unwrap();

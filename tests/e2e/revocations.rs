@@ -226,7 +226,7 @@ async fn every_order_is_recorded() {
     let me =
         format!("local:{}", std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(stack.folder()).unwrap()));
     let orders: Vec<_> =
-        stack.records().unwrap().into_iter().filter(|record| record.get("admin").is_some()).collect();
+        stack.records().await.unwrap().into_iter().filter(|record| record.get("admin").is_some()).collect();
     assert_eq!(orders.len(), 8, "{orders:?}");
     assert!(orders.iter().all(|order| order["actor"] == me), "{orders:?}");
     let said = |n: usize, member: &str| orders[n][member].as_str().unwrap_or_default().to_owned();
@@ -310,7 +310,7 @@ async fn without_a_folder_it_is_said_what_is_lost() {
     let said = command(&stack, &["revoke", "user", "corp:alice", "--reason", "a test"]).await;
     assert_eq!(said.code, Some(0));
     assert!(said.err.contains("lost at restart"), "{said:?}");
-    assert!(stack.log().unwrap().contains("what is ordered is lost at a restart"));
+    stack.logged("what is ordered is lost at a restart").await;
     assert_eq!(call(&stack, &agent, &token).await, denied(401, "user_revoked"));
     stack.restart_exequatur().await.unwrap();
     assert_eq!(call(&stack, &agent, &token).await, passed());

@@ -31,7 +31,7 @@ async fn one_proof_passes_once_in_the_fleet() {
             let request = holder.sign(Raw::new("GET", DOCUMENT));
             assert_eq!(race(&stack, &request).await, (1, COPIES - 1), "{kind:?}");
         }
-        let (first, second) = (stack.records().unwrap(), stack.records_of_second().unwrap());
+        let (first, second) = (stack.records().await.unwrap(), stack.records_of_second().await.unwrap());
         assert!(first.len() > COPIES / 2 && second.len() > COPIES / 2, "{} {}", first.len(), second.len());
     }
 }

@@ -41,10 +41,10 @@ fn passed() -> Option<(u16, String)> {
 }
 
 /// Decisions that each replica has recorded.
-fn recorded(stack: &Stack) -> [usize; 2] {
+async fn recorded(stack: &Stack) -> [usize; 2] {
     let decisions =
         |records: Vec<Value>| records.iter().filter(|record| record["decision"].is_string()).count();
-    [decisions(stack.records().unwrap()), decisions(stack.records_of_second().unwrap())]
+    [decisions(stack.records().await.unwrap()), decisions(stack.records_of_second().await.unwrap())]
 }
 
 /// D-06, C-09, C-28: what is ordered at one replica is obeyed by both from the answer on, whichever it was, and is taken back
@@ -73,7 +73,11 @@ async fn an_order_to_one_replica_is_obeyed_by_all() {
             assert_eq!(order(&stack, other, &undo).await["changed"], true);
         }
         assert_eq!(called(&stack, &agent, &token).await, passed(), "{kind:?}");
-        assert!(recorded(&stack).iter().all(|decisions| *decisions >= EACH), "{:?}", recorded(&stack));
+        assert!(
+            recorded(&stack).await.iter().all(|decisions| *decisions >= EACH),
+            "{:?}",
+            recorded(&stack).await
+        );
 
         order(&stack, SOCKETS[0], &agent_named).await;
         stack.restart_exequatur().await.unwrap();
@@ -190,7 +194,7 @@ async fn silent(staleness: (&'static str, &'static str)) -> (Silence, usize) {
         }
     })
     .await;
-    let records = [stack.records().unwrap(), stack.records_of_second().unwrap()].concat();
+    let records = [stack.records().await.unwrap(), stack.records_of_second().await.unwrap()].concat();
     let degraded = records.iter().filter(|record| record["controls"]["revocation"] == "degraded").count();
     (Silence { denied_after: first.unwrap(), permitted_until }, degraded)
 }

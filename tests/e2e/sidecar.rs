@@ -54,8 +54,7 @@ async fn over_tcp_nobody_asks_without_a_certificate() {
         }
     })
     .await;
-    let log = stack.log().unwrap();
-    assert!(log.contains("without a client certificate that is trusted"));
+    stack.logged("without a client certificate that is trusted").await;
 }
 
 /// Whether an empty question to this path is answered.

@@ -143,7 +143,7 @@ async fn events_stop_a_session_and_a_user() {
     assert_eq!(endpoint.push(&set).await, taken());
     assert_eq!(called(&stack, &agent, after).await, denied("user_revoked"));
 
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     let effects: Vec<_> = records.iter().filter(|record| record["actor"] == "signals:idp").collect();
     let names: Vec<_> = effects.iter().map(|record| record["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["corp:s-1", "corp:s-1", "corp:bob", "corp:alice", "corp:alice"], "{effects:?}");
@@ -366,7 +366,7 @@ async fn the_stream_itself_is_heard_of() {
     stack.wait_for_metric("exequatur_signals_stream_enabled{stream=\"idp\"} 0").await.unwrap();
     assert_eq!(about(&stream, "stream-updated", json!({ "status": "enabled" })).await, taken());
     stack.wait_for_metric("exequatur_signals_stream_enabled{stream=\"idp\"} 1").await.unwrap();
-    assert!(stack.log().unwrap().contains("the transmitter sends no more security events"));
+    stack.logged("the transmitter sends no more security events").await;
 }
 
 /// V08: what is said of a user counts for the policies, until something later is said.

@@ -125,12 +125,7 @@ async fn what_cannot_be_kept_is_not_acknowledged() {
     stack.redis().kill().unwrap();
     let waiting = set(&transmitter, &desk, &user("alice"), &Value::Null).await;
     desk.state(|state| state.sets.push(waiting.clone()));
-    in_time("a replica has tried", async {
-        while !stack.log().unwrap().contains("it has to be sent again") {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    stack.logged("it has to be sent again").await;
     assert!(desk.state(|state| state.acknowledged.is_empty() && state.refused.is_empty()));
     stack.redis().start_again().unwrap();
     in_time("it is acknowledged", async {
@@ -219,7 +214,7 @@ async fn a_stream_is_made_verified_and_looked_at() {
         assert_eq!(state.acknowledged, [ours.0]);
         assert_eq!(state.refused, [(made_up.0, "invalid_state".to_owned())]);
     });
-    assert!(stack.log().unwrap().contains("security events arrive"));
+    stack.logged("security events arrive").await;
 
     assert_eq!(command(&stack, &["status", "idp"]).await.0, Some(0));
     desk.state(|state| state.status = "paused");

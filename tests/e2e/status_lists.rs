@@ -89,7 +89,8 @@ impl Site {
     /// Until a record says this of a token's status.
     async fn until_recorded(&self, word: &str) {
         let deadline = Instant::now() + WITHIN;
-        while !self.stack.records().unwrap().iter().any(|record| record["controls"]["status"] == word) {
+        while !self.stack.records_so_far().unwrap().iter().any(|record| record["controls"]["status"] == word)
+        {
             assert!(Instant::now() < deadline, "no record says {word}");
             tokio::time::sleep(Duration::from_millis(25)).await;
         }

@@ -101,7 +101,7 @@ async fn s01_what_is_needed_is_told_in_a_challenge() {
         assert_eq!(stack.upstream.received().len(), 1);
 
         // What was needed and whether it was there is recorded; what the token says is not.
-        let records = stack.records().unwrap();
+        let records = stack.records().await.unwrap();
         let said: Vec<_> = records.iter().map(|record| &record["controls"]["step_up"]).collect();
         assert_eq!(said.iter().filter(|said| **said == "unmet").count(), 16, "{said:?}");
         assert_eq!(said.last().map(|said| said.as_str()), Some(Some("met")));

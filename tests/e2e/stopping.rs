@@ -127,6 +127,6 @@ async fn a_stop_under_load_loses_no_request() {
     let told = |line: &&str| line.contains("WARN") || line.contains("ERROR");
     assert_eq!(log.lines().filter(told).collect::<Vec<_>>(), [""; 0]);
     // Both had their share, and each answer is on record with one of them.
-    let (first, second) = (stack.records().unwrap(), stack.records_of_second().unwrap());
+    let (first, second) = (stack.records().await.unwrap(), stack.records_of_second().await.unwrap());
     assert!(first.len() > 20 && second.len() > 20, "{} {}", first.len(), second.len());
 }

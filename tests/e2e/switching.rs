@@ -112,7 +112,7 @@ async fn each_decision_is_that_of_the_generation_it_names() {
         .chain(denied.take().into_iter().map(|decision| (decision, "deny")))
         .collect();
     stack.terminate_exequatur().await.unwrap();
-    assert_records(&stack.records().unwrap(), &meant, &answered);
+    assert_records(&stack.records().await.unwrap(), &meant, &answered);
 }
 
 /// Switches to and fro and tells which generation meant what; every third state is broken and is not switched to.

@@ -165,7 +165,7 @@ async fn no_tenant_reaches_another_through_envoy() {
     assert_eq!(permits, 6 * (3 * 2 * 2 + 2));
 
     // The record says by which rule, and whose.
-    let records = stack.records().unwrap();
+    let records = stack.records().await.unwrap();
     let federated: Vec<_> =
         records.iter().filter(|one| one.get("federation").is_some() && one["verdict"] == "permit").collect();
     assert_eq!(federated.len(), 6 * 2);

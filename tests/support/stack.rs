@@ -308,6 +308,17 @@ impl Stack {
         std::fs::read_to_string(self.folder.0.join("exequatur.log")).map_err(|error| error.to_string())
     }
 
+    /// Waits until the log has `text`. What is counted may stand there a moment later: some lines tell of all since the
+    /// line before.
+    pub async fn logged(&self, text: &str) {
+        let comes = async {
+            while !self.log().is_ok_and(|log| log.contains(text)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        in_time(&format!("`{text}` in the log"), comes).await;
+    }
+
     /// The value of the metric whose line begins with `name`, labels included; 0 if there is none yet.
     ///
     /// # Errors
@@ -369,7 +380,8 @@ impl Stack {
     pub async fn record(&self, decision: &str) -> Result<Value, String> {
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         loop {
-            let found = self.records()?.into_iter().find(|record| record["decision"] == decision);
+            let mut records = self.records_so_far()?.into_iter();
+            let found = records.find(|record| record["decision"] == decision);
             if let Some(record) = found {
                 return Ok(record);
             }
@@ -380,20 +392,44 @@ impl Stack {
         }
     }
 
-    /// The records that are written so far.
+    /// The records of all decisions that were counted before. They are written a moment after they were answered, where
+    /// nobody has to wait for them.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn records(&self) -> Result<Vec<Value>, String> {
-        self.records_in("decisions.jsonl")
+    pub async fn records(&self) -> Result<Vec<Value>, String> {
+        self.settled(self.ports, "decisions.jsonl").await
     }
 
     /// Those of the second replica.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn records_of_second(&self) -> Result<Vec<Value>, String> {
-        self.records_in("second.jsonl")
+    pub async fn records_of_second(&self) -> Result<Vec<Value>, String> {
+        self.settled(self.ports.of_second(), "second.jsonl").await
+    }
+
+    /// The records that are in the file by now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records_so_far(&self) -> Result<Vec<Value>, String> {
+        self.records_in("decisions.jsonl")
+    }
+
+    async fn settled(&self, ports: Ports, file: &str) -> Result<Vec<Value>, String> {
+        // A process that has ended has written everything.
+        let Ok(counted) = decisions_without_gap(ports).await else { return self.records_in(file) };
+        let come = async {
+            loop {
+                let records = self.records_in(file)?;
+                if records.iter().filter(|record| record["decision"].is_string()).count() >= counted {
+                    return Ok(records);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        in_time("each decision's record", come).await
     }
 
     /// What was reported to have come of decisions so far, without the place of each line in the chain of the file.
@@ -518,6 +554,18 @@ pub async fn in_time<T>(what: &str, coming: impl Future<Output = T>) -> T {
         Ok(came) => came,
         Err(_elapsed) => panic!("{what}: not within {READY_WITHIN:?}"),
     }
+}
+
+/// How many decisions were counted that are not counted as missing in the records.
+async fn decisions_without_gap(ports: Ports) -> Result<usize, String> {
+    let url = format!("http://127.0.0.1:{}/metrics", ports.metrics);
+    let answer = plain_client()?.get(&url).send().await.map_err(|error| error.to_string())?;
+    let metrics = answer.text().await.map_err(|error| error.to_string())?;
+    let sum = |name: &str| -> usize {
+        let of = metrics.lines().filter(|line| line.starts_with(name));
+        of.filter_map(|line| line.rsplit_once(' ')?.1.parse::<usize>().ok()).sum()
+    };
+    Ok(sum("exequatur_decisions_total{").saturating_sub(sum("exequatur_record_gaps_total ")))
 }
 
 #[derive(Debug)]
