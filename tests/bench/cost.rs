@@ -14,12 +14,12 @@ use exequatur_tests::ports::Reserved;
 use crate::figure::{Figure, Floor, median};
 use crate::load::{closed, connect};
 use crate::process::{Server, listening};
-use crate::scene::{Scene, Size, Subject};
+use crate::scene::{Records, Scene, Size, Subject};
 use crate::{Effort, SERVER_CORE};
 
 /// Requests under way at once, over [`CONNECTIONS`].
-const IN_FLIGHT: usize = 64;
-const CONNECTIONS: usize = 4;
+pub(crate) const IN_FLIGHT: usize = 64;
+pub(crate) const CONNECTIONS: usize = 4;
 /// By how much the bare server may cost more than the verification in it, in microseconds: beyond that it is
 /// not the ceiling that it is taken for.
 const BARE_OVERHEAD_US: f64 = 20.0;
@@ -36,7 +36,7 @@ pub(crate) async fn bare(scene: &Scene, verify: bool, cores: &str) -> Result<Sub
     }
     let server = Server::start(cores, &command, &scene.folder.join("bare.log"))?;
     listening(port).await?;
-    Ok(Subject { server, grpc: port, admin: 0, _reserved: reserved })
+    Ok(Subject { server, grpc: port, public: 0, admin: 0, _reserved: reserved })
 }
 
 /// Processor time of each decision, in microseconds.
@@ -70,7 +70,7 @@ pub(crate) async fn dpop_memory(folder: &Path, effort: Effort) -> Result<Vec<Fig
 
 /// `bearer_cached`: a whole decision with a bearer token seen before, against the bare server.
 pub(crate) async fn bearer_cached(folder: &Path, effort: Effort) -> Result<Figure, String> {
-    let scene = Scene::new(folder, Size { bound: false, records: false, ..Size::USUAL })?;
+    let scene = Scene::new(folder, Size { bound: false, records: Records::Off, ..Size::USUAL })?;
     let bare = bare(&scene, false, SERVER_CORE).await?;
     let Measured { pairs, verifications: _ } = against_bare(&scene, &bare, effort.times(3)).await?;
     Ok(Figure::of_pairs(

@@ -12,6 +12,7 @@
     reason = "a count that is due is small and positive"
 )]
 
+mod audit;
 mod capacity;
 mod cost;
 mod envoy;
@@ -82,6 +83,8 @@ const FIGURES: &[&str] = &[
     "redis_down_degraded_permits",
     "revocations_10m",
     "orders_flood_p99_us",
+    "audit_ratio",
+    "audit_required_ratio",
 ];
 
 /// Measured only where it is named.
@@ -186,6 +189,8 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "memory_per_token_b" => memory::per_token(folder).await,
         "revocation_p99_ms" => return revocation::obeyed(effort).await,
         "redis_down_degraded_permits" => revocation::bearer_without_redis().await,
+        "audit_ratio" => return audit::best_effort(folder, effort).await,
+        "audit_required_ratio" => return audit::required(folder, effort).await,
         "orders_flood_p99_us" => flood::measure(folder, effort).await,
         SOAK => return soak::soak().await,
         "revocations_10m" => return ten_million::measure(folder, effort).await,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::figure::{Figure, Floor};
 use crate::load::{closed, connect};
-use crate::scene::{Scene, Size, Subject};
+use crate::scene::{Records, Scene, Size, Subject};
 use crate::{Effort, SERVER_CORE};
 
 const IN_FLIGHT: usize = 64;
@@ -21,7 +21,7 @@ pub(crate) async fn idle(folder: &Path) -> Result<Figure, String> {
 
 /// `memory_per_proof_b`: a million proofs that are live at once.
 pub(crate) async fn per_proof(folder: &Path, effort: Effort) -> Result<Figure, String> {
-    let scene = Scene::new(folder, Size { records: false, ..Size::USUAL })?;
+    let scene = Scene::new(folder, Size { records: Records::Off, ..Size::USUAL })?;
     let subject = scene.start(SERVER_CORE).await?;
     ask(&subject, &scene, 0, effort.requests).await?;
     let before = subject.server.resident()?;
@@ -36,7 +36,8 @@ pub(crate) async fn per_proof(folder: &Path, effort: Effort) -> Result<Figure, S
 
 /// `memory_per_token_b`: as many different tokens as the cache holds.
 pub(crate) async fn per_token(folder: &Path) -> Result<Figure, String> {
-    let scene = Scene::new(folder, Size { tokens: 2 * TOKENS, bound: false, records: false, ..Size::USUAL })?;
+    let scene =
+        Scene::new(folder, Size { tokens: 2 * TOKENS, bound: false, records: Records::Off, ..Size::USUAL })?;
     let subject = scene.start(SERVER_CORE).await?;
     // One token over and over brings buffers and threads to their size.
     let warm: Vec<_> = (0..TOKENS).flat_map(|_| scene.requests_from(0, 1)).collect();

@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use exequatur_proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use exequatur_proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use exequatur_proto::envoy::service::auth::v3::{AttributeContext, CheckRequest};
@@ -27,6 +29,19 @@ const ACTIONS: usize = 4;
 /// Documents that are asked for.
 const ASKED: usize = 16;
 
+/// What becomes of the records of decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Records {
+    /// There are none.
+    Off,
+    /// They are chained and written; nobody waits for that.
+    BestEffort,
+    /// The same, summed up by checkpoints that are signed.
+    Signed,
+    /// The same, and on the disk before the answer.
+    Required,
+}
+
 /// How big the scene is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
@@ -36,8 +51,8 @@ pub(crate) struct Size {
     pub(crate) tokens: usize,
     /// Whether tokens are bound to the agents' key.
     pub(crate) bound: bool,
-    /// Whether decisions are recorded.
-    pub(crate) records: bool,
+    /// Whether decisions are recorded, and who waits for it.
+    pub(crate) records: Records,
     /// The threads that decide.
     pub(crate) workers: usize,
     /// The port of the Redis that is the store, if the store is not embedded.
@@ -57,7 +72,7 @@ impl Size {
         issuers: 1,
         tokens: 64,
         bound: true,
-        records: true,
+        records: Records::BestEffort,
         workers: 1,
         redis: None,
         orders: false,
@@ -86,6 +101,8 @@ struct Token {
 pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) grpc: u16,
+    /// The listener for everybody, where there is one.
+    pub(crate) public: u16,
     /// The listener for orders, where there is one.
     pub(crate) admin: u16,
     pub(crate) _reserved: Reserved,
@@ -103,9 +120,11 @@ impl Scene {
         write(&folder.join("policies/bench.cedarschema"), &schema)?;
         write(&folder.join("policies/bench.cedar"), &policies)?;
         let agent = KeyPair::generate();
-        write(&folder.join("nonce.secret"), &random_id().repeat(4))?;
-        let secret = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(folder.join("nonce.secret"), secret).map_err(|error| error.to_string())?;
+        for (name, text) in [("nonce.secret", random_id().repeat(4)), ("receipts.pem", signing_key()?)] {
+            let (file, secret) = (folder.join(name), std::fs::Permissions::from_mode(0o600));
+            write(&file, &text)?;
+            std::fs::set_permissions(&file, secret).map_err(|error| error.to_string())?;
+        }
         let tokens = (0..size.tokens).map(|number| token(number, &size, &keys, &agent)).collect();
         let operators = keys.into_iter().next().ok_or("an issuer")?;
         Ok(Self { folder: folder.to_owned(), size, agent, operators, tokens })
@@ -129,7 +148,7 @@ impl Scene {
             if reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success()) {
                 // Proofs from before the start are in doubt: those of this second, and of the future that is let pass.
                 tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-                return Ok(Subject { server, grpc, admin, _reserved: reserved });
+                return Ok(Subject { server, grpc, public, admin, _reserved: reserved });
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -196,9 +215,17 @@ issuers:
             )
             .expect("text grows");
         }
-        if self.size.records {
-            text.push_str("records: { file: ./decisions.jsonl, mode: best_effort }\n");
-        }
+        let signed = "checkpoints: { key_file: ./receipts.pem }";
+        text.push_str(&match self.size.records {
+            Records::Off => String::new(),
+            Records::BestEffort => "records: { file: ./decisions.jsonl, mode: best_effort }\n".to_owned(),
+            Records::Signed => {
+                format!("records: {{ file: ./decisions.jsonl, mode: best_effort, {signed} }}\n")
+            }
+            Records::Required => {
+                format!("records: {{ file: ./decisions.jsonl, mode: required, {signed} }}\n")
+            }
+        });
         text
     }
 
@@ -296,6 +323,13 @@ issuers:
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// What signs checkpoints, as PEM.
+fn signing_key() -> Result<String, String> {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| error.to_string())?;
+    let key = STANDARD.encode(document.as_ref());
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"))
 }
 
 fn orders(port: u16) -> String {

@@ -15,7 +15,7 @@ use exequatur_tests::redis::{Kind, Redis};
 use crate::cost::cost;
 use crate::figure::{Figure, Floor};
 use crate::process::{Server, listening};
-use crate::scene::{Scene, Size, Subject};
+use crate::scene::{Records, Scene, Size, Subject};
 use crate::{Effort, SERVER_CORE};
 
 /// Buckets in Redis, and how many bits of a digest choose one.
@@ -35,7 +35,7 @@ const LOADED_WITHIN: Duration = Duration::from_secs(300);
 /// is ready, until one that missed more than the log keeps answers again, and bytes of each in Redis.
 pub(crate) async fn measure(folder: &Path, effort: Effort) -> Result<Vec<Figure>, String> {
     let many = effort.revocations;
-    let scene = Scene::new(folder, Size { records: false, ..Size::USUAL })?;
+    let scene = Scene::new(folder, Size { records: Records::Off, ..Size::USUAL })?;
     let home = Home::new()?;
     let redis = Redis::start(Kind::Newest, &home.0, None, &[]).map_err(|error| error.to_string())?;
     let empty = used(&redis)?;
@@ -108,7 +108,7 @@ async fn start(scene: &Scene, redis: &Redis, prefix: &str) -> Result<(Replica, D
     }
     let took = begun.elapsed();
     listening(grpc).await?;
-    Ok((Replica { subject: Subject { server, grpc, admin: 0, _reserved: reserved }, metrics }, took))
+    Ok((Replica { subject: Subject { server, grpc, public, admin: 0, _reserved: reserved }, metrics }, took))
 }
 
 impl Replica {
