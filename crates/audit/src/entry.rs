@@ -52,6 +52,9 @@ pub(crate) struct Header {
     /// How many bytes without a chain the file had before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unchained: Option<u64>,
+    /// What stands before it could not be looked at, since it went into a pipe or a device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unseen: bool,
 }
 
 /// Bytes that are no line. Without those of the line break that ends them.

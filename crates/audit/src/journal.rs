@@ -52,7 +52,7 @@ impl Journal {
     /// What the file ends with. Nothing, where it cannot be read again.
     pub(crate) fn tail(&mut self) -> Result<Tail, AuditError> {
         if !self.regular {
-            return Ok(Tail::default());
+            return Ok(Tail::unseen());
         }
         let tail = tail(&mut self.file).map_err(|error| AuditError::Open(error.kind()))?;
         self.torn = tail.unended;

@@ -98,7 +98,8 @@ impl Ledger {
     }
 
     fn is_due(&self, now: Timestamp, every: SignedDuration) -> bool {
-        self.tree.len() > 0 && now.duration_since(self.since) >= every
+        // A clock that was set back says nothing of how long ago that was.
+        self.tree.len() > 0 && (now.duration_since(self.since) >= every || now < self.since)
     }
 
     /// Takes in the line that begins at `start`.
@@ -141,10 +142,13 @@ impl<'a> Page<'a> {
         let same = match begin {
             Begin::Run => false,
             // Whoever has written into the new file had a chain of his own.
-            Begin::File => tail.last.is_none(),
-            Begin::Torn => true,
+            Begin::File => tail.last.is_none() && !tail.unseen,
+            // Of what went into a pipe nobody knows how much was taken.
+            Begin::Torn => !tail.unseen,
         };
-        if !same && self.ledger.last.take().is_some() {
+        if !same {
+            self.ledger.last = None;
+            // Always another name: a begin that failed may stand in the file nevertheless.
             self.ledger.writer = writer()?;
         }
         let (own, found) = (self.ledger.last, tail.last);
@@ -157,6 +161,7 @@ impl<'a> Page<'a> {
             torn: tail.torn,
             unchained: (found.is_none() && tail.length > 0)
                 .then(|| tail.length.saturating_add(u64::from(tail.unended))),
+            unseen: tail.unseen,
         };
         let before = continues.map_or(Hash::NONE, |link| link.hash);
         let seq = if same { continues.map_or(1, |link| link.seq.saturating_add(1)) } else { 1 };

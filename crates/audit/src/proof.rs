@@ -182,6 +182,10 @@ impl Proof {
         let Self { proof: _, line, before, index, size, path, checkpoint } = self;
         let link =
             Sealed::of(line.as_bytes()).and_then(|sealed| sealed.after(before)).ok_or(Refuted::Line)?;
+        // Headers are in the tree as well.
+        if !matches!(entry::begin(line.as_bytes()), Some((Kind::Record, _))) {
+            return Err(Refuted::Line);
+        }
         let record = serde_json::from_str::<Value>(line).or(Err(Refuted::Line))?;
         let (summed_up, by, last) = summary(checkpoint, keys)?;
         let at = by.from.checked_add(*index);

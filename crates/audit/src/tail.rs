@@ -23,6 +23,15 @@ pub(crate) struct Tail {
     pub(crate) length: u64,
     /// Whether something stands after the last line break.
     pub(crate) unended: bool,
+    /// Whether it could not be looked at: a pipe, or a device.
+    pub(crate) unseen: bool,
+}
+
+impl Tail {
+    /// That of what can be written alone.
+    pub(crate) fn unseen() -> Self {
+        Self { unseen: true, ..Self::default() }
+    }
 }
 
 /// # Errors
@@ -39,7 +48,7 @@ pub(crate) fn tail(file: &mut File) -> std::io::Result<Tail> {
 pub(crate) fn end(bytes: &[u8], whole: bool, length: u64) -> Tail {
     let (last, torn) = last_of(bytes, whole).unzip();
     let unended = bytes.last().is_some_and(|last| *last != b'\n');
-    Tail { last, torn: torn.flatten(), length, unended }
+    Tail { last, torn: torn.flatten(), length, unended, unseen: false }
 }
 
 fn last_of(bytes: &[u8], whole: bool) -> Option<(Link, Option<Torn>)> {
@@ -99,6 +108,7 @@ mod tests {
             torn: None,
             length: u64::try_from(whole.len()).unwrap(),
             unended,
+            unseen: false,
         };
         assert_eq!(of(&whole), found(false));
         // A line that lacks its line break alone is a line.

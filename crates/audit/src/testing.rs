@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::entry::Closes;
 use crate::key::{PublicKeys, SigningKey};
 use crate::ledger::{Begin, Checkpoints, Ledger, Page};
-use crate::tail::end;
+use crate::tail::{Tail, end};
 use crate::verify::{Report, Unverified, Verifier, Violation};
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -22,6 +22,8 @@ pub(crate) struct Log {
     pub(crate) checkpoints: Checkpoints,
     /// The time of the next line, in seconds.
     pub(crate) second: i64,
+    /// Whether what was written cannot be read again.
+    pub(crate) piped: bool,
     records: u64,
 }
 
@@ -30,7 +32,14 @@ impl Log {
     pub(crate) fn new(key: Option<SigningKey>) -> Self {
         let records = NonZeroU32::new(10).unwrap();
         let checkpoints = Checkpoints { key, every: SignedDuration::from_hours(1), records };
-        Self { bytes: Vec::new(), ledger: Ledger::new().unwrap(), checkpoints, second: 0, records: 0 }
+        Self {
+            bytes: Vec::new(),
+            ledger: Ledger::new().unwrap(),
+            checkpoints,
+            second: 0,
+            piped: false,
+            records: 0,
+        }
     }
 
     /// One that is begun, has as many records, and is not closed.
@@ -50,7 +59,9 @@ impl Log {
 
     pub(crate) fn begin(&mut self, begin: Begin) {
         let tail = end(&self.bytes, true, u64::try_from(self.bytes.len()).unwrap());
-        if tail.unended {
+        let unended = tail.unended;
+        let tail = if self.piped { Tail::unseen() } else { tail };
+        if unended {
             self.bytes.push(b'\n');
         }
         self.put(|page| page.begin(begin, &tail).unwrap());

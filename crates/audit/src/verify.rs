@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
 use crate::chain::{Hash, Link, Sealed};
@@ -33,7 +34,7 @@ pub struct Verifier<'k> {
     files: Vec<String>,
     run: Option<Run>,
     /// Every writer so far.
-    writers: HashSet<String>,
+    writers: HashSet<u128>,
     /// Where runs were that another one came after before they were closed.
     interrupted: Vec<Link>,
     /// Bytes that are no line, until a header says that they were torn.
@@ -57,6 +58,8 @@ struct Pending {
     at: At,
     bytes: u64,
     hash: Sha256,
+    /// The first one that is a whole object: no writer leaves half a line that is.
+    object: Option<At>,
 }
 
 /// What a line was.
@@ -118,6 +121,10 @@ impl<'k> Verifier<'k> {
         loop {
             let end = next_line(records, &mut line)?;
             if matches!(end, End::OfFile) && line.is_empty() {
+                if number == 0 {
+                    let at = At { file: self.files.len().saturating_sub(1), line: 1, offset: 0, seq: None };
+                    self.unvouched(at, at, Why::Nothing);
+                }
                 return self.none_set_aside().map_err(|failed| self.violation(&failed));
             }
             number = number.saturating_add(1);
@@ -136,11 +143,13 @@ impl<'k> Verifier<'k> {
             return Err(Box::new(Violation { place: None, wrong: Wrong::NotThere(*missing) }));
         }
         match self.run.take() {
-            None => self.report.unvouched.push(Stretch { from: None, through: None, why: Why::Nothing }),
+            None if self.report.unvouched.is_empty() => {
+                self.report.unvouched.push(Stretch { from: None, through: None, why: Why::Nothing });
+            }
+            None => {}
             Some(run) => {
                 self.report.head = Some(run.last());
-                self.report.goes_on = run.closed() == Some(Closes::File);
-                self.settle(&run, true);
+                self.settle(&run);
             }
         }
         Ok(self.report)
@@ -222,9 +231,14 @@ impl<'k> Verifier<'k> {
     /// Keeps bytes that are no line until it is known whether a writer found them.
     fn set_aside(&mut self, line: &[u8], at: At) {
         let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        let object = is_object(line).then_some(at);
         match &mut self.pending {
-            None => self.pending = Some(Pending { at, bytes: length, hash: Sha256::new_with_prefix(line) }),
+            None => {
+                let hash = Sha256::new_with_prefix(line);
+                self.pending = Some(Pending { at, bytes: length, hash, object });
+            }
             Some(pending) => {
+                pending.object = pending.object.or(object);
                 pending.bytes = pending.bytes.saturating_add(length).saturating_add(1);
                 pending.hash.update(b"\n");
                 pending.hash.update(line);
@@ -261,10 +275,11 @@ impl<'k> Verifier<'k> {
         if header.chain != entry::CHAIN {
             return Err(failed(Wrong::Version(header.chain)));
         }
+        let named = name(&header.writer).ok_or_else(|| failed(Wrong::Header))?;
         let before = header.continues.map_or(Hash::NONE, |link| link.hash);
         let link = sealed.after(&before).ok_or_else(|| failed(Wrong::Changed))?;
         let same = self.run.as_ref().is_some_and(|run| run.writer() == header.writer);
-        self.comes_next(&header, link, same).map_err(failed)?;
+        self.comes_next(&header, named, link, (same, at)).map_err(failed)?;
         self.found_torn(&header, at)?;
         if same {
             if let Some(run) = &mut self.run {
@@ -273,30 +288,40 @@ impl<'k> Verifier<'k> {
             return Ok(link);
         }
         if let Some(old) = self.run.replace(Run::begin(header.writer.clone(), link, at)) {
-            self.settle(&old, false);
+            self.settle(&old);
             if old.closed().is_none() && self.interrupted.len() < MAX_INTERRUPTED {
                 self.interrupted.push(old.last());
             }
             if header.continues.is_none() {
-                self.remark(Remark::Anew { place: self.place(at) });
+                self.unvouched(at, at, Why::Anew);
             }
         } else if let Some(after) = header.continues {
             self.remark(Remark::Begins { place: self.place(at), after });
         }
-        self.writers.insert(header.writer);
+        self.writers.insert(named);
         self.report.runs = self.report.runs.saturating_add(1);
         Ok(link)
     }
 
     /// Whether a header can come after what came before.
-    fn comes_next(&self, header: &Header, link: Link, same: bool) -> Result<(), Wrong> {
+    fn comes_next(
+        &self,
+        header: &Header,
+        named: u128,
+        link: Link,
+        (same, at): (bool, At),
+    ) -> Result<(), Wrong> {
         let goes_on = header.continues.is_some_and(|after| after.seq.checked_add(1) == Some(link.seq));
         let Some(run) = &self.run else {
-            return if goes_on || link.seq == 1 { Ok(()) } else { Err(Wrong::Header) };
+            // A run that begins with its own header after another one's line has found that line in the same file.
+            let first = link.seq == 1 && header.continues.is_none();
+            return if goes_on || first { Ok(()) } else { Err(Wrong::Headless) };
         };
         let last = run.last();
-        let again = !same && self.writers.contains(&header.writer);
-        if again || goes_on != same || (!same && link.seq != 1) {
+        let again = !same && self.writers.contains(&named);
+        // Whoever can read what he writes into finds the line before.
+        let blind = header.continues.is_none() && at.line > 1 && !header.unseen;
+        if again || goes_on != same || (!same && link.seq != 1) || blind {
             return Err(Wrong::Order { expected: last.seq.saturating_add(1), found: link.seq });
         }
         match header.continues {
@@ -314,12 +339,19 @@ impl<'k> Verifier<'k> {
         match (self.pending.take(), header.torn, header.unchained) {
             (None, None, None) => Ok(()),
             (None, Some(_), _) | (None, None, Some(_)) => Err(Failed::at(at, Wrong::TornGone)),
+            (Some(Pending { object: Some(put), .. }), torn, _) if torn.is_some() || header.unseen => {
+                Err(Failed::at(put, Wrong::NotALine))
+            }
+            (Some(pending), None, None) if header.unseen => {
+                self.unvouched(pending.at, at, Why::Torn);
+                Ok(())
+            }
             (Some(pending), Some(torn), _) => {
                 let sha256 = Hash::new(pending.hash.finalize().into());
                 if torn != (Torn { bytes: pending.bytes, sha256 }) {
                     return Err(Failed::at(pending.at, Wrong::NotALine));
                 }
-                self.remark(Remark::Torn { place: self.place(pending.at), bytes: torn.bytes });
+                self.unvouched(pending.at, at, Why::Torn);
                 Ok(())
             }
             (Some(pending), None, unchained) => {
@@ -351,13 +383,13 @@ impl<'k> Verifier<'k> {
     }
 
     /// Says what nobody vouches for of a run that is over.
-    fn settle(&mut self, run: &Run, last: bool) {
+    fn settle(&mut self, run: &Run) {
         let (from, through) = (run.unvouched(), run.at());
         let why = match (from, run.closed()) {
             (Some(_), Some(_)) => Why::Unsigned,
             (_, None) => Why::Unended,
-            (None, Some(Closes::File)) if !last => Why::FileMissing,
-            (None, Some(Closes::File | Closes::Run)) => return,
+            (None, Some(Closes::File)) => Why::FileMissing,
+            (None, Some(Closes::Run)) => return,
         };
         self.unvouched(from.unwrap_or(through), through, why);
     }
@@ -366,6 +398,8 @@ impl<'k> Verifier<'k> {
         let (from, through) = (Some(self.place(from)), Some(self.place(through)));
         if self.report.unvouched.len() < MAX_REMARKS {
             self.report.unvouched.push(Stretch { from, through, why });
+        } else {
+            self.report.more_unvouched = self.report.more_unvouched.saturating_add(1);
         }
     }
 
@@ -399,6 +433,18 @@ impl<'k> Verifier<'k> {
             self.remark(Remark::ClockBack { place: self.place(at), seconds: by.as_secs() });
         }
     }
+}
+
+/// Whether it is a JSON object from its begin to its end.
+fn is_object(line: &[u8]) -> bool {
+    let begins = line.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    begins && serde_json::from_slice::<IgnoredAny>(line).is_ok()
+}
+
+/// A writer's name: 32 hex digits, in lower case.
+fn name(writer: &str) -> Option<u128> {
+    let named = u128::from_str_radix(writer, 16).ok()?;
+    (format!("{named:032x}") == writer).then_some(named)
 }
 
 /// Whether the checkpoint is signed, and if so, by one of the keys.

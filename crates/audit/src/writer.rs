@@ -295,7 +295,8 @@ impl Writer {
             return Err(AuditError::NotAFile);
         }
         // A file that has a chain is gone on with as by another process.
-        let closes = if journal.tail()?.last.is_some() { Closes::Run } else { Closes::File };
+        let tail = journal.tail()?;
+        let closes = if tail.last.is_some() || tail.unseen { Closes::Run } else { Closes::File };
         // What the old file does not take, the new one's header tells. What is left unsynced there was best effort.
         drop(self.append(|page| page.checkpoint(Some(closes))));
         drop(self.parts.journal.sync());

@@ -89,6 +89,27 @@ fn a_proof_that_was_changed_shows_nothing() {
     assert_eq!(with(&|proof| proof.checkpoint = line.trim().to_owned()), Refuted::Unsigned);
 }
 
+/// Headers are summed up too, and are no records.
+#[test]
+fn a_header_is_no_record() {
+    let key = ed25519("k");
+    let keys = public(&key);
+    let mut log = Log::of(Some(key), 3);
+    log.close(Closes::Run);
+    let lines: Vec<_> = log.lines().into_iter().map(|line| String::from_utf8(line).unwrap()).collect();
+    let links = lines.iter().map(|line| Sealed::of(line.trim_end().as_bytes()).unwrap().stated().unwrap());
+    let entries: Vec<_> = links.take(4).map(|link| link.hash).collect();
+    let of = |index: usize, before| Proof {
+        line: lines[index].trim_end().to_owned(),
+        before,
+        index: u64::try_from(index).unwrap(),
+        path: path(&entries, index).unwrap(),
+        ..proof_of(&log.bytes, "d-1").unwrap()
+    };
+    assert!(of(1, entries[0]).verify(&keys).is_ok());
+    assert_eq!(of(0, Hash::NONE).verify(&keys).unwrap_err(), Refuted::Line);
+}
+
 #[test]
 fn what_is_no_proof_is_refused() {
     let mut log = Log::of(Some(ed25519("k")), 3);

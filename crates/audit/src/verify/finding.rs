@@ -121,10 +121,10 @@ pub struct Report {
     pub signed: u64,
     /// The last line.
     pub head: Option<Link>,
-    /// Whether the last run goes on in a later file.
-    pub goes_on: bool,
     /// What could have been changed or cut without a trace; at most 100.
     pub unvouched: Vec<Stretch>,
+    /// Further ones of those.
+    pub more_unvouched: u64,
     /// What is worth knowing; at most 100.
     pub remarks: Vec<Remark>,
     /// Further remarks.
@@ -165,16 +165,19 @@ pub enum Why {
     /// Checkpoints without signatures.
     #[error("no checkpoint after it is signed")]
     Unsigned,
-    /// Half a line at the end of a file.
+    /// Half a line: at the end of a file, or as the next writer found it.
     #[error("a piece of a line: it is being written, its writer was killed, or it was cut")]
     Torn,
     /// Written before there was a chain.
     #[error("before the chain began")]
     Unchained,
-    /// A file between two is not there.
+    /// A header that goes on from nothing, after other lines.
+    #[error("it begins a chain of its own: what may have stood before it cannot be known")]
+    Anew,
+    /// A file, between two or after the last one, is not there.
     #[error("the run goes on in a file that is not among these")]
     FileMissing,
-    /// Nothing at all.
+    /// Nothing at all, in a file or in all of them.
     #[error("there is no chain")]
     Nothing,
 }
@@ -190,18 +193,6 @@ pub enum Remark {
         /// That line.
         after: Link,
     },
-    /// A header that goes on from nothing, after other lines.
-    Anew {
-        /// The header.
-        place: Place,
-    },
-    /// A writer was stopped within a line.
-    Torn {
-        /// The piece.
-        place: Place,
-        /// Its length.
-        bytes: u64,
-    },
     /// A clock was set back.
     ClockBack {
         /// The first line after it.
@@ -216,15 +207,6 @@ impl fmt::Display for Remark {
         match self {
             Self::Begins { place, after } => {
                 write!(f, "{place}: goes on from {after}, which is in none of the files")
-            }
-            Self::Anew { place } => {
-                write!(f, "{place}: begins a chain of its own: what may have stood before it cannot be known")
-            }
-            Self::Torn { place, bytes } => {
-                write!(
-                    f,
-                    "{place}: {bytes} bytes of a line that was not ended, as the next writer found them"
-                )
             }
             Self::ClockBack { place, seconds } => {
                 write!(

@@ -114,10 +114,10 @@ fn text(report: &Report, unsigned: bool) -> String {
         );
     }
     said.extend(head.iter().map(|head| format!("head: {head}")));
-    if report.goes_on {
-        said.push("the run goes on in a later file".to_owned());
-    }
     said.extend(report.unvouched.iter().map(|stretch| format!("not vouched for: {stretch}")));
+    if report.more_unvouched > 0 {
+        said.push(format!("not vouched for: {} more", report.more_unvouched));
+    }
     said.extend(report.remarks.iter().map(|remark| format!("remark: {remark}")));
     if report.more_remarks > 0 {
         said.push(format!("{} more remarks", report.more_remarks));
