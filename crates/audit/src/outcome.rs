@@ -29,8 +29,9 @@ pub struct Outcome<'a> {
     /// Whose status that is; none if the proxy does not say so clearly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<AnsweredBy>,
-    /// Whether any of the request was sent to an upstream.
-    pub reached_upstream: bool,
+    /// Whether any of the request was sent to an upstream; none if that is known of the last of several attempts alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached_upstream: Option<bool>,
     /// The upstream host that was chosen, whether or not it was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Text<'a>>,
@@ -59,7 +60,7 @@ impl<'a> Outcome<'a> {
             outcome_of: decision,
             status: None,
             answered_by: None,
-            reached_upstream: false,
+            reached_upstream: None,
             upstream: None,
             request_body_bytes: 0,
             response_body_bytes: 0,
@@ -188,13 +189,13 @@ mod tests {
         let time = "2026-11-22T10:11:12.345999Z".parse().unwrap();
         let mut outcome = Outcome::new(time, Text::from("0192"));
         let bare = concat!(
-            r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","outcome_of":"0192","reached_upstream":false,"#,
+            r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","outcome_of":"0192","#,
             r#""request_body_bytes":0,"response_body_bytes":0}"#,
         );
         assert_eq!(serde_json::to_string(&outcome).unwrap(), bare);
         outcome.status = Some(503);
         outcome.answered_by = Some(AnsweredBy::Proxy);
-        outcome.reached_upstream = true;
+        outcome.reached_upstream = Some(true);
         outcome.upstream = Some(Text::from("192.0.2.7:8080"));
         outcome.request_body_bytes = 7;
         outcome.response_body_bytes = 95;

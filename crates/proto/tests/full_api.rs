@@ -216,6 +216,7 @@ proptest! {
             response_flags,
             metadata,
             duration,
+            upstream_request_attempt_count,
             intermediate_log_entry,
             access_log_type,
         } = common_properties.unwrap();
@@ -225,6 +226,7 @@ proptest! {
         prop_assert_eq!(ours(heard), whole(common.time_to_first_upstream_rx_byte));
         prop_assert_eq!(ours(duration), whole(common.duration));
         prop_assert_eq!((intermediate_log_entry, access_log_type), (true, common.access_log_type));
+        prop_assert_eq!(upstream_request_attempt_count, common.upstream_request_attempt_count);
         assert_same_peer(
             full::attribute_context::Peer {
                 address: common.upstream_remote_address,

@@ -81,7 +81,8 @@ impl Outcomes {
     /// The message is none of the protocol.
     pub(crate) fn take(&self, message: Bytes) -> Result<bool, Status> {
         let counts = &self.shared.counts;
-        if !self.may_look_at(message.len().div_ceil(AN_ENTRY)) {
+        // A message with nothing in it costs something too.
+        if !self.may_look_at(message.len().div_ceil(AN_ENTRY).max(1)) {
             // How many entries are in it is not known: it counts as one.
             count(&counts.too_many, 1);
             return Ok(false);

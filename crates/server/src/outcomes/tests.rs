@@ -95,6 +95,8 @@ fn what_is_looked_at_has_a_bound() {
     let looked_at = outcomes.results().into_iter().find(|(result, _)| *result == "no_decision").unwrap().1;
     let most = 1024 + u64::from(A_SECOND) * (2 + begun.elapsed().as_secs());
     assert!(looked_at >= 15_000 && looked_at <= most, "{looked_at}");
+    // A message that reports nothing costs something too.
+    assert!((0..100_000).any(|_| matches!(outcomes.take(Bytes::new()), Ok(false))));
     // Another worker has a share of its own.
     let other = outcomes.of_worker();
     assert!(other.take(message(vec![Bytes::new(); 1000])).is_ok());

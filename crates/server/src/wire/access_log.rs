@@ -23,6 +23,10 @@ const FILTER: &str = "envoy.filters.http.ext_authz";
 /// How `response_code_details` says that the upstream answered.
 const VIA_UPSTREAM: &str = "via_upstream";
 const CUT_BY_UPSTREAM: &str = "upstream_reset_after_response_started";
+/// That of an answer which the caller was not sent: Envoy follows it itself, with another request.
+const REDIRECTED: &str = "internal_redirect";
+/// Most bytes of our own metadata that are read. What we write has some hundred.
+const MOST_METADATA: usize = 8 * 1024;
 /// Longest path of a Unix socket that is kept, in bytes: what a socket's address has room for.
 const MAX_SOCKET_PATH: usize = 108;
 
@@ -55,6 +59,7 @@ pub(crate) fn outcome(entry: Bytes, now: Timestamp) -> Result<Outcome<'static>, 
         response_flags,
         metadata,
         duration,
+        upstream_request_attempt_count,
         intermediate_log_entry,
         access_log_type,
     } = common_properties.ok_or(Passed::NoDecision)?;
@@ -66,11 +71,12 @@ pub(crate) fn outcome(entry: Bytes, now: Timestamp) -> Result<Outcome<'static>, 
     let HttpResponseProperties { response_code, response_body_bytes, response_code_details } =
         response.unwrap_or_default();
     let (flags, aborted_by) = flags(response_flags.unwrap_or_default());
-    outcome.status = response_code.and_then(status);
+    outcome.status = response_code.filter(|_code| response_code_details != REDIRECTED).and_then(status);
     outcome.answered_by = outcome
         .status
         .and_then(|_sent| answered_by(&response_code_details, time_to_first_upstream_rx_byte.is_some()));
-    outcome.reached_upstream = time_to_first_upstream_tx_byte.is_some();
+    outcome.reached_upstream =
+        reached(time_to_first_upstream_tx_byte.is_some(), upstream_request_attempt_count);
     outcome.upstream = upstream_remote_address.and_then(host).map(Text::from);
     outcome.request_body_bytes = request_body_bytes;
     outcome.response_body_bytes = response_body_bytes;
@@ -78,6 +84,11 @@ pub(crate) fn outcome(entry: Bytes, now: Timestamp) -> Result<Outcome<'static>, 
     outcome.aborted_by = aborted_by;
     outcome.flags = flags;
     Ok(outcome)
+}
+
+/// Envoy begins its times anew with each attempt, so that of earlier ones nothing is known.
+fn reached(last: bool, attempts: u32) -> Option<bool> {
+    (last || attempts <= 1).then_some(last)
 }
 
 /// Older versions do not say when an entry was made.
@@ -89,6 +100,9 @@ fn is_final(access_log_type: i32) -> bool {
 fn permitted(metadata: Option<Metadata>) -> Result<String, Passed> {
     let Metadata { mut filter_metadata } = metadata.unwrap_or_default();
     let ours = filter_metadata.remove(FILTER).ok_or(Passed::NoDecision)?;
+    if ours.len() > MOST_METADATA {
+        return Err(Passed::NotOurs);
+    }
     let Struct { mut fields } = Struct::decode(ours).or(Err(Passed::Unreadable))?;
     let mut text = |name: &str| match fields.remove(name)?.kind? {
         Kind::StringValue(text) => Some(text),

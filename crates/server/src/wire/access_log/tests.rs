@@ -66,7 +66,7 @@ fn an_entry_of_a_permit_is_its_outcome() {
     let mut expected = Outcome::new(now(), Text::from(ID));
     expected.status = Some(404);
     expected.answered_by = Some(AnsweredBy::Upstream);
-    expected.reached_upstream = true;
+    expected.reached_upstream = Some(true);
     expected.upstream = Some(Text::from("192.0.2.7:8080"));
     (expected.request_body_bytes, expected.response_body_bytes) = (7, 9);
     expected.duration_us = Some(2_345_678);
@@ -76,9 +76,10 @@ fn an_entry_of_a_permit_is_its_outcome() {
 /// Nothing but the id is needed, and whatever is missing or makes no sense is left out.
 #[test]
 fn what_is_not_known_is_left_out() {
-    let bare = Ok(Outcome::new(now(), Text::from(ID)));
+    let mut bare = Outcome::new(now(), Text::from(ID));
+    bare.reached_upstream = Some(false);
     let entry = HttpAccessLogEntry { common_properties: Some(common()), ..HttpAccessLogEntry::default() };
-    assert_eq!(outcome(entry.encode_to_vec().into(), now()), bare);
+    assert_eq!(outcome(entry.encode_to_vec().into(), now()), Ok(bare));
     for status in [0, 99, 1000, 65_736, u32::MAX] {
         let read = read(common(), answer(status, "via_upstream")).unwrap();
         assert_eq!((read.status, read.answered_by), (None, None), "{status}");
@@ -241,4 +242,48 @@ fn flags_have_envoys_words_and_say_who_broke_off() {
     ] {
         assert_eq!(flags(set).1, expected, "{set:?}");
     }
+}
+
+/// Envoy's times are of the last attempt alone.
+#[test]
+fn of_several_attempts_only_the_last_is_known() {
+    for (sent, attempts, expected) in [
+        (true, 1, Some(true)),
+        (true, 3, Some(true)),
+        (false, 0, Some(false)),
+        (false, 1, Some(false)),
+        (false, 2, None),
+    ] {
+        let common = AccessLogCommon {
+            time_to_first_upstream_tx_byte: if sent { took(0, 1000) } else { None },
+            upstream_request_attempt_count: attempts,
+            ..common()
+        };
+        let outcome = read(common, answer(503, "upstream_reset_before_response_started")).unwrap();
+        assert_eq!(outcome.reached_upstream, expected, "{sent} {attempts}");
+    }
+}
+
+/// What Envoy follows itself was sent to nobody.
+#[test]
+fn an_internal_redirect_is_no_answer() {
+    assert_eq!(read(common(), answer(302, "internal_redirect")).unwrap().status, None);
+    assert_eq!(read(common(), answer(302, "via_upstream")).unwrap().status, Some(302));
+}
+
+/// Our own metadata are small; what is not was not written by us.
+#[test]
+fn metadata_that_are_too_large_are_not_ours() {
+    let with = |length: usize| {
+        let mut common = common();
+        let ours = common.metadata.as_mut().and_then(|all| all.filter_metadata.get_mut(FILTER)).unwrap();
+        // A field that is not known, of as many bytes.
+        let mut bytes = ours.to_vec();
+        bytes.extend([0x7a, 0x80 | u8::try_from(length % 128).unwrap(), u8::try_from(length / 128).unwrap()]);
+        bytes.extend(vec![0; length]);
+        *ours = bytes.into();
+        read(common, answer(200, "via_upstream")).map(|_outcome| ())
+    };
+    assert_eq!(with(4096), Ok(()));
+    assert_eq!(with(8192), Err(Passed::NotOurs));
 }
