@@ -38,7 +38,7 @@ attack: export ATTACK_WORLDS ?= 100000
 attack: ## Change a million permitted requests; compare a hundred thousand random worlds with a model
 	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
-lint: ## Format, clippy, names, layering, docs/requirements.md, stale patches, the Helm chart
+lint: ## Format, clippy, names, layering, docs/requirements.md, docs/metrics.md, stale patches, the Helm chart, alerts
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	tests/tools/names.sh
@@ -46,6 +46,8 @@ lint: ## Format, clippy, names, layering, docs/requirements.md, stale patches, t
 	python3 tests/tools/reasons.py
 	tests/tools/demo_mutants.py --check
 	tests/chart/check.py
+	python3 tests/tools/metrics.py
+	python3 tests/alerts/check.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
 

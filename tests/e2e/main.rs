@@ -28,6 +28,7 @@ mod keys_elsewhere;
 mod limit_overrides;
 mod limits;
 mod methods;
+mod metrics;
 mod on_behalf;
 mod operators;
 mod outcomes;

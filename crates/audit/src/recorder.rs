@@ -186,6 +186,13 @@ impl Recorder {
         self.gaps.total()
     }
 
+    /// How many records wait for the file, and how many may.
+    #[must_use]
+    pub fn queue(&self) -> (usize, usize) {
+        let capacity = self.orders.max_capacity();
+        (capacity.saturating_sub(self.orders.capacity()), capacity)
+    }
+
     /// How far the file has come.
     #[must_use]
     pub fn progress(&self) -> Progress {

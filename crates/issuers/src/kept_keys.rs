@@ -75,6 +75,8 @@ pub struct IssuerStatus {
     pub skipped_keys: usize,
     /// How long ago they were loaded.
     pub keys_age: Option<SignedDuration>,
+    /// Whether they may be used still.
+    pub usable: bool,
     /// Why the last load failed, if it did.
     pub last_error: Option<FetchError>,
     /// How many loads ended in which way, since the start.
@@ -139,11 +141,15 @@ impl KeptKeys {
     pub fn keys(&self, now: Timestamp) -> Result<Arc<KeySet>, KeysUnavailable> {
         let known = self.known.load();
         let loaded = known.loaded.as_ref().ok_or(KeysUnavailable::NeverLoaded)?;
-        if !(-MAX_AHEAD..=self.max_stale).contains(&now.duration_since(loaded.at)) {
+        if !self.may_be_used(loaded.at, now) {
             self.ask(now);
             return Err(KeysUnavailable::TooStale);
         }
         Ok(Arc::clone(&loaded.keys))
+    }
+
+    fn may_be_used(&self, loaded: Timestamp, now: Timestamp) -> bool {
+        (-MAX_AHEAD..=self.max_stale).contains(&now.duration_since(loaded))
     }
 
     /// A key as a token names it, for [`Self::unknown_key_seen`].
@@ -214,6 +220,7 @@ impl KeptKeys {
             keys: loaded.map_or(0, |loaded| loaded.keys.len()),
             skipped_keys: loaded.map_or(0, |loaded| loaded.keys.skipped().len()),
             keys_age: loaded.map(|loaded| now.duration_since(loaded.at).max(SignedDuration::ZERO)),
+            usable: loaded.is_some_and(|loaded| self.may_be_used(loaded.at, now)),
             last_error: known.last_error,
             loads: known.loads,
         }

@@ -129,9 +129,9 @@ pub(crate) fn compile(
 }
 
 /// Says what is in force.
-pub(crate) fn tell(generation: &Generation) {
+pub(crate) fn tell(generation: &Generation, files: FilesInForce) {
     let (number, policies) = (generation.number, &generation.policies);
-    metrics::generation(number);
+    metrics::generation(number, files.fingerprint(policies.content_hash()));
     tracing::info!(
         generation = number,
         policies = policies.len(),
@@ -276,7 +276,7 @@ impl Reloader {
         let built = match compiled.await {
             Ok(built) => built,
             Err(error) => {
-                metrics::reload("refused");
+                metrics::reload(false);
                 self.reloads.refused(
                     "the files could not be judged, by a mistake of ours".to_owned(),
                     (self.clock)(),
@@ -287,16 +287,16 @@ impl Reloader {
         };
         match built {
             Ok((generation, renewed, files)) => {
-                metrics::reload("accepted");
+                metrics::reload(true);
                 for file in renewed {
                     tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
                 }
-                tell(&generation);
+                tell(&generation, files);
                 self.current.store(Arc::new(generation));
                 self.reloads.accepted(files, (self.clock)());
             }
             Err(error) => {
-                metrics::reload("refused");
+                metrics::reload(false);
                 self.reloads.refused(error.first_line(), (self.clock)());
                 tracing::error!(%error, "reload refused; the last good generation stays");
             }

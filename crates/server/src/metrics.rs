@@ -1,22 +1,38 @@
 //! Prometheus metrics. Labels come from closed sets: reasons, verdicts, configured issuer names; tenants are bounded
 //! ([`crate::tenant_tally`]).
 
+mod process;
+mod stages;
+
 use std::time::Duration;
 
+use exequatur_decide::Reason;
 use exequatur_issuers::{IntrospectionStatus, ListsStatus};
 use exequatur_signals::{StreamState, Tally};
 use exequatur_store::{Nodes, ReplayHealth};
 use jiff::SignedDuration;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
 use crate::outcomes::Outcomes;
 use crate::tenant_tally::Verdict;
+use crate::wire::shape::shape;
+use crate::workers::Load;
+
+pub(crate) use process::exposition as process;
+pub(crate) use stages::Stages;
 
 const DECISIONS: &str = "exequatur_decisions_total";
 const TENANT_DECISIONS: &str = "exequatur_tenant_decisions_total";
 const DURATION: &str = "exequatur_decision_duration_seconds";
 const GENERATION: &str = "exequatur_generation";
+const FINGERPRINT: &str = "exequatur_generation_fingerprint";
 const RELOADS: &str = "exequatur_reloads_total";
+const RELOAD_FAILED: &str = "exequatur_reload_failed";
+const BUILD: &str = "exequatur_build_info";
+const READY: &str = "exequatur_ready";
+const DEADLINE: &str = "exequatur_deadline_seconds";
 const STORE_UP: &str = "exequatur_store_up";
 const STORE_NODES: &str = "exequatur_store_nodes";
 const STORE_SLOTS: &str = "exequatur_store_uncovered_slots";
@@ -24,6 +40,7 @@ const STORE_INTERRUPTIONS: &str = "exequatur_store_interruptions_total";
 const STORE_LOCAL: &str = "exequatur_limits_local_total";
 const STORE_PROOFS: &str = "exequatur_store_live_proofs";
 const KEYS_AGE: &str = "exequatur_issuer_keys_age_seconds";
+const KEYS_USABLE: &str = "exequatur_issuer_keys_usable";
 const FETCHES: &str = "exequatur_issuer_fetches_total";
 const LISTS: &str = "exequatur_status_lists";
 const LISTS_AGE: &str = "exequatur_status_list_age_seconds";
@@ -34,12 +51,20 @@ const INTROSPECTIONS_IN_FLIGHT: &str = "exequatur_introspections_in_flight";
 const RECORD_GAPS: &str = "exequatur_record_gaps_total";
 const RECORD_LINES: &str = "exequatur_record_lines_total";
 const RECORD_LINES_SUMMED_UP: &str = "exequatur_record_lines_summed_up_total";
+const CHECKPOINTS_SIGNED: &str = "exequatur_record_checkpoints_signed";
+const RECORD_QUEUE: &str = "exequatur_record_queue_length";
+const RECORD_QUEUE_CAPACITY: &str = "exequatur_record_queue_capacity";
 const OUTCOMES: &str = "exequatur_outcomes_total";
 const OUTCOME_STREAMS: &str = "exequatur_outcome_streams";
+const CONNECTIONS: &str = "exequatur_grpc_connections";
+const QUEUE: &str = "exequatur_queue_length";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const STRANGERS: &str = "exequatur_grpc_strangers_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
 const REVOCATIONS: &str = "exequatur_revocations";
+const REVOCATIONS_KNOWN: &str = "exequatur_revocations_known";
+const REVOCATIONS_AGE: &str = "exequatur_revocations_age_seconds";
+const REVOCATIONS_POSITION: &str = "exequatur_revocations_position";
 const REVOCATIONS_DEGRADED: &str = "exequatur_revocations_degraded";
 const OVERRIDES: &str = "exequatur_limit_overrides";
 const ATTRIBUTES: &str = "exequatur_subject_attributes";
@@ -57,20 +82,37 @@ const ADMIN_STRANGERS: &str = "exequatur_admin_strangers_total";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
-const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.2];
+const BUCKETS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2];
 
 /// The same for questions about tokens, which go over the network.
 const QUESTION_BUCKETS: [f64; 9] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
-/// Installs the process's recorder.
+/// Installs the process's recorder, with what is so from the start.
 ///
 /// # Errors
 /// If one is installed already, or a bucket is refused.
-pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)?
-        .set_buckets_for_metric(Matcher::Full(INTROSPECTION_DURATION.to_owned()), &QUESTION_BUCKETS)?
-        .install_recorder()?;
+pub(crate) fn install(deadline: Duration) -> Result<PrometheusHandle, BuildError> {
+    let recorder = recorder()?;
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)?;
+    describe();
+    start(deadline);
+    Ok(handle)
+}
+
+/// Each duration is a histogram with buckets of its own: without any it would be a summary, which cannot be added up.
+pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
+    let full = |name: &str| Matcher::Full(name.to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(full(DURATION), &BUCKETS)?
+        .set_buckets_for_metric(full(stages::DURATION), &stages::BUCKETS)?
+        .set_buckets_for_metric(full(INTROSPECTION_DURATION), &QUESTION_BUCKETS)?;
+    Ok(builder.build_recorder())
+}
+
+fn describe() {
+    stages::describe();
+    describe_condition();
     metrics::describe_counter!(DECISIONS, "Decisions by verdict (permit, deny, fault) and reason.");
     metrics::describe_counter!(
         TENANT_DECISIONS,
@@ -142,10 +184,45 @@ pub(crate) fn install() -> Result<PrometheusHandle, metrics_exporter_prometheus:
         "What signals have said of subjects, as known here, and what is over for less than a day."
     );
     metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
-    Ok(handle)
+}
+
+fn describe_condition() {
+    metrics::describe_gauge!(BUILD, "1, with the version that runs.");
+    metrics::describe_gauge!(
+        READY,
+        "Whether this replica is ready: everything was complete once, and it does not drain (0 or 1)."
+    );
+    metrics::describe_gauge!(DEADLINE, metrics::Unit::Seconds, "The configured bound on a decision.");
+    metrics::describe_gauge!(
+        FINGERPRINT,
+        "A number of the rules and policies in force: the same in replicas that decide by the same."
+    );
+    metrics::describe_gauge!(
+        RELOAD_FAILED,
+        "Whether the files as they are now were refused, so that what was good before is in force (0 or 1)."
+    );
+    metrics::describe_gauge!(KEYS_USABLE, "Whether tokens of the issuer can be verified now (0 or 1).");
+    metrics::describe_gauge!(CONNECTIONS, "gRPC connections that are open.");
+    metrics::describe_gauge!(QUEUE, "Decisions that wait or are under way, of all workers.");
+    metrics::describe_gauge!(REVOCATIONS_KNOWN, "Whether it is known here what is revoked (0 or 1).");
+    metrics::describe_gauge!(
+        REVOCATIONS_AGE,
+        metrics::Unit::Seconds,
+        "For how long nothing was heard of revocations; 0 where they are this replica's own."
+    );
+    metrics::describe_gauge!(
+        REVOCATIONS_POSITION,
+        "The number of the last change of revocations that this replica has."
+    );
 }
 
 fn describe_records() {
+    metrics::describe_gauge!(
+        CHECKPOINTS_SIGNED,
+        "Whether the last checkpoint of the records was signed (0 or 1)."
+    );
+    metrics::describe_gauge!(RECORD_QUEUE, "Records that wait to be written.");
+    metrics::describe_gauge!(RECORD_QUEUE_CAPACITY, "How many may wait.");
     metrics::describe_counter!(RECORD_GAPS, "Decisions that were answered and not recorded.");
     metrics::describe_counter!(
         RECORD_LINES,
@@ -217,13 +294,58 @@ pub(crate) fn turned_away(reason: &'static str) {
     metrics::counter!(DECISIONS, "verdict" => "fault", "reason" => reason).increment(1);
 }
 
-pub(crate) fn generation(number: u64) {
-    // A gauge is a float; a process does not see 2^53 reloads.
-    metrics::gauge!(GENERATION).set(u32::try_from(number).map_or(f64::INFINITY, f64::from));
+/// What is so from the start: what a counter says before its first event is 0, so that the first one is seen as an increase.
+fn start(deadline: Duration) {
+    metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics::gauge!(DEADLINE).set(deadline.as_secs_f64());
+    metrics::gauge!(RELOAD_FAILED).set(0.0);
+    for outcome in ["accepted", "refused"] {
+        metrics::counter!(RELOADS, "outcome" => outcome).absolute(0);
+    }
+    metrics::counter!(DECISIONS, "verdict" => "permit", "reason" => "permitted").absolute(0);
+    for reason in Reason::ALL.iter().filter(|reason| shape(**reason).status == 503) {
+        metrics::counter!(DECISIONS, "verdict" => "fault", "reason" => reason.code()).absolute(0);
+    }
 }
 
-pub(crate) fn reload(outcome: &'static str) {
+pub(crate) fn ready(ready: bool) {
+    metrics::gauge!(READY).set(flag(ready));
+}
+
+/// What is in force; `fingerprint` is the same in replicas that decide by the same.
+pub(crate) fn generation(number: u64, fingerprint: u32) {
+    // A gauge is a float; a process does not see 2^53 reloads.
+    metrics::gauge!(GENERATION).set(u32::try_from(number).map_or(f64::INFINITY, f64::from));
+    metrics::gauge!(FINGERPRINT).set(fingerprint);
+}
+
+pub(crate) fn reload(accepted: bool) {
+    let outcome = if accepted { "accepted" } else { "refused" };
     metrics::counter!(RELOADS, "outcome" => outcome).increment(1);
+    metrics::gauge!(RELOAD_FAILED).set(flag(!accepted));
+}
+
+/// How much there is to do at this moment.
+pub(crate) fn load(load: &Load) {
+    metrics::gauge!(CONNECTIONS).set(number(load.connections()));
+    metrics::gauge!(QUEUE).set(number(load.decisions()));
+}
+
+/// As 0 or 1.
+fn flag(yes: bool) -> f64 {
+    if yes { 1.0 } else { 0.0 }
+}
+
+/// Exactly, up to 2^53.
+fn whole(number: u64) -> f64 {
+    let [low, high] =
+        [number & u64::from(u32::MAX), number >> 32].map(|half| u32::try_from(half).unwrap_or_default());
+    f64::from(high).mul_add(f64::from(u32::MAX) + 1.0, f64::from(low))
+}
+
+/// Exactly, as far as counts of anything here go.
+fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 /// What a look at the store came to; `None` if nothing of it can be used. `seen` is what was known of a cluster's nodes.
@@ -251,6 +373,10 @@ pub(crate) fn store(health: Option<&ReplayHealth>, seen: &mut Option<Nodes>) {
 
 pub(crate) fn keys_age(issuer: &str, seconds: f64) {
     metrics::gauge!(KEYS_AGE, "issuer" => issuer.to_owned()).set(seconds);
+}
+
+pub(crate) fn keys_usable(issuer: &str, usable: bool) {
+    metrics::gauge!(KEYS_USABLE, "issuer" => issuer.to_owned()).set(flag(usable));
 }
 
 /// Loads so far, by outcome: a word of a closed set.
@@ -296,6 +422,17 @@ pub(crate) fn records(written: u64, checkpoint: u64) {
     metrics::counter!(RECORD_LINES_SUMMED_UP).absolute(checkpoint);
 }
 
+/// Whether the last checkpoint was signed.
+pub(crate) fn checkpoint(signed: bool) {
+    metrics::gauge!(CHECKPOINTS_SIGNED).set(flag(signed));
+}
+
+/// Records that wait, of as many as may.
+pub(crate) fn record_queue(waiting: usize, capacity: usize) {
+    metrics::gauge!(RECORD_QUEUE).set(number(waiting));
+    metrics::gauge!(RECORD_QUEUE_CAPACITY).set(number(capacity));
+}
+
 /// What Envoy reported of requests that were over, since the start.
 pub(crate) fn outcomes(outcomes: &Outcomes) {
     for (result, total) in outcomes.results() {
@@ -327,10 +464,26 @@ pub(crate) fn failed(service: &'static str, code: tonic::Code) {
     metrics::counter!(FAILED, "service" => service, "code" => format!("{code:?}")).increment(1);
 }
 
-pub(crate) fn revocations(entries: u32, not_kept: bool, degraded: bool) {
-    metrics::gauge!(REVOCATIONS_DEGRADED).set(if degraded { 1.0 } else { 0.0 });
-    metrics::gauge!(REVOCATIONS).set(entries);
-    metrics::gauge!(REVOCATIONS_NOT_KEPT).set(if not_kept { 1.0 } else { 0.0 });
+/// What is known here of revocations, at a moment.
+pub(crate) struct Known {
+    pub(crate) entries: u32,
+    pub(crate) position: u64,
+    pub(crate) age: Option<Duration>,
+    pub(crate) known: bool,
+    pub(crate) degraded: bool,
+    pub(crate) not_kept: bool,
+}
+
+pub(crate) fn revocations(known: &Known) {
+    let Known { entries, position, age, known, degraded, not_kept } = known;
+    metrics::gauge!(REVOCATIONS).set(*entries);
+    metrics::gauge!(REVOCATIONS_POSITION).set(whole(*position));
+    if let Some(age) = age {
+        metrics::gauge!(REVOCATIONS_AGE).set(age.as_secs_f64());
+    }
+    metrics::gauge!(REVOCATIONS_KNOWN).set(flag(*known));
+    metrics::gauge!(REVOCATIONS_DEGRADED).set(flag(*degraded));
+    metrics::gauge!(REVOCATIONS_NOT_KEPT).set(flag(*not_kept));
 }
 
 pub(crate) fn overrides(count: usize) {
@@ -352,12 +505,11 @@ pub(crate) fn signals(stream: &str, tally: &Tally) {
         metrics::counter!(SIGNALS_POLLS, "stream" => stream(), "outcome" => outcome.word()).absolute(total);
     }
     let status = tally.status();
-    for (name, at) in
-        [(SIGNALS_LAST_EVENT, status.last_event), (SIGNALS_LAST_VERIFICATION, status.last_verification)]
-    {
-        if let Some(at) = at {
-            metrics::gauge!(name, "stream" => stream()).set(at.as_duration().as_secs_f64());
-        }
+    if let Some(at) = status.last_event {
+        metrics::gauge!(SIGNALS_LAST_EVENT, "stream" => stream()).set(at.as_duration().as_secs_f64());
+    }
+    if let Some(at) = status.last_verification {
+        metrics::gauge!(SIGNALS_LAST_VERIFICATION, "stream" => stream()).set(at.as_duration().as_secs_f64());
     }
     // Until the transmitter says otherwise, it sends.
     let enabled = matches!(status.stream, None | Some(StreamState::Enabled));

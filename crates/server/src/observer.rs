@@ -22,7 +22,7 @@ use crate::report::Reporter;
 use crate::security_events::Streams;
 use crate::service::Service;
 use crate::state::Tending;
-use crate::workers::TurnedAway;
+use crate::workers::{Load, TurnedAway};
 
 /// How often ages and gaps are measured, and completeness is looked at until it is reached.
 const OBSERVE_EVERY: Duration = Duration::from_millis(250);
@@ -40,7 +40,7 @@ pub(crate) struct Observer {
     pub(crate) service: Service,
     pub(crate) outcomes: Outcomes,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) turned_away: TurnedAway,
+    pub(crate) intake: (TurnedAway, Load),
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) health: HealthReporter,
 }
@@ -90,6 +90,7 @@ impl Observer {
 
     fn measure(&self, now: Timestamp) {
         for status in self.issuers.status(now) {
+            metrics::keys_usable(status.name.as_str(), status.usable);
             if let Some(age) = status.keys_age {
                 metrics::keys_age(status.name.as_str(), age.as_secs_f64());
             }
@@ -108,19 +109,24 @@ impl Observer {
         }
         if let Some(recorder) = &self.recorder {
             metrics::record_gaps(recorder.gaps());
+            let (waiting, capacity) = recorder.queue();
+            metrics::record_queue(waiting, capacity);
         }
+        metrics::ready(self.readiness.is_ready());
         metrics::outcomes(&self.outcomes);
         self.calls.iter().for_each(|calls| metrics::admin_calls(calls));
         self.service.tenants().each(metrics::tenant_decisions);
-        metrics::connections_refused(self.turned_away.total());
-        metrics::strangers("user", self.turned_away.strangers());
-        metrics::strangers("handshake", self.turned_away.handshakes());
+        let (away, load) = &self.intake;
+        metrics::load(load);
+        metrics::connections_refused(away.total());
+        metrics::strangers("user", away.strangers());
+        metrics::strangers("handshake", away.handshakes());
         // Without it, what histograms were told is kept until somebody asks for it, one by one.
         self.metrics.run_upkeep();
     }
 
     fn refused(&self) -> Refused {
-        let away = &self.turned_away;
+        let (away, _load) = &self.intake;
         Refused {
             requests: self.service.shed().total(),
             connections: away.total(),

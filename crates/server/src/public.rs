@@ -14,6 +14,8 @@ use exequatur_decide::{Access, Generation, Host, ProtectedResource, Route, Route
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
+
 /// Where RFC 9728 §3.1 puts the metadata.
 pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -63,8 +65,13 @@ pub(crate) fn public(state: Public) -> Router {
 }
 
 /// `/metrics`, and nothing else.
-pub(crate) fn metrics(handle: PrometheusHandle) -> Router {
-    Router::new().route("/metrics", get(move || async move { handle.render() }))
+pub(crate) fn metrics(handle: &PrometheusHandle, clock: &Clock) -> Router {
+    let (handle, clock, started) = (handle.clone(), Arc::clone(clock), clock());
+    let text = move || async move {
+        let text = handle.render() + &crate::metrics::process(started, clock());
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    };
+    Router::new().route("/metrics", get(text))
 }
 
 async fn ready(State(state): State<Public>) -> Response {

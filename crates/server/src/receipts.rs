@@ -94,6 +94,7 @@ impl Watch {
         metrics::records(written, checkpoint.as_ref().map_or(0, |head| head.link.seq));
         if let Some(head) = checkpoint.filter(|head| self.told.as_ref() != Some(head)) {
             let Head { writer, link, signed } = &head;
+            metrics::checkpoint(*signed);
             tracing::info!(%writer, head = %link, signed, "checkpoint of the records");
             self.told = Some(head);
         }

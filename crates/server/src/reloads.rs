@@ -34,6 +34,15 @@ impl FilesInForce {
         let rules = format!("{:?}", (protected, issuers, sender, routes, limits, unauthenticated));
         Self { configuration: config.digest, rules: Sha256::digest(rules.as_bytes()).into() }
     }
+
+    /// A number of what decides, with the policies of this hash: small enough for a metric, and no secret of anybody's.
+    pub(crate) fn fingerprint(&self, policies: &str) -> u32 {
+        let mut digest = Sha256::new();
+        digest.update(self.rules);
+        digest.update(policies);
+        let [first, second, third, fourth, ..] = <[u8; 32]>::from(digest.finalize());
+        u32::from_be_bytes([first, second, third, fourth])
+    }
 }
 
 /// Where the generation in force comes from.

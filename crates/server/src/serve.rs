@@ -27,13 +27,13 @@ use crate::config::{Config, GrpcAddress, Listen, NonceSecretFiles};
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
-use crate::metrics;
+use crate::metrics::{self, Stages};
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
 use crate::outcomes::Outcomes;
 use crate::public::{self, Public, Readiness};
 use crate::receipts::{self, ReceiptsError};
-use crate::reloads::Reloads;
+use crate::reloads::{FilesInForce, Reloads};
 use crate::report::Reporter;
 use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
@@ -115,8 +115,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let judged = Some(snapshot.state());
     let Snapshot { config, folder: policies, .. } = snapshot;
     let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &policies, 1)?));
-    let (handle, clock) = (metrics::install()?, clock::system());
-    generations::tell(&generation.load());
+    let (handle, clock) = (metrics::install(config.deadline)?, clock::system());
+    generations::tell(&generation.load(), FilesInForce::of(&config));
     crate::config::remarks(&config).iter().for_each(|remark| tracing::warn!("{remark}"));
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // A start that fails halfway ends what has begun; none of it is lost.
@@ -135,7 +135,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let shared = Shared::of((&revocations, &attributes), &recorder, &clock, (&tasks, &stop));
     let (streams, posted) = receive_events(&config, &shared, &duties)?;
     let public = public::public(metadata(&config, &readiness, &generation)).merge(posted).merge(receipt_keys);
-    listen_http(&config, [public, public::metrics(handle.clone())], &duties, &tasks, &stop).await?;
+    listen_http(&config, [public, public::metrics(&handle, &clock)], &duties, &tasks, &stop).await?;
     let current = (&generation, &issuers, &streams);
     let reloads = Arc::new(Reloads::started(&config, clock()));
     let reloader = reloader((path, judged), &config, current, &recorder, (&reloads, &clock));
@@ -167,7 +167,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         service,
         outcomes,
         metrics: handle,
-        turned_away: intake.turned_away(),
+        intake: (intake.turned_away(), intake.load()),
         readiness: Arc::clone(&readiness),
         health: health.clone(),
     };
@@ -379,6 +379,7 @@ pub(crate) fn service_parts(
         deadline: config.deadline,
         shed: Shed::default(),
         tenants: TenantTally::new(config),
+        stages: Stages::new(),
         algorithms: names.join(" "),
     })
 }

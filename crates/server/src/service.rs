@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::codegen::http::HeaderMap;
 
 use crate::clock::{Clock, monotonic};
-use crate::metrics;
+use crate::metrics::{self, Stages};
 use crate::record::{Decided, record_of};
 use crate::tenant_tally::{TenantTally, Verdict};
 use crate::wire::challenge::Offer;
@@ -59,6 +59,8 @@ pub(crate) struct ServiceParts {
     pub(crate) shed: Shed,
     /// Decisions by tenant.
     pub(crate) tenants: TenantTally,
+    /// What each decision measures.
+    pub(crate) stages: Stages,
     /// The proof algorithms, as challenges name them.
     pub(crate) algorithms: String,
 }
@@ -103,6 +105,7 @@ impl Service {
         if tokio::time::Instant::now() >= by {
             return self.turn_away();
         }
+        let begun = monotonic();
         let now = (parts.clock)();
         let generation = parts.generation.load_full();
         let mut timings = Timings { started, stages: Vec::with_capacity(8) };
@@ -112,6 +115,8 @@ impl Service {
         let (caller, result) = place.spend(self.decide(message, &generation, now, by, &mut trail)).await;
         let facts = trail.facts;
         let finished = monotonic();
+        parts.stages.took((started, begun, finished), &timings.stages);
+        parts.stages.token(facts.token_cached);
         let decided = Decided {
             id: &id,
             now,
@@ -222,7 +227,9 @@ impl Service {
     ) -> Result<Recorded, Fault> {
         let Some(recorder) = &self.parts.recorder else { return Ok(Recorded::not_configured()) };
         let record = record_of(refusal, decided);
-        match timeout_at(by, recorder.record(&record)).await {
+        let recorded = timeout_at(by, recorder.record(&record)).await;
+        self.parts.stages.recorded(monotonic().duration_since(decided.finished));
+        match recorded {
             Ok(Ok(recorded)) => Ok(recorded),
             Ok(Err(error)) => {
                 tracing::error!(decision = decided.id, %error, "the decision could not be recorded");

@@ -350,8 +350,15 @@ impl Tending {
         }
         self.tend_attributes(now);
         let health = self.revocations.health();
-        let degraded = self.revocations.snapshot().is_degraded(now);
-        metrics::revocations(health.entries, health.broken.is_some(), degraded);
+        let snapshot = self.revocations.snapshot();
+        metrics::revocations(&metrics::Known {
+            entries: health.entries,
+            position: health.position.0,
+            age: snapshot.silence(now),
+            known: snapshot.unknown(now).is_none(),
+            degraded: snapshot.is_degraded(now),
+            not_kept: health.broken.is_some(),
+        });
         if let Ok(known) = self.overrides.overrides().known() {
             metrics::overrides(known.count());
         }

@@ -197,6 +197,23 @@ pub(crate) struct Intake {
 struct Slot {
     connections: mpsc::Sender<(Accepted, Open)>,
     open: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
+}
+
+/// How much all workers have to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Load(Arc<[(Arc<AtomicUsize>, Arc<Queue>)]>);
+
+impl Load {
+    /// Connections that are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.iter().map(|(open, _)| open.load(Ordering::Relaxed)).fold(0, usize::saturating_add)
+    }
+
+    /// Decisions that wait or are under way.
+    pub(crate) fn decisions(&self) -> usize {
+        self.0.iter().map(|(_, queue)| queue.length()).fold(0, usize::saturating_add)
+    }
 }
 
 impl Intake {
@@ -217,6 +234,10 @@ impl Intake {
 
     pub(crate) fn turned_away(&self) -> TurnedAway {
         self.turned_away.clone()
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        Load(self.slots.iter().map(|slot| (Arc::clone(&slot.open), Arc::clone(&slot.queue))).collect())
     }
 }
 
@@ -254,9 +275,9 @@ impl Workers {
         let (drain, end) = (CancellationToken::new(), CancellationToken::new());
         let (tell_served, served) = mpsc::channel(desks.len());
         let (mut slots, mut gone) = (Vec::new(), Vec::new());
-        for (own, runtime) in runtimes.into_iter().enumerate() {
+        for ((own, runtime), desk) in runtimes.into_iter().enumerate().zip(desks.iter()) {
             let (connections, incoming) = mpsc::channel(MAX_CONNECTIONS);
-            slots.push(Slot { connections, open: Arc::default() });
+            slots.push(Slot { connections, open: Arc::default(), queue: Arc::clone(&desk.queue) });
             let (tell_gone, went) = oneshot::channel();
             gone.push(went);
             let floor = Floor { desks: Arc::clone(&desks), own };

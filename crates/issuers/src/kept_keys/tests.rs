@@ -181,7 +181,7 @@ fn a_clock_set_back_ends_the_cooldown() {
 fn the_status_says_what_is_known() {
     let issuer = issuer();
     let nothing = issuer.status(at(0));
-    assert_eq!((nothing.key_set, nothing.keys, nothing.keys_age), (None, 0, None));
+    assert_eq!((nothing.key_set, nothing.keys, nothing.keys_age, nothing.usable), (None, 0, None, false));
 
     let issuer = loaded();
     issuer.load_ended(Err(DownloadError::TooLarge.into()), at(300));
@@ -192,6 +192,7 @@ fn the_status_says_what_is_known() {
         keys: 1,
         skipped_keys: 0,
         keys_age: Some(SignedDuration::from_secs(310)),
+        usable: true,
         last_error: Some(DownloadError::TooLarge.into()),
         loads: status.loads,
     };
@@ -200,6 +201,11 @@ fn the_status_says_what_is_known() {
     assert_eq!(counts, [(LoadOutcome::Loaded, 1), (LoadOutcome::Unacceptable, 1)]);
     assert_eq!((status.loads.succeeded(), status.loads.failed()), (1, 1));
     assert_eq!(issuer.status(at(-5)).keys_age, Some(SignedDuration::ZERO));
+    // As long as a token may be verified with them, and no longer.
+    for seconds in [0, 3600, 3601, -3600] {
+        let now = at(seconds);
+        assert_eq!(issuer.status(now).usable, issuer.keys(now).is_ok(), "{seconds}");
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn service(deadline: Duration) -> Service {
         deadline,
         shed: Shed::default(),
         tenants: TenantTally::new(&config),
+        stages: Stages::new(),
         algorithms: "ES256".to_owned(),
     })
 }

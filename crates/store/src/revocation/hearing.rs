@@ -47,13 +47,9 @@ impl Hears {
     /// A feed that was heard in the future was heard before the clock was set back: for how long it is silent is not known
     /// then.
     pub(crate) fn hearing(&self, now: Timestamp) -> Hearing {
-        let Feed::Elsewhere { staleness, heard, silent } = &self.0 else { return Hearing::Well };
-        let heard = match heard.load(Ordering::Acquire) {
-            NOT_YET => return Hearing::Unknown(Unknown::NeverLoaded),
-            heard => heard,
-        };
-        let measured = silent.load(Ordering::Acquire);
-        let silent = u128::from(now.as_millisecond().abs_diff(heard).max(measured));
+        let Feed::Elsewhere { staleness, .. } = &self.0 else { return Hearing::Well };
+        let Some(silence) = self.silence(now) else { return Hearing::Unknown(Unknown::NeverLoaded) };
+        let silent = silence.as_millis();
         let within = |span: SignedDuration| silent <= u128::try_from(span.as_millis()).unwrap_or(0);
         if within(staleness.usual) {
             Hearing::Well
@@ -62,6 +58,14 @@ impl Hears {
         } else {
             Hearing::Unknown(Unknown::Silent)
         }
+    }
+
+    /// For how long, in whole milliseconds; not at all where changes are made in this process. None if nothing was heard yet.
+    pub(crate) fn silence(&self, now: Timestamp) -> Option<Duration> {
+        let Feed::Elsewhere { heard, silent, .. } = &self.0 else { return Some(Duration::ZERO) };
+        let heard = heard.load(Ordering::Acquire);
+        let measured = silent.load(Ordering::Acquire);
+        (heard != NOT_YET).then(|| Duration::from_millis(now.as_millisecond().abs_diff(heard).max(measured)))
     }
 
     /// Every change that was made until `now` is known.

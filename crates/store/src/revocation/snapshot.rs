@@ -159,6 +159,13 @@ impl Snapshot {
         }
     }
 
+    /// For how long it has heard nothing, and so how late a change may be known here; none at all where changes are made in this
+    /// process. None before the first word.
+    #[must_use]
+    pub fn silence(&self, now: Timestamp) -> Option<Duration> {
+        self.feed.silence(now)
+    }
+
     /// The snapshot has every change that was made until `now`.
     pub fn heard(&self, now: Timestamp) {
         self.feed.heard(now);
