@@ -48,6 +48,7 @@ lint: ## Format, clippy, names, layering, docs/requirements.md, docs/metrics.md,
 	tests/chart/check.py
 	python3 tests/tools/metrics.py
 	python3 tests/alerts/check.py
+	python3 tests/tools/dashboards.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import monitoring
 import objects
 import refusals
 import rendering
@@ -23,7 +24,7 @@ def main() -> int:
     if arguments.exequatur:
         wrong = running.check(arguments.exequatur.resolve())
     else:
-        wrong = rendering.check() + objects.check() + refusals.check()
+        wrong = rendering.check() + objects.check() + refusals.check() + monitoring.check()
     for line in wrong:
         print(f"chart: {line}", file=sys.stderr)
     return 1 if wrong else 0

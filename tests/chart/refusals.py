@@ -98,6 +98,8 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "replicaCount", 1, "additional properties 'replicaCount' not allowed"),
     ("embedded", "image/name", "x", "additional properties 'name' not allowed"),
     ("embedded", "pod/hostNetwork", True, "additional properties 'hostNetwork' not allowed"),
+    ("embedded", "monitoring/serviceMonitor", {}, "additional properties 'serviceMonitor' not allowed"),
+    ("embedded", "monitoring/podMonitor/interval", "15", "monitoring/podMonitor/interval"),
     ("embedded", "networkPolicy/egress", [], "additional properties 'egress' not allowed"),
 ]
 

@@ -1,4 +1,4 @@
-//! E-10, C-20: what callers make up is in no metric, and the metrics are those of docs/metrics.md.
+//! What callers make up is in no metric, and the metrics are those of docs/metrics.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,11 +89,13 @@ fn hostile(stack: &Stack, agent: &Agent, number: usize) -> CheckRequest {
             format!("Bearer {}", stack.tokens.token(agent, &changes))
         }
         _ => {
-            let changes = json!({ "tenant": other, "client_id": other, "sub": other, "jti": other });
+            let changes =
+                json!({ "tenant": other, "client_id": other, "sub": format!("user-{other}"), "jti": other });
             format!("DPoP {}", stack.tokens.token(agent, &changes))
         }
     };
-    let proof = agent.proof(&method, &stack.url(&path), &authorization, &json!({ "jti": other }));
+    let token = authorization.split_once(' ').map_or("", |(_scheme, token)| token);
+    let proof = agent.proof(&method, &stack.url(&path), token, &json!({ "jti": other }));
     let fields = [
         ("authorization", authorization.as_str()),
         ("dpop", proof.as_str()),
@@ -153,7 +155,7 @@ async fn usual(stack: &Stack) {
         .unwrap();
 }
 
-/// E-10: the number of series has the bound that is documented, and so has that of each label's values; types and labels are
+/// The number of series has the bound that is documented, and so has that of each label's values; types and labels are
 /// those documented; durations have buckets; nothing that callers made up is there, but the first tenants.
 #[tokio::test]
 async fn what_callers_make_up_is_in_no_metric() {
