@@ -153,7 +153,7 @@ def evidence() -> Panel:
         over_time("Outcomes", "reqps", query("sum by (result) (rate(exequatur_outcomes_total{OF}[RATE]))", "{{result}}")),
         over_time("Streams of outcomes", "none", query("exequatur_outcome_streams{OF}")),
         over_time("Permits, and outcomes kept", "reqps", query('sum(rate(exequatur_decisions_total{OF,verdict="permit"}[RATE]))', "permits"), query('sum(rate(exequatur_outcomes_total{OF,result="kept"}[RATE]))', "outcomes")),
-        over_time("Orders", "none", query("sum by (action, outcome) (increase(exequatur_admin_calls_total{OF}[RATE]))", "{{action}} {{outcome}}"), text="Of the admin API."),
+        over_time("Orders", "none", query("sum by (action, outcome) (increase(exequatur_admin_calls_total{OF}[RATE])) or vector(0)", "{{action}} {{outcome}}"), text=f"Of the admin API. {NONE_IS_ZERO}"),
         over_time("Strangers at the admin API", "none", query("sum by (instance) (increase(exequatur_admin_strangers_total{OF}[RATE]))"), text=NONE_IS_ZERO),
         over_time("Reloads", "none", query("sum by (outcome) (increase(exequatur_reloads_total{OF}[RATE]))", "{{outcome}}")),
     ])
