@@ -51,6 +51,7 @@ impl Serve {
             | ServeError::NonceSecretFile { .. }
             | ServeError::NoRandomness
             | ServeError::Records(_)
+            | ServeError::Traces(_)
             | ServeError::Listener { .. }
             | ServeError::Admin(_)
             | ServeError::Metrics(_)

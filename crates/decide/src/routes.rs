@@ -247,6 +247,12 @@ impl Routes {
         self.routes.iter()
     }
 
+    /// The route of that name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.name == name)
+    }
+
     /// The protected resources that the routes belong to.
     #[must_use]
     pub fn protected(&self) -> &ProtectedResources {

@@ -16,6 +16,7 @@ mod issuers;
 mod keys;
 mod limits;
 mod listen;
+mod otlp;
 mod problems;
 mod reader;
 mod records;
@@ -40,6 +41,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traces;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,7 @@ use sha2::{Digest as _, Sha256};
 pub use admin::Admin;
 pub use duration::parse as parse_duration;
 pub use listen::{GrpcAddress, Listen};
+pub use otlp::OtlpEndpoint;
 pub use problems::{Place, Problem, Problems, Source};
 pub use records::{RecordCheckpoints, Records};
 pub use redis::{Redis, RedisUrl};
@@ -70,6 +73,7 @@ pub use show::show;
 pub use sizing::sizing;
 pub use store::Store;
 pub use tls::TlsFiles;
+pub use traces::{Sample, Traces};
 
 use keys::{Key, count, duration, list, map, number, optional, required, text};
 use reader::{Fields, Node, Notes};
@@ -115,6 +119,8 @@ pub struct Config {
     pub signals: Vec<StreamConfig>,
     /// Where decisions are recorded; nowhere if `None`.
     pub records: Option<Records>,
+    /// Where spans of decisions are sent; nowhere if `None`.
+    pub traces: Option<Traces>,
     /// Time for one decision.
     pub deadline: Duration,
     /// Longest access token that is read.
@@ -207,6 +213,7 @@ struct Parts {
     unauthenticated: Rate,
     signals: Vec<StreamConfig>,
     records: Option<Records>,
+    traces: Option<Traces>,
     deadline: Duration,
     token_size: TokenSize,
     workers: NonZeroUsize,
@@ -240,6 +247,9 @@ impl Parts {
         optional("signals", "Whose security events are received (OpenID Shared Signals).", signals::shape),
         optional("records", "Where decisions are recorded; nowhere if this is absent.", || {
             map(records::KEYS)
+        }),
+        optional("traces", "Where spans of decisions are sent; nowhere if this is absent.", || {
+            map(traces::KEYS)
         }),
         optional(
             "deadline",
@@ -279,6 +289,7 @@ impl Parts {
         let beside = signals::Beside { folder, issuers: issuers.as_deref() };
         let signals = fields.or("signals", Vec::new(), |node| signals::read(node, &beside, notes));
         let records = fields.or("records", None, |node| records::read(node, folder, notes).map(Some));
+        let traces = fields.or("traces", None, |node| traces::read(node, folder, notes).map(Some));
         let deadline = fields.duration("deadline", DEADLINE, &DEADLINE_RANGE);
         let token_size = fields.or("max_token_bytes", TokenSize::default(), |node| {
             node.number(&TokenSize::RANGE, notes).and_then(TokenSize::new)
@@ -288,13 +299,10 @@ impl Parts {
         let admin = fields.or("admin", None, |node| {
             admin::read(node, folder, (issuers.as_deref(), protected.as_ref()), notes).map(Some)
         });
-        if let (Some(listen), Some(Some(admin))) = (&listen, &admin)
+        if let (Some(listen), Some(Some(admin)), Some(node)) = (&listen, &admin, fields.optional("admin"))
             && !listen.is_apart_from(admin.listen)
         {
-            notes.add(
-                fields.optional("admin").map_or_else(Place::default, |node| node.place),
-                "two listeners have one address",
-            );
+            notes.add(node.place, "two listeners have one address");
         }
         if let (Some(store), Some(sender), Some(deadline)) = (&store, &sender, deadline) {
             check_shared(store, sender, deadline, fields.optional("store").map(|node| node.place), notes);
@@ -332,6 +340,7 @@ impl Parts {
             unauthenticated: unauthenticated?,
             signals: signals?,
             records: records?,
+            traces: traces?,
             deadline: deadline?,
             token_size: token_size?,
             workers: workers?,
@@ -357,6 +366,7 @@ impl Parts {
             unauthenticated: self.unauthenticated,
             signals: self.signals,
             records: self.records,
+            traces: self.traces,
             deadline: self.deadline,
             token_size: self.token_size,
             workers: self.workers,

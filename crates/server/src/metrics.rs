@@ -79,6 +79,8 @@ const SIGNALS_KEYS_AGE: &str = "exequatur_signals_keys_age_seconds";
 const SIGNALS_KEYS_FAILED: &str = "exequatur_signals_keys_failed_loads_total";
 const ADMIN_CALLS: &str = "exequatur_admin_calls_total";
 const ADMIN_STRANGERS: &str = "exequatur_admin_strangers_total";
+const SPANS_EXPORTED: &str = "exequatur_spans_exported_total";
+const SPANS_DROPPED: &str = "exequatur_spans_dropped_total";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
 /// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
@@ -232,6 +234,12 @@ fn describe_records() {
     metrics::describe_counter!(
         OUTCOMES,
         "Entries of Envoy's access log that were reported, by what became of them: kept, or why not."
+    );
+    metrics::describe_counter!(SPANS_EXPORTED, "Spans of decisions that the collector took.");
+    metrics::describe_counter!(
+        SPANS_DROPPED,
+        "Spans that did not arrive, by cause (rate: beyond traces.max_per_second; queue: full; failed: the collector did not \
+         answer well; rejected: it took others of the same call)."
     );
     metrics::describe_gauge!(OUTCOME_STREAMS, "Streams of Envoy's access log that are open.");
 }
@@ -439,6 +447,14 @@ pub(crate) fn outcomes(outcomes: &Outcomes) {
         metrics::counter!(OUTCOMES, "result" => result).absolute(total);
     }
     metrics::gauge!(OUTCOME_STREAMS).set(u32::try_from(outcomes.streams()).unwrap_or(u32::MAX));
+}
+
+/// What became of spans, since the start.
+pub(crate) fn spans(tally: &crate::traces::Tally) {
+    metrics::counter!(SPANS_EXPORTED).absolute(tally.total_exported());
+    for (cause, total) in tally.each_dropped() {
+        metrics::counter!(SPANS_DROPPED, "cause" => cause).absolute(total);
+    }
 }
 
 /// All, since the start.

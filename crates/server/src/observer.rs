@@ -114,6 +114,7 @@ impl Observer {
         }
         metrics::ready(self.readiness.is_ready());
         metrics::outcomes(&self.outcomes);
+        self.service.tracer().iter().for_each(|tracer| metrics::spans(tracer.tally()));
         self.calls.iter().for_each(|calls| metrics::admin_calls(calls));
         self.service.tenants().each(metrics::tenant_decisions);
         let (away, load) = &self.intake;

@@ -27,6 +27,8 @@ pub(crate) struct Decided<'a> {
     pub(crate) generation: &'a Generation,
     pub(crate) facts: &'a Facts,
     pub(crate) caller: Caller,
+    /// What others say of the trace that the request belongs to.
+    pub(crate) trace_state: &'a str,
     pub(crate) timings: &'a Timings,
 }
 

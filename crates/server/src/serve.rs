@@ -30,6 +30,7 @@ use crate::http;
 use crate::metrics::{self, Stages};
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
+use crate::otlp::OtlpError;
 use crate::outcomes::Outcomes;
 use crate::public::{self, Public, Readiness};
 use crate::receipts::{self, ReceiptsError};
@@ -41,6 +42,7 @@ use crate::signals;
 use crate::state::{self, Opened, StateError, Tending};
 use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
+use crate::traces::Tracer;
 use crate::workers::{Listener, WorkerError, Workers, accept};
 
 /// How long the load balancer has to notice that this replica stops.
@@ -81,6 +83,9 @@ pub enum ServeError {
     /// The record file.
     #[error("records: {0}")]
     Records(#[from] ReceiptsError),
+    /// The collector of traces.
+    #[error("traces: {0}")]
+    Traces(#[from] OtlpError),
     /// A listener.
     #[error("listener {listener}: {source}")]
     Listener {
@@ -127,8 +132,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let (recorder, receipt_keys) = open_recorder(&config, &clock)?;
     let Opened { revocations, overrides, attributes, store, background } = state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
-    let followed = (&revocations, &overrides);
-    let subject = Subject::of(followed, (&generation, &issuers), &recorder, &clock);
+    let subject = Subject::of((&revocations, &overrides), (&generation, &issuers), &recorder, &clock);
     let orders = Orders::open(&config, subject).await?;
     let calls = orders.map(|orders| orders.begin(&duties, &tasks, &stop));
     let readiness = Arc::new(Readiness::default());
@@ -142,7 +146,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
-    let service = Service::new(service_parts(
+    let parts = service_parts(
         &config,
         Arc::clone(&issuers),
         Arc::clone(&store),
@@ -150,7 +154,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Followed::of(&*revocations, &*overrides, &*attributes),
         &generation,
         Arc::clone(&clock),
-    )?);
+    )?;
+    let service = Service::new(ServiceParts { tracer: trace(&config, &clock, &duties, &stop)?, ..parts });
     let listener = listen_grpc(&config.listen, &duties, &stop).await?;
     let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
     let mut workers = Workers::start(config.workers.get(), &service, &outcomes, &health_service)?;
@@ -233,6 +238,22 @@ fn receive_events(
     streams.begin(duties, shared.stop);
     let posted = streams.router()?;
     Ok((Some(Arc::new(streams)), posted))
+}
+
+/// Sends spans of decisions, where that is configured.
+///
+/// # Errors
+/// See [`OtlpError`].
+fn trace(
+    config: &Config,
+    clock: &Clock,
+    duties: &Duties,
+    stop: &CancellationToken,
+) -> Result<Option<Tracer>, OtlpError> {
+    let Some(traces) = &config.traces else { return Ok(None) };
+    let (tracer, exporter) = Tracer::new(traces, config.replica.as_ref(), Arc::clone(clock))?;
+    duties.begin("traces", stop, exporter.run(stop.clone()));
+    Ok(Some(tracer))
 }
 
 /// Follows the files from what they said at the start.
@@ -375,6 +396,7 @@ pub(crate) fn service_parts(
         decider: decider(config, issuers, store, followed)?,
         generation: Arc::clone(generation),
         recorder,
+        tracer: None,
         clock,
         deadline: config.deadline,
         shed: Shed::default(),

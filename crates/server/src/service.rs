@@ -17,10 +17,12 @@ use crate::clock::{Clock, monotonic};
 use crate::metrics::{self, Stages};
 use crate::record::{Decided, record_of};
 use crate::tenant_tally::{TenantTally, Verdict};
+use crate::traces::Tracer;
 use crate::wire::challenge::Offer;
 use crate::wire::extract::{Caller, Described, Message, extract};
 use crate::wire::patience::patience;
 use crate::wire::respond::{Answer, changes, deny, permit};
+use crate::wire::trace_state::{Lineage, state_of};
 use crate::workers::{Floor, Overload, Place, Queue, Seat};
 
 /// How many requests were refused because their turn would have come too late. They have no record each.
@@ -52,6 +54,8 @@ pub(crate) struct ServiceParts {
     pub(crate) decider: Decider,
     pub(crate) generation: Arc<ArcSwap<Generation>>,
     pub(crate) recorder: Option<Recorder>,
+    /// Who makes spans of decisions, if anybody does.
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) clock: Clock,
     /// Our own bound on a decision, within the time that Envoy waits.
     pub(crate) deadline: Duration,
@@ -91,10 +95,15 @@ impl Service {
         &self.parts.shed
     }
 
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.parts.tracer.as_ref()
+    }
+
     /// Decides when its turn comes, records, answers. There is no way out of it but through `permit` or `deny`.
     pub(crate) async fn answer(
         &self,
         message: Message,
+        asked_in: Option<Lineage>,
         place: Place,
         by: tokio::time::Instant,
     ) -> CheckResponse {
@@ -112,7 +121,8 @@ impl Service {
         let id = decision_id(now);
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
-        let (caller, result) = place.spend(self.decide(message, &generation, now, by, &mut trail)).await;
+        let decision = self.decide(message, asked_in, &generation, now, by, &mut trail);
+        let ((caller, trace_state), result) = place.spend(decision).await;
         let facts = trail.facts;
         let finished = monotonic();
         parts.stages.took((started, begun, finished), &timings.stages);
@@ -124,6 +134,7 @@ impl Service {
             generation: &generation,
             facts: &facts,
             caller,
+            trace_state: &trace_state,
             timings: &timings,
         };
         self.finish(result, decided, by).await
@@ -134,7 +145,7 @@ impl Service {
         let arrived = tokio::time::Instant::now();
         let by = arrived.checked_add(self.parts.deadline).unwrap_or(arrived);
         match Queue::new().enter(self.parts.deadline) {
-            Ok(place) => self.answer(message, place, by).await,
+            Ok(place) => self.answer(message, None, place, by).await,
             Err(Overload) => self.turn_away(),
         }
     }
@@ -158,14 +169,15 @@ impl Service {
     async fn decide(
         &self,
         message: Message,
+        asked_in: Option<Lineage>,
         generation: &Generation,
         now: Timestamp,
         by: tokio::time::Instant,
         trail: &mut Trail<'_>,
-    ) -> (Caller, Result<Settled, Refusal>) {
+    ) -> ((Caller, String), Result<Settled, Refusal>) {
         let described: Described = match extract(message) {
             Ok(described) => described,
-            Err(denial) => return (Caller::default(), Err(denial.into())),
+            Err(denial) => return (self.traced(Caller::default(), asked_in, &[]), Err(denial.into())),
         };
         let headers = described.headers();
         let raw = described.raw(&headers);
@@ -174,7 +186,23 @@ impl Service {
             Ok(result) => result,
             Err(_elapsed) => Err(Fault::Deadline.into()),
         };
-        (described.caller(), result)
+        (self.traced(described.caller(), asked_in, described.fields()), result)
+    }
+
+    /// The caller in the trace that the proxy asks in, else in that which the request itself names; and what is said of it, if
+    /// anybody wants to know.
+    fn traced(
+        &self,
+        caller: Caller,
+        asked_in: Option<Lineage>,
+        fields: &[(String, Vec<u8>)],
+    ) -> (Caller, String) {
+        let wanted = self.parts.tracer.is_some();
+        match (asked_in, caller.trace) {
+            (Some(Lineage { parent, state }), _) => (Caller { trace: Some(parent), ..caller }, state),
+            (None, Some(parent)) if wanted && parent.sampled => (caller, state_of(fields)),
+            (None, Some(_) | None) => (caller, String::new()),
+        }
     }
 
     /// Records, then answers: a permit that must be recorded and was not is no permit.
@@ -201,6 +229,7 @@ impl Service {
                 metrics::decision("permit", "permitted", decided.elapsed());
                 self.parts.tenants.count(decided.facts.tenant.as_deref(), Verdict::Permit);
                 crate::record::log(None, decided);
+                self.trace(None, decided);
                 return permit(settled, changes, &recorded, answer);
             }
             // Its record was handed in; only the time to wait for it was gone, and that is its reason already.
@@ -215,6 +244,7 @@ impl Service {
         self.parts.tenants.count(decided.facts.tenant.as_deref(), verdict);
         metrics::decision(verdict.word(), refusal.reason().code(), decided.elapsed());
         crate::record::log(Some(&refusal), decided);
+        self.trace(Some(&refusal), decided);
         deny(&refusal, self.offer(decided.generation, decided.facts), answer)
     }
 
@@ -241,6 +271,12 @@ impl Service {
                 }
                 Err(Fault::Record)
             }
+        }
+    }
+
+    fn trace(&self, refusal: Option<&Refusal>, decided: Decided<'_>) {
+        if let Some(tracer) = &self.parts.tracer {
+            tracer.tell(refusal, decided);
         }
     }
 
@@ -288,9 +324,15 @@ impl Front {
     ///
     /// # Errors
     /// A status that is no decision, which Envoy takes for an error.
-    pub(crate) async fn check(&self, message: Message, seat: Seat) -> Result<CheckResponse, Status> {
+    pub(crate) async fn check(
+        &self,
+        message: Message,
+        asked_in: Option<Lineage>,
+        seat: Seat,
+    ) -> Result<CheckResponse, Status> {
         let service = self.service.clone();
-        self.floor.answer(seat, |place, by| async move { service.answer(message, place, by).await }).await
+        let answer = |place, by| async move { service.answer(message, asked_in, place, by).await };
+        self.floor.answer(seat, answer).await
     }
 
     /// The answer to one that has none.

@@ -10,3 +10,4 @@ mod ratelimit;
 pub(crate) mod respond;
 pub(crate) mod shape;
 pub(crate) mod trace_context;
+pub(crate) mod trace_state;

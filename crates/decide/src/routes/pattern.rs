@@ -1,6 +1,7 @@
 //! `/tenants/{tenant}/documents/{id}`: what paths a route takes, and which of two patterns is more specific.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use thiserror::Error;
 
@@ -146,6 +147,17 @@ impl PathPattern {
             };
         }
         Some(order)
+    }
+}
+
+/// As it was parsed.
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Literal(literal) => write!(f, "/{literal}"),
+            Segment::Parameter(name) => write!(f, "/{{{name}}}"),
+        })?;
+        if self.open { f.write_str("/**") } else { Ok(()) }
     }
 }
 

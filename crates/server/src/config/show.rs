@@ -20,6 +20,7 @@ use super::redis::WITHOUT;
 use super::routes::{PRINCIPALS, RoutePlace, RouteTexts, USERS};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
 use super::tls::show as show_tls;
+use super::traces::show as show_traces;
 use super::{
     Config, RedisUrl, Store, authorization_details, duration, introspection, limits, signals, step_up,
 };
@@ -107,6 +108,10 @@ impl fmt::Display for Shown<'_> {
         match &config.records {
             Some(records) => show_records(records, f)?,
             None => writeln!(f, "# records: none are kept")?,
+        }
+        match &config.traces {
+            Some(traces) => show_traces(traces, f)?,
+            None => writeln!(f, "# traces: none are sent")?,
         }
         writeln!(f, "deadline: {}", duration::format(config.deadline))?;
         writeln!(f, "max_token_bytes: {}", config.token_size.bytes())?;

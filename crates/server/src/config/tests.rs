@@ -101,6 +101,10 @@ records:
   file: ./decisions.jsonl
   mode: required
   checkpoints: { key_file: ./receipts.pem, key_id: "receipts 2", previous_keys_file: ./old.json, every: 90s, records: 500 }
+traces:
+  otlp: { endpoint: "https://otel.example.com:4317", plaintext: accepted, ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s }
+  sample: 0.05%
+  max_per_second: 500
 deadline: 100ms
 max_token_bytes: 12000
 workers: 3
@@ -251,6 +255,21 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
+fn a_whole_file_says_where_spans_go() {
+    let config = read(WHOLE);
+    let traces = config.traces.as_ref().unwrap();
+    assert_eq!((traces.sample.roots, traces.max_per_second), (500, 500));
+    let otlp = OtlpEndpoint {
+        endpoint: "https://otel.example.com:4317".parse().unwrap(),
+        plaintext: true,
+        ca_file: Some("/etc/exequatur/otel.pem".into()),
+        headers_file: Some("/etc/exequatur/otel-headers".into()),
+        timeout: Duration::from_secs(5),
+    };
+    assert_eq!(traces.otlp, otlp);
+}
+
+#[test]
 fn defaults_are_filled_in() {
     let config = config(SMALL).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     assert_eq!(config.listen, Listen::default());
@@ -258,6 +277,7 @@ fn defaults_are_filled_in() {
     assert_eq!(config.deadline, DEADLINE);
     assert_eq!(config.token_size.bytes(), 8192);
     assert!(config.records.is_none());
+    assert_eq!(config.traces, None);
     assert_eq!(config.store, Store::default());
     assert!(config.limits.is_empty());
     assert_eq!((config.unauthenticated.count().get(), config.unauthenticated.burst().get()), (100, 1000));

@@ -51,6 +51,7 @@ fn service(deadline: Duration) -> Service {
         .unwrap(),
         generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),
         recorder: None,
+        tracer: None,
         clock,
         deadline,
         shed: Shed::default(),
@@ -69,7 +70,7 @@ fn answer(request: CheckRequest) -> CheckResponse {
 async fn answer_within(deadline: Duration, request: CheckRequest) -> CheckResponse {
     let place = Queue::new().enter(Duration::from_secs(1)).unwrap();
     let by = tokio::time::Instant::now() + deadline;
-    service(deadline).answer(request.into(), place, by).await
+    service(deadline).answer(request.into(), None, place, by).await
 }
 
 fn assert_refused(response: &CheckResponse) {
@@ -184,7 +185,7 @@ async fn what_cannot_be_decoded_is_refused() {
         let place = Queue::new().enter(Duration::from_secs(1)).unwrap();
         let by = tokio::time::Instant::now() + Duration::from_secs(5);
         let response =
-            service(Duration::from_secs(5)).answer(Message::encoded(bytes.into()), place, by).await;
+            service(Duration::from_secs(5)).answer(Message::encoded(bytes.into()), None, place, by).await;
         assert_refused(&response);
         let fields = &response.dynamic_metadata.as_ref().unwrap().fields;
         let reason = fields["reason"].kind.as_ref().unwrap();

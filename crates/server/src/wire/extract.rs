@@ -56,6 +56,11 @@ pub(crate) struct Caller {
 }
 
 impl Described {
+    /// The header fields, their names in lower case.
+    pub(crate) fn fields(&self) -> &[(String, Vec<u8>)] {
+        &self.headers
+    }
+
     /// The request in decide's terms.
     pub(crate) fn headers(&self) -> Vec<(&str, &[u8])> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect()

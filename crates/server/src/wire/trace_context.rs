@@ -30,7 +30,13 @@ impl TraceParent {
     /// `None` where there is no `traceparent`, more than one, or one that is not as section 3.2 of the specification has
     /// it: then the request belongs to no trace (section 4.3).
     pub(crate) fn of(headers: &[(String, Vec<u8>)]) -> Option<Self> {
-        let mut values = headers.iter().filter(|(name, _)| name == "traceparent").map(|(_, value)| value);
+        Self::only(
+            headers.iter().filter(|(name, _)| name == "traceparent").map(|(_, value)| value.as_slice()),
+        )
+    }
+
+    /// The trace that the only one of these values names.
+    pub(super) fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let value = values.next()?;
         if values.next().is_some() {
             return None;
@@ -51,10 +57,8 @@ impl TraceParent {
             (_, None) => true,
             (version, Some(next)) => version != 0 && *next == b'-',
         };
-        if !whole || trace == [0; 16] || span == [0; 8] {
-            return None;
-        }
-        Some(Self { trace: TraceId(trace), span: SpanId(span), sampled: flags & 1 == 1 })
+        let (trace, span) = (TraceId::of(trace)?, SpanId::of(span)?);
+        whole.then_some(Self { trace, span, sampled: flags & 1 == 1 })
     }
 }
 
@@ -77,16 +81,24 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 }
 
 impl TraceId {
+    /// `None` for zeros, which name nothing.
+    pub(crate) fn of(bytes: [u8; 16]) -> Option<Self> {
+        (bytes != [0; 16]).then_some(Self(bytes))
+    }
+
     /// As protocols carry it.
-    #[expect(dead_code, reason = "what exports spans needs the bytes")]
     pub(crate) fn bytes(self) -> [u8; 16] {
         self.0
     }
 }
 
 impl SpanId {
+    /// `None` for zeros, which name nothing.
+    pub(crate) fn of(bytes: [u8; 8]) -> Option<Self> {
+        (bytes != [0; 8]).then_some(Self(bytes))
+    }
+
     /// As protocols carry it.
-    #[expect(dead_code, reason = "what exports spans needs the bytes")]
     pub(crate) fn bytes(self) -> [u8; 8] {
         self.0
     }

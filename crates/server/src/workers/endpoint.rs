@@ -26,6 +26,7 @@ use super::metered::{NoRoom, PREFIX, Whole};
 use super::{Overload, Seat};
 use crate::service::Front;
 use crate::wire::extract::Message;
+use crate::wire::trace_state::Lineage;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -86,7 +87,11 @@ impl UnaryService<Message> for Check {
             return Box::pin(ready(Err(Status::internal("a method is called once"))));
         };
         let front = Arc::clone(&self.front);
-        Box::pin(async move { front.check(request.into_inner(), seat).await.map(tonic::Response::new) })
+        Box::pin(async move {
+            let (metadata, _, message) = request.into_parts();
+            let asked_in = Lineage::of_call(metadata.as_ref());
+            front.check(message, asked_in, seat).await.map(tonic::Response::new)
+        })
     }
 }
 

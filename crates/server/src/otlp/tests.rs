@@ -1,0 +1,84 @@
+use tempfile::NamedTempFile;
+
+use super::*;
+
+fn file(content: &[u8]) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    file
+}
+
+fn config() -> OtlpEndpoint {
+    OtlpEndpoint {
+        endpoint: "https://127.0.0.1:4317".parse().unwrap(),
+        plaintext: false,
+        ca_file: None,
+        headers_file: None,
+        timeout: Duration::from_secs(1),
+    }
+}
+
+#[tokio::test]
+async fn headers_go_with_every_call() {
+    let file = file(b"# the collector's\nAuthorization: Bearer canary:1\n\n  x-scope-orgid :acme \r\nx-scope-orgid: globex");
+    let certificate = rcgen::generate_simple_self_signed(["collector".to_owned()]).unwrap();
+    let authority = NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), certificate.cert.pem()).unwrap();
+    let otlp = Otlp::new(&OtlpEndpoint {
+        headers_file: Some(file.path().into()),
+        ca_file: Some(authority.path().into()),
+        ..config()
+    });
+    let otlp = otlp.unwrap();
+    let request = otlp.request(());
+    assert_eq!(request.metadata().get("authorization").unwrap(), "Bearer canary:1");
+    let tenants: Vec<_> = request.metadata().get_all("x-scope-orgid").into_iter().collect();
+    assert_eq!(tenants, ["acme", "globex"]);
+    assert!(!format!("{otlp:?} {request:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_is_refused() {
+    let many = "a: b\n".repeat(MAX_HEADERS + 1);
+    for (content, line) in [
+        (&b"canary"[..], 1),
+        (b"a: b\ncanary", 2),
+        (b"a b: canary", 1),
+        (b"a:", 1),
+        (b": canary", 1),
+        (b"a: canary\xff", 1),
+        (b"a: canary\x01", 1),
+        (b"a-bin: canary", 1),
+        (b"grpc-timeout: 1S", 1),
+        (b"Content-Type: text/plain", 1),
+        (many.as_bytes(), MAX_HEADERS + 1),
+    ] {
+        let file = file(content);
+        let error =
+            Otlp::new(&OtlpEndpoint { headers_file: Some(file.path().into()), ..config() }).unwrap_err();
+        let told = format!("{}: line {line}: not a header, `name: value`", file.path().display());
+        assert_eq!(error.to_string(), told);
+    }
+    let missing = OtlpEndpoint { headers_file: Some("/nonexistent".into()), ..config() };
+    assert!(matches!(Otlp::new(&missing), Err(OtlpError::Unreadable { .. })));
+    let large = file(&vec![b'#'; 1024 * 1024 + 1]);
+    let large = OtlpEndpoint { ca_file: Some(large.path().into()), ..config() };
+    assert!(matches!(Otlp::new(&large), Err(OtlpError::TooLarge { .. })));
+}
+
+#[test]
+fn we_say_who_we_are() {
+    let said = |configured: Option<&ReplicaName>| {
+        let attributes = resource(configured).attributes.into_iter();
+        attributes.map(|pair| (pair.key, pair.value.unwrap().value.unwrap())).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), Value::StringValue(value.to_owned()));
+    let name = ReplicaName::parse("eu-1").unwrap();
+    let expected = [
+        pair("service.name", "exequatur"),
+        pair("service.version", env!("CARGO_PKG_VERSION")),
+        pair("service.instance.id", "eu-1"),
+    ];
+    assert_eq!(said(Some(&name)), expected);
+    assert_eq!(said(None)[..2], expected[..2]);
+}
