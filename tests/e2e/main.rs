@@ -24,6 +24,7 @@ mod hostile_service;
 mod hosts;
 mod introspection;
 mod jwt_authn;
+mod kept;
 mod keys_elsewhere;
 mod limit_overrides;
 mod limits;

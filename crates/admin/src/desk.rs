@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
+use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Redaction, Text};
 use exequatur_decide::{LimitRules, kind_word};
 use exequatur_store::{
     Changed, Form, Keeping, Note, OverrideError, OverrideStore, Rate, RatePer, Revocation, RevocationError,
@@ -39,6 +39,8 @@ pub struct DeskParts {
     pub limits: Arc<dyn Fn() -> Arc<LimitRules> + Send + Sync>,
     /// Where orders are recorded; in the log alone if nowhere.
     pub recorder: Option<Recorder>,
+    /// How records show whom orders are about.
+    pub redaction: Arc<Redaction>,
     /// The file of the records, where any are kept.
     pub records: Option<PathBuf>,
     /// The configured names of issuers.
@@ -315,7 +317,8 @@ impl Desk {
         let order = said.order;
         let mut record = record_of((said.now, said.id, said.author), order.operation.word(), outcome);
         record.kind = Some(Text::from(kind_word(order.what.kind())));
-        record.name = Some(Text::from(order.what.name())).filter(|name| !name.as_str().is_empty());
+        let name = Some(order.what.name()).filter(|name| !name.is_empty());
+        record.name = name.and_then(|name| self.parts.redaction.subject(kind_word(order.what.kind()), name));
         record.reason = Some(Text::from(order.reason.as_str()));
         if let Change::Stop { form, until } = order.change {
             record.until = until;

@@ -17,6 +17,7 @@ mod outcome;
 mod proof;
 mod record;
 mod recorder;
+mod redaction;
 mod search;
 mod tail;
 #[cfg(test)]
@@ -34,11 +35,12 @@ pub use lookup::{Lookup, look_up};
 pub use outcome::{AbortedBy, AnsweredBy, Outcome, OutcomeCounts};
 pub use proof::{Proof, Proven, Refuted, Unproven, prove};
 pub use record::{
-    Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,
-    RevocationCheck, SenderConstraint, SenderConstraintCheck, StatusCheck, Timings, TokenCheck, TokenSource,
-    Verdict,
+    Arguments, Controls, Covered, Degraded, IntrospectionCheck, NonceCheck, Part, PartPlace, PartValue,
+    Policy, Record, ReplayCheck, RequirementCheck, Resource, RevocationCheck, Scopes, SenderConstraint,
+    SenderConstraintCheck, StatusCheck, Timings, TokenCheck, TokenSource, Verdict,
 };
 pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
+pub use redaction::{DigestKey, DigestKeyError, Digested, Form, PeerForm, Redaction};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};
 pub use text::Text;
 pub use verify::{Place, Remark, Report, Stretch, Unverified, Verifier, Violation, Why, Wrong};

@@ -1,7 +1,5 @@
 //! The decision record, version 1. Names, order and meaning of its fields are a public format: fields may be added.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -48,9 +46,15 @@ pub struct Record<'a> {
     /// The route's path template. Neither the path nor the query as sent, which may hold secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_template: Option<Text<'a>>,
-    /// The network peer that sent the request to the proxy.
+    /// A digest of what was asked with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer: Option<IpAddr>,
+    pub arguments: Option<Arguments<'a>>,
+    /// Parts of the request that the route has recorded; at most 16.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part<'a>>,
+    /// The network peer that sent the request to the proxy: its address, or the begin of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Text<'a>>,
     /// Who vouches for the identities, by its configured name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Text<'a>>,
@@ -72,12 +76,24 @@ pub struct Record<'a> {
     /// The delegation chain, who acts now first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Text<'a>>,
+    /// The scopes that were needed, and those that the token has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes<'a>>,
+    /// What the token was issued for, as its issuer says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Text<'a>>,
+    /// A digest of the prompt that led to the request, as the issuer says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_hash: Option<Text<'a>>,
     /// What was checked, with what result.
     #[serde(skip_serializing_if = "Controls::is_empty")]
     pub controls: Controls<'a>,
     /// What the policies said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy<'a>>,
+    /// What the decision rests on that was not as it should be, and accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<Degraded>,
     /// Controls that are evaluated and not enforced, and would have refused: their reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub observed: Vec<Text<'a>>,
@@ -104,6 +120,8 @@ impl<'a> Record<'a> {
             method: None,
             host: None,
             path_template: None,
+            arguments: None,
+            parts: Vec::new(),
             peer: None,
             issuer: None,
             client: None,
@@ -112,8 +130,12 @@ impl<'a> Record<'a> {
             tenant: None,
             federation: None,
             actors: Vec::new(),
+            scopes: None,
+            purpose: None,
+            prompt_hash: None,
             controls: Controls::default(),
             policy: None,
+            degraded: Vec::new(),
             observed: Vec::new(),
             timings_us: Timings::default(),
         }
@@ -130,6 +152,90 @@ pub enum Verdict {
     Deny,
     /// It could not be decided, so the request does not go through.
     Fault,
+}
+
+/// A digest of what was asked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Arguments<'a> {
+    /// `sha256:` or, with a key, `hmac:`, and 64 hex digits.
+    pub digest: Text<'a>,
+    /// Of how much.
+    pub of: Covered,
+}
+
+/// What a digest is over, beside the method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Covered {
+    /// Path and query: whether there is a body, or what is in it, was not shown.
+    Target,
+    /// Path, query and all of the body, which may be empty.
+    Request,
+}
+
+/// A part of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part<'a> {
+    /// Where it stood.
+    #[serde(rename = "in")]
+    pub place: PartPlace,
+    /// What it is called.
+    pub name: Text<'a>,
+    /// What it was.
+    #[serde(flatten)]
+    pub value: PartValue<'a>,
+}
+
+/// Where a part of a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartPlace {
+    /// In a header field.
+    Header,
+    /// In the query.
+    Query,
+    /// In the path.
+    Path,
+}
+
+/// The value of a part of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartValue<'a> {
+    /// As it came.
+    Value(Text<'a>),
+    /// A digest of it: `hmac:` and 64 hex digits.
+    Digest(Text<'a>),
+}
+
+/// Scopes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Scopes<'a> {
+    /// Those that the route needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needed: Vec<Text<'a>>,
+    /// Those that the token has: the first 32.
+    pub held: Vec<Text<'a>>,
+    /// How many more it has.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Something that was not as it should be, and accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Degraded {
+    /// What is revoked was heard of too long ago.
+    RevocationsStale,
+    /// The issuer's keys could not be loaded the last time: those of before were used.
+    KeysKept,
+    /// The issuer's status list could not: the one of before was asked.
+    StatusListKept,
 }
 
 /// What an action is done to.
@@ -211,7 +317,8 @@ impl Controls<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TokenCheck<'a> {
     /// The start of the token id's digest, in hex: enough to find its other records, not to forge anything.
-    pub digest: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Text<'a>>,
     /// Whether it had been verified for an earlier request.
     pub cached: bool,
     /// The id of the key set that verified it, or what its issuer said of it; absent where that was not signed.

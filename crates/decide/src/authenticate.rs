@@ -18,7 +18,7 @@ use crate::introspection::Presented;
 use crate::known_token::known_token;
 use crate::route::GuardedRequest;
 use crate::source::Source;
-use crate::trail::{NonceFact, SenderFact, Trail};
+use crate::trail::{KeptFact, NonceFact, SenderFact, Stated, Trail};
 
 /// Evidence of who asks: a token that holds now, for this resource, from the sender it is bound to.
 #[derive(Debug)]
@@ -214,4 +214,7 @@ fn note_identity(known: &KnownToken, trail: &mut Trail<'_>) {
     let actors = token.delegation().actors().iter().map(|actor| actor.id().to_string());
     facts.actors = actors.chain(token.first_agent().map(|first| first.to_string())).collect();
     facts.token_id_digest.clone_from(&known.id_digest);
+    let kept = facts.key_set.is_some() && known.issuer.keys_are_kept();
+    facts.kept.extend(kept.then_some(KeptFact::Keys));
+    facts.stated = Some(Stated::of(&known.token));
 }

@@ -28,6 +28,7 @@ mod path;
 mod presented;
 mod protected;
 mod reason;
+mod recorded;
 mod require;
 mod revocation;
 mod route;
@@ -51,10 +52,11 @@ pub use generation::Generation;
 pub use host::Host;
 pub use limits::{LimitRule, LimitRules, LimitStanding, Per};
 pub use overrides::OVERRIDES;
-pub use path::{PathRefusal, RequestPath};
+pub use path::{PathRefusal, RequestPath, query_values};
 pub use presented::{BodySeen, RawRequest};
 pub use protected::{ProtectedResource, ProtectedResources};
 pub use reason::Reason;
+pub use recorded::{MAX_RECORDED_PARTS, NotRecordable, PartForm, RecordedPart, RecordedParts};
 pub use revocation::{NotRevocable, Revocable, kind_word, operator_targets};
 pub use routes::{
     Access, AttributeTemplate, CredentialHandling, Guard, PathPattern, PatternError, ResourceTemplate, Route,
@@ -67,6 +69,6 @@ pub use step_up::StepUp;
 pub use template::{Template, TemplateError};
 pub use tenants::{TenantTraits, Tenants};
 pub use trail::{
-    Facts, IntrospectionFact, NonceFact, ReplayFact, RequirementFact, RevocationFact, SenderFact, Stage,
-    StatusFact, Trail,
+    Facts, IntrospectionFact, KeptFact, NonceFact, ReplayFact, RequirementFact, RevocationFact, SenderFact,
+    Stage, Stated, StatusFact, Trail,
 };

@@ -106,6 +106,15 @@ impl RequestPath {
     }
 }
 
+/// The values of a query's parameter, as sent. The name is compared once it is decoded, in its own case.
+pub fn query_values<'a>(target: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').filter_map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (!pair.is_empty() && decode_lossy(key) == name).then_some(value)
+    })
+}
+
 fn decode_segment(part: &str) -> Result<String, PathRefusal> {
     let mut decoded = Vec::with_capacity(part.len());
     let mut bytes = part.bytes();
@@ -248,6 +257,15 @@ mod tests {
         let long = format!("/?{}", "a".repeat(MAX_BYTES));
         assert_eq!(RequestPath::parse(&long), Err(PathRefusal::TooLong));
         assert_eq!(RequestPath::parse(&"/a".repeat(MAX_SEGMENTS + 1)), Err(PathRefusal::TooLong));
+    }
+
+    #[test]
+    fn values_of_a_query_are_as_sent() {
+        let values = |target: &'static str| query_values(target, "a").collect::<Vec<_>>();
+        assert_eq!(values("/p?a=1&b=2&%61=3%20x&a&A=4&aa=5&a=x=y"), ["1", "3%20x", "", "x=y"]);
+        for target in ["/a", "/p?", "/p?&&", "/a=1", "/p?b=a"] {
+            assert_eq!(values(target), Vec::<&str>::new(), "{target}");
+        }
     }
 
     /// E04: a token in the query is found in each spelling of the name.

@@ -91,6 +91,11 @@ pub(crate) fn route(presented: Presented, routes: &Routes, trail: &mut Trail<'_>
         return Err(Denial::RouteUnmatched.into());
     }
     trail.facts.route = Some(entry.name.clone());
+    if let Some(parts) = &entry.record {
+        let values = parts.path_parameters.iter().filter_map(|part| parameters.get_key_value(&part.name));
+        trail.facts.parameters = values.map(|(name, value)| (name.clone(), value.clone())).collect();
+        trail.facts.recorded = Some(Arc::clone(parts));
+    }
     let guard = match &entry.access {
         Access::Public | Access::Preflight => {
             return Ok(Routed::Public(PublicRequest { _matched: Matched(()) }));

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::authorization_details::DetailTemplate;
 use crate::host::Host;
 use crate::protected::ProtectedResources;
+use crate::recorded::RecordedParts;
 use crate::sender::SenderRequirement;
 use crate::step_up::StepUp;
 use crate::template::{Parameters, Template};
@@ -28,6 +29,8 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What it asks of them.
     pub access: Access,
+    /// Which of their parts are recorded, if any are.
+    pub record: Option<Arc<RecordedParts>>,
 }
 
 /// Which requests a route takes.
@@ -308,6 +311,11 @@ fn check_alone(
         && protected.by_host(host).is_none()
     {
         misfits.push(("match", RouteMisfit::HostUnknown(host.clone())));
+    }
+    for part in route.record.iter().flat_map(|parts| &parts.path_parameters) {
+        if !route.matches.path.parameters().any(|known| known == part.name) {
+            misfits.push(("record", RouteMisfit::ParameterUnknown(part.name.clone())));
+        }
     }
     match &route.access {
         Access::Public => {}

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::cache::KnownToken;
 use crate::denial::{Denial, Fault, Refusal};
-use crate::trail::{StatusFact, Trail};
+use crate::trail::{KeptFact, StatusFact, Trail};
 
 /// Evidence that no status list is against the token. Only [`status`] makes it.
 #[derive(Debug)]
@@ -63,7 +63,10 @@ pub(crate) async fn status(
 ) -> Result<StatusHolds, Refusal> {
     let Some(reference) = known.token.status() else { return Ok(StatusHolds(None)) };
     let (fact, end) = match known.issuer.token_status(reference, now).await.map_err(BadStatus::judge) {
-        Ok(valid) => (StatusFact::Valid, Ok(StatusHolds(Some(valid)))),
+        Ok(listed) => {
+            trail.facts.kept.extend(listed.kept.then_some(KeptFact::StatusList));
+            (StatusFact::Valid, Ok(StatusHolds(Some(listed.valid))))
+        }
         Err(Ok(bad)) => (bad.fact(), Err(Denial::Status(bad).into())),
         Err(Err(unavailable)) => (StatusFact::Unavailable, Err(Fault::StatusList(unavailable).into())),
     };

@@ -2,11 +2,13 @@
 //! challenge, 404 in place of 403). Whether a request is permitted never depends on it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use exequatur_policy::{PrincipalKind, Principals};
-use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint, TokenSource};
+use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint, TokenSource, VerifiedToken};
 
 use crate::host::Host;
+use crate::recorded::RecordedParts;
 use crate::sender::SenderRequirement;
 use crate::step_up::StepUp;
 
@@ -208,6 +210,15 @@ impl IntrospectionFact {
     }
 }
 
+/// What was used of before, because the last load of it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptFact {
+    /// The issuer's keys.
+    Keys,
+    /// The status list that said VALID.
+    StatusList,
+}
+
 /// What the proof's nonce was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceFact {
@@ -217,6 +228,39 @@ pub enum NonceFact {
     Valid,
     /// Not one of ours, or not for this key and origin.
     Foreign,
+}
+
+/// What a verified token says beside identities. It shows none of it by accident.
+#[derive(Clone)]
+pub struct Stated(Arc<VerifiedToken>);
+
+impl Stated {
+    pub(crate) fn of(token: &Arc<VerifiedToken>) -> Self {
+        Self(Arc::clone(token))
+    }
+
+    /// The scopes that the token has.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes().as_str().split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// What it was issued for.
+    #[must_use]
+    pub fn purpose(&self) -> Option<&str> {
+        self.0.intent().purpose()
+    }
+
+    /// The digest of the prompt that led to the request.
+    #[must_use]
+    pub fn prompt_hash(&self) -> Option<&str> {
+        self.0.intent().prompt_hash()
+    }
+}
+
+impl fmt::Debug for Stated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stated").finish_non_exhaustive()
+    }
 }
 
 /// What was established, stage by stage. A field that is `None` was not reached.
@@ -269,6 +313,14 @@ pub struct Facts {
     pub token_source: Option<TokenSource>,
     /// What the issuer says of the token, if it is asked.
     pub introspection: Option<IntrospectionFact>,
+    /// What else the token says.
+    pub stated: Option<Stated>,
+    /// What was used of before because the last load of it failed.
+    pub kept: Vec<KeptFact>,
+    /// Which parts of requests of the route are recorded.
+    pub recorded: Option<Arc<RecordedParts>>,
+    /// The parameters of the path among them.
+    pub parameters: Vec<(String, String)>,
     /// The scopes that the route needs.
     pub scopes_needed: Vec<String>,
     /// What the matched route asks of the user's authentication; a challenge names it.

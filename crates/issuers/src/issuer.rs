@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use exequatur_token::{
-    Algorithm, IssuerProfile, KeySet, StatusListError, StatusReference, StatusValid, StillActive,
-    TokenDigest, VerifiedToken,
+    Algorithm, IssuerProfile, KeySet, StatusListError, StatusReference, StillActive, TokenDigest,
+    VerifiedToken,
 };
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::introspection::{
     IntrospectionUnavailable,
 };
 use crate::kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
-use crate::status_lists::{ListsStatus, StatusLists, StatusProblem};
+use crate::status_lists::{Listed, ListsStatus, StatusLists, StatusProblem};
 use crate::unknown_keys::SoughtKey;
 
 /// Nobody asks an issuer for which it is not configured.
@@ -107,6 +107,12 @@ impl Issuer {
         self.keys.keys(now)
     }
 
+    /// See [`KeptKeys::are_kept`].
+    #[must_use]
+    pub fn keys_are_kept(&self) -> bool {
+        self.keys.are_kept()
+    }
+
     /// See [`KeptKeys::status`].
     #[must_use]
     pub fn status(&self, now: Timestamp) -> IssuerStatus {
@@ -122,7 +128,7 @@ impl Issuer {
         self: &Arc<Self>,
         reference: &StatusReference,
         now: Timestamp,
-    ) -> Result<StatusValid, StatusProblem> {
+    ) -> Result<Listed, StatusProblem> {
         match &self.status_lists {
             Some(lists) => lists.status(self, reference, now).await,
             None => Err(StatusProblem::NotConfigured),

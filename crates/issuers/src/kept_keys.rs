@@ -152,6 +152,13 @@ impl KeptKeys {
         (-MAX_AHEAD..=self.max_stale).contains(&now.duration_since(loaded))
     }
 
+    /// Whether the last load failed, so that the keys are those of an earlier one.
+    #[must_use]
+    pub fn are_kept(&self) -> bool {
+        let known = self.known.load();
+        known.loaded.is_some() && known.last_error.is_some()
+    }
+
     /// A key as a token names it, for [`Self::unknown_key_seen`].
     #[must_use]
     pub fn sought_key(&self, key_id: Option<&str>, algorithm: Algorithm) -> SoughtKey {

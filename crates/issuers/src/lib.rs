@@ -44,7 +44,8 @@ pub use kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
 pub use outcome::{LoadCounts, LoadOutcome};
 pub use signers::{Clock, IssuersError, Signers};
 pub use status_lists::{
-    ListError, ListPrefix, ListPrefixProblem, ListUnavailable, ListsStatus, StatusListConfig, StatusProblem,
+    ListError, ListPrefix, ListPrefixProblem, ListUnavailable, Listed, ListsStatus, StatusListConfig,
+    StatusProblem,
 };
 pub use transport::{
     Authorities, AuthoritiesProblem, ClientIdentity, ClientIdentityProblem, Proxy, ProxyCredentials,

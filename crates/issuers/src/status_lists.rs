@@ -102,6 +102,15 @@ impl ListError {
     }
 }
 
+/// A list says of a token that it is valid.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The evidence.
+    pub valid: StatusValid,
+    /// Whether the last load of the list failed, so that an earlier one said it, whose time is not over.
+    pub kept: bool,
+}
+
 /// What the operator sees of an issuer's lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListsStatus {
@@ -170,7 +179,7 @@ impl StatusLists {
         issuer: &Arc<Issuer>,
         reference: &StatusReference,
         now: Timestamp,
-    ) -> Result<StatusValid, StatusProblem> {
+    ) -> Result<Listed, StatusProblem> {
         let keys = issuer.keys(now).or(Err(StatusProblem::Unavailable(ListUnavailable::Keys)))?;
         let known = self.entries.load().get(reference.uri()).cloned();
         let entry = match known {
@@ -182,7 +191,8 @@ impl StatusLists {
             Some(loaded) => loaded,
             None => self.awaited(&entry, &keys, now).await.map_err(StatusProblem::Unavailable)?,
         };
-        loaded.list.judge(reference).map_err(StatusProblem::Refused)
+        let valid = loaded.list.judge(reference).map_err(StatusProblem::Refused)?;
+        Ok(Listed { valid, kept: entry.last_load_failed() })
     }
 
     /// The list, once a load of it has ended; but no longer than a decision waits.

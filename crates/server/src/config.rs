@@ -19,6 +19,7 @@ mod listen;
 mod otlp;
 mod problems;
 mod reader;
+mod recorded;
 mod records;
 mod redis;
 mod remarks;
@@ -63,7 +64,7 @@ pub use duration::parse as parse_duration;
 pub use listen::{GrpcAddress, Listen};
 pub use otlp::OtlpEndpoint;
 pub use problems::{Place, Problem, Problems, Source};
-pub use records::{RecordCheckpoints, Records};
+pub use records::{RecordCheckpoints, RecordRedaction, Records};
 pub use redis::{Redis, RedisUrl};
 pub use remarks::remarks;
 pub use routes::{RoutePlace, RouteTexts};
@@ -321,6 +322,7 @@ impl Parts {
             status_lists::check(issuers, deadline, section, notes);
             introspection::check(issuers, deadline, section, notes);
         }
+        records::check(records.as_ref(), routes.as_deref(), notes);
         federations::check(federations.as_deref(), issuers.as_deref(), routes.as_deref(), notes);
         if let (Some(limits), Some(routes)) = (&limits, &routes) {
             limits::check(limits, routes, notes);

@@ -9,6 +9,7 @@ pub mod config;
 mod duties;
 mod generations;
 mod http;
+mod kept;
 mod metrics;
 mod observer;
 mod orders;

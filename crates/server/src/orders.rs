@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use exequatur_admin::{Desk, DeskParts, Gate, GateParts, Listener, Socket, Tally, Tls};
-use exequatur_audit::Recorder;
+use exequatur_audit::{Recorder, Redaction};
 use exequatur_decide::Generation;
 use exequatur_issuers::Issuers;
 use exequatur_store::{OverrideStore, RevocationStore};
@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::duties::Duties;
+use crate::receipts;
 use crate::serve::ServeError;
 use crate::tls::{Certificates, WithoutCertificate};
 
@@ -59,8 +60,13 @@ impl Orders {
             return Ok(None);
         }
         let socket = config.listen.admin.as_deref().map(open_socket).transpose()?;
-        let mut opened =
-            Self { desk: Arc::new(desk(config, &subject)), socket, listener: None, certificates: None };
+        let redaction = receipts::redaction(config.records.as_ref())?;
+        let mut opened = Self {
+            desk: Arc::new(desk(config, &subject, redaction)),
+            socket,
+            listener: None,
+            certificates: None,
+        };
         if let Some(admin) = &config.admin {
             opened.open_listener(config, admin, &subject).await?;
         }
@@ -116,7 +122,7 @@ fn open_socket(path: &Path) -> Result<Socket, ServeError> {
     Ok(socket)
 }
 
-fn desk(config: &Config, subject: &Subject<'_>) -> Desk {
+fn desk(config: &Config, subject: &Subject<'_>, redaction: Redaction) -> Desk {
     if config.store.path.is_none() && config.store.redis.is_none() {
         tracing::warn!("without store.embedded.path, what is ordered is lost at a restart");
     }
@@ -131,6 +137,7 @@ fn desk(config: &Config, subject: &Subject<'_>) -> Desk {
             Arc::new(move || Arc::clone(&generation.load().limits))
         },
         recorder: subject.recorder.clone(),
+        redaction: Arc::new(redaction),
         records: config.records.as_ref().map(|records| records.file.clone()),
         issuers: config.issuers.iter().map(|issuer| issuer.profile.name.to_string()).collect(),
         clock: Arc::clone(subject.clock),

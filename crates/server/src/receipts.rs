@@ -7,13 +7,14 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use exequatur_audit::{
-    AuditError, Checkpoints, Head, KeyError, Progress, PublicKeys, Recorder, Sealing, SigningKey,
+    AuditError, Checkpoints, DigestKey, DigestKeyError, Head, KeyError, Progress, PublicKeys, Recorder,
+    Redaction, Sealing, SigningKey,
 };
 use jiff::SignedDuration;
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::config::{RecordCheckpoints, Records};
+use crate::config::{RecordCheckpoints, RecordRedaction, Records};
 use crate::metrics;
 
 /// Where the public keys are, on the public listener.
@@ -35,6 +36,14 @@ pub enum ReceiptsError {
         /// Why.
         source: KeyError,
     },
+    /// The key of digests.
+    #[error("{}: {source}", file.display())]
+    DigestKey {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: DigestKeyError,
+    },
 }
 
 /// Begins a run. Also what shows the public keys.
@@ -42,7 +51,7 @@ pub enum ReceiptsError {
 /// # Errors
 /// [`ReceiptsError`]
 pub(crate) fn open(records: &Records, clock: &Clock) -> Result<(Recorder, Router), ReceiptsError> {
-    let Records { file, mode, checkpoints } = records;
+    let Records { file, mode, checkpoints, redaction: _ } = records;
     let RecordCheckpoints { key_file, key_id, previous_keys_file, every, records } = checkpoints;
     let failed = |file: &Path| {
         let file = file.to_owned();
@@ -65,6 +74,27 @@ pub(crate) fn open(records: &Records, clock: &Clock) -> Result<(Recorder, Router
     let queue = NonZeroUsize::new(QUEUE).unwrap_or(NonZeroUsize::MIN);
     let recorder = Recorder::open(file, *mode, queue, Sealing { checkpoints, clock: clock.clone() })?;
     Ok((recorder, router))
+}
+
+/// How things are shown in records.
+///
+/// # Errors
+/// The key of digests.
+pub(crate) fn redaction(records: Option<&Records>) -> Result<Redaction, ReceiptsError> {
+    let Some(records) = records else { return Ok(Redaction::default()) };
+    let RecordRedaction { digest_key_file, user, agent, tenant, peer, token, arguments } = &records.redaction;
+    let key = digest_key_file.as_deref().map(|file| {
+        DigestKey::read(file).map_err(|source| ReceiptsError::DigestKey { file: file.to_owned(), source })
+    });
+    Ok(Redaction {
+        user: *user,
+        agent: *agent,
+        tenant: *tenant,
+        peer: *peer,
+        token: *token,
+        arguments: *arguments,
+        key: key.transpose()?,
+    })
 }
 
 fn published(keys: &PublicKeys) -> Router {

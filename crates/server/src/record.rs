@@ -3,20 +3,24 @@
 use std::time::Instant;
 
 use exequatur_audit::{
-    Controls, IntrospectionCheck, NonceCheck, Policy, Record, ReplayCheck, RequirementCheck, Resource,
-    RevocationCheck, SenderConstraint, SenderConstraintCheck, StatusCheck, Text, Timings as AuditTimings,
-    TokenCheck, Verdict,
+    Controls, Degraded, IntrospectionCheck, NonceCheck, Policy, Record, Redaction, ReplayCheck,
+    RequirementCheck, Resource, RevocationCheck, Scopes, SenderConstraint, SenderConstraintCheck,
+    StatusCheck, Text, Timings as AuditTimings, TokenCheck, Verdict,
 };
 use exequatur_decide::{
-    Facts, Generation, Host, IntrospectionFact, NonceFact, Refusal, ReplayFact, RequirementFact,
-    RevocationFact, SenderFact, Stage, StatusFact,
+    Facts, Generation, Host, IntrospectionFact, KeptFact, NonceFact, Refusal, ReplayFact, RequirementFact,
+    RevocationFact, SenderFact, Stage, Stated, StatusFact,
 };
 use exequatur_token::TokenSource;
 use jiff::Timestamp;
 
+use crate::kept::Kept;
 use crate::service::Timings;
 use crate::wire::extract::Caller;
 use crate::wire::shape::status;
+
+/// So many scopes of a token are shown.
+const MOST_SCOPES: usize = 32;
 
 /// A decision, as it is recorded.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct Decided<'a> {
     pub(crate) caller: Caller,
     /// What others say of the trace that the request belongs to.
     pub(crate) trace_state: &'a str,
+    pub(crate) kept: &'a Kept,
+    pub(crate) redaction: &'a Redaction,
     pub(crate) timings: &'a Timings,
 }
 
@@ -53,22 +59,24 @@ pub(crate) fn record_of<'a>(refusal: Option<&Refusal>, decided: Decided<'a>) -> 
     let mut record = Record::new(decided.now, text(decided.id), verdict, text(reason), code);
     record.generation = decided.generation.number;
     record.trace = decided.caller.trace.map(|parent| Text::from(parent.trace.to_string()));
-    record.peer = decided.caller.peer;
+    record.arguments.clone_from(&decided.kept.arguments);
+    record.parts.clone_from(&decided.kept.parts);
     record.route = maybe(facts.route.as_deref());
     record.action = maybe(facts.action.as_deref());
-    record.resource = facts.resource_type.as_deref().zip(facts.resource_id.as_deref()).map(|(kind, id)| {
-        Resource { kind: text(kind), id: text(id), tenant: maybe(facts.resource_tenant.as_deref()) }
-    });
     record.method = maybe(facts.method.as_deref());
     record.host = maybe(facts.host.as_ref().map(Host::as_str));
-    record.issuer = maybe(facts.issuer.as_deref());
-    record.client = maybe(facts.client.as_deref());
-    record.agent = maybe(facts.agent.as_deref());
-    record.user = maybe(facts.user.as_deref());
-    record.tenant = maybe(facts.tenant.as_deref());
-    record.federation = maybe(facts.federation.as_deref());
-    record.actors = facts.actors.iter().map(|actor| text(actor)).collect();
+    identify(&mut record, decided);
+    record.scopes = scopes(facts);
+    let stated = facts.stated.as_ref();
+    record.purpose = maybe(stated.and_then(Stated::purpose));
+    record.prompt_hash = maybe(stated.and_then(Stated::prompt_hash));
+    record.degraded = degraded(facts);
     record.controls = controls(facts);
+    if !decided.redaction.token
+        && let Some(token) = &mut record.controls.token
+    {
+        token.digest = None;
+    }
     record.policy = (!facts.policies.is_empty()).then(|| Policy {
         ids: facts.policies.iter().map(|id| text(id)).collect(),
         set_hash: text(decided.generation.policies.content_hash()),
@@ -77,10 +85,50 @@ pub(crate) fn record_of<'a>(refusal: Option<&Refusal>, decided: Decided<'a>) -> 
     record
 }
 
+/// Who asks, for whom, and for whose resource; each as it is to be shown.
+fn identify<'a>(record: &mut Record<'a>, decided: Decided<'a>) {
+    let Decided { facts, redaction, .. } = decided;
+    let tenant = |name: &'a Option<String>| name.as_deref().and_then(|name| redaction.tenant(name));
+    record.resource = facts.resource_type.as_deref().zip(facts.resource_id.as_deref()).map(|(kind, id)| {
+        Resource { kind: text(kind), id: text(id), tenant: tenant(&facts.resource_tenant) }
+    });
+    record.peer = decided.caller.peer.and_then(|peer| redaction.peer(peer));
+    record.issuer = maybe(facts.issuer.as_deref());
+    record.client = facts.client.as_deref().and_then(|client| redaction.agent(client));
+    record.agent = facts.agent.as_deref().and_then(|agent| redaction.agent(agent));
+    record.user = facts.user.as_deref().and_then(|user| redaction.user(user));
+    record.tenant = tenant(&facts.tenant);
+    record.federation = maybe(facts.federation.as_deref());
+    record.actors = facts.actors.iter().filter_map(|actor| redaction.agent(actor)).collect();
+}
+
+/// The scopes that the route needs, and those of the token, which are many at most for a mistake of its issuer.
+fn scopes(facts: &Facts) -> Option<Scopes<'_>> {
+    let stated = facts.stated.as_ref();
+    let held = || stated.into_iter().flat_map(Stated::scopes);
+    let rest = held().skip(MOST_SCOPES).count();
+    let scopes = Scopes {
+        needed: facts.scopes_needed.iter().map(|scope| text(scope)).collect(),
+        held: held().take(MOST_SCOPES).map(text).collect(),
+        more: u64::try_from(rest).unwrap_or(u64::MAX),
+    };
+    (stated.is_some() || !scopes.needed.is_empty()).then_some(scopes)
+}
+
+fn degraded(facts: &Facts) -> Vec<Degraded> {
+    let stale = facts.revocation == Some(RevocationFact::Degraded);
+    let kept = facts.kept.iter().map(|kept| match kept {
+        KeptFact::Keys => Degraded::KeysKept,
+        KeptFact::StatusList => Degraded::StatusListKept,
+    });
+    stale.then_some(Degraded::RevocationsStale).into_iter().chain(kept).collect()
+}
+
 /// One line for the operator: a fault is an error, a denial is worth knowing, a permit is not news.
 pub(crate) fn log(refusal: Option<&Refusal>, decided: Decided<'_>) {
     let (decision, facts) = (decided.id, decided.facts);
-    let (route, agent) = (facts.route.as_deref(), facts.agent.as_deref());
+    let agent = facts.agent.as_deref().and_then(|agent| decided.redaction.agent(agent));
+    let (route, agent) = (facts.route.as_deref(), agent.as_ref().map(Text::as_str));
     match refusal {
         None => tracing::debug!(decision, reason = "permitted", route, agent, "permitted"),
         Some(refusal @ Refusal::Denied(_)) => {
@@ -112,7 +160,7 @@ fn maybe(value: Option<&str>) -> Option<Text<'_>> {
 
 fn controls(facts: &Facts) -> Controls<'_> {
     let token = facts.token_id_digest.as_deref().zip(facts.token_source).map(|(digest, source)| TokenCheck {
-        digest: text(digest),
+        digest: Some(text(digest)),
         cached: facts.token_cached == Some(true),
         key_set: facts.key_set.map(|key_set| Text::from(key_set.to_string())),
         source: match source {

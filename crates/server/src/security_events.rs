@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
-use exequatur_audit::Recorder;
+use exequatur_audit::{Recorder, Redaction};
 use exequatur_issuers::{HttpConfig, IssuersError, Place, Signers};
 use exequatur_signals::{
     Authorization, Delivery, ErrorCode, MAX_SET_BYTES, Poller, Push, PushAuthorization, PushRefusal,
@@ -40,6 +40,9 @@ const RETRY_AFTER: &str = "5";
 /// Why streams cannot be received.
 #[derive(Debug, Error)]
 pub enum SignalsError {
+    /// How records show whom events are about.
+    #[error(transparent)]
+    Records(#[from] crate::receipts::ReceiptsError),
     /// Their transmitters' keys.
     #[error("{0}")]
     Keys(#[from] IssuersError),
@@ -92,7 +95,11 @@ impl Streams {
     ///
     /// # Errors
     /// A secret cannot be read.
-    pub(crate) fn open(configs: &[StreamConfig], shared: &Shared<'_>) -> Result<Self, SignalsError> {
+    pub(crate) fn open(
+        configs: &[StreamConfig],
+        redaction: &Arc<Redaction>,
+        shared: &Shared<'_>,
+    ) -> Result<Self, SignalsError> {
         let keys = configs.iter().map(|config| config.keys.clone()).collect();
         let http = HttpConfig::default();
         let signers = Signers::start(keys, http, Arc::clone(shared.clock), shared.tasks, shared.stop)?;
@@ -107,6 +114,7 @@ impl Streams {
                 revocations: Arc::clone(shared.revocations),
                 attributes: Arc::clone(shared.attributes),
                 recorder: shared.recorder.clone(),
+                redaction: Arc::clone(redaction),
                 clock: Arc::clone(shared.clock),
             }));
             streams.receivers.push(Arc::clone(&receiver));

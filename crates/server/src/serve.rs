@@ -234,7 +234,8 @@ fn receive_events(
     if shared.recorder.is_none() {
         tracing::warn!("without records, what security events stop stands in this log alone");
     }
-    let mut streams = Streams::open(&config.signals, shared)?;
+    let redaction = Arc::new(receipts::redaction(config.records.as_ref())?);
+    let mut streams = Streams::open(&config.signals, &redaction, shared)?;
     streams.begin(duties, shared.stop);
     let posted = streams.router()?;
     Ok((Some(Arc::new(streams)), posted))
@@ -397,6 +398,7 @@ pub(crate) fn service_parts(
         generation: Arc::clone(generation),
         recorder,
         tracer: None,
+        redaction: Arc::new(receipts::redaction(config.records.as_ref())?),
         clock,
         deadline: config.deadline,
         shed: Shed::default(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use exequatur_audit::{Recorded, Recorder};
+use exequatur_audit::{Recorded, Recorder, Redaction};
 use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stage, Trail};
 use exequatur_proto::envoy::service::auth::v3::CheckResponse;
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use tonic::Status;
 use tonic::codegen::http::HeaderMap;
 
 use crate::clock::{Clock, monotonic};
+use crate::kept::Kept;
 use crate::metrics::{self, Stages};
 use crate::record::{Decided, record_of};
 use crate::tenant_tally::{TenantTally, Verdict};
@@ -56,6 +57,8 @@ pub(crate) struct ServiceParts {
     pub(crate) recorder: Option<Recorder>,
     /// Who makes spans of decisions, if anybody does.
     pub(crate) tracer: Option<Tracer>,
+    /// What records show of whom.
+    pub(crate) redaction: Arc<Redaction>,
     pub(crate) clock: Clock,
     /// Our own bound on a decision, within the time that Envoy waits.
     pub(crate) deadline: Duration,
@@ -122,7 +125,7 @@ impl Service {
         let mut observer = |stage| timings.stages.push((stage, monotonic()));
         let mut trail = Trail::new(&mut observer);
         let decision = self.decide(message, asked_in, &generation, now, by, &mut trail);
-        let ((caller, trace_state), result) = place.spend(decision).await;
+        let ((caller, trace_state), kept, result) = place.spend(decision).await;
         let facts = trail.facts;
         let finished = monotonic();
         parts.stages.took((started, begun, finished), &timings.stages);
@@ -135,6 +138,8 @@ impl Service {
             facts: &facts,
             caller,
             trace_state: &trace_state,
+            kept: &kept,
+            redaction: &parts.redaction,
             timings: &timings,
         };
         self.finish(result, decided, by).await
@@ -174,10 +179,12 @@ impl Service {
         now: Timestamp,
         by: tokio::time::Instant,
         trail: &mut Trail<'_>,
-    ) -> ((Caller, String), Result<Settled, Refusal>) {
+    ) -> ((Caller, String), Kept, Result<Settled, Refusal>) {
         let described: Described = match extract(message) {
             Ok(described) => described,
-            Err(denial) => return (self.traced(Caller::default(), asked_in, &[]), Err(denial.into())),
+            Err(denial) => {
+                return (self.traced(Caller::default(), asked_in, &[]), Kept::default(), Err(denial.into()));
+            }
         };
         let headers = described.headers();
         let raw = described.raw(&headers);
@@ -186,7 +193,11 @@ impl Service {
             Ok(result) => result,
             Err(_elapsed) => Err(Fault::Deadline.into()),
         };
-        (self.traced(described.caller(), asked_in, described.fields()), result)
+        let kept = match &self.parts.recorder {
+            Some(_) => Kept::of(&described, &trail.facts, &self.parts.redaction),
+            None => Kept::default(),
+        };
+        (self.traced(described.caller(), asked_in, described.fields()), kept, result)
     }
 
     /// The caller in the trace that the proxy asks in, else in that which the request itself names; and what is said of it, if

@@ -107,7 +107,7 @@ pub async fn token_status(
     let issuers = Issuers::start(configs, HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     wait_for_keys(&issuers, &clock).await;
     let status = match issuers.find(issuer) {
-        Some(issuer) => issuer.token_status(reference, clock()).await,
+        Some(issuer) => issuer.token_status(reference, clock()).await.map(|listed| listed.valid),
         None => Err(StatusProblem::NotConfigured),
     };
     stop.cancel();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Text};
+use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Redaction, Text};
 use exequatur_decide::{Revocable, kind_word};
 use exequatur_issuers::{KeptKeys, KeysUnavailable};
 use exequatur_store::{
@@ -45,6 +45,8 @@ pub struct ReceiverParts {
     pub attributes: Arc<dyn AttributeStore>,
     /// Where it is recorded; in the log alone if nowhere.
     pub recorder: Option<Recorder>,
+    /// How records show whom events are about.
+    pub redaction: Arc<Redaction>,
     /// The time.
     pub clock: Clock,
 }
@@ -291,7 +293,7 @@ impl Receiver {
         let came_to = if outcome.is_ok() { AdminOutcome::Done } else { AdminOutcome::Failed };
         let mut record = AdminRecord::new(entry.now, order, actor, Text::from(action), came_to);
         record.kind = Some(Text::from(kind_word(entry.what.kind())));
-        record.name = Some(Text::from(entry.what.name()));
+        record.name = self.parts.redaction.subject(kind_word(entry.what.kind()), entry.what.name());
         record.reason = Some(Text::from(entry.reason.as_str()));
         record.error = outcome.as_ref().err().map(|error| Text::from(error.to_string()));
         record

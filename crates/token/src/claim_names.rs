@@ -19,6 +19,10 @@ pub struct ClaimNames {
     pub user: Option<UserClaim>,
     /// The tenant.
     pub tenant: Option<String>,
+    /// What the token was issued for, for records.
+    pub purpose: Option<String>,
+    /// A digest of the prompt that led to the request, for records.
+    pub prompt_hash: Option<String>,
 }
 
 impl Default for ClaimNames {
@@ -31,6 +35,8 @@ impl Default for ClaimNames {
             scopes: vec!["scope".to_owned()],
             user: None,
             tenant: None,
+            purpose: None,
+            prompt_hash: None,
         }
     }
 }

@@ -70,6 +70,10 @@ pub enum Claim {
     Tenant,
     /// The claim configured to hold the roles of an operator.
     Roles,
+    /// The claim configured to hold the purpose.
+    Purpose,
+    /// The claim configured to hold a digest of the prompt.
+    PromptHash,
 }
 
 impl Claim {
@@ -103,6 +107,8 @@ impl Claim {
             Self::User => "user",
             Self::Tenant => "tenant",
             Self::Roles => "roles",
+            Self::Purpose => "purpose",
+            Self::PromptHash => "prompt_hash",
         }
     }
 }

@@ -44,8 +44,9 @@ impl IssuerProfile {
     /// Everything that makes this profile unusable or wider than it may be; empty if it is sound.
     #[must_use]
     pub fn problems(&self) -> Vec<ProfileProblem> {
-        let ClaimNames { agent, client, id, scopes, user, tenant } = &self.claims;
-        let names = [agent, client, id].into_iter().chain(scopes).chain(tenant);
+        let ClaimNames { agent, client, id, scopes, user, tenant, purpose, prompt_hash } = &self.claims;
+        let names = [agent, client, id].into_iter().chain(scopes).chain(tenant).chain(purpose);
+        let names = names.chain(prompt_hash);
         let mut names = names.chain(user.as_ref().map(|user| &user.name));
         let checks = [
             (self.issuer.is_empty(), ProfileProblem::IssuerEmpty),

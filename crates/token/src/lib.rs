@@ -24,6 +24,7 @@ mod confirmation;
 mod delegation;
 mod digest;
 mod htu;
+mod intent;
 mod introspection;
 mod issuer;
 pub mod json;
@@ -61,6 +62,7 @@ pub use confirmation::{BindingUnsupported, Confirmation};
 pub use delegation::{Actor, Delegation, DelegationError, MAX_DELEGATION_DEPTH};
 pub use digest::{CertificateThumbprint, DigestError, Thumbprint, TokenDigest};
 pub use htu::{HtuError, Origin, TargetUri};
+pub use intent::Intent;
 pub use introspection::{ActiveAnswer, Answer, AnswerError, MAX_ANSWER_AGE, MAX_ANSWER_BYTES, StillActive};
 pub use issuer::{
     IdError, IssuerName, IssuerNameError, IssuerProfile, MAX_LEEWAY, ProfileProblem, ScopedId, check_id,

@@ -435,6 +435,7 @@ fn route(route: &Route) -> RealRoute {
             methods: route.methods.iter().map(|method| (*method).to_owned()).collect(),
         },
         access: if route.public { Access::Public } else { Access::Guarded(Arc::new(guard)) },
+        record: None,
     }
 }
 

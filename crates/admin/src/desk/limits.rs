@@ -79,7 +79,8 @@ impl Desk {
         let order = said.order;
         let mut record = record_of((said.now, said.id, said.author), order.operation().word(), outcome);
         record.kind = Some(Text::from(whose_word(order.place.whose())));
-        record.name = Some(Text::from(order.place.whose().name()));
+        let whose = order.place.whose();
+        record.name = self.parts.redaction.subject(whose_word(whose), whose.name());
         record.limit = Some(Text::from(order.place.limit()));
         record.reason = Some(Text::from(order.reason.as_str()));
         if let LimitChange::Set { figure, until } = order.change {

@@ -33,6 +33,7 @@ fn desk(recorder: Option<Recorder>) -> (Desk, Arc<EmbeddedRevocations>) {
         overrides,
         limits: Arc::new(|| Arc::new(LimitRules::default())),
         recorder,
+        redaction: Arc::default(),
         records: None,
         issuers: vec!["corp".to_owned()],
         clock: Arc::new(now),

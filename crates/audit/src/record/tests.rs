@@ -14,7 +14,20 @@ fn full() -> Record<'static> {
         method: Some(Text::from("GET")),
         host: Some(Text::from("api.example.com")),
         path_template: Some(Text::from("/tenants/{tenant}/documents/{id}")),
-        peer: Some(IpAddr::from([192, 0, 2, 7])),
+        arguments: Some(Arguments { digest: Text::from("sha256:00"), of: Covered::Target }),
+        parts: vec![
+            Part {
+                place: PartPlace::Header,
+                name: Text::from("x-request-id"),
+                value: PartValue::Value(Text::from("7")),
+            },
+            Part {
+                place: PartPlace::Query,
+                name: Text::from("page"),
+                value: PartValue::Digest(Text::from("hmac:11")),
+            },
+        ],
+        peer: Some(Text::from("192.0.2.7")),
         issuer: Some(Text::from("corp")),
         client: Some(Text::from("crm-bot")),
         agent: Some(Text::from("corp:crm-bot")),
@@ -22,10 +35,17 @@ fn full() -> Record<'static> {
         tenant: Some(Text::from("acme")),
         federation: Some(Text::from("partners")),
         actors: vec![Text::from("sub-bot"), Text::from("crm-bot")],
+        scopes: Some(Scopes {
+            needed: vec![Text::from("read")],
+            held: vec![Text::from("read"), Text::from("write")],
+            more: 0,
+        }),
+        purpose: Some(Text::from("refund")),
+        prompt_hash: Some(Text::from("sha-256:AA")),
         controls: Controls {
             status: Some(StatusCheck::Valid),
             token: Some(TokenCheck {
-                digest: Text::from("00112233445566778899aabbccddeeff"),
+                digest: Some(Text::from("00112233445566778899aabbccddeeff")),
                 cached: true,
                 key_set: Some(Text::from("aa")),
                 source: TokenSource::Introspection,
@@ -43,6 +63,7 @@ fn full() -> Record<'static> {
             limits: vec![Text::from("agent-burst")],
         },
         policy: Some(Policy { ids: vec![Text::from("owners-read")], set_hash: Text::from("cc") }),
+        degraded: vec![Degraded::RevocationsStale, Degraded::KeysKept, Degraded::StatusListKept],
         observed: vec![Text::from("dpop_nonce_required")],
         timings_us: Timings { route: Some(1), authenticate: Some(80), total: 95, ..Timings::default() },
         ..bare()
@@ -61,12 +82,16 @@ fn a_full_record_is_this_line() {
         r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","decision":"0192","verdict":"permit","reason":"permitted","#,
         r#""status":200,"generation":7,"trace":"0af7651916cd43dd8448eb211c80319c","route":"read-document","action":"ReadDocument","#,
         r#""resource":{"type":"Document","id":"42","tenant":"acme"},"method":"GET","host":"api.example.com","#,
-        r#""path_template":"/tenants/{tenant}/documents/{id}","peer":"192.0.2.7","issuer":"corp","#,
+        r#""path_template":"/tenants/{tenant}/documents/{id}","#,
+        r#""arguments":{"digest":"sha256:00","of":"target"},"#,
+        r#""parts":[{"in":"header","name":"x-request-id","value":"7"},{"in":"query","name":"page","digest":"hmac:11"}],"peer":"192.0.2.7","issuer":"corp","#,
         r#""client":"crm-bot","agent":"corp:crm-bot","user":"corp:alice","tenant":"acme","#,
-        r#""federation":"partners","actors":["sub-bot","crm-bot"],"controls":{"#,
+        r#""federation":"partners","actors":["sub-bot","crm-bot"],"#,
+        r#""scopes":{"needed":["read"],"held":["read","write"]},"purpose":"refund","prompt_hash":"sha-256:AA","controls":{"#,
         r#""token":{"digest":"00112233445566778899aabbccddeeff","cached":true,"key_set":"aa","source":"introspection"},"#,
         r#""sender_constraint":{"kind":"dpop_mtls","thumbprint":"bb"},"introspection":"active","step_up":"met","authorization_details":"unmet","revocation":"clear","status":"valid","replay":"fresh","nonce":"ignored","limits":["agent-burst"]},"#,
-        r#""policy":{"ids":["owners-read"],"set_hash":"cc"},"observed":["dpop_nonce_required"],"#,
+        r#""policy":{"ids":["owners-read"],"set_hash":"cc"},"#,
+        r#""degraded":["revocations_stale","keys_kept","status_list_kept"],"observed":["dpop_nonce_required"],"#,
         r#""timings_us":{"route":1,"authenticate":80,"total":95}}"#,
     );
     assert_eq!(serde_json::to_string(&full()).unwrap(), expected);

@@ -127,7 +127,7 @@ pub(crate) fn route(name: &str, path: &str, access: Access) -> Route {
     let method = if matches!(access, Access::Preflight) { "OPTIONS" } else { "GET" };
     let matches =
         RouteMatch { host: None, path: PathPattern::parse(path).unwrap(), methods: vec![method.to_owned()] };
-    Route { name: name.to_owned(), matches, access }
+    Route { name: name.to_owned(), matches, access, record: None }
 }
 
 /// A guarded route for `/tenants/{tenant}/<name>/{sensitivity}/{id}`.

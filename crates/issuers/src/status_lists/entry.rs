@@ -114,6 +114,11 @@ impl Entry {
         }
     }
 
+    /// Whether the last load failed: if there is a list, it is an earlier one.
+    pub(super) fn last_load_failed(&self) -> bool {
+        matches!(*self.progress.borrow(), Progress::Failed)
+    }
+
     /// Until somebody needs another list than the one that is there.
     pub(super) async fn wanted(&self) {
         self.wanted.notified().await;

@@ -109,7 +109,7 @@ fn document(list: &List) -> Answer {
 
 async fn ask(world: &World, name: &str, uri: &str, index: u64) -> Outcome {
     let reference = reference(name, uri, index, world.time.now());
-    world.issuer(name).token_status(&reference, world.time.now()).await
+    world.issuer(name).token_status(&reference, world.time.now()).await.map(|listed| listed.valid)
 }
 
 fn lists(world: &World) -> ListsStatus {

@@ -29,6 +29,12 @@ pub(super) const KEYS: &[Key] = &[
         || either([text(), map(USER_KEYS)]),
     ),
     optional("tenant", "The claim that says the tenant.", text),
+    optional("purpose", "The claim that says what the token was issued for: a text, for records.", text),
+    optional(
+        "prompt_hash",
+        "The claim with a digest of the prompt that led to the request: 22 to 160 characters, for records.",
+        text,
+    ),
 ];
 
 const USER_KEYS: &[Key] = &[
@@ -75,7 +81,9 @@ pub(super) fn read(node: &Node, notes: &Notes) -> Option<ClaimNames> {
     let id = fields.or("id", default.id, name);
     let scopes = fields.or("scopes", default.scopes, |node| one_or_more(node, notes));
     let user = fields.or("user", None, |node| user(node, notes).map(Some));
-    let tenant = fields.or("tenant", None, |node| name(node).map(Some));
+    let some = |node: &Node| name(node).map(Some);
+    let tenant = fields.or("tenant", None, some);
+    let (purpose, prompt_hash) = (fields.or("purpose", None, some), fields.or("prompt_hash", None, some));
     Some(ClaimNames {
         agent: agent?,
         client: client?,
@@ -83,6 +91,8 @@ pub(super) fn read(node: &Node, notes: &Notes) -> Option<ClaimNames> {
         scopes: scopes?,
         user: user?,
         tenant: tenant?,
+        purpose: purpose?,
+        prompt_hash: prompt_hash?,
     })
 }
 
@@ -145,7 +155,7 @@ fn one_or_more(node: &Node, notes: &Notes) -> Option<Vec<String>> {
 
 /// The claims in effect, in the file's own form.
 pub(super) fn show(claims: &ClaimNames, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let ClaimNames { agent, client, id, scopes, user, tenant } = claims;
+    let ClaimNames { agent, client, id, scopes, user, tenant, purpose, prompt_hash } = claims;
     writeln!(f, "    claims:\n      agent: {agent:?}\n      client: {client:?}\n      id: {id:?}")?;
     writeln!(f, "      scopes: {scopes:?}")?;
     match user {
@@ -153,9 +163,15 @@ pub(super) fn show(claims: &ClaimNames, f: &mut fmt::Formatter<'_>) -> fmt::Resu
         None => writeln!(f, "      # user: none")?,
     }
     match tenant {
-        Some(tenant) => writeln!(f, "      tenant: {tenant:?}"),
-        None => writeln!(f, "      # tenant: none"),
+        Some(tenant) => writeln!(f, "      tenant: {tenant:?}")?,
+        None => writeln!(f, "      # tenant: none")?,
     }
+    for (key, claim) in [("purpose", purpose), ("prompt_hash", prompt_hash)] {
+        if let Some(claim) = claim {
+            writeln!(f, "      {key}: {claim:?}")?;
+        }
+    }
+    Ok(())
 }
 
 fn show_user(user: &UserClaim, f: &mut fmt::Formatter<'_>) -> fmt::Result {

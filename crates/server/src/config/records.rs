@@ -1,16 +1,21 @@
 //! `records`: what is kept of decisions.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exequatur_audit::{Checkpoints, Mode, SigningKey};
+use exequatur_audit::{Checkpoints, Form, Mode, PeerForm, SigningKey};
+
+use exequatur_decide::{PartForm, Route};
 
 use super::keys::{Key, duration, map, number, optional, pattern, required, text, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
+use super::routes::RoutePlace;
 use super::secrets::private;
+use super::show::spelt;
 
 const EVERY_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const RECORDS_RANGE: RangeInclusive<usize> = 1..=1_000_000;
@@ -26,6 +31,53 @@ pub struct Records {
     pub mode: Mode,
     /// What makes it evidence.
     pub checkpoints: RecordCheckpoints,
+    /// What it shows of whom.
+    pub redaction: RecordRedaction,
+}
+
+/// How records show what may be personal data or a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRedaction {
+    /// The key of digests.
+    pub digest_key_file: Option<PathBuf>,
+    /// Users: digested if there is a key, else plain.
+    pub user: Form,
+    /// Agents and clients.
+    pub agent: Form,
+    /// Tenants.
+    pub tenant: Form,
+    /// Addresses.
+    pub peer: PeerForm,
+    /// Whether the digest of a token's id is shown.
+    pub token: bool,
+    /// Whether a digest of what was asked with is.
+    pub arguments: bool,
+}
+
+impl Default for RecordRedaction {
+    fn default() -> Self {
+        Self::with_key(None)
+    }
+}
+
+impl RecordRedaction {
+    /// What counts where nothing else is said.
+    fn with_key(digest_key_file: Option<PathBuf>) -> Self {
+        let user = if digest_key_file.is_some() { Form::Digest } else { Form::Plain };
+        Self {
+            digest_key_file,
+            user,
+            agent: Form::Plain,
+            tenant: Form::Plain,
+            peer: PeerForm::Plain,
+            token: true,
+            arguments: true,
+        }
+    }
+
+    fn digests(&self) -> [(&'static str, Form); 3] {
+        [("user", self.user), ("agent", self.agent), ("tenant", self.tenant)]
+    }
 }
 
 /// When the chain of records is summed up, and with which key that is signed.
@@ -73,6 +125,33 @@ pub(super) const KEYS: &[Key] = &[
         "When the chain of records is summed up, and with which key that is signed.",
         || map(CHECKPOINT_KEYS),
     ),
+    optional("redaction", "How records show what may be personal data or a secret.", || map(REDACTION_KEYS)),
+];
+
+const DIGESTED: &[(&str, bool)] = &[("digest", true), ("omit", false)];
+
+const REDACTION_KEYS: &[Key] = &[
+    optional(
+        "digest_key_file",
+        "32 to 4096 random bytes that only the owner and the group may read: the key of digests (HMAC-SHA-256).",
+        text,
+    ),
+    optional("user", "Users' ids. `digest` by default if there is a key, else `plain`.", || {
+        words(&Form::WORDS)
+    }),
+    optional("agent", "The ids of agents and clients.", || words(&Form::WORDS).default("plain")),
+    optional("tenant", "Names of tenants.", || words(&Form::WORDS).default("plain")),
+    optional("peer", "Addresses: `prefix` leaves 24 bits of IPv4 and 48 of IPv6.", || {
+        words(&PeerForm::WORDS).default("plain")
+    }),
+    optional("token", "The token's id: the start of its SHA-256, or nothing.", || {
+        words(DIGESTED).default("digest")
+    }),
+    optional(
+        "arguments",
+        "What was asked with: a digest of method, path, query and, where it is shown whole, body; or nothing.",
+        || words(DIGESTED).default("digest"),
+    ),
 ];
 
 const CHECKPOINT_KEYS: &[Key] = &[
@@ -111,7 +190,84 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Records>
     let mode = fields.or("mode", Mode::BestEffort, |node| node.word(MODES, notes));
     let none = RecordCheckpoints::default();
     let checkpoints = fields.or("checkpoints", none, |node| checkpoints(node, folder, notes));
-    Some(Records { file: file?, mode: mode?, checkpoints: checkpoints? })
+    let redaction = fields.or("redaction", RecordRedaction::default(), |node| redaction(node, folder, notes));
+    Some(Records { file: file?, mode: mode?, checkpoints: checkpoints?, redaction: redaction? })
+}
+
+fn redaction(node: &Node, folder: &Path, notes: &Notes) -> Option<RecordRedaction> {
+    let fields = Fields::open(node, REDACTION_KEYS, notes)?;
+    let key_file = fields.or("digest_key_file", None, |node| {
+        node.parsed(notes, |file| {
+            let file = resolve(folder, file);
+            private(&file).map(|()| Some(file))
+        })
+    })?;
+    let none = RecordRedaction::with_key(key_file);
+    let form = |key, default| fields.or(key, default, |node| node.word(&Form::WORDS, notes));
+    let (user, agent, tenant) =
+        (form("user", none.user), form("agent", none.agent), form("tenant", none.tenant));
+    let peer = fields.or("peer", none.peer, |node| node.word(&PeerForm::WORDS, notes));
+    let digested = |key| fields.or(key, true, |node| node.word(DIGESTED, notes));
+    let (token, arguments) = (digested("token"), digested("arguments"));
+    let read = RecordRedaction {
+        user: user?,
+        agent: agent?,
+        tenant: tenant?,
+        peer: peer?,
+        token: token?,
+        arguments: arguments?,
+        ..none
+    };
+    for (key, form) in read.digests() {
+        if let Some(entry) =
+            fields.entry(key).filter(|_| form == Form::Digest && read.digest_key_file.is_none())
+        {
+            notes.hint(
+                entry.value.place,
+                "a digest without a key: whoever guesses an id could see whether it is the one",
+                "`openssl rand -out FILE 32`, and `digest_key_file: FILE`",
+            );
+        }
+    }
+    Some(read)
+}
+
+/// Routes whose parts are recorded, where there is nowhere to record them, or no key to digest them with. A broken section is
+/// noted already.
+pub(super) fn check(
+    records: Option<&Option<Records>>,
+    routes: Option<&[(Route, RoutePlace)]>,
+    notes: &Notes,
+) {
+    let (Some(records), Some(routes)) = (records, routes) else { return };
+    let has_key = records.as_ref().is_some_and(|records| records.redaction.digest_key_file.is_some());
+    for (route, place) in routes {
+        let Some(parts) = &route.record else { continue };
+        if records.is_none() {
+            notes.add(place.field("record"), "nothing is recorded without `records`");
+        } else if !has_key && parts.iter().any(|part| part.form == PartForm::Digest) {
+            notes.hint(
+                place.field("record"),
+                "parts are recorded as digests, and there is no key for them",
+                "set `records.redaction.digest_key_file`, or say `{ name: …, as: plain }`",
+            );
+        }
+    }
+}
+
+/// What records show, in the file's own form.
+pub(super) fn show_redaction(redaction: &RecordRedaction, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let RecordRedaction { digest_key_file, peer, token, arguments, .. } = redaction;
+    writeln!(f, "  redaction:")?;
+    match digest_key_file {
+        Some(file) => writeln!(f, "    digest_key_file: {file:?}")?,
+        None => writeln!(f, "    # digest_key_file: none, users are shown as they are called")?,
+    }
+    for (key, form) in redaction.digests() {
+        writeln!(f, "    {key}: {}", spelt(form, &Form::WORDS))?;
+    }
+    writeln!(f, "    peer: {}", spelt(*peer, &PeerForm::WORDS))?;
+    writeln!(f, "    token: {}\n    arguments: {}", spelt(*token, DIGESTED), spelt(*arguments, DIGESTED))
 }
 
 fn checkpoints(node: &Node, folder: &Path, notes: &Notes) -> Option<RecordCheckpoints> {

@@ -15,6 +15,7 @@ use super::keys::{Key, Shape, boolean, either, list, map, optional, pattern, req
 use super::limits;
 use super::problems::Place;
 use super::reader::{Entry, Fields, Node, Notes, Value, once};
+use super::recorded;
 use super::sender::REQUIREMENTS;
 use super::step_up;
 
@@ -83,6 +84,7 @@ const KEYS: &[Key] = &[
         || list(pattern("^[a-z0-9-]+$")).default(Vec::<String>::new()),
     ),
     optional("cost", "What a request costs of each limit that applies.", limits::cost_shape),
+    optional("record", "Which parts of requests stand in records: at most 16.", recorded::shape),
 ];
 const MATCH_KEYS: &[Key] = &[
     optional("host", "A host name without scheme and port. If absent, that of any protected resource.", text),
@@ -226,7 +228,9 @@ pub(super) fn read(node: &Node, least: SenderRequirement, notes: &Notes) -> Opti
             None => None,
         };
         let places = item.map(notes)?.iter().map(|entry| (entry.key.clone(), entry.key_place)).collect();
-        let route = Route { name: name?, matches: matches?, access: access? };
+        let record =
+            fields.or("record", None, |node| recorded::read(node, notes).map(|parts| Some(Arc::new(parts))));
+        let route = Route { name: name?, matches: matches?, access: access?, record: record? };
         Some((route, RoutePlace { at: item.place, fields: places, texts }))
     })
 }

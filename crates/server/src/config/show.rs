@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use super::admin::show as show_admin;
 use super::claims::show as show_claims;
 use super::issuers::DISCOVERIES;
-use super::records::{RecordCheckpoints, Records, word};
+use super::records::{self, RecordCheckpoints, Records, word};
 use super::redis::WITHOUT;
 use super::routes::{PRINCIPALS, RoutePlace, RouteTexts, USERS};
 use super::sender::{NonceSecretFiles, REQUIREMENTS};
@@ -293,6 +293,7 @@ fn show_route(route: &Route, place: &RoutePlace, f: &mut fmt::Formatter<'_>) -> 
         None => writeln!(f, "      # host: that of any protected resource")?,
     }
     writeln!(f, "      path: {:?}\n      methods: {:?}", place.texts.path, route.matches.methods)?;
+    super::recorded::show(route.record.as_deref(), f)?;
     match &route.access {
         Access::Public | Access::Preflight => {
             writeln!(f, "    access: {}", open_access(&route.access).unwrap_or_default())
@@ -302,7 +303,7 @@ fn show_route(route: &Route, place: &RoutePlace, f: &mut fmt::Formatter<'_>) -> 
 }
 
 /// The word for a value of a table that the reader uses too.
-fn spelt<T: PartialEq + Copy>(value: T, words: &[(&'static str, T)]) -> &'static str {
+pub(super) fn spelt<T: PartialEq + Copy>(value: T, words: &[(&'static str, T)]) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
 
@@ -357,7 +358,7 @@ fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show_records(records: &Records, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Records { file, mode, checkpoints } = records;
+    let Records { file, mode, checkpoints, redaction } = records;
     let RecordCheckpoints { key_file, key_id, previous_keys_file, every, records } = checkpoints;
     writeln!(f, "records:\n  file: {file:?}\n  mode: {}\n  checkpoints:", word(*mode))?;
     match key_file {
@@ -370,7 +371,8 @@ fn show_records(records: &Records, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(file) = previous_keys_file {
         writeln!(f, "    previous_keys_file: {file:?}")?;
     }
-    writeln!(f, "    every: {}\n    records: {records}", duration::format(*every))
+    writeln!(f, "    every: {}\n    records: {records}", duration::format(*every))?;
+    records::show_redaction(redaction, f)
 }
 
 fn show_signals(streams: &[StreamConfig], f: &mut fmt::Formatter<'_>) -> fmt::Result {

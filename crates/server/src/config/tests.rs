@@ -2,7 +2,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use exequatur_decide::{Access, CredentialHandling, Locations, NonceMode, Per, RouteMisfit, Template};
+use exequatur_audit::{Form, PeerForm};
+use exequatur_decide::{
+    Access, CredentialHandling, Locations, NonceMode, PartForm, Per, RouteMisfit, Template,
+};
 use exequatur_issuers::KeySource;
 use exequatur_token::{Algorithm, TenantScope};
 use jiff::SignedDuration;
@@ -33,7 +36,7 @@ issuers:
     algorithms: [Ed25519, ES256]
     max_lifetime: 15m
     refresh: 60s
-    claims: { agent: client_id, client: azp, id: uti, scopes: [scope, roles], user: { claim: sub, when: { idtyp: user }, unless: { gty: [client-credentials, "11"] }, own_subject: client, otherwise: client }, tenant: tenant }
+    claims: { agent: client_id, client: azp, id: uti, scopes: [scope, roles], user: { claim: sub, when: { idtyp: user }, unless: { gty: [client-credentials, "11"] }, own_subject: client, otherwise: client }, tenant: tenant, purpose: why, prompt_hash: prompt }
 sender_constraint:
   require: any
   dpop: { max_age: 30s, skew: 500ms, nonce: required, nonce_max_age: 2m, nonce_secret_file: /etc/nonce, previous_nonce_secret_file: /etc/nonce-before }
@@ -65,6 +68,7 @@ routes:
     hide: true
     upgrades: [websocket]
     cost: 5
+    record: { headers: [{ name: user-agent, as: plain }, X-Request-Id], query: [{ name: page }], path_parameters: [{ name: id, as: digest }] }
   - name: list
     match: { path: /documents, methods: [GET] }
     action: ListDocuments
@@ -101,6 +105,7 @@ records:
   file: ./decisions.jsonl
   mode: required
   checkpoints: { key_file: ./receipts.pem, key_id: "receipts 2", previous_keys_file: ./old.json, every: 90s, records: 500 }
+  redaction: { digest_key_file: ./digests.key, user: plain, agent: digest, tenant: omit, peer: prefix, token: omit, arguments: omit }
 traces:
   otlp: { endpoint: "https://otel.example.com:4317", plaintext: accepted, ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s }
   sample: 0.05%
@@ -225,7 +230,6 @@ fn a_whole_file_is_read() {
         records: NonZeroU32::new(500).unwrap(),
     };
     assert_eq!(records.checkpoints, receipts);
-
     let guards: Vec<_> = config
         .routes
         .iter()
@@ -267,6 +271,75 @@ fn a_whole_file_says_where_spans_go() {
         timeout: Duration::from_secs(5),
     };
     assert_eq!(traces.otlp, otlp);
+}
+
+#[test]
+fn what_is_recorded_is_read() {
+    let config = read(WHOLE);
+    let redaction = RecordRedaction {
+        digest_key_file: Some("/etc/exequatur/digests.key".into()),
+        user: Form::Plain,
+        agent: Form::Digest,
+        tenant: Form::Omit,
+        peer: PeerForm::Prefix,
+        token: false,
+        arguments: false,
+    };
+    assert_eq!(config.records.as_ref().unwrap().redaction, redaction);
+    let parts = config.routes[0].record.as_ref().unwrap();
+    let parts: Vec<_> = parts.iter().map(|part| (part.name.as_str(), part.form)).collect();
+    let (digest, plain) = (PartForm::Digest, PartForm::Plain);
+    assert_eq!(parts, [("user-agent", plain), ("x-request-id", digest), ("page", digest), ("id", digest)]);
+    let claims = &config.issuers[0].profile.claims;
+    assert_eq!((claims.purpose.as_deref(), claims.prompt_hash.as_deref()), (Some("why"), Some("prompt")));
+}
+
+/// What can be guessed is not digested without a key, and what lets somebody in is not recorded at all.
+#[test]
+fn records_show_what_they_are_told_to() {
+    let with = |redaction: &str, record: &str| {
+        let route = format!("access: public, record: {{ {record} }} }}]");
+        format!(
+            "{}records: {{ file: r, redaction: {{ {redaction} }} }}\n",
+            SMALL.replace("access: public }]", &route)
+        )
+    };
+    let key = "digest_key_file: /nowhere/key";
+    let (plain, digest) = ("headers: [{ name: a, as: plain }]", "headers: [a]");
+    let keyed = read(&with(key, digest));
+    assert_eq!(keyed.records.as_ref().unwrap().redaction.user, Form::Digest, "the default with a key");
+    assert_eq!(read(&show(&keyed)).records, keyed.records);
+    assert_eq!(read(&show(&keyed)).routes[0].record, keyed.routes[0].record);
+    let unkeyed = read(&with("agent: omit", plain));
+    assert_eq!(unkeyed.records.as_ref().unwrap().redaction.user, Form::Plain, "the default without");
+    for word in ["user", "agent", "tenant"] {
+        let found = mistakes(&with(&format!("{word}: digest"), plain));
+        let expected = "5: a digest without a key: whoever guesses an id could see whether it is the one";
+        assert_eq!(found, [expected], "{word}");
+    }
+    let found = mistakes(&with("", digest));
+    assert_eq!(found, ["4: parts are recorded as digests, and there is no key for them"]);
+    let nowhere = with("", plain).lines().take(4).collect::<Vec<_>>().join("\n");
+    assert_eq!(mistakes(&nowhere), ["4: nothing is recorded without `records`"]);
+    for (record, mistake) in [
+        ("headers: [Authorization]", "`authorization` holds what lets somebody in, which no record may have"),
+        (
+            "headers: [{ name: dpop, as: digest }]",
+            "`dpop` holds what lets somebody in, which no record may have",
+        ),
+        ("headers: [cookie]", "`cookie` holds what lets somebody in, which no record may have"),
+        ("query: [access_token]", "`access_token` holds what lets somebody in, which no record may have"),
+        ("headers: [a, A]", "`a` stands here a second time"),
+        ("headers: [\"a b\"]", "a name of 1 to 64 letters, digits, `-`, `_` and `.` is expected"),
+        ("headers: []", "at least one is needed"),
+        ("", "at least one part is needed"),
+        (
+            "query: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]",
+            "at most 16 parts of one route are recorded",
+        ),
+    ] {
+        assert_eq!(mistakes(&with(key, record)), [format!("4: {mistake}")], "{record}");
+    }
 }
 
 #[test]

@@ -17,7 +17,12 @@ fn opened(put: impl FnOnce(&Path, &mut RecordCheckpoints)) -> Result<(Recorder, 
     let folder = tempfile::tempdir().unwrap();
     let mut checkpoints = RecordCheckpoints::default();
     put(folder.path(), &mut checkpoints);
-    let records = Records { file: folder.path().join("records.jsonl"), mode: Mode::BestEffort, checkpoints };
+    let records = Records {
+        file: folder.path().join("records.jsonl"),
+        mode: Mode::BestEffort,
+        checkpoints,
+        redaction: RecordRedaction::default(),
+    };
     let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     let name = format!("{}/", folder.path().display());
     open(&records, &clock).map_err(|error| error.to_string().replace(&name, ""))

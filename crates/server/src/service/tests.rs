@@ -52,6 +52,7 @@ fn service(deadline: Duration) -> Service {
         generation: Arc::new(ArcSwap::from_pointee(generations::build(&config, 1).unwrap())),
         recorder: None,
         tracer: None,
+        redaction: Arc::default(),
         clock,
         deadline,
         shed: Shed::default(),

@@ -16,6 +16,9 @@ use super::trace_context::TraceParent;
 /// without a declared length (chunked, or HTTP/2) is not noticed otherwise.
 const BODY_EXTENSION: &str = "exequatur_body";
 
+/// By which Envoy says whether the body that it shows is all of it. It overwrites what a caller sends.
+const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
+
 /// A Check as it came. Decoded it holds many times its length, so it is decoded only when its turn has come.
 #[derive(Debug)]
 pub(crate) struct Message(Bytes);
@@ -41,6 +44,8 @@ pub(crate) struct Described {
     headers: Vec<(String, Vec<u8>)>,
     certificate: Option<String>,
     body: BodySeen,
+    /// The body, where Envoy shows all of it and byte for byte.
+    whole_body: Option<Vec<u8>>,
     peer: Option<IpAddr>,
 }
 
@@ -73,6 +78,26 @@ impl Described {
                 && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
         };
         Caller { peer: self.peer, grpc: self.headers.iter().any(grpc), trace: TraceParent::of(&self.headers) }
+    }
+
+    /// The target as Envoy shows it.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The method.
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The body, where it is known to be all of it.
+    pub(crate) fn whole_body(&self) -> Option<&[u8]> {
+        self.whole_body.as_deref()
+    }
+
+    /// The values of the fields of a name, which is in lower case.
+    pub(crate) fn field<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_slice())
     }
 
     pub(crate) fn raw<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> RawRequest<'a> {
@@ -133,7 +158,19 @@ pub(crate) fn extract(message: Message) -> Result<Described, Denial> {
         (false, false) => BodySeen::Unknown,
     };
     let (peer, certificate) = attributes.source.map_or((None, None), read_peer);
-    Ok(Described { method, host, target: path, headers, certificate, body: body_seen, peer })
+    let whole_body = whole(body_seen, shown, raw_body, &headers);
+    Ok(Described { method, host, target: path, headers, certificate, body: body_seen, whole_body, peer })
+}
+
+/// The body, if it is certain that this is all of it, and as it was sent: `body`, which is text, may have been mended.
+fn whole(seen: BodySeen, shown: bool, raw: Vec<u8>, headers: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
+    let mut partial = headers.iter().filter(|(name, _)| name == PARTIAL_BODY).map(|(_, value)| value);
+    let complete = partial.next().is_some_and(|value| value == b"false") && partial.next().is_none();
+    match seen {
+        BodySeen::Absent => Some(Vec::new()),
+        BodySeen::Present => (shown && complete && !raw.is_empty()).then_some(raw),
+        BodySeen::Unknown => None,
+    }
 }
 
 /// Envoy fills `header_map` under `encode_raw_headers`, else `headers`; never both.
@@ -194,6 +231,25 @@ mod tests {
             ..AttributeContext::default()
         };
         extract(CheckRequest { attributes: Some(attributes) }.into()).unwrap().body
+    }
+
+    /// Half of a body, or one that Envoy was not told to show, is not taken for what was asked with.
+    #[test]
+    fn a_body_is_whole_only_where_envoy_says_so() {
+        let field = |value: &str| (PARTIAL_BODY.to_owned(), value.as_bytes().to_vec());
+        let body = || b"{}".to_vec();
+        assert_eq!(whole(BodySeen::Present, true, body(), &[field("false")]), Some(body()));
+        assert_eq!(whole(BodySeen::Absent, true, Vec::new(), &[]), Some(Vec::new()));
+        for (seen, shown, raw, headers) in [
+            (BodySeen::Present, true, body(), vec![field("true")]),
+            (BodySeen::Present, true, body(), vec![]),
+            (BodySeen::Present, true, body(), vec![field("false"), field("false")]),
+            (BodySeen::Present, false, body(), vec![field("false")]),
+            (BodySeen::Present, true, Vec::new(), vec![field("false")]),
+            (BodySeen::Unknown, false, Vec::new(), vec![field("false")]),
+        ] {
+            assert_eq!(whole(seen, shown, raw, &headers), None, "{seen:?} {shown} {headers:?}");
+        }
     }
 
     /// G29: that there is no body is believed of an Envoy that shows bodies, and of a request that it buffers.

@@ -73,6 +73,7 @@ impl World {
             revocations: Arc::clone(&revocations),
             attributes: Arc::<EmbeddedAttributes>::clone(&attributes),
             recorder,
+            redaction: Arc::default(),
             clock,
         });
         Self { receiver, revocations, attributes, folder, _tasks: tasks }

@@ -9,6 +9,7 @@ use crate::claim_names::Whose;
 use crate::claims::{self, Claim};
 use crate::confirmation::Confirmation;
 use crate::delegation::{self, Delegation, DelegationError, MayAct};
+use crate::intent::Intent;
 use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::json::Object;
 use crate::scopes::Scopes;
@@ -73,6 +74,7 @@ pub(crate) struct Facts {
     pub(super) status: Option<StatusReference>,
     pub(super) authentication: Authentication,
     pub(super) authorization_details: AuthorizationDetails,
+    pub(super) intent: Intent,
 }
 
 impl Facts {
@@ -146,6 +148,7 @@ impl Facts {
             status,
             authentication: Authentication::from_payload(payload)?,
             authorization_details: AuthorizationDetails::from_payload(payload)?,
+            intent: Intent::from_payload(payload, names)?,
         })
     }
 

@@ -11,6 +11,7 @@ use crate::authorization_details::AuthorizationDetails;
 use crate::certificate::ClientCertificate;
 use crate::confirmation::Confirmation;
 use crate::delegation::{Actor, Delegation};
+use crate::intent::Intent;
 use crate::introspection::Voucher;
 use crate::issuer::{IssuerName, IssuerProfile, ScopedId};
 use crate::key::SignatureVerified;
@@ -266,6 +267,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn authorization_details(&self) -> &AuthorizationDetails {
         &self.facts.authorization_details
+    }
+
+    /// Why, as the issuer says, for records.
+    #[must_use]
+    pub const fn intent(&self) -> &Intent {
+        &self.facts.intent
     }
 
     /// `iat`.
