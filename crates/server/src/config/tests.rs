@@ -68,7 +68,7 @@ routes:
     hide: true
     upgrades: [websocket]
     cost: 5
-    record: { headers: [{ name: user-agent, as: plain }, X-Request-Id], query: [{ name: page }], path_parameters: [{ name: id, as: digest }] }
+    record: { headers: [{ name: user-agent, as: plain }, X-Request-Id], query: [{ name: page, as: digest }], path_parameters: [{ name: id, as: digest }] }
   - name: list
     match: { path: /documents, methods: [GET] }
     action: ListDocuments
@@ -800,7 +800,7 @@ fn route_problems_are_placed() {
         problem(1, "scopes", RouteMisfit::ParameterUnknown("x".into())),
     ]);
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place).map(|place| place.line).collect();
-    assert_eq!(lines, [52, 57, 57, 61]);
+    assert_eq!(lines, [52, 58, 58, 62]);
 }
 
 #[test]

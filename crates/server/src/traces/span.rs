@@ -111,11 +111,12 @@ fn attributes(refusal: Option<&Refusal>, decided: Decided<'_>) -> Vec<KeyValue> 
             attributes.extend([text("http.route", template.clone()), text("url.path", template)]);
         }
     }
-    if let Some(peer) = decided.caller.peer {
+    // In the form that records have.
+    if let Some(peer) = decided.caller.peer.and_then(|peer| decided.redaction.peer(peer)) {
         attributes.push(text("client.address", peer.to_string()));
     }
-    if let Some(tenant) = facts.tenant.as_deref() {
-        attributes.push(text("exequatur.tenant", tenant));
+    if let Some(tenant) = facts.tenant.as_deref().and_then(|tenant| decided.redaction.tenant(tenant)) {
+        attributes.push(text("exequatur.tenant", tenant.to_string()));
     }
     if let Some(refusal) = refusal {
         // What a permitted request is answered with is not known here.

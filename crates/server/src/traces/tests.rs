@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use exequatur_audit::Redaction;
 use exequatur_decide::{Denial, Facts, Fault, Generation, Host, Stage};
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -12,6 +13,7 @@ use prost::Message as _;
 use super::*;
 use crate::config::{self, Source};
 use crate::generations;
+use crate::kept::Kept;
 use crate::service::Timings;
 use crate::wire::extract::Caller;
 use crate::wire::trace_context::TraceParent;
@@ -49,6 +51,8 @@ struct Decision {
     timings: Timings,
     finished: Instant,
     caller: Caller,
+    kept: Kept,
+    redaction: Redaction,
     state: &'static str,
     second: i64,
 }
@@ -77,6 +81,8 @@ impl Decision {
             },
             finished: after(5),
             caller: Caller { peer: Some([10, 0, 0, 9].into()), grpc: false, trace: parent(PARENT) },
+            kept: Kept::default(),
+            redaction: Redaction::default(),
             state: "a=1",
             second: WALL,
         }
@@ -91,6 +97,8 @@ impl Decision {
             facts: &self.facts,
             caller: self.caller,
             trace_state: self.state,
+            kept: &self.kept,
+            redaction: &self.redaction,
             timings: &self.timings,
         }
     }
