@@ -491,8 +491,8 @@ fn shown_settings_can_be_read_again() {
         assert_eq!(settings(&shown), settings(&again));
     }
     let shown = show(&config(WHOLE).unwrap());
-    assert!(shown.contains("#   public GET */healthz  (health, line 61)"), "{shown}");
-    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 62)"), "{shown}");
+    assert!(shown.contains("#   public GET */healthz  (health, line 62)"), "{shown}");
+    assert!(shown.contains("#   preflight OPTIONS */**  (cors, line 63)"), "{shown}");
 }
 
 #[test]
