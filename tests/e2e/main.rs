@@ -59,4 +59,5 @@ mod stopping;
 mod switching;
 mod tenants;
 mod token_layouts;
+mod traces;
 mod unavailable;
