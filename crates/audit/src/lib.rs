@@ -6,11 +6,14 @@
 
 mod admin;
 mod chain;
+mod delegation;
 mod entry;
 mod error;
+mod filter;
 mod journal;
 mod key;
 mod ledger;
+mod lines;
 mod lookup;
 mod merkle;
 mod outcome;
@@ -20,17 +23,22 @@ mod recorder;
 mod redaction;
 mod search;
 mod tail;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod text;
 mod verify;
+mod view;
 mod writer;
 
 pub use admin::{AdminOutcome, AdminRecord};
 pub use chain::{Hash, Link};
+pub use delegation::{Delegation, NotADelegation};
 pub use error::AuditError;
+pub use filter::{Criteria, Filter, Judged};
 pub use key::{KeyError, PublicKeys, SigningKey};
 pub use ledger::{Checkpoints, Head};
+pub use lines::{Ending, Line, Lines};
 pub use lookup::{Lookup, look_up};
 pub use outcome::{AbortedBy, AnsweredBy, Outcome, OutcomeCounts};
 pub use proof::{Proof, Proven, Refuted, Unproven, prove};
@@ -42,6 +50,8 @@ pub use record::{
 pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
 pub use redaction::{DigestKey, DigestKeyError, Digested, Form, PeerForm, Redaction};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};
+pub use tally::Tally;
 pub use text::Text;
 pub use verify::{Place, Remark, Report, Stretch, Unverified, Verifier, Violation, Why, Wrong};
+pub use view::LineKind;
 pub use writer::Progress;

@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 use serde_json::Value;
 
 /// The longest line that is looked at, in bytes. A record has about 1 KB, and at most some 20.
-const MAX_LINE: usize = 64 * 1024;
+pub(crate) const MAX_LINE: usize = 64 * 1024;
 /// So many records of one id are handed out. An id is unique unless somebody copied a file.
 const MAX_FOUND: usize = 16;
 /// Longest id of a decision, in bytes.
