@@ -39,7 +39,7 @@ pub use filter::{Criteria, Filter, Judged};
 pub use key::{KeyError, PublicKeys, SigningKey};
 pub use ledger::{Checkpoints, Head};
 pub use lines::{Ending, Line, Lines};
-pub use lookup::{Lookup, look_up};
+pub use lookup::{Lookup, begin_of, look_up};
 pub use outcome::{AbortedBy, AnsweredBy, Outcome, OutcomeCounts};
 pub use proof::{Proof, Proven, Refuted, Unproven, prove};
 pub use record::{

@@ -45,6 +45,16 @@ pub fn look_up(file: &mut (impl Read + Seek), decision: &DecisionId) -> io::Resu
     let Some(made) = decision.made() else { return Ok(Lookup::NotOurs) };
     let from = made.checked_sub(BEFORE).unwrap_or(Timestamp::MIN);
     let until = made.checked_add(AFTER).unwrap_or(Timestamp::MAX);
+    let low = begin_of(file, from)?;
+    read_on(file, low, until, decision)
+}
+
+/// Where in a file lines from that time on could begin: within a line, or at 0. No line that begins before the next one is of
+/// that time or later, as long as no line is dated later than one that stands behind it.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn begin_of(file: &mut (impl Read + Seek), from: Timestamp) -> io::Result<u64> {
     let (mut low, mut high) = (0, file.seek(SeekFrom::End(0))?);
     while high.saturating_sub(low) > NEAR {
         let middle = low.midpoint(high);
@@ -53,7 +63,7 @@ pub fn look_up(file: &mut (impl Read + Seek), decision: &DecisionId) -> io::Resu
             Some(_) | None => high = middle,
         }
     }
-    read_on(file, low, until, decision)
+    Ok(low)
 }
 
 /// The time of the first record that begins after `offset`, if one does.

@@ -1,7 +1,11 @@
 //! `exequatur audit …`
 
+mod asked;
 mod prove;
+mod query;
 mod readable;
+mod row;
+mod source;
 mod verify;
 
 use std::fs::File;
@@ -23,6 +27,7 @@ const BUFFER: usize = 256 * 1024;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     Show(Show),
+    Query(Box<query::Query>),
     Verify(verify::Verify),
     Prove(prove::Prove),
     VerifyProof(prove::VerifyProof),
@@ -57,6 +62,7 @@ impl Audit {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Show(show) => show.run(),
+            Self::Query(query) => query.run(),
             Self::Verify(verify) => verify.run(),
             Self::Prove(prove) => prove.run(),
             Self::VerifyProof(verify) => verify.run(),

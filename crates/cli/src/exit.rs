@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Shown below `--help`.
 pub(crate) const HELP: &str = "Exit codes: 0 done; 1 not permitted, findings, or not found; 2 wrong usage; \
     3 invalid configuration or policies; 4 policy tests failed, or policies not laid out; 5 anything \
-    else (files, listeners, network); 6 records that nothing vouches for";
+    else (files, listeners, network); 6 records that nothing vouches for, or that could not all be read";
 
 /// Why a command did not end well.
 #[derive(Debug)]

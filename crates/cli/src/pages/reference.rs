@@ -19,6 +19,7 @@ shell.
 | 3 | invalid configuration, schema or policies |
 | 4 | policy tests failed, or policies are not laid out (`policy fmt --check`) |
 | 5 | anything else: files, listeners, network |
+| 6 | records that nothing vouches for, or that could not all be read |
 
 Results go to standard output, complaints to standard error. With `--output json` a command prints one JSON document.
 Text from tokens and records is printed with control characters, characters of direction and invisible ones escaped.

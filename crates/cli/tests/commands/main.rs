@@ -10,6 +10,7 @@
 mod audit;
 mod pages;
 mod policy;
+mod reading;
 mod serve;
 mod token;
 

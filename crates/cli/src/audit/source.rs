@@ -1,0 +1,65 @@
+//! Where lines are read from.
+
+use std::fs::File;
+use std::io::{Cursor, Read, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use exequatur_audit::{Line, Lines, begin_of};
+use jiff::Timestamp;
+
+use super::verify::unreadable;
+use crate::exit::Failure;
+
+/// What compressed files begin with, and what reads them.
+const COMPRESSED: [(&[u8], &str); 4] =
+    [(b"\x1f\x8b", "zcat"), (b"\x28\xb5\x2f\xfd", "zstdcat"), (b"\xfd7zXZ\0", "xzcat"), (b"BZh", "bzcat")];
+
+/// A file, or standard input.
+pub(super) struct Source {
+    path: PathBuf,
+    /// What it is called.
+    pub(super) name: String,
+    lines: Lines<Box<dyn Read>>,
+}
+
+impl Source {
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        Self::open_from(path, None)
+    }
+
+    /// Opens it; a file that can be searched is read from where lines of that time could begin.
+    pub(super) fn open_from(path: &Path, from: Option<Timestamp>) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Self::of(path, Box::new(std::io::stdin()), false);
+        }
+        let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let Some(from) = from.filter(|_| regular) else { return Self::of(path, Box::new(file), false) };
+        let offset = begin_of(&mut file, from).map_err(|error| unreadable(path, &error))?;
+        file.seek(SeekFrom::Start(offset)).map_err(|error| unreadable(path, &error))?;
+        Self::of(path, Box::new(file), offset > 0)
+    }
+
+    /// `within`: what is read begins within a line.
+    fn of(path: &Path, mut reader: Box<dyn Read>, within: bool) -> Result<Self, Failure> {
+        let mut begin = Vec::new();
+        reader.by_ref().take(6).read_to_end(&mut begin).map_err(|error| unreadable(path, &error))?;
+        let name =
+            if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+        if let Some((_, by)) = COMPRESSED.iter().find(|(magic, _)| begin.starts_with(magic) && !within) {
+            let text = format!("{name} is compressed: `{by} FILE | exequatur audit … -`");
+            return Err(Failure::Usage(text));
+        }
+        let reader: Box<dyn Read> = Box::new(Cursor::new(begin).chain(reader));
+        let mut source = Self { path: path.to_owned(), name, lines: Lines::new(reader) };
+        if within {
+            source.next_line()?;
+        }
+        Ok(source)
+    }
+
+    pub(super) fn next_line(&mut self) -> Result<Option<Line<'_>>, Failure> {
+        let path = &self.path;
+        self.lines.next_line().map_err(|error| unreadable(path, &error))
+    }
+}
