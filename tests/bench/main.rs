@@ -13,6 +13,7 @@
 )]
 
 mod audit;
+mod boards;
 mod capacity;
 mod cost;
 mod envoy;
@@ -87,8 +88,10 @@ const FIGURES: &[&str] = &[
     "audit_required_ratio",
 ];
 
-/// Measured only where it is named.
+/// Only where they are named.
 const SOAK: &str = "soak";
+const BOARDS: &str = "boards";
+const NAMED: [&str; 2] = [SOAK, BOARDS];
 
 fn main() -> ExitCode {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -136,14 +139,15 @@ fn pinned() -> ExitCode {
 }
 
 async fn run(names: &[&str], effort: Effort) -> Result<bool, String> {
-    if let Some(unknown) = names.iter().find(|name| !FIGURES.contains(name) && **name != SOAK) {
-        return Err(format!("there is no figure `{unknown}`; there are {}, {SOAK}", FIGURES.join(", ")));
+    if let Some(unknown) = names.iter().find(|name| !FIGURES.contains(name) && !NAMED.contains(name)) {
+        let all = [FIGURES, &NAMED].concat().join(", ");
+        return Err(format!("there is no figure `{unknown}`; there are {all}"));
     }
     let folder = target().join("bench");
     let mut figures: Vec<Figure> = Vec::new();
     println!("{}", figure::head());
     let usual = FIGURES.iter().filter(|name| names.is_empty() || names.contains(name));
-    for name in usual.chain(names.iter().filter(|name| **name == SOAK)) {
+    for name in usual.chain(names.iter().filter(|name| NAMED.contains(name))) {
         let scene = folder.join(name);
         drop(std::fs::remove_dir_all(&scene));
         std::fs::create_dir_all(&scene).map_err(|error| error.to_string())?;
@@ -193,6 +197,7 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "audit_required_ratio" => return audit::required(folder, effort).await,
         "orders_flood_p99_us" => flood::measure(folder, effort).await,
         SOAK => return soak::soak().await,
+        BOARDS => return boards::boards(folder).await,
         "revocations_10m" => return ten_million::measure(folder, effort).await,
         _ => Err("not measured".to_owned()),
     };

@@ -326,7 +326,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 /// What signs checkpoints, as PEM.
-fn signing_key() -> Result<String, String> {
+pub(crate) fn signing_key() -> Result<String, String> {
     let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| error.to_string())?;
     let key = STANDARD.encode(document.as_ref());
     Ok(format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"))

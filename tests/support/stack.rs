@@ -687,6 +687,8 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         let own =
             text.replace("./decisions.jsonl", "./second.jsonl").replace("./admin.sock", "./second.sock");
         let own = own.replace("replica: { name: first }", "replica: { name: second }");
+        // What listens on 127.0.0.2 listens on 127.0.0.3.
+        let own = own.replace("\"127.0.0.2:", "\"127.0.0.3:");
         write("second.yaml", &own)?;
     }
     Ok(folder)
