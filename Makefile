@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test attack lint bench soak mutants demo-mutants fuzz audit clean
+.PHONY: help build tools envoy run demo test attack lint bench soak boards mutants demo-mutants fuzz audit clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +61,12 @@ soak: envoy ## Load and a fault every half minute, for SOAK_MINUTES (20)
 	@tests/tools/redis.sh >/dev/null
 	cargo build --locked --release -p exequatur-cli -p exequatur-tests --bins
 	target/release/bench soak
+
+boards: envoy ## Scrape replicas with which one thing after another goes wrong; ask and draw every panel, and see which alerts fire (8 minutes)
+	@tests/tools/redis.sh >/dev/null
+	@tests/tools/node.sh
+	cargo build --locked --release -p exequatur-cli -p exequatur-tests --bins
+	tests/tools/boards.py target/release/bench
 
 mutants: ## Change the decision path in small ways and see that a test notices (hours; goes on where it was)
 	tests/tools/mutants.py

@@ -107,6 +107,8 @@ CASES = {
     "ExequaturRevocationsBehind": [
         gauge("exequatur_revocations_position", 7, 8),
         gauge("exequatur_revocations_position", 7, 7, replica=OTHER),
+        gauge("exequatur_revocations_known", 1, 1),
+        gauge("exequatur_revocations_known", 1, 1, replica=OTHER),
     ],
     "ExequaturRevocationsDegraded": [gauge("exequatur_revocations_degraded", 0, 1)],
     "ExequaturRevocationsNotKept": [gauge("exequatur_revocations_not_kept", 0, 1)],
@@ -136,10 +138,22 @@ CASES = {
         counter("exequatur_outcomes_total", 0, 1, 'result="queue_full"'),
         counter("exequatur_outcomes_total", 9, 9, 'result="denied"'),
     ],
+    "ExequaturSpansDropped": [
+        counter("exequatur_spans_dropped_total", 0, 1, 'cause="failed"'),
+        # More than are made in a second, as configured.
+        counter("exequatur_spans_dropped_total", 9, 9, 'cause="rate"'),
+    ],
     "ExequaturAdminStrangers": [counter("exequatur_admin_strangers_total", 2, 2.2)],
 }
 # Never: who has no outcomes, and who is asked next to nothing, is not called.
 QUIET = {
+    # It does not know what is revoked, denies everybody, and is called for that.
+    "ExequaturRevocationsBehind": [
+        gauge("exequatur_revocations_position", 1_800_000_000_000_000, 1_800_000_000_000_000),
+        gauge("exequatur_revocations_position", 0, 0, replica=OTHER),
+        gauge("exequatur_revocations_known", 1, 1),
+        gauge("exequatur_revocations_known", 0, 0, replica=OTHER),
+    ],
     "ExequaturOutcomesMissing": [
         decisions(60, 60, "permit", "permitted"),
         counter("exequatur_outcomes_total", 0, 0, 'result="kept"'),

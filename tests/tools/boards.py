@@ -31,7 +31,7 @@ SCRAPE = 1
 # What Grafana makes of `$__rate_interval`: four times the scrape interval of its data source, at least. Here somewhat
 # more, since a machine that does all of this at once scrapes late now and then.
 RATE = "8s"
-CHOSEN = {"namespace": ".*", "job": ".*", "instance": ".*", "__rate_interval": RATE, "__interval": "1s", "__range": "6m"}
+CHOSEN = {"namespace": ".*", "job": ".*", "instance": ".*", "__rate_interval": RATE}
 # Panels (dashboard, title) that have no data in such a run, and why.
 EMPTY: dict[tuple[str, str], str] = {}
 # Alerts that have to fire in it, each for something that was done to the replicas.
@@ -96,10 +96,10 @@ class Prometheus:
         self.process.wait()
 
 
-def filled(expression: str) -> str:
+def filled(expression: str, lasting: float) -> str:
     """With the variables that Grafana fills in."""
-    text = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: CHOSEN[name.group(1) or name.group(2)], expression)
-    return text
+    values = CHOSEN | {"__range": f"{lasting:.0f}s"}
+    return re.sub(r"\$(\w+)", lambda name: values[name.group(1)], expression)
 
 
 def legend(form: str, labels: dict[str, str]) -> str:
@@ -118,14 +118,14 @@ def look(prometheus: Prometheus, board: dict[str, Any], begun: float, ended: flo
             continue
         for target in panel["targets"]:
             try:
-                found = prometheus.range(filled(target["expr"]), begun, ended)
+                found = prometheus.range(filled(target["expr"], ended - begun), begun, ended)
             except (ValueError, KeyError) as error:
                 wrong.append(f"{board['uid']}: {title}: {error}: {target['expr']}")
                 continue
             series += [(legend(target["legendFormat"], one["metric"]), one["values"]) for one in found]
         panel["series"] = series
         names = [name for name, _ in series]
-        if panel["type"] == "timeseries":
+        if panel["type"] != "stat":
             wrong += [f"{board['uid']}: {title}: two series are called `{name}`" for name in sorted(set(names)) if names.count(name) > 1]
             wrong += [f"{board['uid']}: {title}: a series has no name" for name in names if not name.strip()]
         values = [value for _, points in series for _, value in points]
@@ -169,7 +169,24 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in [head, *rows])
 
 
-UNITS = {"s": (1, "s"), "reqps": (1, "req/s"), "percentunit": (100, "%"), "bytes": (1 / 1048576, "MiB"), "none": (1, ""), "short": (1, "")}
+# How each unit is written, and by what its values are multiplied.
+UNITS = {"cps": (1, "1/s"), "s": (1, "s"), "reqps": (1, "req/s"), "percentunit": (100, "%"), "bytes": (1 / 1048576, "MiB"), "none": (1, "")}
+
+
+def colour(steps: list[dict[str, Any]], value: float) -> str:
+    return [step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1]
+
+
+def with_gaps(points: list[tuple[float, float]], factor: float) -> tuple[list[float], list[float]]:
+    """Where a series is not there, nothing is drawn."""
+    times, values = [], []
+    for at, value in points:
+        if times and at - times[-1] > 2 * SCRAPE:
+            times.append(at - SCRAPE)
+            values.append(float("nan"))
+        times.append(at)
+        values.append(value * factor)
+    return times, values
 
 
 def draw(board: dict[str, Any], scenes: list[dict[str, Any]], begun: float, file: Path) -> None:
@@ -191,21 +208,26 @@ def draw(board: dict[str, Any], scenes: list[dict[str, Any]], begun: float, file
         factor, unit = UNITS[defaults["unit"]]
         axes.set_title(panel["title"] + (f" [{unit}]" if unit else ""), fontsize=9, loc="left")
         axes.tick_params(labelsize=7)
-        steps = defaults.get("thresholds", {}).get("steps", [])
+        steps = defaults["thresholds"]["steps"]
         if panel["type"] == "stat":
             for _, points in panel["series"]:
                 for at, value in points:
-                    colour = [step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1]
-                    axes.plot([at], [value * factor], ".", color=colour, markersize=3)
+                    axes.plot([at], [value * factor], ".", color=colour(steps, value), markersize=3)
+        elif panel["type"] == "state-timeline":
+            for level, (_, points) in enumerate(panel["series"]):
+                for at, value in points:
+                    axes.barh(level, SCRAPE, left=at, height=0.85, color=colour(steps, value))
+            axes.set_yticks(range(len(panel["series"])), [name for name, _ in panel["series"]])
         elif defaults["custom"]["stacking"]["mode"] == "normal":
             times = sorted({at for _, points in panel["series"] for at, _ in points})
-            filled_up = [[dict(points).get(at, 0) * factor for at in times] for _, points in panel["series"]]
+            heights = [[dict(points).get(at, 0) * factor for at in times] for _, points in panel["series"]]
             if times:
-                axes.stackplot(times, filled_up, labels=[name for name, _ in panel["series"]], alpha=0.6)
+                axes.stackplot(times, heights, labels=[name for name, _ in panel["series"]], alpha=0.6)
         else:
+            bounds = [override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]]
             for name, points in panel["series"]:
-                dashed = any(name in override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"])
-                axes.plot([at for at, _ in points], [value * factor for _, value in points], "--" if dashed else "-", linewidth=0.9, label=name)
+                style = {"linestyle": "--", "color": "red"} if name in bounds else {}
+                axes.plot(*with_gaps(points, factor), linewidth=0.9, label=name, marker=".", markersize=1.5, **style)
             for step in steps:
                 if step["value"] is not None:
                     axes.axhline(step["value"] * factor, color=step["color"], linewidth=0.8, linestyle=":")

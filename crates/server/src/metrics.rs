@@ -61,6 +61,8 @@ const QUEUE: &str = "exequatur_queue_length";
 const CONNECTIONS_REFUSED: &str = "exequatur_grpc_connections_refused_total";
 const STRANGERS: &str = "exequatur_grpc_strangers_total";
 const FAILED: &str = "exequatur_grpc_failures_total";
+/// The service whose failures are alerted on.
+const CHECKS: &str = "envoy.service.auth.v3.Authorization";
 const REVOCATIONS: &str = "exequatur_revocations";
 const REVOCATIONS_KNOWN: &str = "exequatur_revocations_known";
 const REVOCATIONS_AGE: &str = "exequatur_revocations_age_seconds";
@@ -313,6 +315,10 @@ fn start(deadline: Duration) {
     metrics::counter!(DECISIONS, "verdict" => "permit", "reason" => "permitted").absolute(0);
     for reason in Reason::ALL.iter().filter(|reason| shape(**reason).status == 503) {
         metrics::counter!(DECISIONS, "verdict" => "fault", "reason" => reason.code()).absolute(0);
+    }
+    // Every code but that of success.
+    for code in (1..=16).map(tonic::Code::from_i32) {
+        metrics::counter!(FAILED, "service" => CHECKS, "code" => format!("{code:?}")).absolute(0);
     }
 }
 
