@@ -146,11 +146,12 @@ impl Play {
     /// More connections than there may be, for a while.
     async fn crowd(&mut self) -> Result<(), String> {
         let begun = now();
-        let mut peers = Vec::new();
+        let mut connecting = tokio::task::JoinSet::new();
         for _ in 0..PEERS {
-            let peer = TcpStream::connect(("127.0.0.1", self.stack.ports.grpc)).await;
-            peers.push(peer.map_err(|error| format!("a connection: {error}"))?);
+            connecting.spawn(TcpStream::connect(("127.0.0.1", self.stack.ports.grpc)));
         }
+        let peers = connecting.join_all().await.into_iter().collect::<Result<Vec<_>, _>>();
+        let peers = peers.map_err(|error| format!("a connection: {error}"))?;
         self.seconds(5).await;
         drop(peers);
         self.scene("a crowd of connections", begun);
@@ -279,7 +280,8 @@ impl Play {
 
     /// What `exequatur status` says now, which docs/alerts.md begins with; it goes to `status.txt`.
     async fn looks(&self, what: &str) -> Result<(), String> {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("status.txt"));
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("status.txt"));
         for socket in ["admin.sock", "second.sock"] {
             let said = command_at(&self.stack, socket, &["status"]).await?;
             let text = format!("{what}, {socket}: exit {:?}\n{}{}\n", said.code, said.out, said.err);

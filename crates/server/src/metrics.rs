@@ -515,7 +515,7 @@ pub(crate) fn overrides(count: usize) {
 /// What arrived at a stream, since the start.
 pub(crate) fn signals(stream: &str, tally: &Tally) {
     let stream = || stream.to_owned();
-    for (event, outcome, total) in tally.events().filter(|(_, _, total)| *total > 0) {
+    for (event, outcome, total) in tally.events() {
         let (event, outcome) = (event.word(), outcome.word());
         metrics::counter!(SIGNALS_EVENTS, "stream" => stream(), "event" => event, "outcome" => outcome)
             .absolute(total);

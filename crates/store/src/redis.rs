@@ -231,7 +231,7 @@ impl RedisStore {
         Ok(ReplayHealth {
             live_proofs: None,
             complete_since: None,
-            interruptions: self.servers.failures(),
+            interruptions: self.servers.interruptions(),
             charged_locally: self.local.charged(),
             nodes: self.servers.nodes(down),
         })

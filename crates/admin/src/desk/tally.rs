@@ -6,11 +6,26 @@ use std::sync::{Mutex, PoisonError};
 
 use exequatur_audit::AdminOutcome;
 
-/// Counts of calls, by what was to be done and what came of it. What can be done is a table, so there are few.
-#[derive(Debug, Default)]
+use crate::operation::Operation;
+
+const OUTCOMES: [AdminOutcome; 4] =
+    [AdminOutcome::Done, AdminOutcome::Ordered, AdminOutcome::Refused, AdminOutcome::Failed];
+
+/// Counts of calls, by what was to be done and what came of it. What can be done is a table, so there are few. Each begins
+/// at 0, so that the first one is seen as an increase.
+#[derive(Debug)]
 pub struct Tally {
     calls: Mutex<BTreeMap<(String, &'static str), u64>>,
     strangers: AtomicU64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let every = Operation::EVERY
+            .into_iter()
+            .flat_map(|operation| OUTCOMES.map(|outcome| ((operation.word().to_owned(), word(outcome)), 0)));
+        Self { calls: Mutex::new(every.collect()), strangers: AtomicU64::new(0) }
+    }
 }
 
 impl Tally {
@@ -44,5 +59,21 @@ const fn word(outcome: AdminOutcome) -> &'static str {
         AdminOutcome::Ordered => "ordered",
         AdminOutcome::Refused => "refused",
         AdminOutcome::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first call is an increase for whoever scrapes.
+    #[test]
+    fn every_call_is_counted_from_zero_on() {
+        let tally = Tally::default();
+        let of =
+            |tally: &Tally, count| tally.calls().into_iter().filter(|(_, _, calls)| *calls == count).count();
+        assert_eq!(of(&tally, 0), Operation::EVERY.len() * OUTCOMES.len());
+        tally.count("revoke", AdminOutcome::Done);
+        assert_eq!((of(&tally, 0), of(&tally, 1)), (Operation::EVERY.len() * OUTCOMES.len() - 1, 1));
     }
 }

@@ -43,8 +43,8 @@ pub(super) struct Cluster {
     /// Which of the nodes was asked last.
     turn: AtomicUsize,
     told_lost: AtomicBool,
-    /// Failures of nodes that are gone, and of asking.
-    failures: AtomicU64,
+    /// Of nodes that are gone, and of asking.
+    interruptions: AtomicU64,
 }
 
 /// An answer, and the connections to each primary in it.
@@ -68,7 +68,7 @@ impl Cluster {
             top: Arc::default(),
             turn: AtomicUsize::new(0),
             told_lost: AtomicBool::new(false),
-            failures: AtomicU64::new(0),
+            interruptions: AtomicU64::new(0),
         }
     }
 
@@ -133,10 +133,16 @@ impl Cluster {
         Some(Nodes { all: known.links.len(), down, uncovered_slots: known.slots.uncovered() })
     }
 
-    pub(super) fn failures(&self) -> u64 {
+    pub(super) fn interruptions(&self) -> u64 {
         let links = self.known().ok().flatten().map(|known| known.links.clone()).unwrap_or_default();
-        let gone = self.failures.load(Ordering::Relaxed);
-        links.iter().fold(gone, |sum, links| sum.saturating_add(links.failures()))
+        let gone = self.interruptions.load(Ordering::Relaxed);
+        links.iter().fold(gone, |sum, links| sum.saturating_add(links.interruptions()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn failures(&self) -> u64 {
+        let known = self.known().unwrap().unwrap();
+        known.links.iter().map(|links| links.failures()).sum()
     }
 
     fn known(&self) -> Result<Option<Arc<Known>>, StoreError> {
@@ -180,8 +186,8 @@ impl Cluster {
         }
         self.suspicion.raise();
         self.pace.learnt(Instant::now(), Learnt::Nothing);
-        self.failures.fetch_add(1, Ordering::Relaxed);
         if !self.told_lost.swap(true, Ordering::Relaxed) {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::error!(error = %why, "no node of the store's cluster says which slots are where");
         }
         Err(why)
@@ -249,7 +255,7 @@ impl Cluster {
         }
         for gone in before.iter().flat_map(|before| &before.links) {
             if !links.iter().any(|kept| Arc::ptr_eq(kept, gone)) {
-                self.failures.fetch_add(gone.failures(), Ordering::Relaxed);
+                self.interruptions.fetch_add(gone.interruptions(), Ordering::Relaxed);
             }
         }
         tracing::info!(primaries = links.len(), uncovered_slots = slots.uncovered(), "the store's cluster");

@@ -19,7 +19,23 @@ pub(super) struct Gate(Mutex<State>);
 struct State {
     /// Set while the last attempt failed.
     closed_until: Option<Instant>,
+    /// How often something failed after nothing had.
+    interruptions: u64,
+    #[cfg(test)]
     failures: u64,
+}
+
+impl State {
+    /// Before it is closed. What fails while it is closed belongs to the same interruption.
+    const fn count(&mut self) {
+        if self.closed_until.is_none() {
+            self.interruptions = self.interruptions.saturating_add(1);
+        }
+        #[cfg(test)]
+        {
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
 }
 
 impl Gate {
@@ -50,7 +66,7 @@ impl Gate {
     /// A connection broke, or fell silent: one attempt may be made at once, others after a pause unless it succeeds.
     pub(super) fn ajar(&self, now: Instant) {
         if let Ok(mut state) = self.0.lock() {
-            state.failures = state.failures.saturating_add(1);
+            state.count();
             state.closed_until.get_or_insert(now);
         }
     }
@@ -60,12 +76,18 @@ impl Gate {
         // Without randomness the pause has no jitter; it is still a pause.
         let until = after_a_pause(now).unwrap_or_else(|_no_randomness| now.checked_add(PAUSE).unwrap_or(now));
         if let Ok(mut state) = self.0.lock() {
-            state.failures = state.failures.saturating_add(1);
+            state.count();
             state.closed_until.get_or_insert(until);
         }
     }
 
-    /// How often [`Gate::close`] was called.
+    /// How often it was shut after it had been open.
+    pub(super) fn interruptions(&self) -> u64 {
+        self.0.lock().map_or(u64::MAX, |state| state.interruptions)
+    }
+
+    /// How often something failed.
+    #[cfg(test)]
     pub(super) fn failures(&self) -> u64 {
         self.0.lock().map_or(u64::MAX, |state| state.failures)
     }
@@ -97,7 +119,7 @@ mod tests {
         assert!((6..=10).contains(&tries), "{tries} attempts in 10 s");
         gate.open();
         assert_eq!((gate.pass(later), gate.pass(later)), (Ok(()), Ok(())));
-        assert_eq!(gate.failures(), 1);
+        assert_eq!(gate.interruptions(), 1);
     }
 
     #[test]
@@ -109,6 +131,9 @@ mod tests {
         assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Err(StoreError::Unavailable)));
         gate.open();
         assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Ok(())), "it succeeded");
+        assert_eq!(gate.interruptions(), 1);
+        gate.ajar(start);
+        assert_eq!(gate.interruptions(), 2);
     }
 
     #[test]
@@ -118,6 +143,7 @@ mod tests {
         for late in 1..=400 {
             gate.close(start + Duration::from_millis(late));
         }
+        assert_eq!((gate.failures(), gate.interruptions()), (401, 1));
         assert_eq!(gate.pass(start + 2 * PAUSE), Ok(()), "later failures do not put it off");
     }
 }

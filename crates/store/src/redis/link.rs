@@ -154,7 +154,13 @@ impl Links {
         self.member.as_ref().map(|member| &member.node)
     }
 
+    /// How often nothing could be asked any more.
+    pub(super) fn interruptions(&self) -> u64 {
+        self.gate.interruptions()
+    }
+
     /// How often a connection could not be made, broke or fell silent.
+    #[cfg(test)]
     pub(super) fn failures(&self) -> u64 {
         self.gate.failures()
     }

@@ -102,7 +102,16 @@ impl Servers {
         }
     }
 
+    /// How often a server could not be asked any more.
+    pub(super) fn interruptions(&self) -> u64 {
+        match self {
+            Self::One(links) => links.interruptions(),
+            Self::Cluster(cluster) => cluster.interruptions(),
+        }
+    }
+
     /// How often a connection could not be made, broke or fell silent.
+    #[cfg(test)]
     pub(super) fn failures(&self) -> u64 {
         match self {
             Self::One(links) => links.failures(),
