@@ -51,7 +51,8 @@ struct Play {
     hurry: u32,
 }
 
-/// `boards`: some seven minutes; `targets.json` in `folder` says where replicas are scraped, `scenes.json` what was when.
+/// `boards`: some seven minutes; `targets.json` in `folder` says where replicas are scraped, `scenes.json` what was when,
+/// `status.txt` and the logs what the replicas said.
 pub(crate) async fn boards(folder: &Path) -> Result<Vec<Figure>, String> {
     let _cores = BothCores::take()?;
     let cast = Arc::new(Cast::assemble().await?);
@@ -67,6 +68,9 @@ pub(crate) async fn boards(folder: &Path) -> Result<Vec<Figure>, String> {
     play.perform().await?;
     play.traffic_ends().await;
     drop(callers);
+    for log in ["exequatur.log", "second.log"] {
+        std::fs::copy(play.stack.folder().join(log), play.folder.join(log)).map_err(text)?;
+    }
     play.write("scenes.json", &json!(play.scenes))?;
     Ok(vec![Figure::alone("boards_requests", "requests", &[play.answered as f64], None)])
 }

@@ -52,6 +52,19 @@ EXPECTED = {
     "ExequaturAdminStrangers": "strangers at the admin API",
     "ExequaturUnanswered": "a message too long",
 }
+# What docs/alerts.md promises to whoever is called: in which file of the run it stands.
+PROMISED = [
+    ("ExequaturReloadFailed", "exequatur.log", "reload refused"),
+    ("ExequaturReloadFailed", "status.txt", "refused the files at"),
+    ("ExequaturKeysUnusable", "exequatur.log", "partner"),
+    ("ExequaturKeysUnusable", "status.txt", "has no keys of issuer partner"),
+    ("ExequaturStoreLost", "status.txt", "cannot use its store"),
+    ("ExequaturStateStale", "status.txt", "does not know what is revoked, and denies"),
+    ("ExequaturStatusListMissing", "exequatur.log", "/lists/boards"),
+    ("ExequaturSignalsPollsFail", "exequatur.log", "idp"),
+    ("ExequaturSpansDropped", "exequatur.log", "the collector of traces takes no spans"),
+    ("ExequaturRecordGaps", "exequatur.log", "records"),
+]
 
 
 class Prometheus:
@@ -286,6 +299,9 @@ def main() -> int:
             draw(board, scenes, begun, folder / f"{board['uid']}.png")
         fired, problems = alerts(prometheus, scenes, begun, ended)
         wrong += problems
+        for alert, name, promised in PROMISED:
+            if promised not in (stage / name).read_text(encoding="utf-8"):
+                wrong.append(f"docs/alerts.md, {alert}: `{promised}` is not in {stage / name}")
     finally:
         prometheus.end()
     texts = {
