@@ -24,6 +24,8 @@ pub struct Lines<R> {
     /// Whether the rest of a line that is too long is passed over.
     skipping: bool,
     ended: bool,
+    /// The next line, where it was looked at and not taken yet.
+    ahead: Option<(usize, usize, Ending)>,
 }
 
 /// A line, without its end.
@@ -59,7 +61,7 @@ impl<R: Read> Lines<R> {
     #[must_use]
     pub fn with_buffer(reader: R, bytes: usize) -> Self {
         let buffer = vec![0; bytes.max(LEAST)];
-        Self { reader, buffer, start: 0, end: 0, number: 0, skipping: false, ended: false }
+        Self { reader, buffer, start: 0, end: 0, number: 0, skipping: false, ended: false, ahead: None }
     }
 
     /// The next line. After the last one none, until the file has grown.
@@ -67,10 +69,26 @@ impl<R: Read> Lines<R> {
     /// # Errors
     /// The file cannot be read.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        let Some((start, length, ending)) = self.find()? else { return Ok(None) };
-        self.number = self.number.saturating_add(1);
+        let ahead = self.ahead.take();
+        let found = if ahead.is_some() { ahead } else { self.find()? };
+        self.number = self.number.saturating_add(u64::from(found.is_some()));
+        Ok(found.map(|found| self.line(found, self.number)))
+    }
+
+    /// The next line, which stays the next one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn look_ahead(&mut self) -> io::Result<Option<Line<'_>>> {
+        if self.ahead.is_none() {
+            self.ahead = self.find()?;
+        }
+        Ok(self.ahead.map(|found| self.line(found, self.number.saturating_add(1))))
+    }
+
+    fn line(&self, (start, length, ending): (usize, usize, Ending), number: u64) -> Line<'_> {
         let bytes = self.buffer.get(start..start.saturating_add(length)).unwrap_or_default();
-        Ok(Some(Line { bytes, number: self.number, ending }))
+        Line { bytes, number, ending }
     }
 
     /// Where the next line stands in the buffer.

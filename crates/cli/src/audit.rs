@@ -6,6 +6,8 @@ mod query;
 mod readable;
 mod row;
 mod source;
+mod tail;
+mod timeline;
 mod verify;
 
 use std::fs::File;
@@ -28,6 +30,8 @@ const BUFFER: usize = 256 * 1024;
 pub(crate) enum Audit {
     Show(Show),
     Query(Box<query::Query>),
+    Timeline(Box<timeline::Timeline>),
+    Tail(Box<tail::Tail>),
     Verify(verify::Verify),
     Prove(prove::Prove),
     VerifyProof(prove::VerifyProof),
@@ -63,6 +67,8 @@ impl Audit {
         match self {
             Self::Show(show) => show.run(),
             Self::Query(query) => query.run(),
+            Self::Timeline(timeline) => timeline.run(),
+            Self::Tail(tail) => tail.run(),
             Self::Verify(verify) => verify.run(),
             Self::Prove(prove) => prove.run(),
             Self::VerifyProof(verify) => verify.run(),

@@ -72,7 +72,7 @@ impl Query {
         let mut printer = Printer::new(self.width);
         let (mut found, mut read) = (0_u64, Vec::new());
         'files: for path in &self.files {
-            let mut source = Source::open_from(path, from)?;
+            let mut source = Source::open_from(path, from, 1)?;
             let mut tally = Tally::default();
             while let Some(line) = source.next_line()? {
                 if !tally.take(&filter, &line) {

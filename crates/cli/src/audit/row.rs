@@ -2,6 +2,7 @@
 
 use std::io::{BufWriter, IsTerminal as _, StdoutLock, Write as _};
 
+use exequatur_audit::{Came, Event, LineKind};
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -154,7 +155,7 @@ fn doing(record: &Value) -> Cell {
 }
 
 /// What came of a request.
-pub(super) fn outcome(outcome: &Value) -> String {
+fn outcome(outcome: &Value) -> String {
     let text = |member: &str| outcome.get(member).map(name);
     let mut said = text("status").unwrap_or_else(|| "no answer".to_owned());
     if let Some(by) = text("answered_by") {
@@ -227,6 +228,46 @@ fn header(open: &Value) -> String {
         said.push_str(&format!(", after {bytes} bytes without a chain"));
     }
     said
+}
+
+/// The row of an event of a timeline: what came of it and what it rests on beside it.
+pub(super) fn event(event: &Event, record: &Value) -> Row {
+    let mut row = row(record);
+    if event.kind == LineKind::Decision {
+        let id = row.pop();
+        row.push(Cell::of(format!("→ {}", came(event, record)), 32, Tone::Plain));
+        row.extend(rests_on(record));
+        row.extend(id);
+    }
+    if event.disordered {
+        row.push(Cell::new("(later than it is dated: a clock was set)".to_owned(), Tone::Worse));
+    }
+    row
+}
+
+fn came(event: &Event, record: &Value) -> String {
+    match &event.came {
+        Came::Nothing => {
+            let status = record.get("status").map(name).unwrap_or_default();
+            format!("answered with {status}, went no further")
+        }
+        Came::NotYet => "no outcome within 30 s".to_owned(),
+        Came::Never => "no outcome".to_owned(),
+        Came::Reported(line) => {
+            serde_json::from_slice(line).map_or_else(|_| "an outcome".to_owned(), |line| outcome(&line))
+        }
+    }
+}
+
+/// The token and the policies that a decision rests on.
+fn rests_on(record: &Value) -> Vec<Cell> {
+    let at = |path: &[&str]| path.iter().try_fold(record, |value, member| value.get(member));
+    let token = at(&["controls", "token", "digest"]).map(|digest| format!("token {}", name(digest)));
+    let policies = at(&["policy", "ids"])
+        .and_then(Value::as_array)
+        .filter(|ids| !ids.is_empty())
+        .map(|ids| format!("policy {}", ids.iter().map(name).collect::<Vec<_>>().join(", ")));
+    token.into_iter().chain(policies).map(|text| Cell::new(text, Tone::Plain)).collect()
 }
 
 /// A value, harmless; a digest by its begin.

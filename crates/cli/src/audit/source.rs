@@ -10,6 +10,10 @@ use jiff::Timestamp;
 use super::verify::unreadable;
 use crate::exit::Failure;
 
+/// How much is read of a file at once, and of all files at most, in bytes.
+const BUFFER: usize = 1024 * 1024;
+const BUFFERS: usize = 32 * BUFFER;
+
 /// What compressed files begin with, and what reads them.
 const COMPRESSED: [(&[u8], &str); 4] =
     [(b"\x1f\x8b", "zcat"), (b"\x28\xb5\x2f\xfd", "zstdcat"), (b"\xfd7zXZ\0", "xzcat"), (b"BZh", "bzcat")];
@@ -24,24 +28,27 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        Self::open_from(path, None)
+        Self::open_from(path, None, 1)
     }
 
-    /// Opens it; a file that can be searched is read from where lines of that time could begin.
-    pub(super) fn open_from(path: &Path, from: Option<Timestamp>) -> Result<Self, Failure> {
+    /// Opens one of so many files that are read at once; one that can be searched is read from where lines of that time could
+    /// begin.
+    pub(super) fn open_from(path: &Path, from: Option<Timestamp>, files: usize) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            return Self::of(path, Box::new(std::io::stdin()), false);
+            return Self::of(path, Box::new(std::io::stdin()), false, files);
         }
         let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let Some(from) = from.filter(|_| regular) else { return Self::of(path, Box::new(file), false) };
+        let Some(from) = from.filter(|_| regular) else {
+            return Self::of(path, Box::new(file), false, files);
+        };
         let offset = begin_of(&mut file, from).map_err(|error| unreadable(path, &error))?;
         file.seek(SeekFrom::Start(offset)).map_err(|error| unreadable(path, &error))?;
-        Self::of(path, Box::new(file), offset > 0)
+        Self::of(path, Box::new(file), offset > 0, files)
     }
 
     /// `within`: what is read begins within a line.
-    fn of(path: &Path, mut reader: Box<dyn Read>, within: bool) -> Result<Self, Failure> {
+    fn of(path: &Path, mut reader: Box<dyn Read>, within: bool, files: usize) -> Result<Self, Failure> {
         let mut begin = Vec::new();
         reader.by_ref().take(6).read_to_end(&mut begin).map_err(|error| unreadable(path, &error))?;
         let name =
@@ -51,11 +58,17 @@ impl Source {
             return Err(Failure::Usage(text));
         }
         let reader: Box<dyn Read> = Box::new(Cursor::new(begin).chain(reader));
-        let mut source = Self { path: path.to_owned(), name, lines: Lines::new(reader) };
+        let buffer = BUFFERS.checked_div(files).unwrap_or(BUFFERS).min(BUFFER);
+        let mut source = Self { path: path.to_owned(), name, lines: Lines::with_buffer(reader, buffer) };
         if within {
             source.next_line()?;
         }
         Ok(source)
+    }
+
+    /// Its lines, to be read beside those of others.
+    pub(super) fn into_lines(self) -> (String, Lines<Box<dyn Read>>) {
+        (self.name, self.lines)
     }
 
     pub(super) fn next_line(&mut self) -> Result<Option<Line<'_>>, Failure> {

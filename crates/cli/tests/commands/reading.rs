@@ -176,3 +176,113 @@ fn the_key_finds_by_name_what_was_digested() {
     query(folder.path(), &["--user", alice, "d"]).ended(0);
     query(folder.path(), &["--agent", "corp:crm-bot", "d"]).ended(0);
 }
+
+#[test]
+fn a_timeline_is_of_all_replicas() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = r#"{"v":1,"time":"2026-11-22T10:11:11.000Z","open":{"chain":1,"writer":"0"}}"#.to_owned();
+    let gap = r#"{"v":1,"time":"2026-11-22T10:11:17.000Z","gap":7}"#.to_owned();
+    let denied = decision(18, 4, CRM).replace(
+        r#""permit","reason":"permitted","status":200"#,
+        r#""deny","reason":"agent_revoked","status":401"#,
+    );
+    let one = [
+        header.clone(),
+        decision(12, 1, CRM),
+        outcome(14, 2),
+        order(16, "agent", "corp:crm-bot"),
+        denied.clone(),
+    ];
+    let two = [
+        decision(13, 2, CRM),
+        outcome(13, 1),
+        decision(15, 3, OTHER),
+        order(15, "user", "corp:bob"),
+        gap.clone(),
+    ];
+    fs::write(folder.path().join("one"), file(&one)).unwrap();
+    fs::write(folder.path().join("two"), file(&two)).unwrap();
+    let timeline =
+        |arguments: &[&str]| run_in(folder.path(), &[&["audit", "timeline"], arguments].concat(), b"");
+    let said = timeline(&["--agent", "corp:crm-bot", "--output", "json", "one", "two"]).ended(0);
+    let expected = [&header, &one[1], &two[1], &two[0], &one[2], &one[3], &gap, &denied].map(String::clone);
+    assert_eq!(said.out, file(&expected));
+    let said = timeline(&["--agent", "corp:crm-bot", "two", "one"]).ended(0);
+    let rows: Vec<_> = said.out.lines().collect();
+    assert_eq!(rows.len(), 6, "{}", said.out);
+    for (row, words) in rows.iter().zip([
+        "begin",
+        "→ 200 by the upstream in 1.2 ms",
+        "→ 200 by the upstream in 1.2 ms",
+        "order    revoke              by local:0",
+        "gap      7 decisions",
+        "agent_revoked       corp:alice > corp:crm-bot           ReadDocument (acme)               → answered with 401",
+    ]) {
+        assert!(row.contains(words), "{words}: {row}");
+    }
+    assert!(said.err.contains("two: 7 decisions could not be recorded"), "{}", said.err);
+    let narrow = timeline(&["--user", "corp:bob", "--width", "80", "one", "two"]).ended(0);
+    assert!(narrow.out.lines().all(|line| line.chars().count() <= 80), "{}", narrow.out);
+    assert!(narrow.out.contains("→ no outcome") && narrow.out.contains("because: stolen"), "{}", narrow.out);
+    assert!(!narrow.out.contains("crm-bot"), "{}", narrow.out);
+    timeline(&["--agent", "nobody", "one", "two"]).ended(1);
+    fs::write(folder.path().join("two"), "torn").unwrap();
+    timeline(&["--agent", "corp:crm-bot", "one", "two"]).ended(6);
+}
+
+#[test]
+fn the_tail_is_the_last_lines_that_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: Vec<_> = (10..40).map(|n| decision(n, n, if n % 10 == 7 { CRM } else { OTHER })).collect();
+    fs::write(folder.path().join("d"), file(&lines)).unwrap();
+    let tail = |arguments: &[&str]| {
+        run_in(
+            folder.path(),
+            &[&["audit", "tail", "--output", "json"], arguments].concat(),
+            file(&lines).as_bytes(),
+        )
+    };
+    assert_eq!(tail(&["d"]).ended(0).out, file(&lines[20..]));
+    assert_eq!(tail(&["-n", "1", "-"]).ended(0).out, file(&lines[29..]));
+    let rare = [lines[17].clone(), lines[27].clone()];
+    assert_eq!(tail(&["-n", "2", "--agent", "corp:crm-bot", "d"]).ended(0).out, file(&rare));
+    tail(&["--agent", "nobody", "d"]).ended(1);
+    tail(&["--follow", "-"]).ended(2);
+    tail(&["none"]).ended(5);
+}
+
+/// Lines come as they are written, across rotation; nothing is lost or comes twice.
+#[test]
+fn the_tail_follows_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d");
+    let lines: Vec<_> = (10..20).map(|n| decision(n, n, CRM)).collect();
+    fs::write(&path, file(&lines[..2])).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_exequatur"))
+        .args(["audit", "tail", "-f", "-n", "1", "--agent", "corp:crm-bot", "--output", "json"])
+        .arg(&path)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut read = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = move || read.next().unwrap().unwrap();
+    let append = |path: &std::path::Path, text: &str| {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    assert_eq!(next(), lines[1]);
+    let (half, rest) = lines[2].split_at(50);
+    append(&path, half);
+    append(&path, &format!("{rest}\n{}\n", decision(30, 30, OTHER)));
+    assert_eq!(next(), lines[2]);
+    fs::rename(&path, folder.path().join("d.1")).unwrap();
+    append(&folder.path().join("d.1"), &file(&lines[3..4]));
+    append(&path, &file(&lines[4..6]));
+    assert_eq!([next(), next(), next()], [lines[3].clone(), lines[4].clone(), lines[5].clone()]);
+    // Cut, as `copytruncate` does.
+    fs::write(&path, file(&lines[6..7])).unwrap();
+    assert_eq!(next(), lines[6]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
