@@ -6,7 +6,7 @@ use exequatur_audit::{Came, Event, LineKind};
 use serde_json::Value;
 
 use crate::exit::Failure;
-use crate::output::{harmless, plain};
+use crate::output::{harmless, plain, quoted};
 
 /// Longest text of a name in a row; `audit show` has all of it.
 const MOST: usize = 80;
@@ -104,8 +104,8 @@ pub(super) fn row(record: &Value) -> Row {
     if let Some(open) = record.get("open") {
         return vec![time(record), what("begin", Tone::Quiet), Cell::new(header(open), Tone::Quiet)];
     }
-    if record.get("checkpoint").is_some() {
-        let ends = "the writer ends: it was stopped".to_owned();
+    if let Some(checkpoint) = record.get("checkpoint") {
+        let ends = format!("writer {} ends: it was stopped", writer(checkpoint));
         return vec![time(record), what("end", Tone::Quiet), Cell::new(ends, Tone::Quiet)];
     }
     vec![time(record), what("?", Tone::Worse)]
@@ -215,12 +215,16 @@ fn order(record: &Value, id: String) -> Row {
     row
 }
 
+/// The begin of its name, which is at random.
+fn writer(line: &Value) -> String {
+    cut(&line.get("writer").map(name).unwrap_or_default(), 9)
+}
+
 fn header(open: &Value) -> String {
     let mut said = match open.get("continues") {
-        Some(_) => "a writer goes on",
-        None => "a writer begins a chain of its own",
-    }
-    .to_owned();
+        Some(_) => format!("writer {} goes on from the line before", writer(open)),
+        None => format!("writer {} begins a chain of its own", writer(open)),
+    };
     if let Some(bytes) = open.get("torn").and_then(|torn| torn.get("bytes")).and_then(Value::as_u64) {
         said.push_str(&format!(", after {bytes} bytes of a line that was never ended: the one before was killed, or the disk full"));
     }
@@ -281,7 +285,9 @@ fn name(value: &Value) -> String {
 }
 
 fn short(text: &str) -> String {
-    let shown = plain(text, MOST);
+    // What looks like another name, or another column, is quoted.
+    let lookalike = text.contains(['>', '→']) || text.contains("  ");
+    let shown = if lookalike { quoted(text, MOST) } else { plain(text, MOST) };
     match shown.get(..DIGEST) {
         Some(begin) if shown.starts_with("hmac:") && shown.len() == 69 => format!("{begin}…"),
         Some(_) | None => shown,

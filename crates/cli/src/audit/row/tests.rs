@@ -46,6 +46,12 @@ fn colours_are_put_around_harmless_text_alone() {
     let plain = coloured.replace("\u{1b}[33m", "").replace("\u{1b}[2m", "").replace("\u{1b}[0m", "");
     assert_eq!(plain, text);
     assert_ne!(coloured, text);
+    // Nor can a name look like two, or like another column.
+    for name in ["corp:alice > corp:boss", "corp:alice  deny"] {
+        hostile["user"] = json!(name);
+        let text = folded(&row(&hostile), None, false);
+        assert!(text.contains(&format!("\"{name}\" > corp:")), "{text}");
+    }
 }
 
 #[test]
@@ -76,10 +82,13 @@ fn every_kind_of_line_has_a_row() {
         ),
         (json!({ "time": time, "outcome_of": "d-1" }), &["no answer"]),
         (json!({ "time": time, "gap": 7 }), &["gap", "7 decisions before this have no record"]),
-        (json!({ "time": time, "open": { "chain": 1 } }), &["begin", "a chain of its own"]),
+        (
+            json!({ "time": time, "open": { "writer": "98e5a0aa2dcbe89e" } }),
+            &["begin    writer 98e5a0aa… begins a chain of its own"],
+        ),
         (
             json!({ "time": time, "open": { "continues": {}, "torn": { "bytes": 9 } } }),
-            &["goes on, after 9 bytes of a line"],
+            &["goes on from the line before, after 9 bytes of a line"],
         ),
         (json!({ "time": time, "checkpoint": { "closes": "run" } }), &["end", "stopped"]),
         (json!({ "time": time, "decision": "d-1", "verdict": "deny" }), &["nobody known"]),
