@@ -1,17 +1,17 @@
 //! The record of an order to the admin socket: a line of the same file, told apart by `admin` in place of `decision`.
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::record::{VERSION, milliseconds};
+use crate::record::{VERSION, instant, milliseconds};
 use crate::text::Text;
 
 /// What is kept of one order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdminRecord<'a> {
     v: u8,
     /// When it was given; RFC 3339 in UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "milliseconds", deserialize_with = "instant")]
     pub time: Timestamp,
     /// The order's id, as its answer has it.
     pub admin: Text<'a>,
@@ -37,10 +37,20 @@ pub struct AdminRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Text<'a>>,
     /// The watermark.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_milliseconds")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "maybe_milliseconds",
+        deserialize_with = "maybe_instant"
+    )]
     pub not_before: Option<Timestamp>,
     /// The end.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_milliseconds")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "maybe_milliseconds",
+        deserialize_with = "maybe_instant"
+    )]
     pub until: Option<Timestamp>,
     /// Why, as whoever gave it says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +91,7 @@ impl<'a> AdminRecord<'a> {
 }
 
 /// What came of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdminOutcome {
     /// It is done.
@@ -99,6 +109,10 @@ fn maybe_milliseconds<S: Serializer>(time: &Option<Timestamp>, serializer: S) ->
         Some(time) => milliseconds(time, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+fn maybe_instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    instant(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -128,5 +142,7 @@ mod tests {
         assert!(line.ends_with(
             r#""kind":"user","name":"corp:alice","not_before":"2026-11-22T10:00:00.000Z","until":"2026-11-23T10:00:00.000Z","reason":"stolen"}"#
         ));
+        let read: AdminRecord<'_> = serde_json::from_str(&line).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), line);
     }
 }

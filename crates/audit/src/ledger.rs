@@ -11,6 +11,7 @@ use crate::entry::{CHAIN, Checkpoint, CheckpointLine, Closes, Header, HeaderLine
 use crate::error::AuditError;
 use crate::key::SigningKey;
 use crate::merkle::Tree;
+use crate::sink::Page as SinkPage;
 use crate::tail::Tail;
 
 /// When the chain is summed up, and who signs that.
@@ -91,6 +92,13 @@ impl Ledger {
 
     pub(crate) fn last_seq(&self) -> u64 {
         self.last.map_or(0, |last| last.seq)
+    }
+
+    /// The lines that were taken in last, for sinks.
+    pub(crate) fn page(&self, bytes: Vec<u8>) -> SinkPage {
+        let lines = u64::try_from(memchr::memchr_iter(b'\n', &bytes).count()).unwrap_or(u64::MAX);
+        let first = self.last_seq().saturating_add(1).saturating_sub(lines);
+        SinkPage { bytes: Arc::new(bytes), lines, first, writer: Arc::clone(&self.writer) }
     }
 
     pub(crate) const fn checkpoint(&self) -> Option<&Head> {

@@ -2,7 +2,8 @@
 //!
 //! A [`Record`] says who asked for what, what was decided and why; never a token, a proof, a query or a claim that
 //! is not named. A [`Recorder`] appends records to a file, one JSON object a line, and hands out [`Recorded`]. Orders of
-//! administrators stand in the same file ([`AdminRecord`]), and what came of requests that were permitted ([`Outcome`]).
+//! administrators stand in the same file ([`AdminRecord`]), and what came of requests that were permitted ([`Outcome`]). Lines go
+//! on from there to [`Sink`]s.
 
 mod admin;
 mod chain;
@@ -11,6 +12,7 @@ mod entry;
 mod error;
 mod filter;
 mod follow;
+mod format;
 mod journal;
 mod key;
 mod ledger;
@@ -24,6 +26,8 @@ mod record;
 mod recorder;
 mod redaction;
 mod search;
+mod sink;
+mod statement;
 mod tail;
 mod tally;
 #[cfg(test)]
@@ -40,6 +44,7 @@ pub use delegation::{Delegation, NotADelegation};
 pub use error::AuditError;
 pub use filter::{Criteria, Filter, Judged};
 pub use follow::{Follow, Seen, last_lines, last_of};
+pub use format::Format;
 pub use key::{KeyError, PublicKeys, SigningKey};
 pub use ledger::{Checkpoints, Head};
 pub use lines::{Ending, Line, Lines};
@@ -56,6 +61,10 @@ pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
 pub use redaction::{DigestKey, DigestKeyError, Digested, Form, PeerForm, Redaction};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};
 pub use tally::Tally;
+pub use sink::{
+    Delivery, Facility, LineFile, Outlet, OutletError, Patience, Sink, SinkStatus, Syslog, SyslogAddress,
+};
+pub use statement::{Severity, Statement};
 pub use text::Text;
 pub use timeline::{Came, Event, Timeline};
 pub use verify::{Place, Remark, Report, Stretch, Unverified, Verifier, Violation, Why, Wrong};

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::record::{VERSION, milliseconds};
+use crate::record::{VERSION, instant, milliseconds};
 use crate::text::Text;
 use crate::writer::Line;
 
@@ -15,11 +15,11 @@ use crate::writer::Line;
 const MOST_WAITING: usize = 2048;
 
 /// What is kept of one outcome. What is not known is left out of the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome<'a> {
     v: u8,
     /// When it was reported; RFC 3339 in UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "milliseconds", deserialize_with = "instant")]
     pub time: Timestamp,
     /// The id of the decision.
     pub outcome_of: Text<'a>,
@@ -46,8 +46,8 @@ pub struct Outcome<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted_by: Option<AbortedBy>,
     /// The proxy's own words for what was unusual: Envoy's response flags, in short.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<&'static str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Text<'a>>,
 }
 
 impl<'a> Outcome<'a> {
@@ -72,7 +72,7 @@ impl<'a> Outcome<'a> {
 }
 
 /// Who made the answer that the caller was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnsweredBy {
     /// The upstream.
@@ -82,7 +82,7 @@ pub enum AnsweredBy {
 }
 
 /// Who broke an exchange off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AbortedBy {
     /// The caller went away, or broke the protocol.
@@ -201,12 +201,16 @@ mod tests {
         outcome.response_body_bytes = 95;
         outcome.duration_us = Some(1234);
         outcome.aborted_by = Some(AbortedBy::Upstream);
-        outcome.flags = vec!["UC"];
+        outcome.flags = vec![Text::from("UC")];
         let full = concat!(
             r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","outcome_of":"0192","status":503,"answered_by":"proxy","#,
             r#""reached_upstream":true,"upstream":"192.0.2.7:8080","request_body_bytes":7,"#,
             r#""response_body_bytes":95,"duration_us":1234,"aborted_by":"upstream","flags":["UC"]}"#,
         );
         assert_eq!(serde_json::to_string(&outcome).unwrap(), full);
+        for line in [bare, full] {
+            let read: Outcome<'_> = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), line);
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The decision record, version 1. Names, order and meaning of its fields are a public format: fields may be added.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::Text;
 
@@ -9,11 +12,11 @@ use crate::text::Text;
 pub(crate) const VERSION: u8 = 1;
 
 /// What is kept of one decision. What is not known is left out of the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record<'a> {
     v: u8,
     /// When it was decided; RFC 3339 in UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "milliseconds", deserialize_with = "instant")]
     pub time: Timestamp,
     /// The decision's id, as quoted to the caller.
     pub decision: Text<'a>,
@@ -50,7 +53,7 @@ pub struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments<'a>>,
     /// Parts of the request that the route has recorded; at most 16.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part<'a>>,
     /// The network peer that sent the request to the proxy: its address, or the begin of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +77,7 @@ pub struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub federation: Option<Text<'a>>,
     /// The delegation chain, who acts now first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Text<'a>>,
     /// The scopes that were needed, and those that the token has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,16 +89,16 @@ pub struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_hash: Option<Text<'a>>,
     /// What was checked, with what result.
-    #[serde(skip_serializing_if = "Controls::is_empty")]
+    #[serde(default, skip_serializing_if = "Controls::is_empty")]
     pub controls: Controls<'a>,
     /// What the policies said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy<'a>>,
     /// What the decision rests on that was not as it should be, and accepted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<Degraded>,
     /// Controls that are evaluated and not enforced, and would have refused: their reasons.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observed: Vec<Text<'a>>,
     /// How long each stage took.
     pub timings_us: Timings,
@@ -143,7 +146,7 @@ impl<'a> Record<'a> {
 }
 
 /// The three ways in which a decision can end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The request goes through.
@@ -155,7 +158,7 @@ pub enum Verdict {
 }
 
 /// A digest of what was asked with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arguments<'a> {
     /// `sha256:` or, with a key, `hmac:`, and 64 hex digits.
     pub digest: Text<'a>,
@@ -164,7 +167,7 @@ pub struct Arguments<'a> {
 }
 
 /// What a digest is over, beside the method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Covered {
     /// Path and query: whether there is a body, or what is in it, was not shown.
@@ -174,7 +177,7 @@ pub enum Covered {
 }
 
 /// A part of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part<'a> {
     /// Where it stood.
     #[serde(rename = "in")]
@@ -187,7 +190,7 @@ pub struct Part<'a> {
 }
 
 /// Where a part of a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartPlace {
     /// In a header field.
@@ -199,7 +202,7 @@ pub enum PartPlace {
 }
 
 /// The value of a part of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartValue<'a> {
     /// As it came.
@@ -209,15 +212,15 @@ pub enum PartValue<'a> {
 }
 
 /// Scopes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scopes<'a> {
     /// Those that the route needs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<Text<'a>>,
     /// Those that the token has: the first 32.
     pub held: Vec<Text<'a>>,
     /// How many more it has.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
 }
 
@@ -227,7 +230,7 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 /// Something that was not as it should be, and accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Degraded {
     /// What is revoked was heard of too long ago.
@@ -239,7 +242,7 @@ pub enum Degraded {
 }
 
 /// What an action is done to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource<'a> {
     /// The resource type, as in the policy schema.
     #[serde(rename = "type")]
@@ -252,7 +255,7 @@ pub struct Resource<'a> {
 }
 
 /// What was checked before the policies. What did not come to be checked is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Controls<'a> {
     /// The access token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,7 +285,7 @@ pub struct Controls<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<NonceCheck>,
     /// The names of the limits that had no room.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Text<'a>>,
 }
 
@@ -314,7 +317,7 @@ impl Controls<'_> {
 }
 
 /// A token that was verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCheck<'a> {
     /// The start of the token id's digest, in hex: enough to find its other records, not to forge anything.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -329,7 +332,7 @@ pub struct TokenCheck<'a> {
 }
 
 /// Where what is known of a token comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSource {
     /// The token, which its issuer signed.
@@ -339,7 +342,7 @@ pub enum TokenSource {
 }
 
 /// How the token is bound to its sender.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderConstraintCheck<'a> {
     /// The binding.
     pub kind: SenderConstraint,
@@ -349,7 +352,7 @@ pub struct SenderConstraintCheck<'a> {
 }
 
 /// The kinds of binding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SenderConstraint {
     /// None: whoever has the token can use it.
@@ -363,7 +366,7 @@ pub enum SenderConstraint {
 }
 
 /// Whether a token meets what a route asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequirementCheck {
     /// It does.
@@ -373,7 +376,7 @@ pub enum RequirementCheck {
 }
 
 /// What a status list said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusCheck {
     /// The token is valid.
@@ -391,7 +394,7 @@ pub enum StatusCheck {
 }
 
 /// What the issuer said of the token when it was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntrospectionCheck {
     /// It is active.
@@ -405,7 +408,7 @@ pub enum IntrospectionCheck {
 }
 
 /// What was known of revocations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationCheck {
     /// Nothing that the token rests on is revoked.
@@ -419,7 +422,7 @@ pub enum RevocationCheck {
 }
 
 /// What the replay store said of a proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplayCheck {
     /// New, and now used.
@@ -437,7 +440,7 @@ pub enum ReplayCheck {
 }
 
 /// What the nonce of a proof was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NonceCheck {
     /// There was none.
@@ -451,7 +454,7 @@ pub enum NonceCheck {
 }
 
 /// What the policies said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy<'a> {
     /// The policies that determined the decision, or failed.
     pub ids: Vec<Text<'a>>,
@@ -460,7 +463,7 @@ pub struct Policy<'a> {
 }
 
 /// Microseconds per stage of the decision; a stage that was not reached is left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// What is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -484,6 +487,12 @@ pub struct Timings {
 /// RFC 3339 in UTC, to the millisecond.
 pub(crate) fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+/// The same, read.
+pub(crate) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().or(Err(D::Error::custom("not a time")))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::ledger::Checkpoints;
 use crate::outcome::{Outcome, OutcomeCounts, Outcomes, Told};
 use crate::record::Record;
+use crate::sink::{Sink, SinkStatus, Sinks};
 use crate::writer::{Gaps, Line, Order, Progress, Writer, WriterParts};
 
 /// What a request waits for.
@@ -65,6 +66,7 @@ pub struct Recorder {
     gaps: Arc<Gaps>,
     outcomes: Arc<Outcomes>,
     progress: Arc<Mutex<Progress>>,
+    sinks: Arc<Sinks>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -77,27 +79,43 @@ impl Recorder {
     /// The file cannot be opened or read, another process has it, it cannot hold required records, there are no random bytes,
     /// or no thread starts.
     pub fn open(path: &Path, mode: Mode, queue: NonZeroUsize, sealing: Sealing) -> Result<Self, AuditError> {
-        let journal = Journal::open(path)?;
-        if mode == Mode::Required && !journal.is_regular() {
+        Self::open_with(Some(path), mode, queue, sealing, Vec::new())
+    }
+
+    /// The same, with sinks that each line of the chain goes on to; without a file, to them alone. Nothing waits for a sink.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`]. Required records need the file.
+    pub fn open_with(
+        path: Option<&Path>,
+        mode: Mode,
+        queue: NonZeroUsize,
+        sealing: Sealing,
+        sinks: Vec<Sink>,
+    ) -> Result<Self, AuditError> {
+        let journal = path.map(Journal::open).transpose()?;
+        if mode == Mode::Required && !journal.as_ref().is_some_and(Journal::is_regular) {
             return Err(AuditError::NotAFile);
         }
-        Self::over(journal, path, mode, queue, sealing)
+        let file = journal.zip(path.map(Path::to_owned));
+        Self::over(file, mode, queue, sealing, sinks)
     }
 
     fn over(
-        journal: Journal,
-        path: &Path,
+        file: Option<(Journal, PathBuf)>,
         mode: Mode,
         queue: NonZeroUsize,
         Sealing { checkpoints, clock }: Sealing,
+        sinks: Vec<Sink>,
     ) -> Result<Self, AuditError> {
         // One place more than decisions have, in which the writer is told of outcomes.
         let (orders, ordered) = mpsc::channel(queue.get().saturating_add(1));
         let (gaps, outcomes) = (Arc::new(Gaps::default()), Arc::new(Outcomes::default()));
         let progress = Arc::default();
+        let sinks = Arc::new(Sinks::start(sinks, &clock)?);
         let parts = WriterParts {
-            journal,
-            path: path.to_owned(),
+            file,
+            sinks: Arc::clone(&sinks),
             mode,
             gaps: Arc::clone(&gaps),
             outcomes: Arc::clone(&outcomes),
@@ -110,7 +128,7 @@ impl Recorder {
             .name("exequatur-records".to_owned())
             .spawn(move || writer.run(ordered))
             .map_err(|error| AuditError::Thread(error.kind()))?;
-        Ok(Self { mode, orders, gaps, outcomes, progress, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { mode, orders, gaps, outcomes, progress, sinks, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Hands in the record of a decision that is about to be answered.
@@ -215,13 +233,21 @@ impl Recorder {
         self.order(Order::Reopen).await
     }
 
+    /// What became of the lines of each sink.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<SinkStatus> {
+        self.sinks.status()
+    }
+
     /// Writes and syncs whatever was handed in before, and ends the thread. Later records are refused, or counted
-    /// as missing. A file that hangs makes this hang: bound the wait.
+    /// as missing. A file that hangs makes this hang: bound the wait. Sinks have 3 s to take what waits for them; what is left
+    /// is counted as missing there.
     ///
     /// # Errors
     /// Not everything is known to be on the disk, or the recorder is closed already.
     pub async fn close(&self) -> Result<(), AuditError> {
         let outcome = self.order(Order::Close).await;
+        self.sinks.close().await;
         let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
         // The answer was the thread's last act, so that this does not wait.
         if let Some(Err(_)) = thread.map(JoinHandle::join) { Err(AuditError::Closed) } else { outcome }

@@ -17,6 +17,7 @@ use crate::ledger::{Begin, Checkpoints, Head, Ledger, Page};
 use crate::outcome::{Outcome, Outcomes};
 use crate::record::{Record, VERSION, milliseconds};
 use crate::recorder::{Clock, Mode};
+use crate::sink::Sinks;
 
 /// How many records are written, and synced, at once. A record is about 1 KB, and at most some 20.
 const BATCH: usize = 256;
@@ -122,14 +123,17 @@ struct Gap {
 pub struct Progress {
     /// The number of the last line in the chain of this run; 0 before the first one.
     pub written: u64,
+    /// How often the file was synced with records in it, in [`Mode::Required`]. Records that come at once share one.
+    pub commits: u64,
     /// The last checkpoint.
     pub checkpoint: Option<Head>,
 }
 
 /// What the writer is made of.
 pub(crate) struct WriterParts {
-    pub(crate) journal: Journal,
-    pub(crate) path: PathBuf,
+    /// The file and its path, if there is one: without, the chain goes to sinks alone.
+    pub(crate) file: Option<(Journal, PathBuf)>,
+    pub(crate) sinks: Arc<Sinks>,
     pub(crate) mode: Mode,
     pub(crate) gaps: Arc<Gaps>,
     pub(crate) outcomes: Arc<Outcomes>,
@@ -182,7 +186,9 @@ impl Writer {
                         orders.close();
                         self.drain(&mut orders, &mut waiting);
                         self.write_outcomes();
-                        answer(done, self.finish());
+                        let finished = self.finish();
+                        self.parts.sinks.end();
+                        answer(done, finished);
                         return;
                     }
                 }
@@ -200,6 +206,7 @@ impl Writer {
         self.write_outcomes();
         // Nobody is left to be told.
         drop(self.finish());
+        self.parts.sinks.end();
     }
 
     /// What was asked for while the channel was being closed.
@@ -265,32 +272,44 @@ impl Writer {
         let parts = &mut self.parts;
         let mut page = Page::new(&self.ledger, &parts.checkpoints, (parts.clock)());
         if let Some(begin) = self.due {
-            page.begin(begin, &parts.journal.tail()?)?;
+            let tail = parts.file.as_mut().map(|(journal, _)| journal.tail()).transpose()?;
+            page.begin(begin, &tail.unwrap_or_default())?;
         }
         put(&mut page)?;
         if page.lines.is_empty() {
             return Ok(());
         }
-        let appended = parts.journal.append(&page.lines, mode == Mode::Required);
-        if let Err(error) = appended {
-            if parts.journal.is_torn() {
-                self.due = Some(self.due.unwrap_or(Begin::Torn));
+        let mut commits = 0;
+        if let Some((journal, _)) = &mut parts.file {
+            if let Err(error) = journal.append(&page.lines, mode == Mode::Required) {
+                if journal.is_torn() {
+                    self.due = Some(self.due.unwrap_or(Begin::Torn));
+                }
+                return Err(error);
             }
-            return Err(error);
+            commits = u64::from(mode == Mode::Required);
         }
         (self.ledger, self.due) = (page.ledger, None);
         if let Ok(mut progress) = parts.progress.lock() {
             progress.written = self.ledger.last_seq();
+            progress.commits = progress.commits.saturating_add(commits);
             progress.checkpoint = self.ledger.checkpoint().cloned();
+        }
+        // What the file did not take is not in the chain, and goes nowhere else.
+        if !parts.sinks.is_empty() {
+            parts.sinks.hand_out(&self.ledger.page(page.lines));
         }
         Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), AuditError> {
-        if self.parts.journal.is_at(&self.parts.path) {
+        self.parts.sinks.reopen();
+        let Some((journal, path)) = &self.parts.file else { return Ok(()) };
+        if journal.is_at(path) {
             return Ok(());
         }
-        let mut journal = Journal::open(&self.parts.path)?;
+        let path = path.clone();
+        let mut journal = Journal::open(&path)?;
         if self.parts.mode == Mode::Required && !journal.is_regular() {
             return Err(AuditError::NotAFile);
         }
@@ -299,8 +318,8 @@ impl Writer {
         let closes = if tail.last.is_some() || tail.unseen { Closes::Run } else { Closes::File };
         // What the old file does not take, the new one's header tells. What is left unsynced there was best effort.
         drop(self.append(|page| page.checkpoint(Some(closes))));
-        drop(self.parts.journal.sync());
-        self.parts.journal = journal;
+        drop(self.sync());
+        self.parts.file = Some((journal, path));
         // A header that is due for the old file is so no more.
         self.due = Some(if self.ledger.last_seq() == 0 { Begin::Run } else { Begin::File });
         drop(self.append(|_| Ok(())));
@@ -314,7 +333,11 @@ impl Writer {
             latest.map_or(Ok(()), |time| put_gap(page, time, missing))?;
             page.checkpoint(Some(Closes::Run))
         })?;
-        self.parts.journal.sync()
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), AuditError> {
+        self.parts.file.as_ref().map_or(Ok(()), |(journal, _)| journal.sync())
     }
 }
 

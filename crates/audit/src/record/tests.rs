@@ -114,3 +114,13 @@ fn a_line_stays_a_line_whatever_is_recorded() {
     let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(parsed["user"], "corp:a\n{\"v\":1}\r\u{2028}\0\"");
 }
+
+/// What a line says can be read again, whole.
+#[test]
+fn a_line_is_read_as_it_was_written() {
+    for record in [full(), bare()] {
+        let line = serde_json::to_string(&record).unwrap();
+        let read: Record<'_> = serde_json::from_str(&line).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), line);
+    }
+}

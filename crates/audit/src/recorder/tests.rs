@@ -48,7 +48,8 @@ fn lines(path: &Path) -> Vec<String> {
 /// A recorder whose file takes nothing until it is reopened.
 fn over_a_full_disk(path: &Path, mode: Mode) -> Recorder {
     let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
-    Recorder::over(Journal::over(full).unwrap(), path, mode, QUEUE, sealing()).unwrap()
+    let file = (Journal::over(full).unwrap(), path.to_owned());
+    Recorder::over(Some(file), mode, QUEUE, sealing(), Vec::new()).unwrap()
 }
 
 /// A recorder of which nobody takes the records, and the end where they arrive.
@@ -61,6 +62,7 @@ fn without_writer(mode: Mode, queue: usize) -> (Recorder, mpsc::Receiver<Order>)
             gaps: Arc::default(),
             outcomes: Arc::default(),
             progress: Arc::default(),
+            sinks: Arc::default(),
             thread: Arc::default(),
         },
         ordered,
@@ -68,10 +70,10 @@ fn without_writer(mode: Mode, queue: usize) -> (Recorder, mpsc::Receiver<Order>)
 }
 
 fn writer(recorder: &Recorder, journal: Journal, path: &Path) -> Writer {
-    let Recorder { mode, gaps, outcomes, progress, .. } = recorder.clone();
+    let Recorder { mode, gaps, outcomes, progress, sinks, .. } = recorder.clone();
     let Sealing { checkpoints, clock } = sealing();
-    let path = path.to_owned();
-    Writer::begin(WriterParts { journal, path, mode, gaps, outcomes, progress, checkpoints, clock }).unwrap()
+    let file = Some((journal, path.to_owned()));
+    Writer::begin(WriterParts { file, sinks, mode, gaps, outcomes, progress, checkpoints, clock }).unwrap()
 }
 
 fn begin(recorder: &Recorder, writer: Writer, ordered: mpsc::Receiver<Order>) {

@@ -82,7 +82,7 @@ pub(crate) fn outcome(entry: Bytes, now: Timestamp) -> Result<Outcome<'static>, 
     outcome.response_body_bytes = response_body_bytes;
     outcome.duration_us = duration.and_then(microseconds);
     outcome.aborted_by = aborted_by;
-    outcome.flags = flags;
+    outcome.flags = flags.into_iter().map(Text::from).collect();
     Ok(outcome)
 }
 

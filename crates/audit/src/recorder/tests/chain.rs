@@ -44,7 +44,7 @@ async fn what_a_recorder_has_closed_is_whole() {
                 recorder.record(&record(n)).await.unwrap();
             }
             recorder.close().await.unwrap();
-            let Progress { written, checkpoint } = recorder.progress();
+            let Progress { written, commits: _, checkpoint } = recorder.progress();
             let head = checkpoint.unwrap();
             assert_eq!((written, head.link.seq, head.signed), (7, 7, true));
             assert_eq!(whole(Some(&keys), &[&path]).head, Some(head.link));
