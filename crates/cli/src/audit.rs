@@ -106,7 +106,13 @@ impl Show {
             let Some(records) = config.records else {
                 return Err(Failure::Usage(format!("{}: no records are kept (`records`)", path.display())));
             };
-            paths.push(records.file);
+            let Some(file) = records.file else {
+                return Err(Failure::Usage(format!(
+                    "{}: records are kept in no file (`records.file`)",
+                    path.display()
+                )));
+            };
+            paths.push(file);
         }
         Ok(paths)
     }

@@ -25,6 +25,7 @@ mod security_events;
 mod serve;
 mod service;
 mod signals;
+mod sinks;
 mod state;
 mod tenant_tally;
 mod tls;

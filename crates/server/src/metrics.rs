@@ -4,6 +4,7 @@
 mod process;
 mod stages;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_decide::Reason;
@@ -54,6 +55,11 @@ const RECORD_LINES_SUMMED_UP: &str = "exequatur_record_lines_summed_up_total";
 const CHECKPOINTS_SIGNED: &str = "exequatur_record_checkpoints_signed";
 const RECORD_QUEUE: &str = "exequatur_record_queue_length";
 const RECORD_QUEUE_CAPACITY: &str = "exequatur_record_queue_capacity";
+const RECORD_COMMITS: &str = "exequatur_record_commits_total";
+const SINK_LINES: &str = "exequatur_record_sink_lines_total";
+const SINK_GAPS: &str = "exequatur_record_sink_gaps_total";
+const SINK_WAITING: &str = "exequatur_record_sink_waiting_lines";
+const SINK_UP: &str = "exequatur_record_sink_up";
 const OUTCOMES: &str = "exequatur_outcomes_total";
 const OUTCOME_STREAMS: &str = "exequatur_outcome_streams";
 const CONNECTIONS: &str = "exequatur_grpc_connections";
@@ -233,6 +239,17 @@ fn describe_records() {
         "The number of the last line of this process's chain of records."
     );
     metrics::describe_counter!(RECORD_LINES_SUMMED_UP, "The number of its last checkpoint's line.");
+    metrics::describe_counter!(
+        RECORD_COMMITS,
+        "How often required records were made safe on the disk; those that come at once share one."
+    );
+    metrics::describe_counter!(SINK_LINES, "Lines of the chain of records that the sink took.");
+    metrics::describe_counter!(
+        SINK_GAPS,
+        "Lines of the chain of records that the sink was not given or did not take; it is told how many."
+    );
+    metrics::describe_gauge!(SINK_WAITING, "Lines that wait for the sink.");
+    metrics::describe_gauge!(SINK_UP, "Whether the sink took what it was handed last (0 or 1).");
     metrics::describe_counter!(
         OUTCOMES,
         "Entries of Envoy's access log that were reported, by what became of them: kept, or why not."
@@ -431,8 +448,9 @@ pub(crate) fn record_gaps(total: u64) {
 }
 
 /// The numbers of the last line and of the last checkpoint, in this process's chain of records.
-pub(crate) fn records(written: u64, checkpoint: u64) {
+pub(crate) fn records(written: u64, commits: u64, checkpoint: u64) {
     metrics::counter!(RECORD_LINES).absolute(written);
+    metrics::counter!(RECORD_COMMITS).absolute(commits);
     metrics::counter!(RECORD_LINES_SUMMED_UP).absolute(checkpoint);
 }
 
@@ -445,6 +463,15 @@ pub(crate) fn checkpoint(signed: bool) {
 pub(crate) fn record_queue(waiting: usize, capacity: usize) {
     metrics::gauge!(RECORD_QUEUE).set(number(waiting));
     metrics::gauge!(RECORD_QUEUE_CAPACITY).set(number(capacity));
+}
+
+/// What became of the lines of a sink. Its name is of the configuration.
+pub(crate) fn sink(name: &Arc<str>, taken: u64, gaps: u64, waiting: u64, up: bool) {
+    let name = || metrics::SharedString::from(Arc::clone(name));
+    metrics::counter!(SINK_LINES, "sink" => name()).absolute(taken);
+    metrics::counter!(SINK_GAPS, "sink" => name()).absolute(gaps);
+    metrics::gauge!(SINK_WAITING, "sink" => name()).set(number(usize::try_from(waiting).unwrap_or(usize::MAX)));
+    metrics::gauge!(SINK_UP, "sink" => name()).set(flag(up));
 }
 
 /// What Envoy reported of requests that were over, since the start.

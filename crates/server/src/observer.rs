@@ -21,6 +21,7 @@ use crate::receipts::Watch;
 use crate::report::Reporter;
 use crate::security_events::Streams;
 use crate::service::Service;
+use crate::sinks;
 use crate::state::Tending;
 use crate::workers::{Load, TurnedAway};
 
@@ -49,7 +50,7 @@ impl Observer {
     /// Ends early only if an issuer's keys are kept no more.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let (mut complete, mut told, mut nodes) = (false, Refused::default(), None);
-        let mut watch = Watch::default();
+        let (mut watch, mut sinks) = (Watch::default(), sinks::Watch::default());
         loop {
             let now = (self.clock)();
             let store = self.look_at_store(now, &mut nodes).await;
@@ -63,7 +64,10 @@ impl Observer {
                 tracing::info!("ready");
             }
             self.measure(now);
-            self.recorder.iter().for_each(|recorder| watch.look(recorder));
+            for recorder in &self.recorder {
+                watch.look(recorder);
+                sinks.look(recorder);
+            }
             self.reporter.say(&self.issuers, &self.state, &store, now);
             self.state.tend(now).await;
             told = self.refused().tell_since(told);

@@ -138,7 +138,7 @@ fn desk(config: &Config, subject: &Subject<'_>, redaction: Redaction) -> Desk {
         },
         recorder: subject.recorder.clone(),
         redaction: Arc::new(redaction),
-        records: config.records.as_ref().map(|records| records.file.clone()),
+        records: config.records.as_ref().and_then(|records| records.file.clone()),
         issuers: config.issuers.iter().map(|issuer| issuer.profile.name.to_string()).collect(),
         clock: Arc::clone(subject.clock),
     })

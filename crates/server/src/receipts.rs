@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::config::{RecordCheckpoints, RecordRedaction, Records};
 use crate::metrics;
+use crate::sinks::{self, SinkError};
 
 /// Where the public keys are, on the public listener.
 const KEYS: &str = "/.well-known/exequatur-receipt-keys";
@@ -28,6 +29,9 @@ pub enum ReceiptsError {
     /// The file.
     #[error(transparent)]
     File(#[from] AuditError),
+    /// A sink.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// A key of checkpoints.
     #[error("{}: {source}", file.display())]
     Key {
@@ -50,8 +54,12 @@ pub enum ReceiptsError {
 ///
 /// # Errors
 /// [`ReceiptsError`]
-pub(crate) fn open(records: &Records, clock: &Clock) -> Result<(Recorder, Router), ReceiptsError> {
-    let Records { file, mode, checkpoints, redaction: _ } = records;
+pub(crate) fn open(
+    records: &Records,
+    host: Option<&str>,
+    clock: &Clock,
+) -> Result<(Recorder, Router), ReceiptsError> {
+    let Records { file, mode, checkpoints, redaction: _, sinks } = records;
     let RecordCheckpoints { key_file, key_id, previous_keys_file, every, records } = checkpoints;
     let failed = |file: &Path| {
         let file = file.to_owned();
@@ -63,7 +71,7 @@ pub(crate) fn open(records: &Records, clock: &Clock) -> Result<(Recorder, Router
     let public = key.as_ref().map(|key| {
         let earlier = previous.map(|file| PublicKeys::read(file).map_err(failed(file))).transpose()?;
         // Where there are no earlier ones, none has the id of another.
-        PublicKeys::of(key, earlier).map_err(failed(previous.unwrap_or(file)))
+        PublicKeys::of(key, earlier).map_err(failed(previous.unwrap_or(Path::new(""))))
     });
     let router = public.transpose()?.map_or_else(Router::new, |keys| published(&keys));
     let every = SignedDuration::try_from(*every).unwrap_or(Checkpoints::EVERY);
@@ -72,7 +80,9 @@ pub(crate) fn open(records: &Records, clock: &Clock) -> Result<(Recorder, Router
         tracing::info!("without records.checkpoints.key_file, whoever can write the records can forge them");
     }
     let queue = NonZeroUsize::new(QUEUE).unwrap_or(NonZeroUsize::MIN);
-    let recorder = Recorder::open(file, *mode, queue, Sealing { checkpoints, clock: clock.clone() })?;
+    let sealing = Sealing { checkpoints, clock: clock.clone() };
+    let sinks = sinks::open(sinks, host)?;
+    let recorder = Recorder::open_with(file.as_deref(), *mode, queue, sealing, sinks)?;
     Ok((recorder, router))
 }
 
@@ -120,8 +130,8 @@ impl Watch {
 
     /// Tells of the last checkpoint, if it has not been told of.
     pub(crate) fn tell(&mut self, recorder: &Recorder) {
-        let Progress { written, checkpoint } = recorder.progress();
-        metrics::records(written, checkpoint.as_ref().map_or(0, |head| head.link.seq));
+        let Progress { written, commits, checkpoint } = recorder.progress();
+        metrics::records(written, commits, checkpoint.as_ref().map_or(0, |head| head.link.seq));
         if let Some(head) = checkpoint.filter(|head| self.told.as_ref() != Some(head)) {
             let Head { writer, link, signed } = &head;
             metrics::checkpoint(*signed);

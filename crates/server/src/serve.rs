@@ -454,7 +454,7 @@ fn read_secret(file: &Path) -> Result<Vec<u8>, ServeError> {
 /// Where records are kept: who keeps them, and the public keys to check them with.
 fn open_recorder(config: &Config, clock: &Clock) -> Result<(Option<Recorder>, Router), ServeError> {
     let Some(records) = &config.records else { return Ok((None, Router::new())) };
-    let (recorder, keys) = receipts::open(records, clock)?;
+    let (recorder, keys) = receipts::open(records, sinks::host(config).as_deref(), clock)?;
     Ok((Some(recorder), keys))
 }
 

@@ -2,7 +2,7 @@
 //! §3.4.1).
 
 use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum SyslogAddress {
     /// A datagram socket.
     Unix(PathBuf),
-    /// UDP: what is lost on the way nobody knows.
-    Udp(SocketAddr),
-    /// TCP: what the system took and had not sent when the connection broke, nobody knows.
-    Tcp(SocketAddr),
+    /// UDP, host and port: what is lost on the way nobody knows.
+    Udp(String),
+    /// TCP, host and port: what the system took and had not sent when the connection broke, nobody knows.
+    Tcp(String),
 }
 
 /// What kind of program it is (RFC 5424 §6.2.1).
@@ -123,6 +123,7 @@ impl Syslog {
                 Socket::Unix(socket)
             }
             SyslogAddress::Udp(address) => {
+                let address = resolved(address)?;
                 let any: SocketAddr =
                     if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
                 let socket = UdpSocket::bind(any)?;
@@ -131,7 +132,7 @@ impl Syslog {
                 Socket::Udp(socket)
             }
             SyslogAddress::Tcp(address) => {
-                let stream = TcpStream::connect_timeout(address, self.patience)?;
+                let stream = TcpStream::connect_timeout(&resolved(address)?, self.patience)?;
                 stream.set_write_timeout(Some(self.patience))?;
                 stream.set_nodelay(true)?;
                 Socket::Tcp(stream)
@@ -162,6 +163,11 @@ impl Outlet for Syslog {
 
 /// `EMSGSIZE`, for which the standard library has no name.
 const TOO_LONG: i32 = 90;
+
+/// A name is looked up for each connection, by this thread only.
+fn resolved(address: &str) -> std::io::Result<SocketAddr> {
+    address.to_socket_addrs()?.next().ok_or_else(|| ErrorKind::NotFound.into())
+}
 
 /// A receiver sends nothing: what can be read is the end of the connection, and what is written then is lost.
 fn is_open(stream: &TcpStream) -> std::io::Result<()> {

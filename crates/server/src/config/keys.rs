@@ -77,6 +77,11 @@ impl Shape {
         self.with("oneOf", keys.iter().map(|key| json!({ "required": [key] })).collect())
     }
 
+    /// Not more items than so many.
+    pub(super) fn at_most_items(self, most: usize) -> Self {
+        self.with("maxItems", most.into())
+    }
+
     /// No item twice.
     pub(super) fn unique(self) -> Self {
         self.with("uniqueItems", json!(true))

@@ -10,12 +10,13 @@ use exequatur_audit::{Checkpoints, Form, Mode, PeerForm, SigningKey};
 
 use exequatur_decide::{PartForm, Route};
 
-use super::keys::{Key, duration, map, number, optional, pattern, required, text, words};
+use super::keys::{Key, duration, map, number, optional, pattern, text, words};
 use super::reader::{Fields, Node, Notes};
 use super::resolve;
 use super::routes::RoutePlace;
 use super::secrets::private;
 use super::show::spelt;
+use super::sinks::{self, SinkConfig};
 
 const EVERY_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const RECORDS_RANGE: RangeInclusive<usize> = 1..=1_000_000;
@@ -25,14 +26,16 @@ const KEY_ID: &str = r"^[ !#-\[\]-~]{1,128}$";
 /// Where decisions are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records {
-    /// The file; appended to.
-    pub file: PathBuf,
+    /// The file; appended to. Without it, records go to the sinks alone.
+    pub file: Option<PathBuf>,
     /// What happens when it cannot be written.
     pub mode: Mode,
     /// What makes it evidence.
     pub checkpoints: RecordCheckpoints,
     /// What it shows of whom.
     pub redaction: RecordRedaction,
+    /// Where else lines go.
+    pub sinks: Vec<SinkConfig>,
 }
 
 /// How records show what may be personal data or a secret.
@@ -114,7 +117,11 @@ fn every() -> Duration {
 const MODES: &[(&str, Mode)] = &[("best_effort", Mode::BestEffort), ("required", Mode::Required)];
 
 pub(super) const KEYS: &[Key] = &[
-    required("file", "JSON lines, appended to, created with mode 0600; one process at a time.", text),
+    optional(
+        "file",
+        "JSON lines, appended to, created with mode 0600; one process at a time. Without it, records go to `sinks` alone.",
+        text,
+    ),
     optional(
         "mode",
         "`required`: no permit before its record is on the disk. `best_effort`: what cannot be kept is counted.",
@@ -152,6 +159,7 @@ const REDACTION_KEYS: &[Key] = &[
         "What was asked with: a digest of method, path, query and, where it is shown whole, body; or nothing.",
         || words(DIGESTED).default("digest"),
     ),
+    optional("sinks", "Where the lines of the file go as well. Nothing waits for them.", sinks::shape),
 ];
 
 const CHECKPOINT_KEYS: &[Key] = &[
@@ -186,12 +194,30 @@ pub(super) fn word(mode: Mode) -> &'static str {
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Records> {
     let fields = Fields::open(node, KEYS, notes)?;
-    let file = fields.required("file").and_then(|node| node.text(notes)).map(|path| resolve(folder, path));
+    let file = fields.or("file", None, |node| node.text(notes).map(|path| Some(resolve(folder, path))));
     let mode = fields.or("mode", Mode::BestEffort, |node| node.word(MODES, notes));
     let none = RecordCheckpoints::default();
     let checkpoints = fields.or("checkpoints", none, |node| checkpoints(node, folder, notes));
     let redaction = fields.or("redaction", RecordRedaction::default(), |node| redaction(node, folder, notes));
-    Some(Records { file: file?, mode: mode?, checkpoints: checkpoints?, redaction: redaction? })
+    let sinks = fields.or("sinks", Vec::new(), |node| sinks::read(node, folder, notes));
+    let (file, mode, sinks) = (file?, mode?, sinks?);
+    if file.is_none() && sinks.is_empty() {
+        notes.hint(node.place, "key `file` is missing", "without it, name at least one of `sinks`");
+    }
+    if let (None, Mode::Required, Some(entry)) = (&file, mode, fields.entry("mode")) {
+        notes.hint(
+            entry.value.place,
+            "`mode: required` without `file`: only the file is on the disk before the answer",
+            "add `file`, or say `best_effort`",
+        );
+    }
+    if let Some(file) = &file {
+        let same = sinks.iter().find(|sink| sink.place == sinks::SinkPlace::File(file.clone()));
+        if let Some(sink) = same {
+            notes.add(node.place, format!("the sink `{}` is the record file itself", sink.name));
+        }
+    }
+    Some(Records { file, mode, checkpoints: checkpoints?, redaction: redaction?, sinks })
 }
 
 fn redaction(node: &Node, folder: &Path, notes: &Notes) -> Option<RecordRedaction> {

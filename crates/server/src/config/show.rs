@@ -358,9 +358,14 @@ fn show_limits(config: &Config, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show_records(records: &Records, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Records { file, mode, checkpoints, redaction } = records;
+    let Records { file, mode, checkpoints, redaction, sinks } = records;
     let RecordCheckpoints { key_file, key_id, previous_keys_file, every, records } = checkpoints;
-    writeln!(f, "records:\n  file: {file:?}\n  mode: {}\n  checkpoints:", word(*mode))?;
+    writeln!(f, "records:")?;
+    match file {
+        Some(file) => writeln!(f, "  file: {file:?}")?,
+        None => writeln!(f, "  # file: none, records go to the sinks alone")?,
+    }
+    writeln!(f, "  mode: {}\n  checkpoints:", word(*mode))?;
     match key_file {
         Some(file) => writeln!(f, "    key_file: {file:?}")?,
         None => writeln!(f, "    # key_file: nothing is signed")?,
@@ -372,7 +377,8 @@ fn show_records(records: &Records, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "    previous_keys_file: {file:?}")?;
     }
     writeln!(f, "    every: {}\n    records: {records}", duration::format(*every))?;
-    records::show_redaction(redaction, f)
+    records::show_redaction(redaction, f)?;
+    super::sinks::show(sinks, f)
 }
 
 fn show_signals(streams: &[StreamConfig], f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,15 +17,17 @@ fn opened(put: impl FnOnce(&Path, &mut RecordCheckpoints)) -> Result<(Recorder, 
     let folder = tempfile::tempdir().unwrap();
     let mut checkpoints = RecordCheckpoints::default();
     put(folder.path(), &mut checkpoints);
+    let file = Some(folder.path().join("records.jsonl"));
     let records = Records {
-        file: folder.path().join("records.jsonl"),
+        file,
         mode: Mode::BestEffort,
         checkpoints,
         redaction: RecordRedaction::default(),
+        sinks: Vec::new(),
     };
     let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     let name = format!("{}/", folder.path().display());
-    open(&records, &clock).map_err(|error| error.to_string().replace(&name, ""))
+    open(&records, None, &clock).map_err(|error| error.to_string().replace(&name, ""))
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn syslog(address: SyslogAddress) -> Syslog {
 #[test]
 fn a_datagram_is_a_message() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut syslog = syslog(SyslogAddress::Udp(receiver.local_addr().unwrap()));
+    let mut syslog = syslog(SyslogAddress::Udp(receiver.local_addr().unwrap().to_string()));
     assert_eq!(syslog.deliver(RUN, &[DENIED, DENIED]), Delivery::all(&[DENIED, DENIED]));
     let mut buffer = [0; 2048];
     let length = receiver.recv(&mut buffer).unwrap();
@@ -31,7 +31,7 @@ fn a_datagram_is_a_message() {
 #[test]
 fn what_is_more_than_a_message_is_refused_and_the_next_one_goes_on() {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut syslog = syslog(SyslogAddress::Udp(receiver.local_addr().unwrap()));
+    let mut syslog = syslog(SyslogAddress::Udp(receiver.local_addr().unwrap().to_string()));
     let long = String::from_utf8(DENIED.to_vec()).unwrap().replace("policy_forbid", &"x".repeat(200));
     syslog.most = 400;
     let delivery = syslog.deliver(RUN, &[DENIED, long.as_bytes(), DENIED]);
@@ -53,7 +53,7 @@ fn what_is_more_than_a_message_is_refused_and_the_next_one_goes_on() {
 #[test]
 fn over_tcp_each_message_says_how_long_it_is() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut syslog = syslog(SyslogAddress::Tcp(listener.local_addr().unwrap()));
+    let mut syslog = syslog(SyslogAddress::Tcp(listener.local_addr().unwrap().to_string()));
     assert_eq!(syslog.deliver(RUN, &[DENIED, DENIED]).taken, 2);
     let (mut stream, _) = listener.accept().unwrap();
     let message = syslog.message(RUN, DENIED).unwrap();
@@ -75,7 +75,7 @@ fn over_tcp_each_message_says_how_long_it_is() {
 #[tokio::test]
 async fn a_receiver_that_stops_reading_holds_nobody() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let outlet = syslog(SyslogAddress::Tcp(listener.local_addr().unwrap()));
+    let outlet = syslog(SyslogAddress::Tcp(listener.local_addr().unwrap().to_string()));
     let recorder = recorder(None, vec![sink("siem", outlet, 50)]);
     let mut n = 0;
     while status(&recorder).gaps == 0 {
