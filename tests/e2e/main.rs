@@ -52,6 +52,7 @@ mod shared_revocations;
 mod sidecar;
 mod signals;
 mod signals_fetched;
+mod sinks;
 mod status_lists;
 mod step_up;
 mod stock_client;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::admin::{AdminOutcome, AdminRecord};
 use crate::chain::{Link, Sealed};
-use crate::entry::{Checkpoint, Header};
+use crate::entry::Header;
 use crate::outcome::Outcome;
 use crate::record::{Record, Verdict, instant};
 use crate::sink::Missing;
@@ -32,7 +32,7 @@ pub(crate) enum Stated {
     /// So many decisions have no line.
     Gap(u64),
     Open(Box<Header>),
-    Checkpoint(Box<Checkpoint>),
+    Checkpoint,
     /// So many lines were not given to this sink.
     SinkGap(Missing),
 }
@@ -65,11 +65,6 @@ struct WithOpen {
 }
 
 #[derive(Deserialize)]
-struct WithCheckpoint {
-    checkpoint: Box<Checkpoint>,
-}
-
-#[derive(Deserialize)]
 struct WithSinkGap {
     sink_gap: Missing,
 }
@@ -87,7 +82,10 @@ impl<'a> Statement<'a> {
             b"outcome_of" => Stated::Outcome(read(line)?),
             b"gap" => Stated::Gap(read::<WithGap>(line)?.gap),
             b"open" => Stated::Open(read::<WithOpen>(line)?.open),
-            b"checkpoint" => Stated::Checkpoint(read::<WithCheckpoint>(line)?.checkpoint),
+            b"checkpoint" => {
+                crate::entry::checkpoint(line)?;
+                Stated::Checkpoint
+            }
             b"sink_gap" => Stated::SinkGap(read::<WithSinkGap>(line)?.sink_gap),
             _ => return None,
         };
@@ -95,7 +93,7 @@ impl<'a> Statement<'a> {
             Stated::Decision(record) => record.time,
             Stated::Order(order) => order.time,
             Stated::Outcome(outcome) => outcome.time,
-            Stated::Gap(_) | Stated::Open(_) | Stated::Checkpoint(_) | Stated::SinkGap(_) => {
+            Stated::Gap(_) | Stated::Open(_) | Stated::Checkpoint | Stated::SinkGap(_) => {
                 read::<WithTime>(line)?.time
             }
         };
@@ -127,6 +125,20 @@ impl<'a> Statement<'a> {
         if let Stated::Open(header) = &self.stated { Some(&header.writer) } else { None }
     }
 
+    /// How many decisions have no line, or how many lines this sink was not given, as it says.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        match &self.stated {
+            Stated::Gap(decisions) => *decisions,
+            Stated::SinkGap(gap) => gap.lines,
+            Stated::Decision(_)
+            | Stated::Order(_)
+            | Stated::Outcome(_)
+            | Stated::Open(_)
+            | Stated::Checkpoint => 0,
+        }
+    }
+
     /// What it is about, in one word.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -136,7 +148,7 @@ impl<'a> Statement<'a> {
             Stated::Outcome(_) => "outcome",
             Stated::Gap(_) => "gap",
             Stated::Open(_) => "open",
-            Stated::Checkpoint(_) => "checkpoint",
+            Stated::Checkpoint => "checkpoint",
             Stated::SinkGap(_) => "sink_gap",
         }
     }
@@ -155,7 +167,7 @@ impl<'a> Statement<'a> {
                 AdminOutcome::Refused => Severity::Warning,
                 AdminOutcome::Failed => Severity::Error,
             },
-            Stated::Outcome(_) | Stated::Open(_) | Stated::Checkpoint(_) => Severity::Information,
+            Stated::Outcome(_) | Stated::Open(_) | Stated::Checkpoint => Severity::Information,
             Stated::Gap(_) | Stated::SinkGap(_) => Severity::Error,
         }
     }

@@ -18,6 +18,7 @@ use crate::outcome::{Outcome, Outcomes};
 use crate::record::{Record, VERSION, milliseconds};
 use crate::recorder::{Clock, Mode};
 use crate::sink::Sinks;
+use crate::tail::Tail;
 
 /// How many records are written, and synced, at once. A record is about 1 KB, and at most some 20.
 const BATCH: usize = 256;
@@ -273,7 +274,8 @@ impl Writer {
         let mut page = Page::new(&self.ledger, &parts.checkpoints, (parts.clock)());
         if let Some(begin) = self.due {
             let tail = parts.file.as_mut().map(|(journal, _)| journal.tail()).transpose()?;
-            page.begin(begin, &tail.unwrap_or_default())?;
+            // What went to sinks alone cannot be read again.
+            page.begin(begin, &tail.unwrap_or_else(Tail::unseen))?;
         }
         put(&mut page)?;
         if page.lines.is_empty() {

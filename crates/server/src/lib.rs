@@ -40,6 +40,7 @@ pub use otlp::OtlpError;
 pub use receipts::ReceiptsError;
 pub use security_events::SignalsError;
 pub use serve::{ServeError, serve};
+pub use sinks::SinkError;
 pub use state::StateError;
 pub use tls::TlsError;
 pub use trial::{Trial, issuer_keys, token_introspection, token_status, try_once};

@@ -64,7 +64,7 @@ impl Observer {
                 tracing::info!("ready");
             }
             self.measure(now);
-            for recorder in &self.recorder {
+            if let Some(recorder) = &self.recorder {
                 watch.look(recorder);
                 sinks.look(recorder);
             }

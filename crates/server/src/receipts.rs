@@ -71,7 +71,7 @@ pub(crate) fn open(
     let public = key.as_ref().map(|key| {
         let earlier = previous.map(|file| PublicKeys::read(file).map_err(failed(file))).transpose()?;
         // Where there are no earlier ones, none has the id of another.
-        PublicKeys::of(key, earlier).map_err(failed(previous.unwrap_or(Path::new(""))))
+        PublicKeys::of(key, earlier).map_err(failed(previous.unwrap_or_else(|| Path::new(""))))
     });
     let router = public.transpose()?.map_or_else(Router::new, |keys| published(&keys));
     let every = SignedDuration::try_from(*every).unwrap_or(Checkpoints::EVERY);

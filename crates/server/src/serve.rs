@@ -39,6 +39,7 @@ use crate::report::Reporter;
 use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
+use crate::sinks;
 use crate::state::{self, Opened, StateError, Tending};
 use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};

@@ -190,7 +190,7 @@ pub(super) fn show(sinks: &[SinkConfig], f: &mut fmt::Formatter<'_>) -> fmt::Res
     }
     writeln!(f, "  sinks:")?;
     sinks.iter().try_for_each(|SinkConfig { name, format, queue, place }| {
-        writeln!(f, "    - name: {name}\n      format: {}\n      queue: {queue}", word(FORMATS, *format))?;
+        writeln!(f, "    - name: {name}\n      format: {}\n      queue: {queue}", word(FORMATS, format))?;
         match place {
             SinkPlace::Stdout => writeln!(f, "      stdout: {{}}"),
             SinkPlace::File(path) => writeln!(f, "      file: {path:?}"),
@@ -200,7 +200,7 @@ pub(super) fn show(sinks: &[SinkConfig], f: &mut fmt::Formatter<'_>) -> fmt::Res
                     SyslogAddress::Udp(address) => format!("udp:{address}"),
                     SyslogAddress::Tcp(address) => format!("tcp:{address}"),
                 };
-                let facility = word(FACILITIES, *facility);
+                let facility = word(FACILITIES, facility);
                 writeln!(f, "      syslog:\n        address: {address:?}\n        facility: {facility}")?;
                 writeln!(f, "        max_bytes: {max_bytes}")
             }
@@ -208,6 +208,6 @@ pub(super) fn show(sinks: &[SinkConfig], f: &mut fmt::Formatter<'_>) -> fmt::Res
     })
 }
 
-fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
-    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word)
 }

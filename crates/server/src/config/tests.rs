@@ -107,9 +107,9 @@ records:
   checkpoints: { key_file: ./receipts.pem, key_id: "receipts 2", previous_keys_file: ./old.json, every: 90s, records: 500 }
   redaction: { digest_key_file: ./digests.key, user: plain, agent: digest, tenant: omit, peer: prefix, token: omit, arguments: omit }
   sinks:
-    - { name: out, stdout: {} }
+    - { name: siem, syslog: { address: "tcp:siem.example.com:601", facility: audit, max_bytes: 2048 }, format: own, queue: 100 }
     - { name: copy, file: ./copy.jsonl, format: own, queue: 100 }
-    - { name: siem, syslog: { address: "tcp:siem.example.com:601", facility: audit, max_bytes: 2048 } }
+    - { name: out, stdout: {} }
     - { name: local, syslog: { address: "unix:/dev/log" } }
 traces:
   otlp: { endpoint: "https://otel.example.com:4317", plaintext: accepted, ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s }
@@ -595,6 +595,51 @@ fn a_small_text_stays_a_small_tree() {
 }
 
 /// Each line alone is a mistake that `SMALL` does not make.
+fn are_mistakes(cases: &[(&str, &str)]) {
+    for (line, expected) in cases {
+        let found = mistakes(&format!("{SMALL}{line}\n"));
+        assert!(found.contains(&format!("5: {expected}")), "{line}: {found:?}");
+    }
+}
+
+#[test]
+fn mistakes_in_sinks() {
+    are_mistakes(&[
+        (
+            "records: { mode: required, sinks: [{ name: a, stdout: {} }] }",
+            "`mode: required` without `file`: only the file is on the disk before the answer",
+        ),
+        ("records: { file: f, sinks: [{ name: a, file: f }] }", "the sink `a` is the record file itself"),
+        ("records: { sinks: [{ name: a }] }", "one of `stdout`, `file`, `syslog` is missing"),
+        (
+            "records: { sinks: [{ name: a, stdout: {}, file: f }] }",
+            "only one of `stdout`, `file`, `syslog`: each sink is one place",
+        ),
+        (
+            "records: { sinks: [{ name: a, stdout: {} }, { name: a, file: f }] }",
+            "`a` stands here a second time",
+        ),
+        (
+            "records: { sinks: [{ name: A, stdout: {} }] }",
+            "a name is 1 to 32 of the characters a-z, 0-9 and `-`",
+        ),
+        ("records: { sinks: [{ name: a, stdout: {}, queue: 0 }] }", "must be between 1 and 1000000"),
+        ("records: { sinks: [{ name: a, stdout: {}, format: xml }] }", "`xml` is not known here"),
+        (
+            "records: { sinks: [{ name: a, syslog: { address: \"udp:localhost\" } }] }",
+            "`udp:localhost` is no address of a syslog receiver",
+        ),
+        (
+            "records: { sinks: [{ name: a, syslog: { address: \"unix:l\", facility: kern } }] }",
+            "`kern` is not known here",
+        ),
+        (
+            "records: { sinks: [{ name: a, syslog: { address: \"unix:l\", max_bytes: 479 } }] }",
+            "must be between 480 and 65507",
+        ),
+    ]);
+}
+
 #[test]
 fn single_mistakes() {
     let cases = [
@@ -637,38 +682,6 @@ fn single_mistakes() {
         ("listen: { admin: \"unix:s\", grpc: \"unix:s\" }", "two listeners have one address"),
         ("store: { embedded: { max_proofs: 0 } }", "must be between 1 and 4294967295"),
         ("records: {}", "key `file` is missing"),
-        (
-            "records: { mode: required, sinks: [{ name: a, stdout: {} }] }",
-            "`mode: required` without `file`: only the file is on the disk before the answer",
-        ),
-        ("records: { file: f, sinks: [{ name: a, file: f }] }", "the sink `a` is the record file itself"),
-        ("records: { sinks: [{ name: a }] }", "one of `stdout`, `file`, `syslog` is missing"),
-        (
-            "records: { sinks: [{ name: a, stdout: {}, file: f }] }",
-            "only one of `stdout`, `file`, `syslog`: each sink is one place",
-        ),
-        (
-            "records: { sinks: [{ name: a, stdout: {} }, { name: a, file: f }] }",
-            "`a` stands here a second time",
-        ),
-        (
-            "records: { sinks: [{ name: A, stdout: {} }] }",
-            "a name is 1 to 32 of the characters a-z, 0-9 and `-`",
-        ),
-        ("records: { sinks: [{ name: a, stdout: {}, queue: 0 }] }", "must be between 1 and 1000000"),
-        ("records: { sinks: [{ name: a, stdout: {}, format: xml }] }", "`xml` is not known here"),
-        (
-            "records: { sinks: [{ name: a, syslog: { address: \"udp:localhost\" } }] }",
-            "`udp:localhost` is no address of a syslog receiver",
-        ),
-        (
-            "records: { sinks: [{ name: a, syslog: { address: \"unix:l\", facility: kern } }] }",
-            "`kern` is not known here",
-        ),
-        (
-            "records: { sinks: [{ name: a, syslog: { address: \"unix:l\", max_bytes: 479 } }] }",
-            "must be between 480 and 65507",
-        ),
         ("records: { file: f, checkpoints: { every: 999ms } }", "must be between 1s and 1h"),
         ("records: { file: f, checkpoints: { every: 61m } }", "must be between 1s and 1h"),
         ("records: { file: f, checkpoints: { records: 0 } }", "must be between 1 and 1000000"),
@@ -686,10 +699,7 @@ fn single_mistakes() {
         ),
         ("deadline:", "a duration such as 500ms, 60s or 15m expected, nothing found"),
     ];
-    for (line, expected) in cases {
-        let found = mistakes(&format!("{SMALL}{line}\n"));
-        assert!(found.contains(&format!("5: {expected}")), "{line}: {found:?}");
-    }
+    are_mistakes(&cases);
     let unaccepted = SMALL.replace("audiences: [https://api", "audiences: [https://other");
     assert_eq!(mistakes(&unaccepted), ["2: no issuer's tokens are accepted for `https://api.example.com`"]);
     // A resource that its issuers know by other names alone.
