@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs/metrics.md"
 ALERTS = ROOT / "docs/alerts.md"
 CHART = ROOT / "charts/exequatur"
-ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (\d+)(?: × (issuers|streams))? \| (.+) \|$")
+ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (\d+)(?: × (issuers|streams|sinks))? \| (.+) \|$")
 CALL = re.compile(r"\bmetrics::(counter|gauge|histogram)!\(\s*")
 CONSTANT = re.compile(r'const (\w+): &str =\s*"(\w+)";')
 # What Prometheus makes of a histogram, and what it adds to whatever it scrapes.
@@ -56,7 +56,7 @@ def inside(text: str, at: int) -> str:
 
 
 def of_document() -> tuple[dict[str, Metric], list[str]]:
-    found, wrong, series = {}, [], {"": 0, "issuers": 0, "streams": 0}
+    found, wrong, series = {}, [], {"": 0, "issuers": 0, "streams": 0, "sinks": 0}
     anchors = headings(ALERTS)
     text = DOCUMENT.read_text(encoding="utf-8")
     for line in text.splitlines():
@@ -68,11 +68,11 @@ def of_document() -> tuple[dict[str, Metric], list[str]]:
         name, kind, labels, count, per, rest = row.groups()
         if name in found:
             wrong.append(f"{name} has two rows")
-        found[name] = Metric(kind, frozenset(re.findall(r"`(\w+)` (?:\d+|issuers|streams)", labels)))
+        found[name] = Metric(kind, frozenset(re.findall(r"`(\w+)` (?:\d+|issuers|streams|sinks)", labels)))
         series[per or ""] += int(count)
         wrong += [f"{name}: there is no alerts.md#{a}" for a in re.findall(r"alerts\.md#([\w-]+)", rest) if a not in anchors]
         wrong += named_badly(name, kind)
-    said = re.search(r"at most (\d+) series.*?at most (\d+), each stream (\d+)\.", text, re.DOTALL)
+    said = re.search(r"at most (\d+) series.*?at most (\d+), each stream (\d+), each sink (\d+)\.", text, re.DOTALL)
     if said is None or [int(number) for number in said.groups()] != list(series.values()):
         wrong.append(f"the text before the tables has other sums than they: {series}")
     return found, wrong

@@ -9,6 +9,7 @@ use crate::entry::Header;
 use crate::outcome::Outcome;
 use crate::record::{Record, Verdict, instant};
 use crate::sink::Missing;
+use crate::text::Text;
 
 /// What each line begins with, up to the 24 characters of its time and the name of what it is about.
 const BEGIN: &[u8] = br#"{"v":1,"time":""#;
@@ -136,6 +137,30 @@ impl<'a> Statement<'a> {
             | Stated::Outcome(_)
             | Stated::Open(_)
             | Stated::Checkpoint => 0,
+        }
+    }
+
+    /// The decision that it is about.
+    #[must_use]
+    pub fn decision(&self) -> Option<&str> {
+        match &self.stated {
+            Stated::Decision(record) => Some(record.decision.as_str()),
+            Stated::Outcome(outcome) => Some(outcome.outcome_of.as_str()),
+            Stated::Order(_)
+            | Stated::Gap(_)
+            | Stated::Open(_)
+            | Stated::Checkpoint(_)
+            | Stated::SinkGap(_) => None,
+        }
+    }
+
+    /// The trace that a decision says it belongs to: 32 hex digits.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        if let Stated::Decision(record) = &self.stated {
+            record.trace.as_ref().map(Text::as_str)
+        } else {
+            None
         }
     }
 

@@ -470,7 +470,8 @@ pub(crate) fn sink(name: &Arc<str>, taken: u64, gaps: u64, waiting: u64, up: boo
     let name = || metrics::SharedString::from(Arc::clone(name));
     metrics::counter!(SINK_LINES, "sink" => name()).absolute(taken);
     metrics::counter!(SINK_GAPS, "sink" => name()).absolute(gaps);
-    metrics::gauge!(SINK_WAITING, "sink" => name()).set(number(usize::try_from(waiting).unwrap_or(usize::MAX)));
+    metrics::gauge!(SINK_WAITING, "sink" => name())
+        .set(number(usize::try_from(waiting).unwrap_or(usize::MAX)));
     metrics::gauge!(SINK_UP, "sink" => name()).set(flag(up));
 }
 

@@ -10,6 +10,7 @@ use exequatur_audit::{
     AuditError, Checkpoints, DigestKey, DigestKeyError, Head, KeyError, Progress, PublicKeys, Recorder,
     Redaction, Sealing, SigningKey,
 };
+use exequatur_store::ReplicaName;
 use jiff::SignedDuration;
 use thiserror::Error;
 
@@ -56,7 +57,7 @@ pub enum ReceiptsError {
 /// [`ReceiptsError`]
 pub(crate) fn open(
     records: &Records,
-    host: Option<&str>,
+    replica: Option<&ReplicaName>,
     clock: &Clock,
 ) -> Result<(Recorder, Router), ReceiptsError> {
     let Records { file, mode, checkpoints, redaction: _, sinks } = records;
@@ -81,7 +82,7 @@ pub(crate) fn open(
     }
     let queue = NonZeroUsize::new(QUEUE).unwrap_or(NonZeroUsize::MIN);
     let sealing = Sealing { checkpoints, clock: clock.clone() };
-    let sinks = sinks::open(sinks, host)?;
+    let sinks = sinks::open(sinks, replica, clock)?;
     let recorder = Recorder::open_with(file.as_deref(), *mode, queue, sealing, sinks)?;
     Ok((recorder, router))
 }

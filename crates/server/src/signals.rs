@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM and SIGINT, and SIGXFSZ.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -26,5 +26,16 @@ pub(crate) async fn asked_to_stop(stop: &CancellationToken) {
         () = term => {}
         () = interrupt => {}
         () = stop.cancelled() => {}
+    }
+}
+
+/// On Linux, but for MIPS.
+const SIGXFSZ: i32 = 25;
+
+/// A file that is as long as this process's files may be (`RLIMIT_FSIZE`) takes no more, as on a full disk; but a process that does
+/// nothing about the signal ends. Once it is watched, whatever comes of that, the write fails instead.
+pub(crate) fn outlive_full_files() {
+    if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::warn!(%error, "SIGXFSZ cannot be watched: a file that reaches the limit of its size ends this process");
     }
 }

@@ -60,19 +60,19 @@ pub struct OtlpEndpoint {
 #[error("must be `https://host:port` or `http://host:port`, without user, path and query")]
 struct Misnamed;
 
-/// In the form of the file, below a key.
-pub(super) fn show(otlp: &OtlpEndpoint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// In the form of the file, each line behind `indent`.
+pub(super) fn show(otlp: &OtlpEndpoint, indent: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let OtlpEndpoint { endpoint, plaintext, ca_file, headers_file, timeout } = otlp;
-    writeln!(f, "  otlp:\n    endpoint: {:?}", endpoint.to_string().trim_end_matches('/'))?;
+    writeln!(f, "{indent}otlp:\n{indent}  endpoint: {:?}", endpoint.to_string().trim_end_matches('/'))?;
     if *plaintext {
-        writeln!(f, "    plaintext: accepted")?;
+        writeln!(f, "{indent}  plaintext: accepted")?;
     }
     for (key, file) in [("ca_file", ca_file), ("headers_file", headers_file)] {
         if let Some(file) = file {
-            writeln!(f, "    {key}: {file:?}")?;
+            writeln!(f, "{indent}  {key}: {file:?}")?;
         }
     }
-    writeln!(f, "    timeout: {}", duration::format(*timeout))
+    writeln!(f, "{indent}  timeout: {}", duration::format(*timeout))
 }
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<OtlpEndpoint> {

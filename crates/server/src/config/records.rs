@@ -133,6 +133,7 @@ pub(super) const KEYS: &[Key] = &[
         || map(CHECKPOINT_KEYS),
     ),
     optional("redaction", "How records show what may be personal data or a secret.", || map(REDACTION_KEYS)),
+    optional("sinks", "Where the lines of the file go as well. Nothing waits for them.", sinks::shape),
 ];
 
 const DIGESTED: &[(&str, bool)] = &[("digest", true), ("omit", false)];
@@ -159,7 +160,6 @@ const REDACTION_KEYS: &[Key] = &[
         "What was asked with: a digest of method, path, query and, where it is shown whole, body; or nothing.",
         || words(DIGESTED).default("digest"),
     ),
-    optional("sinks", "Where the lines of the file go as well. Nothing waits for them.", sinks::shape),
 ];
 
 const CHECKPOINT_KEYS: &[Key] = &[

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use exequatur_audit::{Facility, Format, Sink, SyslogAddress};
 
 use super::keys::{Key, Shape, list, map, number, optional, pattern, required, text, words};
+use super::otlp::{self, OtlpEndpoint};
 use super::reader::{Fields, Node, Notes, once};
 use super::resolve;
 
@@ -18,7 +19,7 @@ const QUEUE_RANGE: RangeInclusive<usize> = 1..=1_000_000;
 const BYTES_RANGE: RangeInclusive<usize> = 480..=65_507;
 /// Most records have about 1 KB.
 const BYTES: usize = 8192;
-const PLACES: [&str; 3] = ["stdout", "file", "syslog"];
+const PLACES: [&str; 4] = ["stdout", "file", "syslog", "otlp"];
 
 pub(super) const FORMATS: &[(&str, Format)] = &[("own", Format::Own)];
 const FACILITIES: &[(&str, Facility)] = &[
@@ -64,6 +65,8 @@ pub enum SinkPlace {
         /// The longest message that it takes.
         max_bytes: usize,
     },
+    /// An OpenTelemetry collector, which gets log records.
+    Otlp(OtlpEndpoint),
 }
 
 pub(super) const KEYS: &[Key] = &[
@@ -83,6 +86,7 @@ pub(super) const KEYS: &[Key] = &[
         text,
     ),
     optional("syslog", "A syslog receiver (RFC 5424).", || map(SYSLOG_KEYS)),
+    optional("otlp", "An OpenTelemetry collector, as log records (OTLP over gRPC).", || map(otlp::KEYS)),
 ];
 
 const SYSLOG_KEYS: &[Key] = &[
@@ -137,6 +141,7 @@ fn sink(node: &Node, folder: &Path, notes: &Notes, names: &mut Vec<String>) -> O
         [entry] => match entry.key.as_str() {
             "stdout" => Fields::open(&entry.value, &[], notes).map(|_| SinkPlace::Stdout),
             "file" => entry.value.text(notes).map(|path| SinkPlace::File(resolve(folder, path))),
+            "otlp" => otlp::read(&entry.value, folder, notes).map(SinkPlace::Otlp),
             _ => syslog(&entry.value, folder, notes),
         },
         [_, second, ..] => {
@@ -194,6 +199,7 @@ pub(super) fn show(sinks: &[SinkConfig], f: &mut fmt::Formatter<'_>) -> fmt::Res
         match place {
             SinkPlace::Stdout => writeln!(f, "      stdout: {{}}"),
             SinkPlace::File(path) => writeln!(f, "      file: {path:?}"),
+            SinkPlace::Otlp(otlp) => otlp::show(otlp, "      ", f),
             SinkPlace::Syslog { address, facility, max_bytes } => {
                 let address = match address {
                     SyslogAddress::Unix(path) => format!("unix:{}", path.display()),

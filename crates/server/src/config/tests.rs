@@ -111,6 +111,7 @@ records:
     - { name: copy, file: ./copy.jsonl, format: own, queue: 100 }
     - { name: out, stdout: {} }
     - { name: local, syslog: { address: "unix:/dev/log" } }
+    - { name: collector, otlp: { endpoint: "https://otel.example.com:4317", ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s } }
 traces:
   otlp: { endpoint: "https://otel.example.com:4317", plaintext: accepted, ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s }
   sample: 0.05%

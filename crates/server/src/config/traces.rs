@@ -87,7 +87,7 @@ pub(super) const KEYS: &[Key] = &[
 /// In the form of the file.
 pub(super) fn show(traces: &Traces, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "traces:")?;
-    otlp::show(&traces.otlp, f)?;
+    otlp::show(&traces.otlp, "  ", f)?;
     writeln!(f, "  sample: {:?}\n  max_per_second: {}", traces.sample.to_string(), traces.max_per_second)
 }
 
