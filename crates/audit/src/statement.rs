@@ -146,11 +146,9 @@ impl<'a> Statement<'a> {
         match &self.stated {
             Stated::Decision(record) => Some(record.decision.as_str()),
             Stated::Outcome(outcome) => Some(outcome.outcome_of.as_str()),
-            Stated::Order(_)
-            | Stated::Gap(_)
-            | Stated::Open(_)
-            | Stated::Checkpoint(_)
-            | Stated::SinkGap(_) => None,
+            Stated::Order(_) | Stated::Gap(_) | Stated::Open(_) | Stated::Checkpoint | Stated::SinkGap(_) => {
+                None
+            }
         }
     }
 

@@ -39,7 +39,6 @@ use crate::report::Reporter;
 use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
-use crate::sinks;
 use crate::state::{self, Opened, StateError, Tending};
 use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
@@ -117,7 +116,6 @@ pub enum ServeError {
 /// # Errors
 /// See [`ServeError`]; before the first listener is open, for anything that is wrong with the files.
 pub async fn serve(path: &Path) -> Result<(), ServeError> {
-    signals::outlive_full_files();
     let snapshot = Snapshot::read(path)?;
     let judged = Some(snapshot.state());
     let Snapshot { config, folder: policies, .. } = snapshot;
@@ -455,6 +453,7 @@ fn read_secret(file: &Path) -> Result<Vec<u8>, ServeError> {
 
 /// Where records are kept: who keeps them, and the public keys to check them with.
 fn open_recorder(config: &Config, clock: &Clock) -> Result<(Option<Recorder>, Router), ServeError> {
+    signals::outlive_full_files();
     let Some(records) = &config.records else { return Ok((None, Router::new())) };
     let (recorder, keys) = receipts::open(records, config.replica.as_ref(), clock)?;
     Ok((Some(recorder), keys))
