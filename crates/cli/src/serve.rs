@@ -35,6 +35,8 @@ impl Serve {
         let filter =
             EnvFilter::try_new(&self.log).map_err(|error| Failure::Usage(format!("--log: {error}")))?;
         let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // A log that cannot be written is lost. By itself it would be told on the standard error, whose failure ends the process.
+        let logs = logs.log_internal_errors(false);
         match self.log_format {
             Format::Text => logs.init(),
             Format::Json => logs.json().init(),

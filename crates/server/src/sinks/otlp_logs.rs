@@ -105,7 +105,9 @@ impl OtlpLogs {
         match self.export(records) {
             Ok(answer) => taken(sent, &answer),
             Err(failure) => {
-                let error = if failure.code() == Code::DeadlineExceeded {
+                // The client's own clock cancels, too.
+                let late = matches!(failure.code(), Code::DeadlineExceeded | Code::Cancelled);
+                let error = if late {
                     OutletError::Timeout
                 } else {
                     OutletError::Answer(failure.code().description())
