@@ -111,7 +111,7 @@ records:
     - { name: copy, file: ./copy.jsonl, format: own, queue: 100 }
     - { name: out, stdout: {} }
     - { name: local, syslog: { address: "unix:/dev/log" } }
-    - { name: collector, otlp: { endpoint: "https://otel.example.com:4317", ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s } }
+    - { name: collector, otlp: { endpoint: "https://otel.example.com:4317", plaintext: accepted, ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s } }
 traces:
   otlp: { endpoint: "https://otel.example.com:4317", plaintext: accepted, ca_file: ./otel.pem, headers_file: ./otel-headers, timeout: 5s }
   sample: 0.05%
@@ -611,10 +611,10 @@ fn mistakes_in_sinks() {
             "`mode: required` without `file`: only the file is on the disk before the answer",
         ),
         ("records: { file: f, sinks: [{ name: a, file: f }] }", "the sink `a` is the record file itself"),
-        ("records: { sinks: [{ name: a }] }", "one of `stdout`, `file`, `syslog` is missing"),
+        ("records: { sinks: [{ name: a }] }", "one of `stdout`, `file`, `syslog`, `otlp` is missing"),
         (
             "records: { sinks: [{ name: a, stdout: {}, file: f }] }",
-            "only one of `stdout`, `file`, `syslog`: each sink is one place",
+            "only one of `stdout`, `file`, `syslog`, `otlp`: each sink is one place",
         ),
         (
             "records: { sinks: [{ name: a, stdout: {} }, { name: a, file: f }] }",

@@ -404,6 +404,9 @@ fn defaults_are_the_readers() {
     whole["listen"].as_object_mut().expect("a map").remove("grpc_peers");
     let [on_redis, _] = on_redis(&whole);
     for (at, key, default) in defaults {
+        // Each sink is of one kind.
+        let of_kind = |n: usize| at.replace("/sinks/0/", &format!("/sinks/{n}/"));
+        let at = (0..8).map(of_kind).find(|at| whole.pointer(at).is_some()).unwrap_or(at);
         let whole = if whole.pointer(&at).is_some() { &whole } else { &on_redis };
         let mut with = whole.clone();
         let map = with.pointer_mut(&at).and_then(Json::as_object_mut).expect("a map");
