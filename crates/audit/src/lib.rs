@@ -60,11 +60,11 @@ pub use record::{
 pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
 pub use redaction::{DigestKey, DigestKeyError, Digested, Form, PeerForm, Redaction};
 pub use search::{DecisionId, Found, NotADecisionId, Search, search};
-pub use tally::Tally;
 pub use sink::{
     Delivery, Facility, LineFile, Outlet, OutletError, Patience, Sink, SinkStatus, Syslog, SyslogAddress,
 };
 pub use statement::{Severity, Statement};
+pub use tally::Tally;
 pub use text::Text;
 pub use timeline::{Came, Event, Timeline};
 pub use verify::{Place, Remark, Report, Stretch, Unverified, Verifier, Violation, Why, Wrong};
