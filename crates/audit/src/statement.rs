@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::admin::{AdminOutcome, AdminRecord};
 use crate::chain::{Link, Sealed};
-use crate::entry::Header;
+use crate::entry::{Checkpoint, Header};
 use crate::outcome::Outcome;
 use crate::record::{Record, Verdict, instant};
 use crate::sink::Missing;
@@ -33,7 +33,7 @@ pub(crate) enum Stated {
     /// So many decisions have no line.
     Gap(u64),
     Open(Box<Header>),
-    Checkpoint,
+    Checkpoint(Box<Checkpoint>),
     /// So many lines were not given to this sink.
     SinkGap(Missing),
 }
@@ -83,10 +83,7 @@ impl<'a> Statement<'a> {
             b"outcome_of" => Stated::Outcome(read(line)?),
             b"gap" => Stated::Gap(read::<WithGap>(line)?.gap),
             b"open" => Stated::Open(read::<WithOpen>(line)?.open),
-            b"checkpoint" => {
-                crate::entry::checkpoint(line)?;
-                Stated::Checkpoint
-            }
+            b"checkpoint" => Stated::Checkpoint(Box::new(crate::entry::checkpoint(line)?)),
             b"sink_gap" => Stated::SinkGap(read::<WithSinkGap>(line)?.sink_gap),
             _ => return None,
         };
@@ -94,7 +91,7 @@ impl<'a> Statement<'a> {
             Stated::Decision(record) => record.time,
             Stated::Order(order) => order.time,
             Stated::Outcome(outcome) => outcome.time,
-            Stated::Gap(_) | Stated::Open(_) | Stated::Checkpoint | Stated::SinkGap(_) => {
+            Stated::Gap(_) | Stated::Open(_) | Stated::Checkpoint(_) | Stated::SinkGap(_) => {
                 read::<WithTime>(line)?.time
             }
         };
@@ -136,7 +133,7 @@ impl<'a> Statement<'a> {
             | Stated::Order(_)
             | Stated::Outcome(_)
             | Stated::Open(_)
-            | Stated::Checkpoint => 0,
+            | Stated::Checkpoint(_) => 0,
         }
     }
 
@@ -146,9 +143,11 @@ impl<'a> Statement<'a> {
         match &self.stated {
             Stated::Decision(record) => Some(record.decision.as_str()),
             Stated::Outcome(outcome) => Some(outcome.outcome_of.as_str()),
-            Stated::Order(_) | Stated::Gap(_) | Stated::Open(_) | Stated::Checkpoint | Stated::SinkGap(_) => {
-                None
-            }
+            Stated::Order(_)
+            | Stated::Gap(_)
+            | Stated::Open(_)
+            | Stated::Checkpoint(_)
+            | Stated::SinkGap(_) => None,
         }
     }
 
@@ -171,7 +170,7 @@ impl<'a> Statement<'a> {
             Stated::Outcome(_) => "outcome",
             Stated::Gap(_) => "gap",
             Stated::Open(_) => "open",
-            Stated::Checkpoint => "checkpoint",
+            Stated::Checkpoint(_) => "checkpoint",
             Stated::SinkGap(_) => "sink_gap",
         }
     }
@@ -190,7 +189,7 @@ impl<'a> Statement<'a> {
                 AdminOutcome::Refused => Severity::Warning,
                 AdminOutcome::Failed => Severity::Error,
             },
-            Stated::Outcome(_) | Stated::Open(_) | Stated::Checkpoint => Severity::Information,
+            Stated::Outcome(_) | Stated::Open(_) | Stated::Checkpoint(_) => Severity::Information,
             Stated::Gap(_) | Stated::SinkGap(_) => Severity::Error,
         }
     }
