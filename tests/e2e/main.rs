@@ -15,6 +15,7 @@ mod envoy_lint;
 mod fields;
 mod fleet;
 mod floods;
+mod formats;
 mod forwarded;
 mod grpc_callers;
 mod hardened;

@@ -1,6 +1,7 @@
 //! `exequatur audit …`
 
 mod asked;
+mod export;
 mod prove;
 mod query;
 mod readable;
@@ -32,6 +33,7 @@ pub(crate) enum Audit {
     Query(Box<query::Query>),
     Timeline(Box<timeline::Timeline>),
     Tail(Box<tail::Tail>),
+    Export(export::Export),
     Verify(verify::Verify),
     Prove(prove::Prove),
     VerifyProof(prove::VerifyProof),
@@ -69,6 +71,7 @@ impl Audit {
             Self::Query(query) => query.run(),
             Self::Timeline(timeline) => timeline.run(),
             Self::Tail(tail) => tail.run(),
+            Self::Export(export) => export.run(),
             Self::Verify(verify) => verify.run(),
             Self::Prove(prove) => prove.run(),
             Self::VerifyProof(verify) => verify.run(),

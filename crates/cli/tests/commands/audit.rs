@@ -277,3 +277,54 @@ fn one_record_is_proven() {
     let said = run(&["audit", "verify-proof", "--keys", "keys", "forged"]).ended(1);
     assert!(said.err.contains("not proven: the record's line was changed"), "{}", said.err);
 }
+
+/// What is no record is told and left out, and ends with 1; what is written is one line each.
+#[test]
+fn records_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = example(folder.path());
+    for (format, member) in [("ocsf", "class_uid"), ("ecs", "ecs"), ("own", "hash")] {
+        let run = |file: &str| {
+            run_in(folder.path(), &["audit", "export", "--format", format, file], log.as_bytes())
+        };
+        for file in ["log", "-"] {
+            let said = run(file).ended(0);
+            assert_eq!((said.out.lines().count(), said.err.as_str()), (4, ""));
+            for line in said.out.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(line.get(member).is_some(), "{line}");
+            }
+            assert!(format != "own" || said.out == log);
+        }
+        fs::write(folder.path().join("mixed"), format!("x\u{1b}\n{log}{}", &log[..50])).unwrap();
+        let said = run("mixed").ended(1);
+        assert_eq!(said.out.lines().count(), 4);
+        for part in ["mixed, line 1: not a line", "mixed, line 6: torn", "4 lines written, 2 left out"] {
+            assert!(said.err.contains(part), "{}", said.err);
+        }
+        run("none").ended(5);
+    }
+    let both = run_in(folder.path(), &["audit", "export", "--format", "ecs", "log", "log"], b"").ended(0);
+    assert_eq!(both.out.lines().count(), 8);
+    run_in(folder.path(), &["audit", "export", "log"], b"").ended(2);
+}
+
+/// A line of half a gigabyte (a hole in the file), in a process that may have a quarter of one.
+#[test]
+fn large_files_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = example(folder.path()).lines().next().unwrap().to_owned();
+    let mut file = fs::File::create(folder.path().join("d.jsonl")).unwrap();
+    writeln!(file, "{line}").unwrap();
+    file.seek(SeekFrom::Start(512 * 1024 * 1024)).unwrap();
+    writeln!(file, "\n{line}").unwrap();
+    let command = format!(
+        "ulimit -v 262144; exec {} audit export --format ecs d.jsonl",
+        env!("CARGO_BIN_EXE_exequatur")
+    );
+    let done = Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("line 2: longer than a line"), "{said}");
+    assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 2);
+}

@@ -21,7 +21,7 @@ const BYTES_RANGE: RangeInclusive<usize> = 480..=65_507;
 const BYTES: usize = 8192;
 const PLACES: [&str; 4] = ["stdout", "file", "syslog", "otlp"];
 
-pub(super) const FORMATS: &[(&str, Format)] = &[("own", Format::Own)];
+pub(super) const FORMATS: &[(&str, Format)] = &Format::WORDS;
 const FACILITIES: &[(&str, Facility)] = &[
     ("auth", Facility::Auth),
     ("authpriv", Facility::AuthPriv),
@@ -71,9 +71,11 @@ pub enum SinkPlace {
 
 pub(super) const KEYS: &[Key] = &[
     required("name", "In logs and metrics; unique.", || pattern(NAME)),
-    optional("format", "The form of its lines: `own` is that of the file, byte for byte.", || {
-        words(FORMATS).default("own")
-    }),
+    optional(
+        "format",
+        "The form of its lines: `own` is that of the file, byte for byte; `ocsf` and `ecs` are those of collectors.",
+        || words(FORMATS).default("own"),
+    ),
     optional(
         "queue",
         "Lines that may wait for it; for those beyond, and those that it does not take, it is told how many there are.",
