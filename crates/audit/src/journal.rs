@@ -15,6 +15,9 @@ pub(crate) struct Journal {
     file: File,
     regular: bool,
     torn: bool,
+    /// What a test lets each sync wait for.
+    #[cfg(test)]
+    pub(crate) slow: Option<std::sync::mpsc::Receiver<()>>,
 }
 
 impl Journal {
@@ -37,7 +40,13 @@ impl Journal {
             }
         }
         let torn = regular && metadata.len() > 0 && !ends_in_newline(&mut file)?;
-        Ok(Self { file, regular, torn })
+        Ok(Self {
+            file,
+            regular,
+            torn,
+            #[cfg(test)]
+            slow: None,
+        })
     }
 
     pub(crate) const fn is_regular(&self) -> bool {
@@ -84,6 +93,10 @@ impl Journal {
     pub(crate) fn sync(&self) -> Result<(), AuditError> {
         if !self.regular {
             return Ok(());
+        }
+        #[cfg(test)]
+        if let Some(slow) = &self.slow {
+            let _over = slow.recv();
         }
         self.file.sync_data().map_err(|error| AuditError::Sync(error.kind()))
     }

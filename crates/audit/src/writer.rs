@@ -165,6 +165,14 @@ impl Writer {
         Ok(writer)
     }
 
+    /// As if the disk below were another one from now on.
+    #[cfg(test)]
+    pub(crate) fn go_on_over(&mut self, journal: Journal) {
+        if let Some((file, _)) = &mut self.parts.file {
+            *file = journal;
+        }
+    }
+
     /// Follows orders until told to close, or until nobody is left to give any.
     pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting = Vec::with_capacity(BATCH);

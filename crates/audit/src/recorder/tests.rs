@@ -1,4 +1,5 @@
 mod chain;
+mod faults;
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;

@@ -69,9 +69,13 @@ fn answer(request: CheckRequest) -> CheckResponse {
 
 /// As a worker's front would have it answered.
 async fn answer_within(deadline: Duration, request: CheckRequest) -> CheckResponse {
+    answered_by(service(deadline), request).await
+}
+
+async fn answered_by(service: Service, request: CheckRequest) -> CheckResponse {
     let place = Queue::new().enter(Duration::from_secs(1)).unwrap();
-    let by = tokio::time::Instant::now() + deadline;
-    service(deadline).answer(request.into(), None, place, by).await
+    let by = tokio::time::Instant::now() + service.parts.deadline;
+    service.answer(request.into(), None, place, by).await
 }
 
 fn assert_refused(response: &CheckResponse) {
@@ -235,4 +239,41 @@ async fn a_late_decision_is_no_permit() {
     let in_time = answer_within(Duration::from_secs(5), health()).await;
     assert_eq!(in_time.status.as_ref().unwrap().code, 0, "{in_time:?}");
     assert_refused(&answer_within(Duration::ZERO, health()).await);
+}
+
+/// C-21: a record file that hangs, and goes on only when all is over. Where records are required, there is no permit, and the answer
+/// comes at the deadline; otherwise nobody notices.
+#[tokio::test]
+async fn a_record_file_that_hangs_denies_by_the_deadline_or_holds_nobody() {
+    use exequatur_audit::{Checkpoints, Mode, Recorder, Sealing};
+    use exequatur_proto::envoy::service::auth::v3::check_response::HttpResponse;
+    for mode in [Mode::Required, Mode::BestEffort] {
+        let folder = tempfile::tempdir().unwrap();
+        let (go_on, hangs) = std::sync::mpsc::channel::<()>();
+        // The writer asks for the time before it writes: the header's is told, the record's is not.
+        go_on.send(()).unwrap();
+        let hangs = std::sync::Mutex::new(hangs);
+        let clock: Clock = Arc::new(move || {
+            let _told = hangs.lock().unwrap().recv();
+            Timestamp::UNIX_EPOCH
+        });
+        let sealing = Sealing { checkpoints: Checkpoints::default(), clock };
+        let queue = std::num::NonZeroUsize::new(8).unwrap();
+        let recorder = Recorder::open(&folder.path().join("records"), mode, queue, sealing).unwrap();
+        let deadline = Duration::from_millis(if mode == Mode::Required { 200 } else { 60_000 });
+        let mut service = service(deadline);
+        Arc::get_mut(&mut service.parts).unwrap().recorder = Some(recorder.clone());
+        let response = answered_by(service, health()).await;
+        if mode == Mode::Required {
+            assert_refused(&response);
+            let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!() };
+            assert_eq!(denied.status.as_ref().unwrap().code, 503);
+        } else {
+            assert_eq!(response.status.as_ref().unwrap().code, 0, "{response:?}");
+        }
+        assert_eq!(recorder.progress().written, 1, "the header alone");
+        drop(go_on);
+        recorder.close().await.unwrap();
+        assert_eq!(recorder.gaps(), 0);
+    }
 }
