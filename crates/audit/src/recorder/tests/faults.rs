@@ -151,7 +151,8 @@ async fn a_disk_that_hangs_answers_nobody_and_then_all_at_once() {
     assert_eq!(recorder.progress().commits, before + 1);
     assert!(others.try_join_next().is_none());
     over_now.send(()).unwrap();
-    for outcome in others.join_all().await {
+    let answered = tokio::time::timeout(Duration::from_secs(60), others.join_all()).await;
+    for outcome in answered.expect("one sync is for all of them") {
         outcome.unwrap();
     }
     assert_eq!((recorder.progress().commits, recorder.gaps()), (before + 2, 0));
