@@ -279,5 +279,6 @@ async fn a_decision_is_shown_with_its_outcome() {
         let (_, body) = said.split_once("\r\n\r\n").unwrap();
         let body: Value = serde_json::from_str(body).unwrap();
         assert_eq!((&body["record"]["decision"], &body["outcome"]["status"]), (&json!(decision), &outcome));
+        assert_eq!(body["in_chain"], true, "{body}");
     }
 }

@@ -318,6 +318,11 @@ pub enum ListedForm {
 pub struct Decision {
     /// Its record, as it stands in the file.
     pub record: serde_json::Value,
+    /// Whether the record's number and hash go on from the line before it. `false`: no writer of Exequatur put it there, or the
+    /// file is older than the chain. `true` is no proof: `exequatur audit verify` looks at the whole chain. Absent: no line before it was
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_chain: Option<bool>,
     /// What came of it, as it stands in the file: the first outcome that was reported to this replica within 30 s of the record.
     /// Absent: none was. A denial has none: its outcome is Envoy's own answer. `exequatur audit show` reads the whole file.
     #[serde(default, skip_serializing_if = "Option::is_none")]

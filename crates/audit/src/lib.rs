@@ -61,7 +61,7 @@ pub use record::{
 };
 pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
 pub use redaction::{DigestKey, DigestKeyError, Digested, Form, PeerForm, Redaction};
-pub use search::{DecisionId, Found, NotADecisionId, Search, search};
+pub use search::{DecisionId, Found, NotADecisionId, Search, Standing, search};
 pub use sink::{
     Delivery, Facility, LineFile, Outlet, OutletError, Patience, Sink, SinkStatus, Syslog, SyslogAddress,
 };

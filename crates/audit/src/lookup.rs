@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use memchr::memmem::Finder;
 use serde_json::Value;
 
-use crate::search::{DecisionId, End, next_line};
+use crate::search::{DecisionId, End, Standing, next_line};
 
 /// How much earlier or later than its neighbours a record may stand: decisions last up to 10 s.
 const BEFORE: SignedDuration = SignedDuration::from_secs(2);
@@ -25,8 +25,8 @@ const BUFFER: usize = 64 * 1024;
 /// What a look came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {
-    /// Its record, and the first outcome that was reported within 30 s of it, if one was.
-    Found(Value, Option<Value>),
+    /// Its record, the first outcome that was reported within 30 s of it, if one was, and how the record stands to the line before.
+    Found(Value, Option<Value>, Standing),
     /// None stands where it should, nor anywhere near.
     NotThere,
     /// There is too much of that time to be read for one answer.
@@ -96,15 +96,20 @@ fn read_on(
     file.seek(SeekFrom::Start(offset))?;
     let id = Finder::new(decision.as_str().as_bytes());
     let mut reader = BufReader::with_capacity(BUFFER, file.take(MOST));
-    let mut line = Vec::new();
+    let (mut line, mut before, mut seen) = (Vec::new(), Vec::new(), 0_u8);
     loop {
+        std::mem::swap(&mut line, &mut before);
         let end = next_line(&mut reader, &mut line)?;
+        // What is read may begin within a line.
+        let known = seen > u8::from(offset > 0);
+        seen = seen.saturating_add(1);
         if let Some(record) = naming(&line, "decision", &id, decision) {
+            let standing = Standing::of(&line, known.then_some(before.as_slice()));
             let limit = reader.get_ref().limit().min(MOST_FOR_OUTCOME);
             reader.get_mut().set_limit(limit);
             let until = time_of(&line).and_then(|time| time.checked_add(OUTCOME_WITHIN).ok());
             let outcome = outcome_behind(&mut reader, until, &id, decision)?;
-            return Ok(Lookup::Found(record, outcome));
+            return Ok(Lookup::Found(record, outcome, standing));
         }
         if time_of(&line).is_some_and(|time| time > until) {
             return Ok(Lookup::NotThere);
@@ -177,7 +182,9 @@ mod tests {
         let mut file = Cursor::new(text.into_bytes());
         for n in (0..count).step_by(611).chain([count - 1]) {
             let decision = DecisionId::parse(&id(at(n), n)).unwrap();
-            let Lookup::Found(record, None) = look_up(&mut file, &decision).unwrap() else { panic!("{n}") };
+            let Lookup::Found(record, None, _) = look_up(&mut file, &decision).unwrap() else {
+                panic!("{n}")
+            };
             assert_eq!(record["n"], n);
             let other = DecisionId::parse(&id(at(n), count + n)).unwrap();
             assert_eq!(look_up(&mut file, &other).unwrap(), Lookup::NotThere, "{n}");
@@ -214,13 +221,45 @@ mod tests {
         let mut file = Cursor::new(text.into_bytes());
         let mut status_of = |n: u64| {
             let decision = DecisionId::parse(&id(EPOCH, n)).unwrap();
-            let Lookup::Found(record, outcome) = look_up(&mut file, &decision).unwrap() else {
+            let Lookup::Found(record, outcome, _) = look_up(&mut file, &decision).unwrap() else {
                 panic!("{n}")
             };
             assert_eq!(record["n"], n);
             outcome.map(|outcome| outcome["status"].as_u64().unwrap())
         };
         assert_eq!([1, 2, 3, 4].map(&mut status_of), [Some(200), Some(500), None, None]);
+    }
+
+    /// Wherever in a long file it stands.
+    #[test]
+    fn whether_a_record_is_in_the_chain_is_told() {
+        let (mut lines, mut link) = (Vec::new(), crate::chain::Hash::NONE);
+        let at = |n: u64| EPOCH + i64::try_from(n).unwrap() * 40;
+        for n in 0..4000 {
+            if n % 500 == 7 {
+                // Somebody puts another one in.
+                lines.extend_from_slice(line(at(n), 10_000 + n).as_bytes());
+                lines.push(b'\n');
+            }
+            let start = lines.len();
+            lines.extend_from_slice(line(at(n), n).as_bytes());
+            link = crate::chain::seal(&mut lines, start, n + 1, &link).unwrap().hash;
+        }
+        let mut file = Cursor::new(lines);
+        let mut in_chain = |millis: i64, n: u64| {
+            let decision = DecisionId::parse(&id(millis, n)).unwrap();
+            let Lookup::Found(_, _, standing) = look_up(&mut file, &decision).unwrap() else { panic!("{n}") };
+            standing.in_chain()
+        };
+        assert_eq!(in_chain(at(0), 0), None);
+        for n in [1, 6, 8, 1000, 2006, 3999] {
+            assert_eq!(in_chain(at(n), n), Some(true), "{n}");
+        }
+        for n in [7, 2007] {
+            assert_eq!(in_chain(at(n), 10_000 + n), Some(false), "{n}");
+            // What comes after it does not go on from it.
+            assert_eq!(in_chain(at(n), n), Some(false), "{n}");
+        }
     }
 
     #[test]

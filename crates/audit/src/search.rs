@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Value;
 
+use crate::chain::Sealed;
+
 /// The longest line that is looked at, in bytes. A record has about 1 KB, and at most some 20.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
 /// So many records of one id are handed out. An id is unique unless somebody copied a file.
@@ -82,8 +84,46 @@ pub struct Search {
 pub struct Found {
     /// Its line, from 1.
     pub line: u64,
+    /// Whether it goes on from the line before.
+    pub standing: Standing,
     /// All of it, fields of later versions too.
     pub record: Value,
+}
+
+/// How a line stands to the one before it in the file. That it goes on from that one is not that the chain is whole, which
+/// [`crate::Verifier`] tells; that it does not, means that no writer put it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its number and hash go on from the line before.
+    InChain,
+    /// It has no number and hash, or others.
+    NotInChain,
+    /// No line before it was read.
+    Unknown,
+}
+
+impl Standing {
+    /// Whether it is in the chain, where that can be told.
+    #[must_use]
+    pub const fn in_chain(self) -> Option<bool> {
+        match self {
+            Self::InChain => Some(true),
+            Self::NotInChain => Some(false),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Of a line after that one.
+    pub(crate) fn of(line: &[u8], before: Option<&[u8]>) -> Self {
+        let Some(sealed) = Sealed::of(line) else { return Self::NotInChain };
+        let Some(before) = before else { return Self::Unknown };
+        let before = Sealed::of(before).and_then(|before| before.stated());
+        let next = before.filter(|before| before.seq.checked_add(1) == Some(sealed.seq));
+        match next.and_then(|before| sealed.after(&before.hash)) {
+            Some(_) => Self::InChain,
+            None => Self::NotInChain,
+        }
+    }
 }
 
 /// Reads all of `records` and picks out those of one decision. Memory does not depend on the length of the
@@ -94,33 +134,38 @@ pub struct Found {
 pub fn search(records: &mut impl BufRead, decision: &DecisionId) -> io::Result<Search> {
     let (id, gap) = (Finder::new(decision.0.as_bytes()), Finder::new(br#","gap":"#));
     let mut search = Search::default();
-    let mut line = Vec::new();
+    let (mut line, mut before) = (Vec::new(), Vec::new());
     loop {
+        std::mem::swap(&mut line, &mut before);
         let end = next_line(records, &mut line)?;
         if matches!(end, End::OfFile) && line.is_empty() {
             return Ok(search);
         }
+        let before = (search.lines > 0).then_some(before.as_slice());
         search.lines = search.lines.saturating_add(1);
         search.torn = matches!(end, End::OfFile);
         // Few lines name the id or a gap, and only they are parsed.
         if id.find(&line).is_some() || gap.find(&line).is_some() {
-            search.take(&line, matches!(end, End::TooLong), decision);
+            search.take((&line, before), matches!(end, End::TooLong), decision);
         }
     }
 }
 
 impl Search {
-    fn take(&mut self, line: &[u8], too_long: bool, decision: &DecisionId) {
+    fn take(&mut self, (line, before): (&[u8], Option<&[u8]>), too_long: bool, decision: &DecisionId) {
         let record = serde_json::from_slice::<Value>(line).ok().filter(|_| !too_long);
         let Some(record) = record else {
             self.unreadable = self.unreadable.saturating_add(1);
             return;
         };
+        let found = |record| Found { line: self.lines, standing: Standing::of(line, before), record };
         let names = |member: &str| record.get(member).and_then(Value::as_str) == Some(&decision.0);
         if names("decision") {
-            keep(&mut self.found, &mut self.more, Found { line: self.lines, record });
+            let found = found(record);
+            keep(&mut self.found, &mut self.more, found);
         } else if names("outcome_of") {
-            keep(&mut self.outcomes, &mut self.more_outcomes, Found { line: self.lines, record });
+            let found = found(record);
+            keep(&mut self.outcomes, &mut self.more_outcomes, found);
         } else if record.get("decision").is_none() {
             let gap = record.get("gap").and_then(Value::as_u64).unwrap_or_default();
             self.gaps = self.gaps.saturating_add(gap);
@@ -254,6 +299,33 @@ mod tests {
         let file = format!("{}\n", record("a", "")).repeat(20);
         let search = searched(&file, "a");
         assert_eq!((search.found.len(), search.more), (16, 4));
+    }
+
+    /// A line is in the chain if it goes on from the line before, which nobody can make up who does not know that one.
+    #[test]
+    fn a_line_that_is_in_no_chain_is_told() {
+        let (mut lines, mut link) = (Vec::new(), crate::chain::Hash::NONE);
+        for (n, id) in ["a-1", "a-2", "a-3"].into_iter().enumerate() {
+            let start = lines.len();
+            lines.extend_from_slice(record(id, "").as_bytes());
+            let seq = u64::try_from(n).unwrap() + 1;
+            link = crate::chain::seal(&mut lines, start, seq, &link).unwrap().hash;
+        }
+        let whole = String::from_utf8(lines).unwrap();
+        let [one, two, three] = whole.lines().collect::<Vec<_>>()[..] else { panic!("three") };
+        let standing = |file: &[&str], id: &str| {
+            let search = searched(&(file.join("\n") + "\n"), id);
+            search.found.iter().map(|found| found.standing.in_chain()).collect::<Vec<_>>()
+        };
+        assert_eq!(standing(&[one, two, three], "a-2"), [Some(true)]);
+        assert_eq!(standing(&[one, two, three], "a-1"), [None]);
+        assert_eq!(standing(&[one, three], "a-3"), [Some(false)]);
+        assert_eq!(standing(&[one, two, two], "a-2"), [Some(true), Some(false)]);
+        assert_eq!(standing(&[one, "torn", two], "a-2"), [Some(false)]);
+        assert_eq!(standing(&[one, &two.replace("10:11:12", "10:11:13")], "a-2"), [Some(false)]);
+        assert_eq!(standing(&[one, &two.replace(r#""seq":2"#, r#""seq":3"#)], "a-2"), [Some(false)]);
+        assert_eq!(standing(&[one, two, &record("a-9", "")], "a-9"), [Some(false)]);
+        assert_eq!(standing(&[&record("a-9", "")], "a-9"), [Some(false)]);
     }
 
     #[test]

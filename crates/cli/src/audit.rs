@@ -191,11 +191,13 @@ fn tell_json(decision: &str, searched: &[Searched]) -> Result<(), Failure> {
         search
             .found
             .iter()
-            .map(move |found| json!({ "file": name, "line": found.line, "record": found.record }))
+            .map(move |found| json!({ "file": name, "line": found.line, "in_chain": found.standing.in_chain(), "record": found.record }))
     });
     let outcomes = searched.iter().flat_map(|Searched { name, search }| {
         let outcomes = search.outcomes.iter();
-        outcomes.map(move |found| json!({ "file": name, "line": found.line, "outcome": found.record }))
+        outcomes.map(move |found| {
+            json!({ "file": name, "line": found.line, "in_chain": found.standing.in_chain(), "outcome": found.record })
+        })
     });
     let files = searched.iter().map(|Searched { name, search }| {
         let Search { found: _, more, outcomes: _, more_outcomes, lines, gaps, unreadable, torn } = search;

@@ -27,8 +27,10 @@ pub(super) async fn show(call: &Call, id: &str) -> Result<Response, Response> {
     let not_found = |message: &str| problem(StatusCode::NOT_FOUND, "not_found", message);
     match found {
         // Whose it is decides whether it is there at all.
-        Lookup::Found(record, outcome) if call.caller.reach.covers_decision_of(tenant_of(&record)) => {
-            Ok(json(StatusCode::OK, &Decision { record, outcome }))
+        Lookup::Found(record, outcome, standing)
+            if call.caller.reach.covers_decision_of(tenant_of(&record)) =>
+        {
+            Ok(json(StatusCode::OK, &Decision { record, in_chain: standing.in_chain(), outcome }))
         }
         Lookup::Found(..) | Lookup::NotThere => Err(not_found(
             "this server has no record of it where it should stand; another replica may have decided it",

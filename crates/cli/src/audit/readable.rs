@@ -1,6 +1,6 @@
 //! A record for people. Whatever a record holds is shown, also what this version does not know.
 
-use exequatur_audit::Found;
+use exequatur_audit::{Found, Standing};
 use serde_json::{Map, Value};
 
 use crate::output::{in_one_line, plain};
@@ -34,9 +34,15 @@ pub(super) fn record(found: &Found, file: &str) -> String {
     rows.one("observed", &["observed"], ", ");
     rows.one("peer", &["peer"], ", ");
     rows.one("generation", &["generation"], ", ");
+    rows.one("trace", &["trace"], ", ");
+    rows.one("purpose", &["purpose"], ", ");
+    rows.one("prompt", &["prompt_hash"], ", ");
+    rows.one("degraded", &["degraded"], ", ");
+    rows.scopes();
+    rows.nested("arguments", &[("of", "of the "), ("digest", "")]);
+    rows.parts();
     rows.timings();
-    rows.rest();
-    rows.push("found", &format!("{}, line {}", plain(file, MOST), found.line));
+    rows.rest(found, file);
     rows.lines.join("\n")
 }
 
@@ -55,8 +61,7 @@ pub(super) fn outcome(found: &Found, file: &str) -> String {
     rows.one("aborted by", &["aborted_by"], ", ");
     rows.one("flags", &["flags"], ", ");
     rows.one("reported", &["time"], ", ");
-    rows.rest();
-    rows.push("found", &format!("{}, line {}", plain(file, MOST), found.line));
+    rows.rest(found, file);
     rows.lines.join("\n")
 }
 
@@ -172,9 +177,51 @@ impl Rows {
         self.push("bytes", &format!("request {request}, response {response} (bodies)"));
     }
 
-    fn rest(&mut self) {
+    /// Those that were needed, and those that the token has.
+    fn scopes(&mut self) {
+        let Some(scopes) = self.left.remove("scopes") else { return };
+        let Value::Object(mut scopes) = scopes else { return self.push("scopes", &text(&scopes)) };
+        let mut said = Vec::new();
+        for member in ["needed", "held"] {
+            said.extend(scopes.remove(member).map(|names| format!("{member} {}", text(&names))));
+        }
+        let more = scopes.remove("more").map(|more| format!(" and {} more", text(&more)));
+        let rest = scopes.iter().map(|(name, value)| format!("; {} {}", plain(name, MOST), text(value)));
+        let after: String = more.into_iter().chain(rest).collect();
+        self.push("scopes", &format!("{}{after}", said.join("; ")));
+    }
+
+    /// A line for each part of the request that was recorded.
+    fn parts(&mut self) {
+        let Some(parts) = self.left.remove("parts") else { return };
+        let Value::Array(parts) = parts else { return self.push("parts", &text(&parts)) };
+        for part in parts {
+            let Value::Object(mut part) = part else {
+                self.push("part", &text(&part));
+                continue;
+            };
+            let mut field = |name: &str| part.remove(name).as_ref().map_or_else(|| "?".to_owned(), text);
+            let (place, name) = (field("in"), field("name"));
+            let value = members_of(part, &[("value", ""), ("digest", "")]);
+            self.push("part", &format!("{place} {name}: {value}"));
+        }
+    }
+
+    /// What else there is, and where it stands.
+    fn rest(&mut self, found: &Found, file: &str) {
+        let (seq, hash) = (self.left.remove("seq"), self.left.remove("hash"));
         let left = std::mem::take(&mut self.left);
         self.each(left);
+        let said = |value: Option<Value>| value.as_ref().map_or_else(|| "?".to_owned(), text);
+        let link = format!("number {}, hash {}", said(seq), said(hash));
+        match found.standing {
+            Standing::InChain => self.push("chain", &link),
+            Standing::Unknown => self.push("chain", &format!("{link}; the line before it is not there")),
+            Standing::NotInChain => {
+                self.push("chain", "not in the chain: it does not go on from the line before")
+            }
+        }
+        self.push("found", &format!("{}, line {}", plain(file, MOST), found.line));
     }
 
     /// A line for each, by name.

@@ -45,6 +45,7 @@ peer        192.0.2.7
 generation  7
 took        95 µs: route 1, authenticate 80, authorize 9
 later       1, x
+chain       not in the chain: it does not go on from the line before
 found       d.jsonl, line 2
 
 outcome     Envoy's own answer: it went no further
@@ -58,6 +59,55 @@ outcome     Envoy's own answer: it went no further
     assert_eq!(json["records"][0]["line"], 2);
     assert_eq!(json["records"][0]["record"]["later"][1], "x");
     assert_eq!(json["searched"][0]["lines"], 3);
+}
+
+/// What was asked with, and with which rights, has rows of its own; so has the place in the chain.
+#[test]
+fn what_was_asked_with_is_readable() {
+    let members = concat!(
+        r#","trace":"0af7651916cd43dd8448eb211c80319c","arguments":{"digest":"sha256:7b5e","of":"target"},"#,
+        r#""parts":[{"in":"header","name":"x-order","value":"a b\u001b"},{"in":"query","name":"page","digest":"hmac:00"},7],"#,
+        r#""scopes":{"needed":["documents:read"],"held":["documents:read","x"],"more":3},"purpose":"refund","#,
+        r#""prompt_hash":"sha-256:x","degraded":["keys_kept"]"#,
+    );
+    let shown =
+        run_in(&std::env::temp_dir(), &["audit", "show", ID, "-f", "-"], record(ID, members).as_bytes());
+    let expected = "
+trace       0af7651916cd43dd8448eb211c80319c
+purpose     refund
+prompt      sha-256:x
+degraded    keys_kept
+scopes      needed documents:read; held documents:read, x and 3 more
+arguments   of the target, sha256:7b5e
+part        header x-order: \"a b\\u001b\"
+part        query page: hmac:00
+part        7
+took ";
+    let shown = shown.ended(0).out;
+    assert!(shown.contains(expected), "{shown}");
+}
+
+/// Somebody's own line is told from one that a writer put there.
+#[test]
+fn a_record_that_is_in_no_chain_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = example(folder.path());
+    let id = "019aab7e-0006-7000-8000-000000000002";
+    let show = |log: &str, output: &str| {
+        run_in(&std::env::temp_dir(), &["audit", "show", id, "-f", "-", "--output", output], log.as_bytes())
+            .ended(0)
+    };
+    let shown = show(&log, "text").out;
+    assert!(shown.contains("\nchain       number 3, hash 5hyTxw0oyEJW"), "{shown}");
+    assert_eq!(show(&log, "json").json()["records"][0]["in_chain"], true);
+    let lines: Vec<_> = log.lines().collect();
+    for other in [[lines[0], lines[2]].join("\n"), log.replace("policy_forbid", "permitted")] {
+        assert!(show(&other, "text").out.contains("\nchain       not in the chain"), "{other}");
+        assert_eq!(show(&other, "json").json()["records"][0]["in_chain"], false);
+    }
+    let alone = show(lines[2], "text").out;
+    assert!(alone.contains("the line before it is not there"), "{alone}");
+    assert_eq!(show(lines[2], "json").json()["records"][0]["in_chain"], serde_json::Value::Null);
 }
 
 /// What came of a permit is told beside it, each report of it, from whichever file it stands in; so is that nobody said.
@@ -86,6 +136,7 @@ bytes       request 7, response 53 (bodies)
 took        1234 µs
 reported    2026-11-22T10:11:13.000Z
 later       1
+chain       not in the chain: it does not go on from the line before
 found       two, line 1
 
 outcome     no answer; the upstream was reached
@@ -94,6 +145,7 @@ aborted by  caller
 flags       DC
 reported    2026-11-22T10:11:13.000Z
 note        \"\\u001b[2J\"
+chain       not in the chain: it does not go on from the line before
 found       two, line 2
 ";
     assert!(shown.out.ends_with(expected), "{}", shown.out);
