@@ -99,6 +99,7 @@ mod tests {
                 r#""client":"bot","agent":"sub","user":"alice","actors":["sub","bot"]"#,
                 &["alice", "bot", "sub"],
             ),
+            (r#""client":"bot","agent":"bot","actors":["bot","first"]"#, &["first", "bot"]),
             (r#""agent":"sub","actors":["sub","bot","first"]"#, &["first", "bot", "sub"]),
             (r#""agent":"x","user":"x","actors":["x"]"#, &["x"]),
             (r#""agent":"b","actors":["b","a","b"]"#, &["b", "a", "b"]),
