@@ -138,8 +138,9 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(ledger: &Ledger, checkpoints: &'a Checkpoints, now: Timestamp) -> Self {
-        Self { ledger: ledger.clone(), lines: Vec::new(), now, checkpoints }
+    /// An empty page, which puts lines down in `lines`, an empty buffer.
+    pub(crate) fn new(ledger: &Ledger, checkpoints: &'a Checkpoints, now: Timestamp, lines: Vec<u8>) -> Self {
+        Self { ledger: ledger.clone(), lines, now, checkpoints }
     }
 
     /// Puts down the header of a file that ends like this.

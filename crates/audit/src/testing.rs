@@ -51,7 +51,7 @@ impl Log {
     }
 
     pub(crate) fn put(&mut self, put: impl FnOnce(&mut Page<'_>)) {
-        let mut page = Page::new(&self.ledger, &self.checkpoints, at(self.second));
+        let mut page = Page::new(&self.ledger, &self.checkpoints, at(self.second), Vec::new());
         put(&mut page);
         self.ledger = page.ledger;
         self.bytes.extend(page.lines);

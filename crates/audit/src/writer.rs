@@ -23,12 +23,22 @@ use crate::tail::Tail;
 /// How many records are written, and synced, at once. A record is about 1 KB, and at most some 20.
 const BATCH: usize = 256;
 
-/// What most records take, in bytes.
-const USUAL_LINE: usize = 1024;
+/// What nearly all records take, in bytes: one that takes more is moved while it is put into words.
+const USUAL_LINE: usize = 2048;
 
 /// How long best-effort records are gathered before they are written. A thread that is woken for each of them costs
 /// more than writing them does.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// How long records that are waited for are gathered where many came at once before: one trip to the disk serves them all.
+/// Who comes alone is not held up.
+const HOLD: Duration = Duration::from_millis(2);
+
+/// So many records in one batch let expect more.
+const CROWD: usize = 4;
+
+/// The most room that is kept between two batches, in bytes.
+const SHEET: usize = 1 << 20;
 
 /// Who waits for the outcome of a record, if anyone.
 pub(crate) type Waiter = Option<oneshot::Sender<Result<(), AuditError>>>;
@@ -151,6 +161,10 @@ pub(crate) struct Writer {
     due: Option<Begin>,
     /// The latest record's time: what a gap at the very end is told under.
     latest: Option<Timestamp>,
+    /// How many records the last batch had.
+    crowd: usize,
+    /// The room in which lines are put down.
+    sheet: Vec<u8>,
 }
 
 impl Writer {
@@ -159,7 +173,14 @@ impl Writer {
     /// # Errors
     /// [`AuditError::NoRandomness`]
     pub(crate) fn begin(parts: WriterParts) -> Result<Self, AuditError> {
-        let mut writer = Self { parts, ledger: Ledger::new()?, due: Some(Begin::Run), latest: None };
+        let mut writer = Self {
+            parts,
+            ledger: Ledger::new()?,
+            due: Some(Begin::Run),
+            latest: None,
+            crowd: 0,
+            sheet: Vec::new(),
+        };
         // A disk that is full now may not be later.
         drop(writer.append(|_| Ok(())));
         Ok(writer)
@@ -177,7 +198,7 @@ impl Writer {
     pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting = Vec::with_capacity(BATCH);
         while let Some(first) = orders.blocking_recv() {
-            let mut next = Some(first);
+            let (mut next, mut held) = (Some(first), false);
             while let Some(order) = next.take() {
                 match order {
                     Order::Write(line, waiter) => waiting.push((line, waiter)),
@@ -203,6 +224,10 @@ impl Writer {
                 }
                 if waiting.len() < BATCH {
                     next = orders.try_recv().ok();
+                    if next.is_none() && !held && self.is_crowded(&waiting) {
+                        std::thread::park_timeout(HOLD);
+                        (next, held) = (orders.try_recv().ok(), true);
+                    }
                 }
             }
             let all = waiting.len() < BATCH;
@@ -216,6 +241,11 @@ impl Writer {
         // Nobody is left to be told.
         drop(self.finish());
         self.parts.sinks.end();
+    }
+
+    /// Whether more are likely to come for the same trip to the disk.
+    fn is_crowded(&self, waiting: &[(Line, Waiter)]) -> bool {
+        self.parts.mode == Mode::Required && self.crowd >= CROWD && !waiting.is_empty()
     }
 
     /// What was asked for while the channel was being closed.
@@ -238,6 +268,7 @@ impl Writer {
     fn write(&mut self, waiting: &mut Vec<(Line, Waiter)>) {
         let Some((first, _)) = waiting.first() else { return };
         let (time, missing) = (first.time, self.parts.gaps.tell());
+        self.crowd = waiting.len();
         self.latest = waiting.last().map(|(line, _)| line.time);
         let outcome = self.append(|page| {
             put_gap(page, time, missing)?;
@@ -279,7 +310,8 @@ impl Writer {
         put: impl FnOnce(&mut Page<'_>) -> Result<(), AuditError>,
     ) -> Result<(), AuditError> {
         let parts = &mut self.parts;
-        let mut page = Page::new(&self.ledger, &parts.checkpoints, (parts.clock)());
+        let sheet = std::mem::take(&mut self.sheet);
+        let mut page = Page::new(&self.ledger, &parts.checkpoints, (parts.clock)(), sheet);
         if let Some(begin) = self.due {
             let tail = parts.file.as_mut().map(|(journal, _)| journal.tail()).transpose()?;
             // What went to sinks alone cannot be read again.
@@ -305,9 +337,13 @@ impl Writer {
             progress.commits = progress.commits.saturating_add(commits);
             progress.checkpoint = self.ledger.checkpoint().cloned();
         }
+        let mut lines = page.lines;
         // What the file did not take is not in the chain, and goes nowhere else.
         if !parts.sinks.is_empty() {
-            parts.sinks.hand_out(&self.ledger.page(page.lines));
+            parts.sinks.hand_out(&self.ledger.page(lines));
+        } else if lines.capacity() <= SHEET {
+            lines.clear();
+            self.sheet = lines;
         }
         Ok(())
     }

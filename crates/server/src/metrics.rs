@@ -1,13 +1,13 @@
 //! Prometheus metrics. Labels come from closed sets: reasons, verdicts, configured issuer names; tenants are bounded
 //! ([`crate::tenant_tally`]).
 
+mod decisions;
 mod process;
 mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use exequatur_decide::Reason;
 use exequatur_issuers::{IntrospectionStatus, ListsStatus};
 use exequatur_signals::{StreamState, Tally};
 use exequatur_store::{Nodes, ReplayHealth};
@@ -18,15 +18,13 @@ use metrics_exporter_prometheus::{
 
 use crate::outcomes::Outcomes;
 use crate::tenant_tally::Verdict;
-use crate::wire::shape::shape;
 use crate::workers::Load;
 
+pub(crate) use decisions::{Decisions, turned_away};
 pub(crate) use process::exposition as process;
 pub(crate) use stages::Stages;
 
-const DECISIONS: &str = "exequatur_decisions_total";
 const TENANT_DECISIONS: &str = "exequatur_tenant_decisions_total";
-const DURATION: &str = "exequatur_decision_duration_seconds";
 const GENERATION: &str = "exequatur_generation";
 const FINGERPRINT: &str = "exequatur_generation_fingerprint";
 const RELOADS: &str = "exequatur_reloads_total";
@@ -91,10 +89,7 @@ const SPANS_EXPORTED: &str = "exequatur_spans_exported_total";
 const SPANS_DROPPED: &str = "exequatur_spans_dropped_total";
 const DUTIES_LOST: &str = "exequatur_duties_lost_total";
 
-/// Upper bounds of the duration's buckets, in seconds; the last before infinity is Envoy's default patience.
-const BUCKETS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2];
-
-/// The same for questions about tokens, which go over the network.
+/// Upper bounds of the buckets, in seconds, for questions about tokens, which go over the network.
 const QUESTION_BUCKETS: [f64; 9] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
 /// Installs the process's recorder, with what is so from the start.
@@ -114,24 +109,19 @@ pub(crate) fn install(deadline: Duration) -> Result<PrometheusHandle, BuildError
 pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let full = |name: &str| Matcher::Full(name.to_owned());
     let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(full(DURATION), &BUCKETS)?
+        .set_buckets_for_metric(full(decisions::DURATION), &decisions::BUCKETS)?
         .set_buckets_for_metric(full(stages::DURATION), &stages::BUCKETS)?
         .set_buckets_for_metric(full(INTROSPECTION_DURATION), &QUESTION_BUCKETS)?;
     Ok(builder.build_recorder())
 }
 
 fn describe() {
+    decisions::describe();
     stages::describe();
     describe_condition();
-    metrics::describe_counter!(DECISIONS, "Decisions by verdict (permit, deny, fault) and reason.");
     metrics::describe_counter!(
         TENANT_DECISIONS,
         "Decisions by the token's tenant (a bounded number, then _other; _none without one) and verdict."
-    );
-    metrics::describe_histogram!(
-        DURATION,
-        metrics::Unit::Seconds,
-        "Time from a Check's arrival to its decision."
     );
     metrics::describe_gauge!(GENERATION, "Number of the generation of routes and policies in use.");
     metrics::describe_counter!(RELOADS, "Reloads by outcome (accepted, refused).");
@@ -305,20 +295,10 @@ fn describe_signals() {
     metrics::describe_counter!(SIGNALS_KEYS_FAILED, "Loads of the transmitter's keys that failed.");
 }
 
-pub(crate) fn decision(verdict: &'static str, reason: &'static str, elapsed: Duration) {
-    metrics::counter!(DECISIONS, "verdict" => verdict, "reason" => reason).increment(1);
-    metrics::histogram!(DURATION, "verdict" => verdict).record(elapsed.as_secs_f64());
-}
-
 /// All of a tenant, or of those who are counted together, since the start.
 pub(crate) fn tenant_decisions(tenant: &str, verdict: Verdict, total: u64) {
     metrics::counter!(TENANT_DECISIONS, "tenant" => tenant.to_owned(), "verdict" => verdict.word())
         .absolute(total);
-}
-
-/// A request that was answered without being looked at: counted, and no part of how long decisions take.
-pub(crate) fn turned_away(reason: &'static str) {
-    metrics::counter!(DECISIONS, "verdict" => "fault", "reason" => reason).increment(1);
 }
 
 /// What is so from the start: what a counter says before its first event is 0, so that the first one is seen as an increase.
@@ -329,10 +309,7 @@ fn start(deadline: Duration) {
     for outcome in ["accepted", "refused"] {
         metrics::counter!(RELOADS, "outcome" => outcome).absolute(0);
     }
-    metrics::counter!(DECISIONS, "verdict" => "permit", "reason" => "permitted").absolute(0);
-    for reason in Reason::ALL.iter().filter(|reason| shape(**reason).status == 503) {
-        metrics::counter!(DECISIONS, "verdict" => "fault", "reason" => reason.code()).absolute(0);
-    }
+    decisions::start();
     // Every code but that of success.
     for code in (1..=16).map(tonic::Code::from_i32) {
         metrics::counter!(FAILED, "service" => CHECKS, "code" => format!("{code:?}")).absolute(0);

@@ -104,15 +104,13 @@ fn identify<'a>(record: &mut Record<'a>, decided: Decided<'a>) {
 
 /// The scopes that the route needs, and those of the token, which are many at most for a mistake of its issuer.
 fn scopes(facts: &Facts) -> Option<Scopes<'_>> {
-    let stated = facts.stated.as_ref();
-    let held = || stated.into_iter().flat_map(Stated::scopes);
-    let rest = held().skip(MOST_SCOPES).count();
-    let scopes = Scopes {
-        needed: facts.scopes_needed.iter().map(|scope| text(scope)).collect(),
-        held: held().take(MOST_SCOPES).map(text).collect(),
-        more: u64::try_from(rest).unwrap_or(u64::MAX),
-    };
-    (stated.is_some() || !scopes.needed.is_empty()).then_some(scopes)
+    let mut scopes =
+        Scopes { needed: facts.scopes_needed.iter().map(|scope| text(scope)).collect(), ..Scopes::default() };
+    let Some(stated) = &facts.stated else { return (!scopes.needed.is_empty()).then_some(scopes) };
+    let mut held = stated.scopes();
+    scopes.held.extend(held.by_ref().take(MOST_SCOPES).map(text));
+    scopes.more = u64::try_from(held.count()).unwrap_or(u64::MAX);
+    Some(scopes)
 }
 
 fn degraded(facts: &Facts) -> Vec<Degraded> {

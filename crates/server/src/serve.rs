@@ -27,7 +27,7 @@ use crate::config::{Config, GrpcAddress, Listen, NonceSecretFiles};
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
-use crate::metrics::{self, Stages};
+use crate::metrics::{self, Decisions, Stages};
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
 use crate::otlp::OtlpError;
@@ -404,6 +404,7 @@ pub(crate) fn service_parts(
         shed: Shed::default(),
         tenants: TenantTally::new(config),
         stages: Stages::new(),
+        decisions: Decisions::new(),
         algorithms: names.join(" "),
     })
 }

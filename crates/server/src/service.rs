@@ -15,7 +15,7 @@ use tonic::codegen::http::HeaderMap;
 
 use crate::clock::{Clock, monotonic};
 use crate::kept::Kept;
-use crate::metrics::{self, Stages};
+use crate::metrics::{self, Decisions, Stages};
 use crate::record::{Decided, record_of};
 use crate::tenant_tally::{TenantTally, Verdict};
 use crate::traces::Tracer;
@@ -68,6 +68,8 @@ pub(crate) struct ServiceParts {
     pub(crate) tenants: TenantTally,
     /// What each decision measures.
     pub(crate) stages: Stages,
+    /// How many were made, of which kind.
+    pub(crate) decisions: Decisions,
     /// The proof algorithms, as challenges name them.
     pub(crate) algorithms: String,
 }
@@ -237,7 +239,7 @@ impl Service {
         let recorded = self.record(permitted.as_ref().err(), decided, by, late).await;
         let refusal = match (permitted, recorded) {
             (Ok((settled, changes)), Ok(recorded)) => {
-                metrics::decision("permit", "permitted", decided.elapsed());
+                self.parts.decisions.permitted(decided.elapsed());
                 self.parts.tenants.count(decided.facts.tenant.as_deref(), Verdict::Permit);
                 crate::record::log(None, decided);
                 self.trace(None, decided);
@@ -253,7 +255,7 @@ impl Service {
             Refusal::Faulted(_) => Verdict::Fault,
         };
         self.parts.tenants.count(decided.facts.tenant.as_deref(), verdict);
-        metrics::decision(verdict.word(), refusal.reason().code(), decided.elapsed());
+        self.parts.decisions.refused(verdict, refusal.reason().code(), decided.elapsed());
         crate::record::log(Some(&refusal), decided);
         self.trace(Some(&refusal), decided);
         deny(&refusal, self.offer(decided.generation, decided.facts), answer)

@@ -58,6 +58,7 @@ fn service(deadline: Duration) -> Service {
         shed: Shed::default(),
         tenants: TenantTally::new(&config),
         stages: Stages::new(),
+        decisions: Decisions::new(),
         algorithms: "ES256".to_owned(),
     })
 }
