@@ -2,6 +2,7 @@
 
 mod decisions;
 mod limits;
+mod state;
 mod tally;
 
 use std::error::Error;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
+use self::state::State;
 use crate::caller::{Actor, Author, Caller, Within};
 use crate::operation::Operation;
 use crate::order::{Change, Order};
@@ -284,25 +286,35 @@ impl Desk {
         until: Option<Timestamp>,
     ) -> Result<(Changed, bool), Why> {
         let revocation = Revocation { target: said.order.what.target(), form, until, note: note(said)? };
+        let before = self.standing(said);
         let outcome = self.parts.revocations.revoke(&revocation, said.now).await;
-        let recorded = self.record(said, outcome.as_ref().map(|_| AdminOutcome::Done)).await;
+        let states = (before, self.standing(said));
+        let recorded = self.record(said, outcome.as_ref().map(|_| AdminOutcome::Done), states).await;
         let changed = outcome?;
         recorded.map(|recorded| (changed, recorded)).map_err(Why::NotRecorded)
     }
 
     /// Only once it is recorded. If it fails then, another record says so.
     async fn take_back(&self, said: &Said<'_>, lift: exequatur_store::Lift) -> Result<(Changed, bool), Why> {
-        let recorded = self.record(said, Ok(AdminOutcome::Ordered)).await.map_err(Why::NotRecorded)?;
         let target = said.order.what.target();
+        let after = state::without(self.parts.revocations.snapshot(), &target, lift, said.now);
+        let recorded = self.record(said, Ok(AdminOutcome::Ordered), (self.standing(said), after)).await;
+        let recorded = recorded.map_err(Why::NotRecorded)?;
         match self.parts.revocations.lift(target, lift, &note(said)?, said.now).await {
             Ok(changed) => Ok((changed, recorded)),
             Err(error) => {
-                if let Err(unrecorded) = self.record(said, Err(&error)).await {
+                let states = (None, self.standing(said));
+                if let Err(unrecorded) = self.record(said, Err(&error), states).await {
                     tracing::error!(error = %unrecorded, "that an order failed was not recorded");
                 }
                 Err(error.into())
             }
         }
+    }
+
+    /// What holds now of what an order is about.
+    fn standing(&self, said: &Said<'_>) -> State {
+        state::of_target(self.parts.revocations.snapshot(), &said.order.what.target(), said.now)
     }
 
     fn kept(&self) -> Kept {
@@ -313,6 +325,7 @@ impl Desk {
         &self,
         said: &Said<'_>,
         outcome: Result<AdminOutcome, &RevocationError>,
+        (before, after): (State, State),
     ) -> Result<bool, AuditError> {
         let order = said.order;
         let mut record = record_of((said.now, said.id, said.author), order.operation.word(), outcome);
@@ -320,6 +333,7 @@ impl Desk {
         let name = Some(order.what.name()).filter(|name| !name.is_empty());
         record.name = name.and_then(|name| self.parts.redaction.subject(kind_word(order.what.kind()), name));
         record.reason = Some(Text::from(order.reason.as_str()));
+        (record.before, record.after) = (state::texts(before), state::texts(after));
         if let Change::Stop { form, until } = order.change {
             record.until = until;
             record.not_before = match form {

@@ -52,6 +52,13 @@ pub struct AdminRecord<'a> {
         deserialize_with = "maybe_instant"
     )]
     pub until: Option<Timestamp>,
+    /// What held of the thing before, as far as this replica knew; empty: nothing did. Absent where it was not known, and for what
+    /// changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<Text<'a>>>,
+    /// The same after it; of what is `ordered`, once it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<Text<'a>>>,
     /// Why, as whoever gave it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<'a>>,
@@ -84,6 +91,8 @@ impl<'a> AdminRecord<'a> {
             allowed: None,
             not_before: None,
             until: None,
+            before: None,
+            after: None,
             reason: None,
             error: None,
         }
@@ -137,10 +146,12 @@ mod tests {
         record.name = Some(Text::from("corp:alice"));
         record.not_before = Some(at("2026-11-22T10:00:00Z"));
         record.until = Some(at("2026-11-23T10:00:00Z"));
+        record.before = Some(Vec::new());
+        record.after = Some(vec![Text::from("revoked")]);
         record.reason = Some(Text::from("stolen"));
         let line = serde_json::to_string(&record).unwrap();
         assert!(line.ends_with(
-            r#""kind":"user","name":"corp:alice","not_before":"2026-11-22T10:00:00.000Z","until":"2026-11-23T10:00:00.000Z","reason":"stolen"}"#
+            r#""kind":"user","name":"corp:alice","not_before":"2026-11-22T10:00:00.000Z","until":"2026-11-23T10:00:00.000Z","before":[],"after":["revoked"],"reason":"stolen"}"#
         ));
         let read: AdminRecord<'_> = serde_json::from_str(&line).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), line);

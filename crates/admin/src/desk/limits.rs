@@ -4,6 +4,7 @@ use exequatur_audit::{AdminOutcome, AuditError, Text};
 use exequatur_store::{LimitOverride, Note, OverrideError};
 use jiff::Timestamp;
 
+use super::state::{self, State};
 use super::{Desk, Failed, Why, kept, record_of};
 use crate::caller::{Author, Within};
 use crate::limits::{LimitChange, LimitOrder, whose_word};
@@ -50,7 +51,9 @@ impl Desk {
 
     async fn change_limit(&self, said: &Said<'_>) -> Result<(bool, bool), Why> {
         let Said { order, now, .. } = *said;
-        let recorded = self.record_limit(said, Ok(AdminOutcome::Ordered)).await.map_err(Why::NotRecorded)?;
+        let states = (self.limit_standing(said), state::after(&order.change));
+        let recorded = self.record_limit(said, Ok(AdminOutcome::Ordered), states).await;
+        let recorded = recorded.map_err(Why::NotRecorded)?;
         let name = order.place.whose().name().to_owned();
         let note = Note::new(name, order.reason.clone(), said.author.to_string(), now).or(Err(Why::Note))?;
         let outcome = match order.change {
@@ -63,7 +66,8 @@ impl Desk {
         match outcome {
             Ok(done) => Ok((done.changed, recorded)),
             Err(error) => {
-                if let Err(unrecorded) = self.record_limit(said, Err(&error)).await {
+                let states = (None, self.limit_standing(said));
+                if let Err(unrecorded) = self.record_limit(said, Err(&error), states).await {
                     tracing::error!(error = %unrecorded, "that an order failed was not recorded");
                 }
                 Err(error.into())
@@ -71,10 +75,17 @@ impl Desk {
         }
     }
 
+    /// What counts now in place of the configured limit.
+    fn limit_standing(&self, said: &Said<'_>) -> State {
+        let known = self.parts.overrides.overrides().known().ok();
+        state::of_limit(known.as_ref(), &said.order.place, said.now)
+    }
+
     async fn record_limit(
         &self,
         said: &Said<'_>,
         outcome: Result<AdminOutcome, &OverrideError>,
+        (before, after): (State, State),
     ) -> Result<bool, AuditError> {
         let order = said.order;
         let mut record = record_of((said.now, said.id, said.author), order.operation().word(), outcome);
@@ -83,6 +94,7 @@ impl Desk {
         record.name = self.parts.redaction.subject(whose_word(whose), whose.name());
         record.limit = Some(Text::from(order.place.limit()));
         record.reason = Some(Text::from(order.reason.as_str()));
+        (record.before, record.after) = (state::texts(before), state::texts(after));
         if let LimitChange::Set { figure, until } = order.change {
             record.allowed = Some(Text::from(figure.to_string()));
             record.until = until;

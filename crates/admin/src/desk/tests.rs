@@ -86,6 +86,9 @@ async fn an_order_is_recorded_before_it_is_answered() {
     let lines = lines();
     let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["done", "ordered", "refused"]);
+    let states: Vec<_> = lines.iter().map(|line| (line.get("before"), line.get("after"))).collect();
+    let (nothing, revoked) = (serde_json::json!([]), serde_json::json!(["revoked"]));
+    assert_eq!(states, [(Some(&nothing), Some(&revoked)), (Some(&revoked), Some(&nothing)), (None, None)]);
     assert!(lines.iter().all(|line| line["actor"] == "local:7"));
     let mut ids: Vec<_> = lines.iter().map(|line| line["admin"].as_str().unwrap()).collect();
     assert_eq!(ids[0], done.order);
@@ -150,6 +153,9 @@ async fn a_limit_is_set_once_that_is_recorded() {
         .collect();
     assert_eq!(told, [("set_limit", "ordered"), ("set_limit", "ordered"), ("reset_limit", "ordered")]);
     assert_eq!(lines[0]["admin"], done.order);
+    let states: Vec<_> = lines.iter().map(|line| (&line["before"], &line["after"])).collect();
+    let (nothing, set) = (serde_json::json!([]), serde_json::json!(["1/h, 1 at once"]));
+    assert_eq!(states, [(&nothing, &set), (&set, &set), (&set, &nothing)]);
     let said = ["kind", "name", "limit", "allowed", "reason"].map(|key| lines[0][key].as_str().unwrap());
     assert_eq!(said, ["tenant", "acme", "burst", "1/h, 1 at once", "a plan"]);
 }
@@ -179,6 +185,7 @@ async fn an_order_about_a_limit_that_fails_is_recorded_twice() {
     let id = serde_json::json!(failed.order);
     assert_eq!(told, [(&id, &serde_json::json!("ordered")), (&id, &serde_json::json!("failed"))]);
     assert!(lines[11]["error"].as_str().unwrap().contains("no room"), "{}", lines[11]);
+    assert_eq!((lines[11].get("before"), &lines[11]["after"]), (None, &serde_json::json!([])));
 }
 
 #[tokio::test]
@@ -189,4 +196,30 @@ async fn without_a_record_no_limit_is_set() {
         assert!(matches!(failed.why, Why::NotRecorded(_)), "{failed:?}");
         assert_eq!(standing(&desk), 0);
     }
+}
+
+/// E-04: what held before and after, each form apart, and what is over holds no more.
+#[tokio::test]
+async fn what_held_before_and_after_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    let (desk, _store) = desk(Some(recorder(&file)));
+    let later = now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+    let suspend = Change::Stop { form: Form::Suspension, until: Some(later) };
+    let past = Change::Stop { form: Form::IssuedUntil(now()), until: None };
+    for change in [suspend, past, TAKE_BACK, Change::TakeBack(Lift::Suspension)] {
+        desk.carry_out(within(order(change))).await.unwrap();
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines = text.lines().filter(|line| !line.contains(r#"","open":{"#));
+    let states: Vec<_> = lines
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| [&line["before"], &line["after"]].map(|state| state.to_string()))
+        .collect();
+    let (suspended, issued) =
+        (format!("\"suspended, until {later}\""), format!("\"issued until {} revoked\"", now()));
+    let both = format!("[{issued},{suspended}]");
+    let one = format!("[{suspended}]");
+    let expected = [["[]", &one], [&one, &both], [&both, &one], [&one, "[]"]];
+    assert_eq!(states, expected);
 }

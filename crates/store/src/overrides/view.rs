@@ -76,6 +76,19 @@ impl Known {
         found.into_iter().flatten().find(counts).map(|standing| standing.figure)
     }
 
+    /// What is set otherwise at `place`, and the instant from which it counts no more, if there is one. Whether it counts for the
+    /// configured limit is another question: [`Self::instead_of`].
+    #[must_use]
+    pub fn at(&self, place: &OverridePlace, now: Timestamp) -> Option<(Limit, Option<Timestamp>)> {
+        let of_limit = self.0.as_ref()?.0.get(place.limit())?;
+        let standing = match place.whose() {
+            Whose::Agent(name) => of_limit.agents.get(name),
+            Whose::Tenant(name) => of_limit.tenants.get(name),
+        };
+        let holds = |standing: &&Standing| standing.until.is_none_or(|until| now < until);
+        standing.filter(holds).map(|standing| (standing.figure, standing.until))
+    }
+
     /// How many there are, those that are over among them.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -112,6 +112,12 @@ pub enum Lift {
 
 impl Lift {
     /// Whether it takes back a revocation of this form.
+    #[must_use]
+    pub const fn takes_back(self, form: Form) -> bool {
+        self.takes(form.code())
+    }
+
+    /// The same by the form's code.
     pub(crate) const fn takes(self, form: u8) -> bool {
         match self {
             Self::Revocation => form == TOTAL || form == ISSUED_UNTIL,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::{Form, Lift, Position, RevocationKind, Target};
+use super::entry::{Form, ISSUED_UNTIL, Lift, Position, RevocationKind, SUSPENSION, TOTAL, Target};
 use super::hearing::{Hearing, Hears};
 use super::rows::{Put, Row, STRIPE_BITS, Stripe};
 
@@ -259,6 +259,24 @@ impl Snapshot {
     /// The row of this target and form, whether it is over or not.
     pub(crate) fn get(&self, target: &Target, form: u8) -> Option<Row> {
         self.stripe(target)?.read().ok()?.get(target, form).copied()
+    }
+
+    /// What holds of `target` at `now`: each form, and the instant from which it holds no more, if there is one.
+    ///
+    /// # Errors
+    /// [`Unknown`], as for [`Self::ask`].
+    pub fn standing(
+        &self,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Vec<(Form, Option<Timestamp>)>, Unknown> {
+        if let Some(unknown) = self.unknown(now) {
+            return Err(unknown);
+        }
+        let stripe = self.stripe(target).ok_or(Unknown::Poisoned)?.read().or(Err(Unknown::Poisoned))?;
+        let rows = [TOTAL, ISSUED_UNTIL, SUSPENSION].into_iter().filter_map(|form| stripe.get(target, form));
+        let holding = rows.filter(|row| !row.is_over(now.as_second()));
+        Ok(holding.map(|row| (row.form(), row.until())).collect())
     }
 
     /// Whether there is anything to be lifted.
