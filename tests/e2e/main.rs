@@ -45,6 +45,7 @@ mod reload;
 mod retries;
 mod revocations;
 mod rotation;
+mod secrets;
 mod shared;
 mod shared_cluster;
 mod shared_faults;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
+use super::secrets::without_credentials;
+
 /// Columns that a rendered problem may take.
 const WIDTH: usize = 110;
 
@@ -53,7 +55,14 @@ pub struct Problems {
 }
 
 impl Problems {
-    pub(super) fn new(source: Source, mut problems: Vec<Problem>) -> Self {
+    /// What stands before an `@` in a URL is shown neither with its line nor in a message: it may be a password, that somebody has
+    /// put where none belongs (E-05).
+    pub(super) fn new(mut source: Source, mut problems: Vec<Problem>) -> Self {
+        source.text = without_credentials(&source.text).into();
+        for problem in &mut problems {
+            problem.message = without_credentials(&problem.message);
+            problem.hint = problem.hint.take().map(|hint| without_credentials(&hint));
+        }
         problems.sort_by_key(|problem| problem.place.map(|place| place.offset));
         // What the file says once may have been read for several tenants.
         let mut told = HashSet::new();

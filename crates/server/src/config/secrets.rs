@@ -1,4 +1,4 @@
-//! Files with secrets.
+//! Files with secrets, and secrets that stand where they do not belong.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -23,4 +23,43 @@ pub(super) fn private(file: &Path) -> Result<(), Exposed> {
     let Ok(metadata) = std::fs::metadata(file) else { return Ok(()) };
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & OTHERS == 0 { Ok(()) } else { Err(Exposed { mode }) }
+}
+
+/// What ends a URL in a line of YAML, or in a sentence.
+const ENDS: &[char] = &[' ', '\t', '\r', '\n', '"', '\'', '`'];
+
+/// The text with a `*` for each byte between `://` and the last `@` before the URL's end, so that every place stays what it was.
+pub(super) fn without_credentials(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let url = after.split(ENDS).next().unwrap_or(after);
+        let secret = url.rfind('@').unwrap_or(0);
+        shown.extend(std::iter::repeat_n('*', secret));
+        rest = after.get(secret..).unwrap_or_default();
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_urls_are_hidden_and_nothing_else_is() {
+        for (text, shown) in [
+            ("url: \"redis://gate:word@host/0\"", "url: \"redis://*********@host/0\""),
+            ("a: https://u:p@q@h/x, b: http://:é@h", "a: https://*****@h/x, b: http://***@h"),
+            ("https://host/a b@c\n'http://h'@x", "https://host/a b@c\n'http://h'@x"),
+            ("x://y://secret@h", "x://**********@h"),
+            ("://@", "://@"),
+            ("no URL, a@b", "no URL, a@b"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+            assert_eq!(text.len(), shown.len());
+        }
+    }
 }
