@@ -195,7 +195,11 @@ async fn silent(staleness: (&'static str, &'static str)) -> (Silence, usize) {
     })
     .await;
     let records = [stack.records().await.unwrap(), stack.records_of_second().await.unwrap()].concat();
-    let degraded = records.iter().filter(|record| record["controls"]["revocation"] == "degraded").count();
+    let (degraded, others): (Vec<_>, Vec<_>) =
+        records.iter().partition(|record| record["controls"]["revocation"] == "degraded");
+    assert!(degraded.iter().all(|record| record["degraded"] == json!(["revocations_stale"])), "{degraded:?}");
+    assert!(others.iter().all(|record| record.get("degraded").is_none()), "{others:?}");
+    let degraded = degraded.len();
     (Silence { denied_after: first.unwrap(), permitted_until }, degraded)
 }
 

@@ -202,11 +202,23 @@ async fn a_list_that_is_not_there_stops_its_tokens_alone() {
     site.until(&token, &passed()).await;
 
     // V11: stale is good for its time, and no longer.
-    site.publish("3", FOUR, &json!({ "exp": jwt::now() + 4, "ttl": 3600 })).await;
+    site.publish("3", FOUR, &json!({ "exp": jwt::now() + 8, "ttl": 3600 })).await;
     let token = site.stack.tokens.token(&site.agent, &site.lists.claim("3", 0));
     assert_eq!(site.call_with(&token).await, passed());
     site.lists.break_off("3");
+    // Meanwhile its records say what they rest on.
+    let of_list_before = |record: &Value| record["degraded"] == json!(["status_list_kept"]);
+    let deadline = Instant::now() + WITHIN;
+    while !site.stack.records_so_far().unwrap().iter().any(of_list_before) {
+        assert!(Instant::now() < deadline);
+        assert_eq!(site.call_with(&token).await, passed());
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
     site.until(&token, &unavailable()).await;
+    let records = site.stack.records().await.unwrap();
+    assert!(
+        records.iter().filter(|record| of_list_before(record)).all(|record| record["verdict"] == "permit")
+    );
 }
 
 /// V10: what is not the list is none, whatever it says.

@@ -241,3 +241,26 @@ fn timings(decided: Decided<'_>) -> AuditTimings {
         total: u64::try_from(decided.elapsed().as_micros()).unwrap_or(u64::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_as_it_should_be_is_said() {
+        let mut facts = Facts::default();
+        assert_eq!(degraded(&facts), []);
+        for (revocation, said) in [
+            (RevocationFact::Clear, &[][..]),
+            (RevocationFact::Revoked, &[]),
+            (RevocationFact::Unknown, &[]),
+            (RevocationFact::Degraded, &[Degraded::RevocationsStale]),
+        ] {
+            facts.revocation = Some(revocation);
+            assert_eq!(degraded(&facts), said, "{revocation:?}");
+        }
+        facts.kept = vec![KeptFact::Keys, KeptFact::StatusList];
+        let all = [Degraded::RevocationsStale, Degraded::KeysKept, Degraded::StatusListKept];
+        assert_eq!(degraded(&facts), all);
+    }
+}

@@ -26,6 +26,10 @@ fn now() -> Timestamp {
 }
 
 fn desk(recorder: Option<Recorder>) -> (Desk, Arc<EmbeddedRevocations>) {
+    desk_with(recorder, Redaction::default())
+}
+
+fn desk_with(recorder: Option<Recorder>, redaction: Redaction) -> (Desk, Arc<EmbeddedRevocations>) {
     let store = Arc::new(EmbeddedRevocations::open(None, RevocationLimits::default(), now()).unwrap());
     let overrides = Arc::new(EmbeddedOverrides::open(None, 10).unwrap());
     let parts = DeskParts {
@@ -33,7 +37,7 @@ fn desk(recorder: Option<Recorder>) -> (Desk, Arc<EmbeddedRevocations>) {
         overrides,
         limits: Arc::new(|| Arc::new(LimitRules::default())),
         recorder,
-        redaction: Arc::default(),
+        redaction: Arc::new(redaction),
         records: None,
         issuers: vec!["corp".to_owned()],
         clock: Arc::new(now),
@@ -222,4 +226,25 @@ async fn what_held_before_and_after_is_recorded() {
     let one = format!("[{suspended}]");
     let expected = [["[]", &one], [&one, &both], [&both, &one], [&one, "[]"]];
     assert_eq!(states, expected);
+}
+
+/// E-05: whom an order is about is shown as in records of decisions.
+#[tokio::test]
+async fn records_of_orders_show_what_they_may() {
+    let key = exequatur_audit::DigestKey::new(&[7; 32]).unwrap();
+    let digested = Redaction {
+        user: exequatur_audit::Form::Digest,
+        tenant: exequatur_audit::Form::Omit,
+        key: Some(key),
+        ..Redaction::default()
+    };
+    let expected = digested.user("corp:alice").unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    let (desk, _store) = desk_with(Some(recorder(&file)), digested);
+    desk.carry_out(within(order(STOP))).await.unwrap();
+    desk.carry_out_limit(within(limit_order(SET))).await.unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(&format!(r#""kind":"user","name":"{expected}""#)), "{text}");
+    assert!(!text.contains("alice") && !text.contains("acme"), "{text}");
 }

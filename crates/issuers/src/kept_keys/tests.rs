@@ -47,11 +47,12 @@ fn a_failure_keeps_the_last_good_set_until_it_is_too_old() {
     for seconds in [300, 600, MAX_STALE] {
         issuer.load_ended(Err(DownloadError::Status(500).into()), at(seconds));
         assert_eq!(issuer.keys(at(seconds)).unwrap().id(), key_set("a").id());
+        assert!(issuer.are_kept());
     }
     let over = at(MAX_STALE) + SignedDuration::from_nanos(1);
     assert_eq!(issuer.keys(over).err(), Some(KeysUnavailable::TooStale));
     issuer.load_ended(Ok(key_set("a")), over);
-    assert!(issuer.keys(over).is_ok());
+    assert!(issuer.keys(over).is_ok() && !issuer.are_kept());
 }
 
 /// C-11: a clock that is set back makes no set younger. Keys from a time to come are of no known age, and are asked for
