@@ -326,6 +326,11 @@ mod tests {
         assert_eq!(standing(&[one, &two.replace(r#""seq":2"#, r#""seq":3"#)], "a-2"), [Some(false)]);
         assert_eq!(standing(&[one, two, &record("a-9", "")], "a-9"), [Some(false)]);
         assert_eq!(standing(&[&record("a-9", "")], "a-9"), [Some(false)]);
+        // Made by somebody who knows the line before, with another number.
+        let before = Sealed::of(one.as_bytes()).unwrap().stated().unwrap();
+        let mut jump = record("a-9", "").into_bytes();
+        crate::chain::seal(&mut jump, 0, before.seq + 2, &before.hash).unwrap();
+        assert_eq!(standing(&[one, std::str::from_utf8(&jump).unwrap().trim_end()], "a-9"), [Some(false)]);
     }
 
     #[test]
