@@ -85,10 +85,12 @@ class Prometheus:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         self.url = f"http://127.0.0.1:{port}/api/v1"
         for _ in range(100):
-            with contextlib.suppress(OSError):
+            # It says that it is not ready yet, or nothing.
+            with contextlib.suppress(OSError, ValueError):
                 self.ask("query", query="1")
                 return
-            time.sleep(0.1)
+            time.sleep(0.2)
+        self.end()
         raise SystemExit(f"boards: Prometheus does not answer: {folder / 'prometheus.log'}")
 
     def ask(self, kind: str, **parameters: Any) -> list[dict[str, Any]]:
