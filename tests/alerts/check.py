@@ -119,6 +119,8 @@ CASES = {
     ],
     "ExequaturRecordGaps": [counter("exequatur_record_gaps_total", 0, 1)],
     "ExequaturRecordQueue": [gauge("exequatur_record_queue_length", 50, 51), gauge("exequatur_record_queue_capacity", 100, 100)],
+    "ExequaturRecordSinkDown": [gauge("exequatur_record_sink_up", 1, 0, 'sink="siem"')],
+    "ExequaturRecordSinkGaps": [counter("exequatur_record_sink_gaps_total", 0, 1, 'sink="siem"')],
     "ExequaturCheckpointsLate": [
         counter("exequatur_record_lines_total", 10, 10),
         counter("exequatur_record_lines_summed_up_total", 1, 0),

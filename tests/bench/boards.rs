@@ -16,7 +16,6 @@ use exequatur_tests::orders::{command, command_at};
 use exequatur_tests::traffic::{Load, Traffic};
 use exequatur_tests::{Agent, DOCUMENT, Mood, Stack};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use self::callers::{Callers, SESSION};
@@ -150,12 +149,11 @@ impl Play {
     /// More connections than there may be, for a while.
     async fn crowd(&mut self) -> Result<(), String> {
         let begun = now();
-        let mut connecting = tokio::task::JoinSet::new();
+        let mut peers = Vec::new();
         for _ in 0..PEERS {
-            connecting.spawn(TcpStream::connect(("127.0.0.1", self.stack.ports.grpc)));
+            // Those that are too many are closed at once.
+            peers.extend(connect(self.stack.ports.grpc, 1).await.unwrap_or_default());
         }
-        let peers = connecting.join_all().await.into_iter().collect::<Result<Vec<_>, _>>();
-        let peers = peers.map_err(|error| format!("a connection: {error}"))?;
         self.seconds(5).await;
         drop(peers);
         self.scene("a crowd of connections", begun);

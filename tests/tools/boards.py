@@ -63,7 +63,8 @@ PROMISED = [
     ("ExequaturStatusListMissing", "exequatur.log", "/lists/boards"),
     ("ExequaturSignalsPollsFail", "exequatur.log", "idp"),
     ("ExequaturSpansDropped", "exequatur.log", "the collector of traces takes no spans"),
-    ("ExequaturRecordGaps", "exequatur.log", "records"),
+    ("ExequaturRecordGaps", "exequatur.log", "decisions have no record"),
+    ("ExequaturRecordSinkDown", "exequatur.log", "a sink of the records fails"),
 ]
 
 
@@ -178,8 +179,8 @@ def alerts(prometheus: Prometheus, scenes: list[dict[str, Any]], begun: float, e
         firing = at.get((name, "firing"))
         if firing is None:
             wrong.append(f"{name} did not fire ({cause})")
-        elif cause in began and min(firing) < began[cause]:
-            wrong.append(f"{name} fired at {min(firing):.0f} s, before its cause ({cause}, {began[cause]:.0f} s)")
+        elif cause in began and max(firing) < began[cause]:
+            wrong.append(f"{name} fired until {max(firing):.0f} s alone, before its cause ({cause}, {began[cause]:.0f} s)")
     return rows, wrong
 
 

@@ -137,17 +137,19 @@ impl Observer {
             connections: away.total(),
             strangers: away.strangers(),
             handshakes: away.handshakes(),
+            unrecorded: self.recorder.as_ref().map_or(0, Recorder::gaps),
         }
     }
 }
 
-/// What was refused since the start, for want of time, room or trust.
+/// What was refused since the start, for want of time, room or trust; and what was not recorded.
 #[derive(Debug, Clone, Copy, Default)]
 struct Refused {
     requests: u64,
     connections: u64,
     strangers: u64,
     handshakes: u64,
+    unrecorded: u64,
 }
 
 impl Refused {
@@ -156,6 +158,10 @@ impl Refused {
         let requests = self.requests.saturating_sub(before.requests);
         if requests > 0 {
             tracing::error!(refused = requests, "overloaded: requests were refused");
+        }
+        let unrecorded = self.unrecorded.saturating_sub(before.unrecorded);
+        if unrecorded > 0 {
+            tracing::error!(decisions = unrecorded, "decisions have no record");
         }
         let connections = self.connections.saturating_sub(before.connections);
         if connections > 0 {

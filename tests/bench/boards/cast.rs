@@ -90,11 +90,13 @@ impl Cast {
         let key = secret(folder, "receipts.pem", &signing_key()?)?;
         // The second replica's file is `second.jsonl` there, and its listener for orders on another address.
         let records = format!(
-            "{LIMIT}{}records: {{ file: {}/./decisions.jsonl, mode: best_effort, checkpoints: {{ key_file: {}, every: 20s }} }}\n\
+            "{LIMIT}{}records: {{ file: {}/./decisions.jsonl, mode: best_effort, checkpoints: {{ key_file: {}, every: 20s }}, \
+             sinks: [ {{ name: siem, otlp: {{ endpoint: \"http://127.0.0.1:{}\", timeout: 1s }} }} ] }}\n\
              traces: {{ otlp: {{ endpoint: \"http://127.0.0.1:{}\", timeout: 1s }}, sample: from_parent, max_per_second: 5 }}\n",
             self.signals()?,
             disk.display(),
             key.display(),
+            self.to_collector.port(),
             self.to_collector.port(),
         );
         let admin = format!(
