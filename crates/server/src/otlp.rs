@@ -125,17 +125,17 @@ impl Otlp {
 }
 
 /// Whether a call that failed so may be made again (OTLP, "Failures"); of what is exhausted nobody says when it will not
-/// be.
-pub(crate) fn may_pass(code: Code) -> bool {
-    match code {
+/// be. A connection that broke has no code of the collector's: the client calls that `Unknown`, and names what it has seen.
+pub(crate) fn may_pass(failure: &Status) -> bool {
+    match failure.code() {
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss => true,
+        Code::Unknown => std::error::Error::source(failure).is_some(),
         Code::Ok
-        | Code::Unknown
         | Code::InvalidArgument
         | Code::NotFound
         | Code::AlreadyExists

@@ -82,3 +82,24 @@ fn we_say_who_we_are() {
     assert_eq!(said(Some(&name)), expected);
     assert_eq!(said(None)[..2], expected[..2]);
 }
+
+/// A collector whose connection breaks has refused nothing: what it was sent is sent again.
+#[tokio::test]
+async fn what_breaks_may_pass_and_what_is_refused_may_not() {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
+
+    assert!(!may_pass(&Status::unknown("no")) && !may_pass(&Status::internal("no")));
+    assert!(may_pass(&Status::unavailable("not now")));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    let otlp = Otlp::new(&OtlpEndpoint { endpoint, plaintext: true, ..config() }).unwrap();
+    let mut client = LogsServiceClient::new(otlp.channel());
+    let failure = client.export(ExportLogsServiceRequest::default()).await.unwrap_err();
+    assert!(may_pass(&failure), "{failure:?}");
+}

@@ -112,7 +112,7 @@ impl OtlpLogs {
                 } else {
                     OutletError::Answer(failure.code().description())
                 };
-                let refused = if may_pass(failure.code()) { 0 } else { sent };
+                let refused = if may_pass(&failure) { 0 } else { sent };
                 Delivery { taken: 0, refused, error: Some(error) }
             }
         }

@@ -137,7 +137,7 @@ impl Exporter {
                 Ok(answer) => return self.taken(&answer),
                 Err(failure) => failure,
             };
-            let pause = pauses.next().filter(|_| may_pass(failure.code()) && !stop.is_cancelled());
+            let pause = pauses.next().filter(|_| may_pass(&failure) && !stop.is_cancelled());
             let Some(pause) = pause else {
                 self.tell(&failure);
                 return self.give_up(Dropped::Failed);
