@@ -216,6 +216,9 @@ impl Sinks {
 
     /// Waits for what waits, as long as [`CLOSE_WITHIN`]. What is left then is counted as missing.
     pub(crate) async fn close(&self) {
+        if self.is_empty() {
+            return;
+        }
         self.end();
         let all = async {
             for sink in &self.0 {

@@ -36,7 +36,8 @@ pub(super) fn without_credentials(text: &str) -> String {
         shown.push_str(before);
         shown.push_str("://");
         let url = after.split(ENDS).next().unwrap_or(after);
-        let secret = url.rfind('@').unwrap_or(0);
+        // What our own messages say that is to be written there.
+        let secret = if url.starts_with("[user:password@]") { 0 } else { url.rfind('@').unwrap_or(0) };
         shown.extend(std::iter::repeat_n('*', secret));
         rest = after.get(secret..).unwrap_or_default();
     }
@@ -56,6 +57,8 @@ mod tests {
             ("https://host/a b@c\n'http://h'@x", "https://host/a b@c\n'http://h'@x"),
             ("x://y://secret@h", "x://**********@h"),
             ("://@", "://@"),
+            ("write redis://[user:password@]host", "write redis://[user:password@]host"),
+            ("redis://[x:password@]h", "redis://***********@]h"),
             ("no URL, a@b", "no URL, a@b"),
         ] {
             assert_eq!(without_credentials(text), shown);
