@@ -59,6 +59,8 @@ struct Held {
     kind: LineKind,
     line: Box<[u8]>,
     came: Came,
+    /// Whether it is known to belong to the timeline: an order may concern a decision that comes after it.
+    concerns: bool,
 }
 
 /// Something that happened.
@@ -207,17 +209,19 @@ impl Timeline {
         }
     }
 
+    /// One that does not concern what is known by now is judged once more when it is released.
     fn order(&mut self, time: &Moment, line: &[u8]) {
-        if self.filter.judge(line) == Judged::Wanted || self.concerns(line) {
-            self.hold(*time, LineKind::Order, line, Came::Nothing);
+        let wanted = self.filter.judge(line) == Judged::Wanted;
+        if wanted || self.may_concern(line) {
+            self.hold_as(*time, LineKind::Order, line, Came::Nothing, wanted);
         }
     }
 
-    fn concerns(&self, line: &[u8]) -> bool {
+    fn may_concern(&self, line: &[u8]) -> bool {
         let wanted = self.kinds.is_empty() || self.kinds.contains(&LineKind::Order);
         let view = if wanted { View::of(line) } else { None };
         view.is_some_and(|view| {
-            view.time.is_some_and(|time| self.filter.interval().holds(time)) && self.concern.has(&view)
+            view.about.is_some() && view.time.is_some_and(|time| self.filter.interval().holds(time))
         })
     }
 
@@ -235,8 +239,12 @@ impl Timeline {
     }
 
     fn hold(&mut self, time: Moment, kind: LineKind, line: &[u8], came: Came) {
+        self.hold_as(time, kind, line, came, true);
+    }
+
+    fn hold_as(&mut self, time: Moment, kind: LineKind, line: &[u8], came: Came, concerns: bool) {
         self.bytes = self.bytes.saturating_add(line.len());
-        self.held.insert((time, self.taken), Held { kind, line: line.into(), came });
+        self.held.insert((time, self.taken), Held { kind, line: line.into(), came, concerns });
         self.taken = self.taken.saturating_add(1);
     }
 
@@ -263,9 +271,12 @@ impl Timeline {
 
     /// `without`: what is said of a permit that has no outcome.
     fn release_first(&mut self, without: &Came) {
-        let Some(((time, _), Held { kind, line, came })) = self.held.pop_first() else { return };
+        let Some(((time, _), Held { kind, line, came, concerns })) = self.held.pop_first() else { return };
         let with = if let Came::Reported(outcome) = &came { outcome.len() } else { 0 };
         self.bytes = self.bytes.saturating_sub(line.len()).saturating_sub(with);
+        if !concerns && !View::of(&line).is_some_and(|view| self.concern.has(&view)) {
+            return;
+        }
         let came = if came == Came::NotYet { without.clone() } else { came };
         if matches!(came, Came::NotYet | Came::Never)
             && let Some(id) = View::of(&line).and_then(|view| view.id)

@@ -159,6 +159,30 @@ fn orders_that_concern_what_decisions_rest_on_are_told() {
     assert_eq!(told(&since, &[all]), ["session"]);
 }
 
+/// An order comes before the decision that it causes.
+#[test]
+fn an_order_that_is_followed_by_what_it_concerns_is_told() {
+    let trace = Criteria { trace: Some("0af7".to_owned()), ..Criteria::default() };
+    let denied = |tenths| {
+        permit(tenths, "no", "corp:b")
+            .replace(r#""verdict":"permit""#, r#""verdict":"deny","trace":"0af7""#)
+            .replace(r#""no""#, &format!(r#""no-{tenths}""#))
+    };
+    let before = [
+        order(0, "token", "token", "corp:t-1"),
+        order(1, "other", "token", "corp:t-2"),
+        line(2, "admin", "look", r#","action":"list_revocations","outcome":"done""#),
+    ]
+    .concat();
+    assert_eq!(told(&trace, &[[before.clone(), denied(10)].concat()]), ["token", "no-10"]);
+    let quiet = permit(500, "later", "corp:x");
+    assert_eq!(told(&trace, &[[before.clone(), denied(299), quiet.clone()].concat()]), ["token", "no-299"]);
+    // Nobody waits for longer than that.
+    assert_eq!(told(&trace, &[[before.clone(), quiet, denied(501)].concat()]), ["no-501"]);
+    let since = Criteria { since: Some(time(1).parse().unwrap()), ..trace };
+    assert_eq!(told(&since, &[[before, denied(10)].concat()]), ["no-10"]);
+}
+
 #[test]
 fn what_may_be_missing_is_told_of_everybody() {
     let writer =
