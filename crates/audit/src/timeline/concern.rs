@@ -58,14 +58,15 @@ impl Concern {
         }
     }
 
-    /// Whether an order is about everything, or about one of these. Records say nothing of sessions: those of the issuer may be
-    /// theirs.
+    /// Whether an order is about everything, or about one of these, or about somebody whose name was left out (redaction): that may
+    /// be one of these. Records say nothing of sessions: those of the issuer may be theirs.
     pub(super) fn has(&self, order: &View<'_>) -> bool {
         let (kind, name) = (order.about.as_deref(), order.name.as_deref().unwrap_or_default());
         let knows = |kind, name: &str| self.more || self.things.contains(&(kind, name.to_owned()));
         let own = name.split_once(':');
         match kind {
             Some("all") => true,
+            Some("agent" | "client" | "user" | "tenant") if order.name.is_none() => true,
             Some("agent" | "client") => knows("agent", name),
             Some("user") => knows("user", name),
             Some("tenant") => knows("tenant", name),

@@ -148,6 +148,10 @@ fn orders_that_concern_what_decisions_rest_on_are_told() {
     let none = [&[decision][..], &others].concat().concat();
     assert_eq!(told(&agent("corp:b"), std::slice::from_ref(&none)), ["a-"]);
     assert_eq!(told(&Criteria::default(), &[none]).len(), 9);
+    // Whom an order is about that redaction took the name from, nobody knows.
+    let nameless = |kind: &str| line(10, "admin", kind, &format!(r#","action":"revoke","kind":"{kind}""#));
+    let kinds = ["agent", "client", "user", "tenant", "key", "token"].map(nameless);
+    assert_eq!(told(&agent("corp:x"), &[kinds.concat()]), ["agent", "client", "user", "tenant"]);
     // Before the first decision, what is known is who is looked for.
     assert_eq!(
         told(&agent("corp:b"), &[concerned.concat()]),
