@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use exequatur_audit::{Criteria, DecisionId, Delegation, DigestKey, Filter, LineKind};
+use exequatur_audit::{Criteria, DecisionId, Delegation, DigestKey, Filter, LineKind, Tally};
 use exequatur_server::{clock, config};
 use jiff::{SignedDuration, Timestamp};
 
+use super::query::all_read;
 use super::source::Source;
 use crate::exit::Failure;
 
@@ -136,20 +137,19 @@ fn delegation(chain: &str, files: &[PathBuf]) -> Result<Delegation, Failure> {
         kinds: vec![LineKind::Decision],
         ..Criteria::default()
     });
+    let mut read = Vec::new();
     for file in files {
-        let mut source = Source::open(file)?;
+        let (mut source, mut tally) = (Source::open(file)?, Tally::default());
         while let Some(line) = source.next_line()? {
-            if source_has(&filter, line.bytes) {
+            if tally.take(&filter, &line) {
                 return Delegation::of_record(line.bytes).ok_or_else(|| {
                     Failure::Usage(format!("--chain: decision {id} names nobody", id = id.as_str()))
                 });
             }
         }
+        read.push((source.name, tally));
     }
     crate::exit::warn(format_args!("no record of decision {}", id.as_str()));
+    all_read(&read)?;
     Err(Failure::NotFound)
-}
-
-fn source_has(filter: &Filter, line: &[u8]) -> bool {
-    filter.judge(line) == exequatur_audit::Judged::Wanted
 }

@@ -32,7 +32,7 @@ pub(crate) struct Query {
     #[command(flatten)]
     within: Within,
     /// Print so many lines at most.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// How wide rows may be; unless given, as wide as the terminal, and not folded where there is none.
     #[arg(long, value_name = "COLUMNS")]
@@ -108,6 +108,17 @@ impl Query {
 
 /// Says what makes the answer less than certain, and ends so.
 pub(super) fn come_to(found: u64, read: &[(String, Tally)]) -> Result<(), Failure> {
+    all_read(read)?;
+    if found == 0 {
+        let lines = read.iter().map(|(_, tally)| tally.lines).fold(0, u64::saturating_add);
+        warn(format_args!("nothing of that kind in {lines} lines"));
+        return Err(Failure::NotFound);
+    }
+    Ok(())
+}
+
+/// Whether what is looked for could stand where nothing was understood.
+pub(super) fn all_read(read: &[(String, Tally)]) -> Result<(), Failure> {
     for (name, tally) in read {
         let Tally { lines, no_records, torn, gaps, digested } = tally;
         let say = |text: String| warn(harmless(&format!("{name}: {text}")));
@@ -129,11 +140,6 @@ pub(super) fn come_to(found: u64, read: &[(String, Tally)]) -> Result<(), Failur
     }
     if !read.iter().all(|(_, tally)| tally.is_all()) {
         return Err(Failure::Unvouched);
-    }
-    if found == 0 {
-        let lines = read.iter().map(|(_, tally)| tally.lines).fold(0, u64::saturating_add);
-        warn(format_args!("nothing of that kind in {lines} lines"));
-        return Err(Failure::NotFound);
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) struct Tail {
     /// The file of records; `-` for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Show so many.
+    /// Show so many; 0 with `--follow` alone.
     #[arg(short = 'n', long = "lines", value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=100_000))]
     count: u32,
     /// Go on with those that come.
@@ -55,6 +55,9 @@ impl From<io::Error> for Ended {
 
 impl Tail {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        if self.count == 0 && !self.follow {
+            return Err(Failure::Usage("--lines 0 shows nothing without --follow".to_owned()));
+        }
         let criteria = self.asked.criteria(std::slice::from_ref(&self.file))?;
         let filter = Filter::new(&criteria);
         let mut printer = Printer::new(self.width);

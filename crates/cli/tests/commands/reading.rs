@@ -137,6 +137,11 @@ fn what_could_not_be_read_is_told() {
         assert!(said.err.contains(words), "{}", said.err);
         query(folder.path(), &["--agent", "nobody", "d"]).ended(6);
     }
+    fs::write(folder.path().join("d"), format!("{whole}\n{piece}\n{whole}\n{piece}")).unwrap();
+    let said = query(folder.path(), &["--chain", &id(9), "d"]).ended(6);
+    for words in ["no record of decision", "1 of 4 lines are no records", "the last line is torn"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
     fs::write(folder.path().join("d.gz"), b"\x1f\x8b\x08\0").unwrap();
     let said = query(folder.path(), &["d.gz"]).ended(2);
     assert!(said.err.contains("d.gz is compressed: `zcat FILE | exequatur"), "{}", said.err);
@@ -154,6 +159,7 @@ fn what_could_not_be_read_is_told() {
     }
     query(folder.path(), &["--chain", &id(1), "-"]).ended(2);
     query(folder.path(), &["--clock-within", "1s", "d"]).ended(2);
+    query(folder.path(), &["--limit", "0", "d"]).ended(2);
 }
 
 #[test]
@@ -248,6 +254,7 @@ fn the_tail_is_the_last_lines_that_are_asked_for() {
     assert_eq!(tail(&["-n", "2", "--agent", "corp:crm-bot", "d"]).ended(0).out, file(&rare));
     tail(&["--agent", "nobody", "d"]).ended(1);
     tail(&["--follow", "-"]).ended(2);
+    tail(&["-n", "0", "d"]).ended(2);
     tail(&["none"]).ended(5);
 }
 
