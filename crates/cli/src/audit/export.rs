@@ -1,12 +1,13 @@
 //! `exequatur audit export`
 
-use std::io::{BufRead, BufWriter, IsTerminal as _, Write};
+use std::io::{BufWriter, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use exequatur_audit::{ExportError, Exported, Format, Skipped, export};
 
-use super::verify::{open, unreadable};
+use super::source::open;
+use super::verify::unreadable;
 use crate::exit::{Failure, warn};
 use crate::output::harmless;
 
@@ -16,7 +17,7 @@ const MOST_NAMED: u64 = 20;
 /// Write records in the form that a collector reads.
 ///
 /// Reads files line by line and writes each line in the form, in the same order, to standard output. Lines that are no
-/// records, and a last line that is torn, are left out and told on standard error; then it ends with 1. The chain is not checked:
+/// records, and a last line that is torn, are left out and told on standard error; then it ends with 6. The chain is not checked:
 /// `audit verify` does that.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
@@ -58,13 +59,13 @@ impl Export {
             }
         }
         out.flush().map_err(Failure::unsaid)?;
-        if skipped > 0 { Err(Failure::Findings) } else { Ok(()) }
+        if skipped > 0 { Err(Failure::Unvouched) } else { Ok(()) }
     }
 }
 
 fn one(
     name: &str,
-    records: &mut impl BufRead,
+    records: &mut impl Read,
     format: Format,
     out: &mut impl Write,
 ) -> Result<Exported, ExportError> {
@@ -97,13 +98,31 @@ impl<W: Write> Write for Out<W> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if self.terminal => self.out.write_all(harmless(text).as_bytes()),
-            Ok(_) | Err(_) => self.out.write_all(bytes),
+        if self.terminal {
+            return self.out.write_all(harmless(&String::from_utf8_lossy(bytes)).as_bytes());
         }
+        self.out.write_all(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_nothing_that_it_obeys() {
+        let written = |terminal| {
+            let mut out = Out { out: Vec::new(), terminal };
+            out.write_all(b"a\x1b]0;x\x07\xff\x9bz\n").unwrap();
+            out.out
+        };
+        assert_eq!(written(false), b"a\x1b]0;x\x07\xff\x9bz\n");
+        let shown = String::from_utf8(written(true)).unwrap();
+        assert!(shown.starts_with('a') && shown.ends_with("z\n"), "{shown:?}");
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
     }
 }

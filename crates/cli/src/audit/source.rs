@@ -48,16 +48,8 @@ impl Source {
     }
 
     /// `within`: what is read begins within a line.
-    fn of(path: &Path, mut reader: Box<dyn Read>, within: bool, files: usize) -> Result<Self, Failure> {
-        let mut begin = Vec::new();
-        reader.by_ref().take(6).read_to_end(&mut begin).map_err(|error| unreadable(path, &error))?;
-        let name =
-            if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-        if let Some((_, by)) = COMPRESSED.iter().find(|(magic, _)| begin.starts_with(magic) && !within) {
-            let text = format!("{name} is compressed: `{by} FILE | exequatur audit … -`");
-            return Err(Failure::Usage(text));
-        }
-        let reader: Box<dyn Read> = Box::new(Cursor::new(begin).chain(reader));
+    fn of(path: &Path, reader: Box<dyn Read>, within: bool, files: usize) -> Result<Self, Failure> {
+        let (name, reader) = uncompressed(path, reader, within)?;
         let buffer = BUFFERS.checked_div(files).unwrap_or(BUFFERS).min(BUFFER);
         let mut source = Self { path: path.to_owned(), name, lines: Lines::with_buffer(reader, buffer) };
         if within {
@@ -75,4 +67,29 @@ impl Source {
         let path = &self.path;
         self.lines.next_line().map_err(|error| unreadable(path, &error))
     }
+}
+
+/// Opens a file, or standard input, to be read from its beginning, with what it is called.
+pub(super) fn open(path: &Path) -> Result<(String, Box<dyn Read>), Failure> {
+    if path == Path::new("-") {
+        return uncompressed(path, Box::new(std::io::stdin()), false);
+    }
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    uncompressed(path, Box::new(file), false)
+}
+
+/// `within`: what is read begins within a line.
+fn uncompressed(
+    path: &Path,
+    mut reader: Box<dyn Read>,
+    within: bool,
+) -> Result<(String, Box<dyn Read>), Failure> {
+    let mut begin = Vec::new();
+    reader.by_ref().take(6).read_to_end(&mut begin).map_err(|error| unreadable(path, &error))?;
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    if let Some((_, by)) = COMPRESSED.iter().find(|(magic, _)| begin.starts_with(magic) && !within) {
+        let text = format!("{name} is compressed: `{by} FILE | exequatur audit … -`");
+        return Err(Failure::Usage(text));
+    }
+    Ok((name, Box::new(Cursor::new(begin).chain(reader))))
 }

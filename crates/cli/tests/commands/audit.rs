@@ -330,7 +330,7 @@ fn one_record_is_proven() {
     assert!(said.err.contains("not proven: the record's line was changed"), "{}", said.err);
 }
 
-/// What is no record is told and left out, and ends with 1; what is written is one line each.
+/// What is no record is told and left out, and ends with 6; what is written is one line each.
 #[test]
 fn records_are_exported() {
     let folder = tempfile::tempdir().unwrap();
@@ -349,12 +349,15 @@ fn records_are_exported() {
             assert!(format != "own" || said.out == log);
         }
         fs::write(folder.path().join("mixed"), format!("x\u{1b}\n{log}{}", &log[..50])).unwrap();
-        let said = run("mixed").ended(1);
+        let said = run("mixed").ended(6);
         assert_eq!(said.out.lines().count(), 4);
         for part in ["mixed, line 1: not a line", "mixed, line 6: torn", "4 lines written, 2 left out"] {
             assert!(said.err.contains(part), "{}", said.err);
         }
         run("none").ended(5);
+        fs::write(folder.path().join("packed"), b"\x1f\x8b\x08\0").unwrap();
+        let said = run("packed").ended(2);
+        assert!(said.out.is_empty() && said.err.contains("packed is compressed: `zcat FILE"), "{}", said.err);
     }
     let both = run_in(folder.path(), &["audit", "export", "--format", "ecs", "log", "log"], b"").ended(0);
     assert_eq!(both.out.lines().count(), 8);
@@ -376,7 +379,7 @@ fn large_files_are_exported() {
     );
     let done = Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
     let said = String::from_utf8(done.stderr).unwrap();
-    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert_eq!(done.status.code(), Some(6), "{said}");
     assert!(said.contains("line 2: longer than a line"), "{said}");
     assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 2);
 }
