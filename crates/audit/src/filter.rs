@@ -40,7 +40,7 @@ pub struct Criteria {
     pub since: Option<Timestamp>,
     /// The instant before which.
     pub until: Option<Timestamp>,
-    /// The kinds of lines; empty for decisions, outcomes, orders and gaps.
+    /// The kinds of lines; empty for decisions, outcomes, orders and gaps, also a sink's.
     pub kinds: Vec<LineKind>,
     /// The key of digests, if identities may be recorded as such.
     pub key: Option<DigestKey>,
@@ -122,7 +122,9 @@ impl Filter {
             (names, chain.handed_on)
         });
         let kinds = match criteria.kinds.as_slice() {
-            [] => vec![LineKind::Decision, LineKind::Outcome, LineKind::Order, LineKind::Gap],
+            [] => {
+                vec![LineKind::Decision, LineKind::Outcome, LineKind::Order, LineKind::Gap, LineKind::SinkGap]
+            }
             kinds => kinds.to_vec(),
         };
         let mut filter = Self {
@@ -210,7 +212,7 @@ impl Filter {
                     && self.is_about_token(view)
             }
             LineKind::Outcome => self.asks_for_no_more_than_an_id() && is(&self.decision, &view.id),
-            LineKind::Gap | LineKind::Header | LineKind::Checkpoint => {
+            LineKind::Gap | LineKind::SinkGap | LineKind::Header | LineKind::Checkpoint => {
                 self.asks_for_no_more_than_an_id() && self.decision.is_none()
             }
         }

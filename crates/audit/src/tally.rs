@@ -16,6 +16,8 @@ pub struct Tally {
     pub torn: bool,
     /// Decisions of the interval that have no record, as the file itself says.
     pub gaps: u64,
+    /// Lines of the interval that this copy was not given, as it says itself.
+    pub not_given: u64,
     /// Whether identities stand there as digests, which a name does not find without the key.
     pub digested: bool,
 }
@@ -28,10 +30,22 @@ impl Tally {
             self.no_records = self.no_records.saturating_add(1);
             return false;
         }
-        let gap = begin(line.bytes).is_some_and(|(kind, _)| kind == LineKind::Gap);
-        if let Some(view) = gap.then(|| View::of(line.bytes)).flatten() {
+        let gaps = match begin(line.bytes) {
+            Some((LineKind::Gap, _)) => Some(&mut self.gaps),
+            Some((LineKind::SinkGap, _)) => Some(&mut self.not_given),
+            Some((
+                LineKind::Decision
+                | LineKind::Outcome
+                | LineKind::Order
+                | LineKind::Header
+                | LineKind::Checkpoint,
+                _,
+            ))
+            | None => None,
+        };
+        if let Some((gaps, view)) = gaps.and_then(|gaps| Some((gaps, View::of(line.bytes)?))) {
             let told = view.time.is_some_and(|time| filter.interval().holds(time));
-            self.gaps = self.gaps.saturating_add(view.gap.filter(|_| told).unwrap_or_default());
+            *gaps = gaps.saturating_add(view.gap.filter(|_| told).unwrap_or_default());
         }
         self.digested = self.digested || filter.meets_digest(line.bytes);
         match (filter.judge(line.bytes), line.ending) {
@@ -48,7 +62,7 @@ impl Tally {
     /// Whether what is looked for may stand where it was not understood.
     #[must_use]
     pub const fn is_all(&self) -> bool {
-        let Self { lines: _, no_records, torn, gaps: _, digested } = self;
+        let Self { lines: _, no_records, torn, gaps: _, not_given: _, digested } = self;
         *no_records == 0 && !*torn && !*digested
     }
 }
@@ -72,6 +86,8 @@ mod tests {
             "somebody else's".to_owned(),
             gap("10"),
             gap("14"),
+            gap("10").replace("7", r#"{"lines":5}"#).replace("gap", "sink_gap"),
+            gap("14").replace("7", r#"{"lines":5}"#).replace("gap", "sink_gap"),
             record("14", &"x".repeat(70_000)),
             record("15", "hmac:00"),
             record("16", "a").trim_end_matches('}').to_owned(),
@@ -91,10 +107,10 @@ mod tests {
             }
         }
         assert_eq!(wanted, [1]);
-        let expected = Tally { lines: 9, no_records: 3, torn: true, gaps: 7, digested: true };
+        let expected = Tally { lines: 11, no_records: 3, torn: true, gaps: 7, not_given: 5, digested: true };
         assert_eq!(tally, expected);
         assert!(!tally.is_all());
-        let rest = Tally { lines: 9, gaps: 7, ..Tally::default() };
+        let rest = Tally { lines: 11, gaps: 7, not_given: 5, ..Tally::default() };
         assert!(rest.is_all());
         let others = [
             Tally { no_records: 1, ..rest.clone() },

@@ -130,7 +130,7 @@ impl Timeline {
             Some(LineKind::Decision) => self.decision(time, line),
             Some(LineKind::Outcome) => self.outcome(time, line),
             Some(LineKind::Order) => self.order(time, line),
-            Some(kind @ (LineKind::Gap | LineKind::Header | LineKind::Checkpoint)) => {
+            Some(kind @ (LineKind::Gap | LineKind::SinkGap | LineKind::Header | LineKind::Checkpoint)) => {
                 self.missing(time, kind, line);
             }
         }
@@ -228,7 +228,7 @@ impl Timeline {
     /// What was not recorded, and when nobody was there to record, whoever is looked for.
     fn missing(&mut self, time: &Moment, kind: LineKind, line: &[u8]) {
         let wanted = match kind {
-            LineKind::Gap => self.kinds.is_empty() || self.kinds.contains(&kind),
+            LineKind::Gap | LineKind::SinkGap => self.kinds.is_empty() || self.kinds.contains(&kind),
             LineKind::Checkpoint => self.kinds.is_empty() && ends_a_run(line),
             LineKind::Header => self.kinds.is_empty(),
             LineKind::Decision | LineKind::Outcome | LineKind::Order => false,

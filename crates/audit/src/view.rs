@@ -22,6 +22,8 @@ pub enum LineKind {
     Order,
     /// `gap`: how many decisions have no record.
     Gap,
+    /// `sink_gap`: how many lines this copy was not given.
+    SinkGap,
     /// `open`: a writer begins, or goes on.
     Header,
     /// `checkpoint`: the chain is summed up.
@@ -29,11 +31,12 @@ pub enum LineKind {
 }
 
 impl LineKind {
-    const MEMBERS: [(&'static str, Self); 6] = [
+    const MEMBERS: [(&'static str, Self); 7] = [
         ("decision", Self::Decision),
         ("outcome_of", Self::Outcome),
         ("admin", Self::Order),
         ("gap", Self::Gap),
+        ("sink_gap", Self::SinkGap),
         ("open", Self::Header),
         ("checkpoint", Self::Checkpoint),
     ];
@@ -65,6 +68,7 @@ pub(crate) struct View<'a> {
     /// Of an order: what it is about.
     pub(crate) about: Option<Cow<'a, str>>,
     pub(crate) name: Option<Cow<'a, str>>,
+    /// Of a gap, or of a sink's: how many.
     pub(crate) gap: Option<u64>,
 }
 
@@ -213,6 +217,7 @@ enum Within {
     Controls,
     Token,
     SenderConstraint,
+    SinkGap,
 }
 
 /// Reads an object into the view; another value is passed over.
@@ -225,9 +230,11 @@ impl<'de> DeserializeSeed<'de> for Fill<'_, 'de> {
         match self.1 {
             // A line that is no object is no record.
             Within::Record => deserializer.deserialize_map(self),
-            Within::Resource | Within::Controls | Within::Token | Within::SenderConstraint => {
-                deserializer.deserialize_any(self)
-            }
+            Within::Resource
+            | Within::Controls
+            | Within::Token
+            | Within::SenderConstraint
+            | Within::SinkGap => deserializer.deserialize_any(self),
         }
     }
 }
@@ -258,6 +265,7 @@ impl<'de> Visitor<'de> for Fill<'_, 'de> {
                 Within::Resource => name == "tenant" && put(&mut view.resource_tenant, &mut map)?,
                 Within::Token => name == "digest" && put(&mut view.token, &mut map)?,
                 Within::SenderConstraint => name == "thumbprint" && put(&mut view.thumbprint, &mut map)?,
+                Within::SinkGap => name == "lines" && count(&mut view.gap, &mut map)?,
                 Within::Controls => match &*name {
                     "token" => fill(view, Within::Token, &mut map)?,
                     "sender_constraint" => fill(view, Within::SenderConstraint, &mut map)?,
@@ -313,11 +321,8 @@ impl<'de> View<'de> {
         self.kind = Some(kind);
         match kind {
             LineKind::Decision | LineKind::Outcome | LineKind::Order => put(&mut self.id, map),
-            LineKind::Gap => {
-                let Number(gap) = map.next_value()?;
-                self.gap = gap;
-                Ok(true)
-            }
+            LineKind::Gap => count(&mut self.gap, map),
+            LineKind::SinkGap => fill(self, Within::SinkGap, map),
             LineKind::Header | LineKind::Checkpoint => Ok(false),
         }
     }
@@ -333,6 +338,13 @@ fn put<'de, A: MapAccess<'de>>(place: &mut Option<Cow<'de, str>>, map: &mut A) -
     let Word(word) = map.next_value()?;
     let twice = place.is_some();
     *place = word;
+    if twice { Err(twice_there()) } else { Ok(true) }
+}
+
+fn count<'de, A: MapAccess<'de>>(place: &mut Option<u64>, map: &mut A) -> Result<bool, A::Error> {
+    let Number(number) = map.next_value()?;
+    let twice = place.is_some();
+    *place = number;
     if twice { Err(twice_there()) } else { Ok(true) }
 }
 
@@ -382,6 +394,9 @@ mod tests {
         assert_eq!(view.name.as_deref(), Some("café"));
         let gap = View::of(br#"{"time":"2026-11-22T10:11:12Z","gap":7}"#).unwrap();
         assert_eq!((gap.kind, gap.gap), (Some(LineKind::Gap), Some(7)));
+        let sink = View::of(br#"{"time":"2026-11-22T10:11:12Z","sink_gap":{"lines":7,"from":{"lines":1}}}"#)
+            .unwrap();
+        assert_eq!((sink.kind, sink.gap), (Some(LineKind::SinkGap), Some(7)));
     }
 
     #[test]

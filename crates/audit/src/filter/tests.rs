@@ -141,6 +141,7 @@ fn orders_are_found_by_what_they_are_about() {
 fn outcomes_and_gaps_have_no_names() {
     let outcome = line("outcome_of", "d-1", r#","status":200,"upstream":"corp:b""#);
     let gap = r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","gap":7}"#;
+    let sink_gap = r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","sink_gap":{"lines":7}}"#;
     let base = Criteria::default;
     for (criteria, of_outcome, of_gap) in [
         (base(), true, true),
@@ -153,6 +154,10 @@ fn outcomes_and_gaps_have_no_names() {
         let filter = Filter::new(&criteria);
         let judged = |line: &str| filter.judge(line.as_bytes()) == Judged::Wanted;
         assert_eq!((judged(&outcome), judged(gap)), (of_outcome, of_gap), "{criteria:?}");
+        // One of a sink is a kind of its own.
+        let of_sink = of_gap && criteria.kinds.is_empty();
+        let judged = if of_sink { Judged::Wanted } else { Judged::Other };
+        assert_eq!(filter.judge(sink_gap.as_bytes()), judged, "{criteria:?}");
     }
     // What holds the chain together is looked for only where it is asked for.
     let header = r#"{"v":1,"time":"2026-11-22T10:11:12.345Z","open":{"chain":1}}"#;
@@ -341,7 +346,7 @@ fn naive(asked: &Criteria, line: &str) -> Judged {
             LineKind::Outcome => {
                 is(&asked.decision, &[&record["outcome_of"]]) && nameless && asked.chain.is_none()
             }
-            LineKind::Gap | LineKind::Header | LineKind::Checkpoint => {
+            LineKind::Gap | LineKind::SinkGap | LineKind::Header | LineKind::Checkpoint => {
                 nameless && asked.decision.is_none() && asked.chain.is_none()
             }
         };

@@ -199,6 +199,7 @@ fn what_may_be_missing_is_told_of_everybody() {
         permit(1, "a", "x"),
         bare(2, "checkpoint", &format!("{writer}}}")),
         bare(3, "gap", "7"),
+        bare(3, "sink_gap", r#"{"lines":7}"#),
         bare(4, "checkpoint", &format!(r#"{writer},"closes":"file"}}"#)),
         bare(5, "checkpoint", &format!(r#"{writer},"closes":"run"}}"#)),
         bare(6, "open", r#"{"chain":1,"writer":"1"}"#),
@@ -206,15 +207,18 @@ fn what_may_be_missing_is_told_of_everybody() {
     .concat();
     assert_eq!(
         told(&agent("x"), std::slice::from_ref(&file)),
-        ["Header", "a-", "Gap", "Checkpoint", "Header"]
+        ["Header", "a-", "Gap", "SinkGap", "Checkpoint", "Header"]
     );
-    assert_eq!(told(&agent("y"), std::slice::from_ref(&file)), ["Header", "Gap", "Checkpoint", "Header"]);
+    assert_eq!(
+        told(&agent("y"), std::slice::from_ref(&file)),
+        ["Header", "Gap", "SinkGap", "Checkpoint", "Header"]
+    );
     let since = Criteria {
         since: Some(time(3).parse().unwrap()),
         until: Some(time(6).parse().unwrap()),
         ..agent("x")
     };
-    assert_eq!(told(&since, std::slice::from_ref(&file)), ["Gap", "Checkpoint"]);
+    assert_eq!(told(&since, std::slice::from_ref(&file)), ["Gap", "SinkGap", "Checkpoint"]);
     let gaps = Criteria { kinds: vec![LineKind::Gap], ..Criteria::default() };
     assert_eq!(told(&gaps, &[file]), ["Gap"]);
 }

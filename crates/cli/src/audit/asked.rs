@@ -85,11 +85,11 @@ impl Asked {
             Verdict::Deny => "deny",
             Verdict::Fault => "fault",
         });
-        let kinds = self.kind.iter().map(|kind| match kind {
-            Kind::Decision => LineKind::Decision,
-            Kind::Order => LineKind::Order,
-            Kind::Outcome => LineKind::Outcome,
-            Kind::Gap => LineKind::Gap,
+        let kinds = self.kind.iter().flat_map(|kind| match kind {
+            Kind::Decision => &[LineKind::Decision][..],
+            Kind::Order => &[LineKind::Order],
+            Kind::Outcome => &[LineKind::Outcome],
+            Kind::Gap => &[LineKind::Gap, LineKind::SinkGap],
         });
         Ok(Criteria {
             agent: self.agent.clone(),
@@ -103,7 +103,7 @@ impl Asked {
             token: self.token.clone(),
             since: self.since.as_deref().map(|when| instant("--since", when)).transpose()?,
             until: self.until.as_deref().map(|when| instant("--until", when)).transpose()?,
-            kinds: kinds.collect(),
+            kinds: kinds.copied().collect(),
             key: key.transpose()?,
         })
     }

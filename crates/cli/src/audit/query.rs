@@ -120,7 +120,7 @@ pub(super) fn come_to(found: u64, read: &[(String, Tally)]) -> Result<(), Failur
 /// Whether what is looked for could stand where nothing was understood.
 pub(super) fn all_read(read: &[(String, Tally)]) -> Result<(), Failure> {
     for (name, tally) in read {
-        let Tally { lines, no_records, torn, gaps, digested } = tally;
+        let Tally { lines, no_records, torn, gaps, not_given, digested } = tally;
         let say = |text: String| warn(harmless(&format!("{name}: {text}")));
         if *no_records > 0 {
             say(format!("{no_records} of {lines} lines are no records: torn, damaged, or somebody else's"));
@@ -130,6 +130,11 @@ pub(super) fn all_read(read: &[(String, Tally)]) -> Result<(), Failure> {
         }
         if *gaps > 0 {
             say(format!("{gaps} decisions could not be recorded, says the file"));
+        }
+        if *not_given > 0 {
+            say(format!(
+                "{not_given} lines are missing in this copy, says the file: its sink did not take them"
+            ));
         }
         if *digested {
             say(

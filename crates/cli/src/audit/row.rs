@@ -101,6 +101,11 @@ pub(super) fn row(record: &Value) -> Row {
         let told = format!("{count} decisions before this have no record: they could not be written");
         return vec![time(record), what("gap", Tone::Worse), Cell::new(told, Tone::Worse)];
     }
+    if let Some(missing) = record.get("sink_gap") {
+        let count = missing.get("lines").map(name).unwrap_or_default();
+        let told = format!("{count} lines before this are missing in this copy: its sink did not take them");
+        return vec![time(record), what("gap", Tone::Worse), Cell::new(told, Tone::Worse)];
+    }
     if let Some(open) = record.get("open") {
         return vec![time(record), what("begin", Tone::Quiet), Cell::new(header(open), Tone::Quiet)];
     }

@@ -94,6 +94,6 @@ impl Timeline {
 const fn is_of_somebody(event: &Event) -> bool {
     match event.kind {
         LineKind::Decision | LineKind::Outcome | LineKind::Order => true,
-        LineKind::Gap | LineKind::Header | LineKind::Checkpoint => false,
+        LineKind::Gap | LineKind::SinkGap | LineKind::Header | LineKind::Checkpoint => false,
     }
 }

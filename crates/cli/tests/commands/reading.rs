@@ -120,6 +120,26 @@ fn rows_are_for_people() {
     assert!(said.err.contains("d: 7 decisions could not be recorded"), "{}", said.err);
 }
 
+/// A copy that a sink has made says itself what it was not given.
+#[test]
+fn gaps_of_a_sink_are_gaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let spot = |seq| format!(r#"{{"writer":"{}","seq":{seq}}}"#, "0".repeat(32));
+    let gap = format!(
+        r#"{{"v":1,"time":"2026-11-22T10:11:13.000Z","sink_gap":{{"lines":7,"from":{},"through":{}}}}}"#,
+        spot(2),
+        spot(8)
+    );
+    fs::write(folder.path().join("d"), file(&[decision(12, 1, CRM), gap.clone()])).unwrap();
+    assert_eq!(query(folder.path(), &["--kind", "gap", "d"]).ended(0).out, format!("{gap}\n"));
+    for command in ["query", "timeline"] {
+        let said = run_in(folder.path(), &["audit", command, "d"], b"").ended(0);
+        assert!(said.out.contains("gap      7 lines before this are missing in this copy"), "{}", said.out);
+        assert!(said.err.contains("d: 7 lines are missing in this copy"), "{}", said.err);
+    }
+    run_in(folder.path(), &["audit", "timeline", "--agent", "nobody", "d"], b"").ended(1);
+}
+
 #[test]
 fn what_could_not_be_read_is_told() {
     let folder = tempfile::tempdir().unwrap();
