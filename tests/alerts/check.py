@@ -161,6 +161,9 @@ QUIET = {
         counter("exequatur_outcomes_total", 0, 0, 'result="kept"'),
         gauge("exequatur_outcome_streams", 0, 0),
     ],
+    "ExequaturFaults": [decisions(9, 9, "permit", "permitted"), decisions(0, 1, "fault", "state_stale")],
+    # What is extrapolated of two is more than 2.
+    "ExequaturReplayDoubt": [series("exequatur_store_interruptions_total", "", steady(0), "0 0 0 1 2" + " 2" * (MINUTES - 4))],
     "ExequaturMostDenied": [decisions(0, 0, "permit", "permitted"), decisions(1, 59, "deny", "credentials_missing")],
     "ExequaturRestarts": [series("process_start_time_seconds", "", growing(1), growing(1, 100))],
 }

@@ -202,6 +202,7 @@ impl Redaction {
             "user" => self.user(name),
             "agent" | "client" => self.agent(name),
             "tenant" => self.tenant(name),
+            "token" if !self.token => None,
             _ => Some(Text::from(name)),
         }
     }
@@ -338,6 +339,8 @@ mod tests {
         assert_eq!(all.subject("client", "a"), all.agent("a"));
         assert_eq!(all.subject("tenant", "a"), all.tenant("a"));
         assert_eq!(all.subject("key", "a").unwrap().as_str(), "a");
+        assert_eq!(all.subject("token", "a").unwrap().as_str(), "a");
+        assert_eq!(Redaction { token: false, ..all.clone() }.subject("token", "a"), None);
         let without = Redaction { key: None, ..all };
         assert_eq!((without.user("a"), without.agent("a"), without.part(b"a")), (None, None, None));
         let omitted = Redaction { user: Form::Omit, ..keyed() };

@@ -25,17 +25,15 @@ pub(super) fn private(file: &Path) -> Result<(), Exposed> {
     if mode & OTHERS == 0 { Ok(()) } else { Err(Exposed { mode }) }
 }
 
-/// What ends a URL in a line of YAML, or in a sentence.
-const ENDS: &[char] = &[' ', '\t', '\r', '\n', '"', '\'', '`'];
-
-/// The text with a `*` for each byte between `://` and the last `@` before the URL's end, so that every place stays what it was.
+/// The text with a `*` for each byte between `://` and the last `@` of its line, so that every place stays what it was. Where a URL ends
+/// cannot be told: a password may hold anything.
 pub(super) fn without_credentials(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
         shown.push_str(before);
         shown.push_str("://");
-        let url = after.split(ENDS).next().unwrap_or(after);
+        let url = after.lines().next().unwrap_or(after);
         // What our own messages say that is to be written there.
         let secret = if url.starts_with("[user:password@]") { 0 } else { url.rfind('@').unwrap_or(0) };
         shown.extend(std::iter::repeat_n('*', secret));
@@ -53,8 +51,9 @@ mod tests {
     fn credentials_in_urls_are_hidden_and_nothing_else_is() {
         for (text, shown) in [
             ("url: \"redis://gate:word@host/0\"", "url: \"redis://*********@host/0\""),
-            ("a: https://u:p@q@h/x, b: http://:é@h", "a: https://*****@h/x, b: http://***@h"),
-            ("https://host/a b@c\n'http://h'@x", "https://host/a b@c\n'http://h'@x"),
+            ("a: http://u:p@q@h/x\nb: http://:é@h", "a: http://*****@h/x\nb: http://***@h"),
+            ("\"redis://u:p'a `s\\\"s@h\"\r\n@x", "\"redis://***********@h\"\r\n@x"),
+            ("https://host/a\n'b'@x", "https://host/a\n'b'@x"),
             ("x://y://secret@h", "x://**********@h"),
             ("://@", "://@"),
             ("write redis://[user:password@]host", "write redis://[user:password@]host"),

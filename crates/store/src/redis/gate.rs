@@ -21,15 +21,18 @@ struct State {
     closed_until: Option<Instant>,
     /// How often something failed after nothing had.
     interruptions: u64,
+    /// When that was last.
+    interrupted: Option<Instant>,
     #[cfg(test)]
     failures: u64,
 }
 
 impl State {
     /// Before it is closed. What fails while it is closed belongs to the same interruption.
-    const fn count(&mut self) {
+    fn count(&mut self, now: Instant) {
         if self.closed_until.is_none() {
             self.interruptions = self.interruptions.saturating_add(1);
+            self.interrupted = Some(now);
         }
         #[cfg(test)]
         {
@@ -63,10 +66,13 @@ impl Gate {
         }
     }
 
-    /// A connection broke, or fell silent: one attempt may be made at once, others after a pause unless it succeeds.
-    pub(super) fn ajar(&self, now: Instant) {
+    /// A connection that was made at `made` broke, or fell silent: one attempt may be made at once, others after a pause unless it
+    /// succeeds. One from before the last interruption broke then, and is only found out now: each runtime has one.
+    pub(super) fn ajar(&self, made: Instant, now: Instant) {
         if let Ok(mut state) = self.0.lock() {
-            state.count();
+            if state.interrupted.is_none_or(|last| last < made) {
+                state.count(now);
+            }
             state.closed_until.get_or_insert(now);
         }
     }
@@ -76,7 +82,7 @@ impl Gate {
         // Without randomness the pause has no jitter; it is still a pause.
         let until = after_a_pause(now).unwrap_or_else(|_no_randomness| now.checked_add(PAUSE).unwrap_or(now));
         if let Ok(mut state) = self.0.lock() {
-            state.count();
+            state.count(now);
             state.closed_until.get_or_insert(until);
         }
     }
@@ -125,15 +131,20 @@ mod tests {
     #[test]
     fn after_a_connection_broke_one_attempt_waits_for_nothing() {
         let (gate, start) = (Gate::default(), Instant::now());
+        let later = |millis| start + Duration::from_millis(millis);
         for _ in 0..4 {
-            gate.ajar(start);
+            gate.ajar(start, start);
         }
         assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Err(StoreError::Unavailable)));
         gate.open();
         assert_eq!((gate.pass(start), gate.pass(start)), (Ok(()), Ok(())), "it succeeded");
         assert_eq!(gate.interruptions(), 1);
-        gate.ajar(start);
-        assert_eq!(gate.interruptions(), 2);
+        gate.ajar(start, later(5));
+        assert_eq!(gate.interruptions(), 1, "another runtime's, which broke with the first one");
+        assert_eq!((gate.pass(later(5)), gate.pass(later(5))), (Ok(()), Err(StoreError::Unavailable)));
+        gate.open();
+        gate.ajar(later(1), later(6));
+        assert_eq!(gate.interruptions(), 2, "made after the last interruption");
     }
 
     #[test]

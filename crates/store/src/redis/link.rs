@@ -354,7 +354,7 @@ impl Links {
             && current.as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
         {
             *current = None;
-            self.gate.ajar(Instant::now());
+            self.gate.ajar(line.made, Instant::now());
             self.told(StoreError::Unavailable);
         }
     }
