@@ -1,8 +1,9 @@
 //! What happened, in the order of time: decisions with what came of them, orders that concern them, and what may be missing.
 
 mod concern;
+mod latest;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,11 +11,15 @@ use crate::filter::{Criteria, Filter, Judged};
 use crate::merge::Moment;
 use crate::view::{LineKind, View, begin};
 use concern::Concern;
+use latest::Latest;
 
 /// How long a line is held back for those that belong before it, or to it.
 const HELD_FOR: SignedDuration = SignedDuration::from_secs(30);
 /// How much is remembered at most.
 const BOUNDS: Bounds = Bounds { bytes: 64 * 1024 * 1024, lines: 50_000, awaited: 100_000, early: 50_000 };
+/// A line, and when it is from.
+type Dated = (Moment, Box<[u8]>);
+
 /// Characters of a time up to its second.
 const SECONDS: usize = 19;
 
@@ -31,11 +36,12 @@ pub struct Timeline {
     taken: u64,
     /// Permits that are held, by their ids.
     open: HashMap<String, (Moment, u64)>,
-    /// Permits that were given back without an outcome; the oldest first.
-    awaited: HashSet<String>,
-    awaited_since: VecDeque<String>,
+    /// Permits that were given back without an outcome.
+    awaited: Latest,
+    /// Permits that have one: another one has a line of its own.
+    answered: Latest,
     /// Outcomes of decisions that are not known, yet.
-    early: HashMap<String, (Moment, Box<[u8]>)>,
+    early: HashMap<String, VecDeque<Dated>>,
     early_since: VecDeque<(Moment, String)>,
     /// The second up to which was released.
     second: [u8; SECONDS],
@@ -48,7 +54,7 @@ struct Bounds {
     /// Held back, in bytes, and in lines.
     bytes: usize,
     lines: usize,
-    /// Decisions without an outcome of which a late one is still told.
+    /// Decisions without an outcome of which a late one is still told, and as many with one of which another one is.
     awaited: usize,
     /// Outcomes that wait for a decision that another file has.
     early: usize,
@@ -102,8 +108,8 @@ impl Timeline {
             bytes: 0,
             taken: 0,
             open: HashMap::new(),
-            awaited: HashSet::new(),
-            awaited_since: VecDeque::new(),
+            awaited: Latest::default(),
+            answered: Latest::default(),
             early: HashMap::new(),
             early_since: VecDeque::new(),
             second: [b'0'; SECONDS],
@@ -162,11 +168,17 @@ impl Timeline {
         self.concern.rests_on(&view);
         let id = view.id.filter(|_| view.verdict.as_deref() == Some("permit"));
         let Some(id) = id else { return self.hold(*time, LineKind::Decision, line, Came::Nothing) };
-        let early = self.early.remove(&*id).map(|(_, outcome)| Came::Reported(outcome));
-        if early.is_none() {
+        let mut early = self.early.remove(&*id).unwrap_or_default().into_iter();
+        let Some((_, first)) = early.next() else {
             self.open.insert(id.to_string(), (*time, self.taken));
+            return self.hold(*time, LineKind::Decision, line, Came::NotYet);
+        };
+        self.answered.remember(&id, self.bounds.awaited);
+        self.bytes = self.bytes.saturating_add(first.len());
+        self.hold(*time, LineKind::Decision, line, Came::Reported(first));
+        for (time, another) in early {
+            self.hold_outcome(&time, &another);
         }
-        self.hold(*time, LineKind::Decision, line, early.unwrap_or(Came::NotYet));
     }
 
     fn outcome(&mut self, time: &Moment, line: &[u8]) {
@@ -181,14 +193,13 @@ impl Timeline {
         if let Some(held) = self.open.remove(id).and_then(|key| self.held.get_mut(&key)) {
             self.bytes = self.bytes.saturating_add(line.len());
             held.came = Came::Reported(line.into());
-        } else if self.awaited.remove(id) {
-            if self.kinds.is_empty() || self.kinds.contains(&LineKind::Outcome) {
-                self.hold(*time, LineKind::Outcome, line, Came::Nothing);
-            }
+            self.answered.remember(id, self.bounds.awaited);
+        } else if self.awaited.has(id) || self.answered.has(id) {
+            self.hold_outcome(time, line);
         } else {
             let key = id.to_owned();
             self.early_since.push_back((*time, key.clone()));
-            self.early.insert(key, (*time, line.into()));
+            self.early.entry(key).or_default().push_back((*time, line.into()));
             if self.early_since.len() > self.bounds.early
                 && let Some((time, id)) = self.early_since.pop_front()
             {
@@ -197,12 +208,21 @@ impl Timeline {
         }
     }
 
+    /// One that comes by itself.
+    fn hold_outcome(&mut self, time: &Moment, line: &[u8]) {
+        if self.kinds.is_empty() || self.kinds.contains(&LineKind::Outcome) {
+            self.hold(*time, LineKind::Outcome, line, Came::Nothing);
+        }
+    }
+
     /// An outcome whose decision did not come stands alone, where outcomes are looked for by themselves.
     fn forget_early(&mut self, time: Moment, id: &str) {
-        if self.early.get(id).is_none_or(|(of, _)| *of != time) {
-            return;
+        let Some(early) = self.early.get_mut(id) else { return };
+        let oldest = early.pop_front_if(|(of, _)| *of == time);
+        if early.is_empty() {
+            self.early.remove(id);
         }
-        if let Some((_, line)) = self.early.remove(id)
+        if let Some((_, line)) = oldest
             && self.filter.judge(&line) == Judged::Wanted
         {
             self.hold(time, LineKind::Outcome, &line, Came::Nothing);
@@ -282,13 +302,7 @@ impl Timeline {
             && let Some(id) = View::of(&line).and_then(|view| view.id)
         {
             self.open.remove(&*id);
-            self.awaited.insert(id.to_string());
-            self.awaited_since.push_back(id.into_owned());
-            if self.awaited_since.len() > self.bounds.awaited
-                && let Some(oldest) = self.awaited_since.pop_front()
-            {
-                self.awaited.remove(&oldest);
-            }
+            self.awaited.remember(&id, self.bounds.awaited);
         }
         let disordered = self.latest.is_some_and(|latest| time < latest);
         self.latest = self.latest.max(Some(time));

@@ -107,12 +107,20 @@ fn outcomes_come_beside_their_decisions_or_later() {
         outcome(900, "b"),
         outcome(901, "b"),
     ];
-    assert_eq!(told(&agent("x"), &[file.concat()]), ["a+", "no", "b?", "c?", "b"]);
+    assert_eq!(told(&agent("x"), &[file.concat()]), ["a+", "no", "b?", "c?", "b", "b"]);
     let denials = Criteria { verdict: Some("deny".to_owned()), ..agent("x") };
     assert_eq!(told(&denials, &[file.concat()]), ["no"]);
     // What came of a decision of the interval may be dated after it.
     let until = Criteria { until: Some(time(200).parse().unwrap()), ..agent("x") };
-    assert_eq!(told(&until, &[file.concat()]), ["a+", "no", "b?", "b"]);
+    assert_eq!(told(&until, &[file.concat()]), ["a+", "no", "b?", "b", "b"]);
+    // Another one is told, too, wherever the first one stands.
+    let again = [outcome(0, "a"), outcome(0, "a"), outcome(1, "a"), permit(2, "a", "x"), outcome(3, "a")];
+    assert_eq!(told(&agent("x"), &[again.concat()]), ["a", "a", "a+", "a"]);
+    assert_eq!(told(&agent("y"), &[again.concat()]), [""; 0]);
+    let twice = [permit(0, "a", "x"), outcome(1, "a"), outcome(2, "a"), outcome(900, "a")];
+    assert_eq!(told(&agent("x"), &[twice.concat()]), ["a+", "a", "a"]);
+    let decisions = Criteria { kinds: vec![LineKind::Decision], ..agent("x") };
+    assert_eq!(told(&decisions, &[twice.concat()]), ["a+"]);
     // By another spelling, too.
     let spelt = [permit(0, "a", "x"), outcome(5, "a").replace(r#""a""#, r#""\u0061""#)].concat();
     assert_eq!(told(&agent("x"), &[spelt]), ["a+"]);
@@ -241,7 +249,7 @@ fn what_is_held_back_is_bounded() {
             }
             assert!(timeline.held.len() <= 30 && timeline.open.len() <= 30 && timeline.bytes <= bytes);
             assert!(timeline.early.len() <= 40 && timeline.early_since.len() <= 40);
-            assert!(timeline.awaited.len() <= 50 && timeline.awaited_since.len() <= 50);
+            assert!(timeline.awaited.len() <= 50 && timeline.answered.len() <= 50);
         }
         assert_eq!(given, 1000 - timeline.held.len());
         assert_eq!(timeline.held.len(), if bytes == usize::MAX { 30 } else { 20 });
