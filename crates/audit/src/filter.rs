@@ -6,6 +6,8 @@
 
 mod names;
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 use memchr::memchr;
 use memchr::memmem::Finder;
@@ -14,6 +16,10 @@ use crate::delegation::{self, Delegation};
 use crate::redaction::{DigestKey, Digested};
 use crate::view::{LineKind, View, begin};
 use names::Names;
+
+/// What an identity's digest begins with, as a JSON string, and what stands before other digests.
+const DIGEST: &[u8] = b"\"hmac:";
+const OTHER_DIGEST: &[u8] = b"\"digest\":";
 
 /// What is looked for: all of it has to be so (AND). What is not given may be anything.
 #[derive(Clone, Debug, Default)]
@@ -62,8 +68,8 @@ pub struct Filter {
     token: Option<Names>,
     /// For each name that has to be there what it may look like; the rarest first.
     sieve: Vec<Vec<Finder<'static>>>,
-    /// What shows that identities of the kinds that are looked for stand there as digests; empty with a key.
-    digests: Vec<Finder<'static>>,
+    /// What digests begin with, if a name that is looked for is none itself and there is no key.
+    digest: Option<Finder<'static>>,
 }
 
 /// From one instant up to another, which does not belong to it.
@@ -140,10 +146,12 @@ impl Filter {
             decision: exact(&criteria.decision),
             token: exact(&criteria.token),
             sieve: Vec::new(),
-            digests: Vec::new(),
+            digest: None,
         };
         filter.sieve = filter.sieve();
-        filter.digests = if key.is_none() { filter.digests() } else { Vec::new() };
+        if key.is_none() && filter.asks_for_a_plain_name() {
+            filter.digest = Some(Finder::new(DIGEST).into_owned());
+        }
         filter
     }
 
@@ -167,8 +175,46 @@ impl Filter {
     /// Whether the line shows that a name that is looked for could stand there as a digest, which is not known without the key.
     #[must_use]
     pub fn meets_digest(&self, line: &[u8]) -> bool {
-        self.digests.iter().any(|digest| digest.find(line).is_some())
-            && begin(line).is_none_or(|(_, time)| self.interval.holds_text(time))
+        let Some(digest) = &self.digest else { return false };
+        // Those of what was asked with stand in most lines, and are none of an identity.
+        let other = |at: usize| line.get(..at).is_some_and(|before| before.ends_with(OTHER_DIGEST));
+        let shown = digest.find_iter(line).any(|at| !other(at));
+        if !shown && memchr(b'\\', line).is_none() {
+            return false;
+        }
+        match View::of(line) {
+            Some(view) => {
+                view.time.is_some_and(|time| self.interval.holds(time)) && self.is_digested_in(&view)
+            }
+            // Nobody knows where it stands.
+            None => shown && begin(line).is_none_or(|(_, time)| self.interval.holds_text(time)),
+        }
+    }
+
+    fn asks_for_a_plain_name(&self) -> bool {
+        let chain = self.chain.iter().flat_map(|(names, _)| names);
+        chain.chain([&self.agent, &self.user, &self.tenant].into_iter().flatten()).any(Names::are_plain)
+    }
+
+    /// Whether an identity of a kind that is looked for stands there as a digest.
+    fn is_digested_in(&self, view: &View<'_>) -> bool {
+        let plain = |names: &Option<Names>| names.as_ref().is_some_and(Names::are_plain);
+        let chain = self.chain.iter().flat_map(|(names, _)| names).any(Names::are_plain);
+        let digest = |name: &Option<Cow<'_, str>>| name.as_deref().is_some_and(names::is_digest);
+        let agent = plain(&self.agent) || chain;
+        let is_agent = digest(&view.agent)
+            || digest(&view.client)
+            || view.actors.iter().any(|actor| names::is_digest(actor));
+        let about = match view.about.as_deref() {
+            Some("agent" | "client") => plain(&self.agent),
+            Some("user") => plain(&self.user),
+            Some("tenant") => plain(&self.tenant),
+            Some(_) | None => false,
+        };
+        (agent && is_agent)
+            || ((plain(&self.user) || chain) && digest(&view.user))
+            || (plain(&self.tenant) && (digest(&view.tenant) || digest(&view.resource_tenant)))
+            || (about && digest(&view.name))
     }
 
     /// When what is looked for was written.
@@ -232,7 +278,7 @@ impl Filter {
             decision: _,
             token,
             sieve: _,
-            digests: _,
+            digest: _,
         } = self;
         agent.is_none()
             && user.is_none()
@@ -283,18 +329,6 @@ impl Filter {
         let rest = [&self.user, &self.agent, &self.tenant, &self.reason, &self.verdict].into_iter().flatten();
         let token = self.token.iter().map(Names::ends);
         alone.map(Names::whole).chain(token).chain(chain.chain(rest).map(Names::whole)).collect()
-    }
-
-    fn digests(&self) -> Vec<Finder<'static>> {
-        let plain = |names: &Option<Names>| names.as_ref().is_some_and(Names::are_plain);
-        let chain = self.chain.iter().flat_map(|(names, _)| names).any(Names::are_plain);
-        let members = [
-            (plain(&self.agent) || chain, r#""agent":"hmac:"#),
-            (plain(&self.user) || chain, r#""user":"hmac:"#),
-            (plain(&self.tenant), r#""tenant":"hmac:"#),
-            (plain(&self.agent) || plain(&self.user) || plain(&self.tenant), r#","name":"hmac:"#),
-        ];
-        members.iter().filter(|(asked, _)| *asked).map(|(_, text)| Finder::new(*text).into_owned()).collect()
     }
 }
 

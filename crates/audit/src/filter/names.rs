@@ -8,6 +8,11 @@ use crate::text::Text;
 /// What a digest begins with.
 const DIGEST: &str = "hmac:";
 
+/// Whether it is no name but its digest.
+pub(crate) fn is_digest(name: &str) -> bool {
+    name.starts_with(DIGEST)
+}
+
 /// The forms of one name.
 #[derive(Clone, Debug)]
 pub(crate) struct Names(Vec<String>);
@@ -16,7 +21,7 @@ impl Names {
     /// An identity: as it is, cut as records are, and by its digests.
     pub(crate) fn of(name: &str, kinds: &[Digested], key: Option<&DigestKey>) -> Self {
         let mut forms = vec![Text::from(name).as_str().to_owned()];
-        if !name.starts_with(DIGEST) {
+        if !is_digest(name) {
             let digests = key
                 .into_iter()
                 .flat_map(|key| kinds.iter().map(move |kind| key.digest(*kind, name.as_bytes())));
@@ -37,7 +42,7 @@ impl Names {
 
     /// Whether it is no digest itself.
     pub(crate) fn are_plain(&self) -> bool {
-        self.0.first().is_some_and(|form| !form.starts_with(DIGEST))
+        self.0.first().is_some_and(|form| !is_digest(form))
     }
 
     /// Each form as a whole JSON string. One that has to be escaped is left out: a line that has it has a backslash.

@@ -251,6 +251,25 @@ fn whoever_has_the_key_finds_digests_by_name() {
     let arguments = line("decision", "d-1", r#","arguments":{"digest":"hmac:00"},"agent":"a""#);
     let agent = Filter::new(&Criteria { agent: some("b"), ..base() });
     assert!(!agent.meets_digest(arguments.as_bytes()));
+    // However it is written, and wherever an agent may stand.
+    for members in [
+        r#", "agent" : "hmac:00""#,
+        r#","agent":"\u0068mac:00""#,
+        r#","arguments":{"digest":"hmac:00"},"client":"hmac:00""#,
+        r#","actors":["a","hmac:00"]"#,
+    ] {
+        let record = line("decision", "d-1", members);
+        assert!(agent.meets_digest(record.as_bytes()), "{members}");
+        let later =
+            Criteria { agent: some("b"), since: Some("2026-11-23T00:00:00Z".parse().unwrap()), ..base() };
+        assert!(!Filter::new(&later).meets_digest(record.as_bytes()));
+        let user = Filter::new(&Criteria { user: some("b"), ..base() });
+        assert!(!user.meets_digest(record.as_bytes()), "{members}");
+    }
+    for (about, met) in [("agent", true), ("client", true), ("user", false), ("key", false)] {
+        let order = line("admin", "o", &format!(r#", "kind": "{about}", "name": "hmac:00""#));
+        assert_eq!(agent.meets_digest(order.as_bytes()), met, "{about}");
+    }
 }
 
 #[test]
