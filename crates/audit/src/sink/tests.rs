@@ -213,6 +213,37 @@ async fn what_is_refused_is_counted_and_told() {
     assert_eq!(missing, 1);
 }
 
+/// Takes one line and refuses the next, and so on.
+struct Picky(Sender<String>);
+
+impl Outlet for Picky {
+    fn deliver(&mut self, _: &str, lines: &[&[u8]]) -> Delivery {
+        self.0.send(String::from_utf8(lines[0].to_vec()).unwrap()).unwrap();
+        let refused = usize::from(lines.len() > 1);
+        Delivery { taken: 1, refused, error: (refused > 0).then_some(OutletError::TooLong) }
+    }
+}
+
+/// Lines that are refused hold up none that fit, and use none of the last tries of a stop.
+#[test]
+fn nothing_is_waited_for_after_lines_are_refused() {
+    let (took, taken) = channel();
+    let (queue, counts) = (Arc::new(Queue::new(NonZeroUsize::new(40).unwrap())), Arc::default());
+    let bytes: Vec<u8> = (1..=40).flat_map(|n| format!("{{\"n\":{n}}}\n").into_bytes()).collect();
+    let page = Page { bytes: Arc::new(bytes), lines: 40, first: 1, writer: Arc::from("a") };
+    assert_eq!(queue.put(page), 0);
+    queue.end();
+    let now = "2026-11-22T10:11:12Z".parse().unwrap();
+    let clock: Clock = Arc::new(move || now);
+    // Whoever waits at all would give up.
+    let patience = Patience { retries: 0, ..Patience::default() };
+    Worker::new(Box::new(Picky(took)), &queue, &counts, patience, clock).run();
+    assert_eq!((counts.taken.load(Ordering::Relaxed), counts.gaps.load(Ordering::Relaxed)), (20, 20));
+    assert_eq!(queue.waiting(), 0);
+    let (gaps, lines): (Vec<_>, Vec<_>) = taken.iter().partition(|line| line.contains("sink_gap"));
+    assert_eq!((gaps.len(), lines.len()), (20, 20));
+}
+
 /// A sink that hangs keeps nobody from closing; what it was not seen to take counts as missing.
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_hangs_is_given_up_at_the_end() {

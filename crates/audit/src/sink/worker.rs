@@ -88,11 +88,13 @@ impl Worker {
             };
             let (progress, open) = self.count(page, settled, rest.len(), &delivery);
             settled = settled.saturating_add(progress);
-            if progress > 0 {
-                tries = 0;
-            }
             if settled >= lines.len() || !open {
                 break;
+            }
+            // Who settles some of them, if only by refusing them, is ready for the next.
+            if progress > 0 {
+                tries = 0;
+                continue;
             }
             if !self.wait(tries) {
                 let rest = number(lines.len().saturating_sub(settled));
