@@ -198,11 +198,15 @@ impl Sinks {
         self.0.is_empty()
     }
 
-    /// Gives lines to each, or counts them where there is no room. Never waits.
-    pub(crate) fn hand_out(&self, page: &Page) {
+    /// Gives lines to each, or counts them where there is no room. Never waits. Says whether there was room for them anywhere.
+    pub(crate) fn hand_out(&self, page: &Page) -> bool {
+        let mut taken = false;
         for sink in &self.0 {
-            sink.counts.gap(sink.queue.put(page.clone()));
+            let missing = sink.queue.put(page.clone());
+            sink.counts.gap(missing);
+            taken |= missing == 0;
         }
+        taken
     }
 
     pub(crate) fn reopen(&self) {

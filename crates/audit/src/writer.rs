@@ -303,7 +303,8 @@ impl Writer {
         self.append_as(self.parts.mode, put)
     }
 
-    /// The same in the manner of `mode`. The chain goes on only with what is in the file.
+    /// The same in the manner of `mode`. The chain goes on only with what is in the file; without one it goes on in any case, since
+    /// lines that no sink has room for stand in the sinks' gaps.
     fn append_as(
         &mut self,
         mode: Mode,
@@ -339,13 +340,14 @@ impl Writer {
         }
         let mut lines = page.lines;
         // What the file did not take is not in the chain, and goes nowhere else.
+        let mut kept = parts.file.is_some();
         if !parts.sinks.is_empty() {
-            parts.sinks.hand_out(&self.ledger.page(lines));
+            kept |= parts.sinks.hand_out(&self.ledger.page(lines));
         } else if lines.capacity() <= SHEET {
             lines.clear();
             self.sheet = lines;
         }
-        Ok(())
+        if kept { Ok(()) } else { Err(AuditError::QueueFull) }
     }
 
     fn reopen(&mut self) -> Result<(), AuditError> {
@@ -375,10 +377,14 @@ impl Writer {
     fn finish(&mut self) -> Result<(), AuditError> {
         let missing = self.parts.gaps.tell();
         let latest = self.latest;
-        self.append(|page| {
+        let closed = self.append(|page| {
             latest.map_or(Ok(()), |time| put_gap(page, time, missing))?;
             page.checkpoint(Some(Closes::Run))
-        })?;
+        });
+        // A sink without room keeps nobody from ending well: its gaps say so.
+        if closed != Err(AuditError::QueueFull) {
+            closed?;
+        }
         self.sync()
     }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use serde_json::Value;
 
 use super::*;
+use crate::admin::{AdminOutcome, AdminRecord};
 use crate::format::Format;
 use crate::ledger::Checkpoints;
 use crate::record::{Record, Verdict};
@@ -263,6 +264,45 @@ async fn a_sink_that_hangs_is_given_up_at_the_end() {
     drop(answer);
     assert!(taken.iter().count() <= usize::try_from(written).unwrap());
     assert_eq!((status(&recorder).taken, status(&recorder).gaps), (0, written));
+}
+
+/// Without a file, what no sink has room for is not recorded: who gives an order hears so, and the next line says what is missing.
+#[tokio::test]
+async fn what_no_sink_has_room_for_is_not_recorded() {
+    let (sink, answer, taken) = puppet(1);
+    let recorder = recorder(None, vec![sink]);
+    // The header fills the queue.
+    record(&recorder, 0).await;
+    until(|| recorder.gaps() == 1).await;
+    let order = || {
+        let time = "2026-11-22T10:11:12Z".parse().unwrap();
+        let words = ["a1", "root", "revoke"].map(Text::from);
+        let [id, actor, action] = words;
+        AdminRecord::new(time, id, actor, action, AdminOutcome::Done)
+    };
+    assert_eq!(recorder.record_order(&order()).await, Err(AuditError::QueueFull));
+    assert_eq!(recorder.gaps(), 2);
+    drop(answer);
+    until(|| status(&recorder).waiting == 0).await;
+    recorder.record_order(&order()).await.unwrap();
+    until(|| status(&recorder).waiting == 0).await;
+    recorder.close().await.unwrap();
+    assert_eq!(recorder.gaps(), 2);
+    let lines: Vec<_> = taken.iter().collect();
+    let SinkStatus { taken: count, gaps, .. } = status(&recorder);
+    let (chain, missing, _) = told(lines.iter().map(String::as_str));
+    assert_eq!((chain, missing, chain + missing), (count, gaps, recorder.progress().written));
+    assert_eq!(lines.iter().filter(|line| line.contains(r#","gap":2,"#)).count(), 1, "{lines:?}");
+}
+
+/// Without a file, a run ends well although no sink has room for its last lines: they are counted.
+#[tokio::test(start_paused = true)]
+async fn a_stop_without_room_at_the_sinks_is_no_failure() {
+    let (sink, answer, _taken) = puppet(1);
+    let recorder = recorder(None, vec![sink]);
+    recorder.close().await.unwrap();
+    assert_eq!((status(&recorder).gaps, recorder.progress().written), (2, 2));
+    drop(answer);
 }
 
 /// What the file does not take is in no chain, and so at no sink; both are told by the same line.
