@@ -31,7 +31,7 @@ const USUAL_LINE: usize = 2048;
 const GATHER: Duration = Duration::from_millis(5);
 
 /// How long records that are waited for are gathered where many came at once before: one trip to the disk serves them all.
-/// Who comes alone is not held up.
+/// Who comes alone is not held up, unless right after such a crowd.
 const HOLD: Duration = Duration::from_millis(2);
 
 /// So many records in one batch let expect more.
@@ -351,27 +351,36 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), AuditError> {
-        self.parts.sinks.reopen();
-        let Some((journal, path)) = &self.parts.file else { return Ok(()) };
-        if journal.is_at(path) {
-            return Ok(());
+        let next = self.next_file();
+        if let Ok(Some((_, _, closes))) = &next {
+            // What the old file does not take, the new one's header tells. What is left unsynced there was best effort.
+            drop(self.append(|page| page.checkpoint(Some(*closes))));
+            drop(self.sync());
         }
-        let path = path.clone();
-        let mut journal = Journal::open(&path)?;
+        // A copy that was moved away with the file ends as it does, and the new one begins with the header.
+        self.parts.sinks.reopen();
+        let Some((journal, path, _)) = next? else { return Ok(()) };
+        self.parts.file = Some((journal, path));
+        // A header that is due for the old file is so no more.
+        self.due = Some(if self.ledger.last_seq() == 0 { Begin::Run } else { Begin::File });
+        drop(self.append(|_| Ok(())));
+        Ok(())
+    }
+
+    /// The file to go on with, if the one in use was moved away, and what that closes.
+    fn next_file(&self) -> Result<Option<(Journal, PathBuf, Closes)>, AuditError> {
+        let Some((journal, path)) = &self.parts.file else { return Ok(None) };
+        if journal.is_at(path) {
+            return Ok(None);
+        }
+        let mut journal = Journal::open(path)?;
         if self.parts.mode == Mode::Required && !journal.is_regular() {
             return Err(AuditError::NotAFile);
         }
         // A file that has a chain is gone on with as by another process.
         let tail = journal.tail()?;
         let closes = if tail.last.is_some() || tail.unseen { Closes::Run } else { Closes::File };
-        // What the old file does not take, the new one's header tells. What is left unsynced there was best effort.
-        drop(self.append(|page| page.checkpoint(Some(closes))));
-        drop(self.sync());
-        self.parts.file = Some((journal, path));
-        // A header that is due for the old file is so no more.
-        self.due = Some(if self.ledger.last_seq() == 0 { Begin::Run } else { Begin::File });
-        drop(self.append(|_| Ok(())));
-        Ok(())
+        Ok(Some((journal, path.clone(), closes)))
     }
 
     fn finish(&mut self) -> Result<(), AuditError> {

@@ -122,6 +122,27 @@ async fn a_sink_has_each_line_of_the_chain() {
     }
 }
 
+/// A copy that is moved away together with the file is cut where that is: each part can be verified by itself.
+#[tokio::test]
+async fn a_copy_is_rotated_where_the_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let outlet = LineFile::open(&path("copy"), Format::Own).unwrap();
+    let recorder = recorder(Some(&path("file")), vec![sink("copy", outlet, 1000)]);
+    record(&recorder, 0).await;
+    for (now, old) in [("file", "file.1"), ("copy", "copy.1")] {
+        std::fs::rename(path(now), path(old)).unwrap();
+    }
+    recorder.reopen().await.unwrap();
+    record(&recorder, 1).await;
+    recorder.close().await.unwrap();
+    for (file, copy) in [("file.1", "copy.1"), ("file", "copy")] {
+        let [file, copy] = [file, copy].map(|name| std::fs::read_to_string(path(name)).unwrap());
+        assert_eq!(copy, file);
+    }
+    assert!(std::fs::read_to_string(path("copy")).unwrap().contains(r#""open":"#));
+}
+
 /// C-21: a slow sink. Neither a decision nor the file waits for it, and what it has and what it is told is missing are all.
 #[tokio::test]
 async fn nobody_waits_for_a_sink_and_what_it_misses_is_counted() {
