@@ -224,17 +224,16 @@ impl Sinks {
             return;
         }
         self.end();
+        // Those that another caller waits for are left to it.
+        let (sinks, ended): (Vec<_>, Vec<_>) = self.0.iter().filter_map(Running::ended).unzip();
         let all = async {
-            for sink in &self.0 {
-                let ended = sink.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(ended) = ended {
-                    drop(ended.await);
-                }
+            for ended in ended {
+                drop(ended.await);
             }
         };
-        if tokio::time::timeout(CLOSE_WITHIN, all).await.is_err() {
-            self.0.iter().for_each(|sink| sink.counts.gap(sink.queue.give_up()));
-        }
+        drop(tokio::time::timeout(CLOSE_WITHIN, all).await);
+        // A thread that panicked has ended too, and leaves what waited for it.
+        sinks.iter().for_each(|sink| sink.counts.gap(sink.queue.give_up()));
     }
 
     pub(crate) fn status(&self) -> Vec<SinkStatus> {
@@ -252,6 +251,12 @@ impl Sinks {
 }
 
 impl Running {
+    /// What ends with its thread, once.
+    fn ended(&self) -> Option<(&Self, oneshot::Receiver<()>)> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ended.map(|ended| (self, ended))
+    }
+
     fn start(sink: Sink, clock: &Clock) -> Result<Self, AuditError> {
         let Sink { name, outlet, queue, patience } = sink;
         let (name, queue) = (Arc::<str>::from(name), Arc::new(Queue::new(queue)));

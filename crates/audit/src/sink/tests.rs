@@ -287,6 +287,27 @@ async fn a_sink_that_hangs_is_given_up_at_the_end() {
     assert_eq!((status(&recorder).taken, status(&recorder).gaps), (0, written));
 }
 
+/// What waits for a sink whose thread is no more counts as missing in the end.
+#[tokio::test]
+async fn a_sink_that_panics_leaves_nothing_uncounted() {
+    struct Mine;
+
+    impl Outlet for Mine {
+        fn deliver(&mut self, _: &str, _: &[&[u8]]) -> Delivery {
+            panic!("a mistake in it");
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = recorder(Some(&folder.path().join("records")), vec![sink("mine", Mine, 100)]);
+    for n in 0..5 {
+        record(&recorder, n).await;
+    }
+    recorder.close().await.unwrap();
+    let SinkStatus { taken, gaps, waiting, .. } = status(&recorder);
+    assert_eq!((taken, gaps, waiting), (0, recorder.progress().written, 0));
+}
+
 /// Without a file, what no sink has room for is not recorded: who gives an order hears so, and the next line says what is missing.
 #[tokio::test]
 async fn what_no_sink_has_room_for_is_not_recorded() {
