@@ -39,6 +39,7 @@ use crate::report::Reporter;
 use crate::security_events::{Shared, SignalsError, Streams};
 use crate::service::{Service, ServiceParts, Shed};
 use crate::signals;
+use crate::sinks;
 use crate::state::{self, Opened, StateError, Tending};
 use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
@@ -310,7 +311,9 @@ async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), Se
     }
     if let Some(recorder) = recorder {
         // A disk that hangs must not keep the process from ending.
-        match tokio::time::timeout(CLOSE_WITHIN, recorder.close()).await {
+        let closed = tokio::time::timeout(CLOSE_WITHIN, recorder.close()).await;
+        sinks::tell_at_the_end(&recorder);
+        match closed {
             Ok(closed) => {
                 receipts::Watch::default().tell(&recorder);
                 closed.map_err(ReceiptsError::File)?;

@@ -2,12 +2,11 @@
 
 mod otlp_logs;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use exequatur_audit::{
-    AuditError, LineFile, Outlet, OutletError, Patience, Recorder, Sink, SinkStatus, Syslog,
-};
+use exequatur_audit::{AuditError, LineFile, Outlet, Patience, Recorder, Sink, SinkStatus, Syslog};
 use exequatur_store::ReplicaName;
 use thiserror::Error;
 
@@ -67,32 +66,59 @@ pub(crate) fn open(
     sinks.iter().map(open).collect()
 }
 
-/// Counts what became of lines, and tells when a sink begins to fail, and when it goes on.
+/// Counts what became of lines, and tells when a sink begins to fail, when it goes on, and how many lines it lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    failing: Vec<Arc<str>>,
+    known: HashMap<Arc<str>, Known>,
+}
+
+/// What was told of a sink.
+#[derive(Debug, Default)]
+struct Known {
+    fails: bool,
+    gaps: u64,
 }
 
 impl Watch {
     pub(crate) fn look(&mut self, recorder: &Recorder) {
-        for SinkStatus { name, taken, gaps, waiting, error } in recorder.sinks() {
-            metrics::sink(&name, taken, gaps, waiting, error.is_none());
-            self.tell(name, error, gaps);
+        for status in recorder.sinks() {
+            let SinkStatus { name, taken, gaps, waiting, error } = &status;
+            metrics::sink(name, *taken, *gaps, *waiting, error.is_none());
+            self.tell(status);
         }
     }
 
-    fn tell(&mut self, name: Arc<str>, error: Option<OutletError>, gaps: u64) {
-        let known = self.failing.iter().position(|failing| *failing == name);
-        match (error, known) {
-            (Some(error), None) => {
-                tracing::error!(sink = %name, %error, gaps, "a sink of the records fails");
-                self.failing.push(name);
-            }
-            (None, Some(known)) => {
-                tracing::info!(sink = %name, gaps, "a sink of the records goes on");
-                self.failing.swap_remove(known);
-            }
-            (Some(_), Some(_)) | (None, None) => {}
+    fn tell(&mut self, SinkStatus { name, gaps, error, .. }: SinkStatus) {
+        let known = self.known.entry(Arc::clone(&name)).or_default();
+        let lines = gaps.saturating_sub(known.gaps);
+        if lines > 0 {
+            let error = error.map(tracing::field::display);
+            tracing::error!(sink = %name, lines, error, "a sink of the records lacks lines");
         }
+        match (error, known.fails) {
+            (Some(error), false) => {
+                tracing::error!(sink = %name, %error, gaps, "a sink of the records fails")
+            }
+            (None, true) => tracing::info!(sink = %name, gaps, "a sink of the records goes on"),
+            (Some(_), true) | (None, false) => {}
+        }
+        *known = Known { fails: error.is_some(), gaps };
     }
 }
+
+/// Tells what was not kept, once the recorder is closed: nobody looks any more.
+pub(crate) fn tell_at_the_end(recorder: &Recorder) {
+    for SinkStatus { name, gaps, waiting, error, .. } in recorder.sinks() {
+        if gaps > 0 || waiting > 0 {
+            let error = error.map(tracing::field::display);
+            tracing::error!(sink = %name, gaps, waiting, error, "a sink of the records has ended without all lines");
+        }
+    }
+    let gaps = recorder.gaps();
+    if gaps > 0 {
+        tracing::error!(gaps, "decisions of this run are not in the records");
+    }
+}
+
+#[cfg(test)]
+mod tests;
