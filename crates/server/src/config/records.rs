@@ -16,7 +16,7 @@ use super::resolve;
 use super::routes::RoutePlace;
 use super::secrets::private;
 use super::show::spelt;
-use super::sinks::{self, SinkConfig};
+use super::sinks::{self, SinkConfig, SinkPlace};
 
 const EVERY_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const RECORDS_RANGE: RangeInclusive<usize> = 1..=1_000_000;
@@ -212,7 +212,7 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Records>
         );
     }
     if let Some(file) = &file {
-        let same = sinks.iter().find(|sink| sink.place == sinks::SinkPlace::File(file.clone()));
+        let same = sinks.iter().find(|sink| sink.place.is_also(&SinkPlace::File(file.clone())));
         if let Some(sink) = same {
             notes.add(node.place, format!("the sink `{}` is the record file itself", sink.name));
         }

@@ -69,6 +69,21 @@ pub enum SinkPlace {
     Otlp(OtlpEndpoint),
 }
 
+impl SinkPlace {
+    /// Whether lines for both end up in one place, as far as their names tell.
+    pub(super) fn is_also(&self, other: &Self) -> bool {
+        self == other || (self.is_stdout() && other.is_stdout())
+    }
+
+    fn is_stdout(&self) -> bool {
+        match self {
+            Self::Stdout => true,
+            Self::File(path) => path == Path::new("/dev/stdout"),
+            Self::Syslog { .. } | Self::Otlp(_) => false,
+        }
+    }
+}
+
 pub(super) const KEYS: &[Key] = &[
     required("name", "In logs and metrics; unique.", || pattern(NAME)),
     optional(
@@ -112,7 +127,13 @@ pub(super) fn shape() -> Shape {
 
 pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Vec<SinkConfig>> {
     let mut names = Vec::new();
-    let sinks = node.each(notes, |node| sink(node, folder, notes, &mut names))?;
+    let sinks: Vec<SinkConfig> = node.each(notes, |node| sink(node, folder, notes, &mut names))?;
+    for (one, sink) in sinks.iter().enumerate() {
+        let before = sinks.iter().take(one).find(|before| before.place.is_also(&sink.place));
+        if let Some(before) = before {
+            notes.add(node.place, format!("the sinks `{}` and `{}` are one place", before.name, sink.name));
+        }
+    }
     if sinks.len() > MOST {
         notes.add(node.place, format!("at most {MOST} are served"));
         return None;

@@ -611,6 +611,18 @@ fn mistakes_in_sinks() {
             "`mode: required` without `file`: only the file is on the disk before the answer",
         ),
         ("records: { file: f, sinks: [{ name: a, file: f }] }", "the sink `a` is the record file itself"),
+        (
+            "records: { file: /dev/stdout, sinks: [{ name: a, stdout: {} }] }",
+            "the sink `a` is the record file itself",
+        ),
+        (
+            "records: { sinks: [{ name: a, stdout: {} }, { name: b, file: f }, { name: c, stdout: {}, format: ecs }] }",
+            "the sinks `a` and `c` are one place",
+        ),
+        (
+            "records: { sinks: [{ name: a, file: f }, { name: b, file: ./f }] }",
+            "the sinks `a` and `b` are one place",
+        ),
         ("records: { sinks: [{ name: a }] }", "one of `stdout`, `file`, `syslog`, `otlp` is missing"),
         (
             "records: { sinks: [{ name: a, stdout: {}, file: f }] }",
