@@ -93,7 +93,7 @@ async fn what_breaks_may_pass_and_what_is_refused_may_not() {
     assert!(may_pass(&Status::unavailable("not now")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(async move {
+    tokio_util::task::TaskTracker::new().spawn(async move {
         loop {
             drop(listener.accept().await);
         }
