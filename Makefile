@@ -38,7 +38,7 @@ attack: export ATTACK_WORLDS ?= 100000
 attack: ## Change a million permitted requests; compare a hundred thousand random worlds with a model
 	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
-lint: ## Format, clippy, names, layering, docs/requirements.md, docs/metrics.md, stale patches, the Helm chart, alerts
+lint: ## Format, clippy, names, layering, docs/requirements.md, docs/reference/metrics.md, stale patches, the Helm chart, alerts
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	tests/tools/names.sh

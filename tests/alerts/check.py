@@ -2,7 +2,7 @@
 """Judges the alert rules of charts/exequatur/rules with promtool: each fires when it should, and does not just below that.
 
 A case gives each series twice: as it is for 20 minutes, in which the alert must not fire, and as it is for the 20 minutes after
-them, at the end of which it must. Besides: what each rule says of itself, and that docs/alerts.md has its section.
+them, at the end of which it must. Besides: what each rule says of itself, and that docs/reference/alerts.md has its section.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "charts/exequatur/rules/exequatur.yaml"
-MANUAL = ROOT / "docs/alerts.md"
+MANUAL = ROOT / "docs/reference/alerts.md"
 SEVERITIES = {"critical", "warning", "info"}
 # What each section of the manual has.
 PARTS = ["**Means**", "**Confirm**", "**Do**"]
@@ -193,12 +193,12 @@ def stated(text: str) -> tuple[list[str], list[str]]:
         if severity is None or severity.group(1) not in SEVERITIES:
             wrong.append(f"{name}: no severity of {sorted(SEVERITIES)}")
         wrong += [f"{name}: no {part}" for part in ("summary", "description") if not re.search(rf"^          {part}: \S", rule, re.M)]
-        if f"          runbook_url: docs/alerts.md#{name.lower()}\n" not in rule:
-            wrong.append(f"{name}: runbook_url is not docs/alerts.md#{name.lower()}")
+        if f"          runbook_url: docs/reference/alerts.md#{name.lower()}\n" not in rule:
+            wrong.append(f"{name}: runbook_url is not docs/reference/alerts.md#{name.lower()}")
         section = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", manual, re.M | re.S)
         missing = PARTS if section is None else [part for part in PARTS if part not in section.group(1)]
-        wrong += [f"docs/alerts.md: {name} has no {part}" for part in missing]
-    wrong += [f"docs/alerts.md has {name}, which is no alert" for name in re.findall(r"^### (\w+)$", manual, re.M) if name not in names]
+        wrong += [f"docs/reference/alerts.md: {name} has no {part}" for part in missing]
+    wrong += [f"docs/reference/alerts.md has {name}, which is no alert" for name in re.findall(r"^### (\w+)$", manual, re.M) if name not in names]
     return names, wrong
 
 

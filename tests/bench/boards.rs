@@ -280,7 +280,7 @@ impl Play {
         Ok(())
     }
 
-    /// What `exequatur status` says now, which docs/alerts.md begins with; it goes to `status.txt`.
+    /// What `exequatur status` says now, which docs/reference/alerts.md begins with; it goes to `status.txt`.
     async fn looks(&self, what: &str) -> Result<(), String> {
         let mut file =
             std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("status.txt"));

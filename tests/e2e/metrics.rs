@@ -1,4 +1,4 @@
-//! What callers make up is in no metric, and the metrics are those of docs/metrics.md.
+//! What callers make up is in no metric, and the metrics are those of docs/reference/metrics.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ const TENANTS: usize = REQUESTS / 5;
 const TENANTS_APART: usize = 100;
 const AT_ONCE: usize = 32;
 
-/// A row of docs/metrics.md.
+/// A row of docs/reference/metrics.md.
 #[derive(Debug, PartialEq)]
 struct Row {
     kind: String,
@@ -27,7 +27,7 @@ struct Row {
 
 /// The rows, for one issuer, and neither stream nor sink.
 fn documented() -> BTreeMap<String, Row> {
-    let text = std::fs::read_to_string(repository().join("docs/metrics.md")).unwrap();
+    let text = std::fs::read_to_string(repository().join("docs/reference/metrics.md")).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `")).map(|line| {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         let bound = |text: &str| match text {
@@ -172,7 +172,8 @@ async fn what_callers_make_up_is_in_no_metric() {
     let (documented, shown) = (documented(), shown(&text));
     let mut made_up = BTreeSet::new();
     for (name, (kind, series)) in &shown {
-        let row = documented.get(name).unwrap_or_else(|| panic!("{name} is not in docs/metrics.md"));
+        let row =
+            documented.get(name).unwrap_or_else(|| panic!("{name} is not in docs/reference/metrics.md"));
         assert_eq!(*kind, row.kind, "{name}");
         assert!(series.len() <= row.series, "{name}: {} series", series.len());
         let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -197,7 +197,7 @@ async fn nothing_that_a_caller_writes_is_in_the_file() {
     assert!(!file.contains("canary"), "{file}");
     let log = scene.stack.log().unwrap();
     assert!(!log.contains("canary-x-request-id") && !log.contains("canary-referer"));
-    // And nothing but what docs/outcomes.md lists.
+    // And nothing but what docs/reference/outcomes.md lists.
     let known = [
         "v",
         "time",

@@ -11,7 +11,7 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// Where the cluster stands in `envoy/plain.yaml`, and what docs/envoy.md says of two replicas.
+/// Where the cluster stands in `envoy/plain.yaml`, and what docs/reference/envoy.md says of two replicas.
 const CLUSTER: &str = "  - name: exequatur\n    type: STATIC\n";
 const CHECKED: &str = "  - name: exequatur
     type: STATIC

@@ -1,4 +1,4 @@
-//! J07: tokens in the layouts of real issuers, read as docs/token-layouts.md says. Each block of that page is loaded as it
+//! J07: tokens in the layouts of real issuers, read as docs/how-to/token-layouts.md says. Each block of that page is loaded as it
 //! stands there; but for the place of the keys, which is a file of this test.
 //!
 //! The tokens are shaped as the issuers' documentation says, and signed here: no such service was asked.
@@ -19,7 +19,7 @@ use shapes::{Shape, shapes};
 
 /// The blocks of the page, by the name of their issuer.
 fn blocks() -> BTreeMap<String, String> {
-    let page = std::fs::read_to_string(binaries::repository().join("docs/token-layouts.md")).unwrap();
+    let page = std::fs::read_to_string(binaries::repository().join("docs/how-to/token-layouts.md")).unwrap();
     let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
     // The one of a resource is a part of the test's own configuration.
     blocks

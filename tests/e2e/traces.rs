@@ -95,7 +95,7 @@ fn sends_to(port: u16, more: &str) -> (&'static str, &'static str) {
     (RECORDS, leaked(format!("{RECORDS}\n{traces}")))
 }
 
-/// What docs/traces.md says to add, and that Envoy waits for no other spans.
+/// What docs/reference/traces.md says to add, and that Envoy waits for no other spans.
 fn envoy_traces(port: u16) -> Vec<(&'static str, &'static str)> {
     let tracing = "          tracing:
             provider:

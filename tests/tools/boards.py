@@ -52,7 +52,7 @@ EXPECTED = {
     "ExequaturAdminStrangers": "strangers at the admin API",
     "ExequaturUnanswered": "a message too long",
 }
-# What docs/alerts.md promises to whoever is called: in which file of the run it stands.
+# What docs/reference/alerts.md promises to whoever is called: in which file of the run it stands.
 PROMISED = [
     ("ExequaturReloadFailed", "exequatur.log", "reload refused"),
     ("ExequaturReloadFailed", "status.txt", "refused the files at"),
@@ -304,7 +304,7 @@ def main() -> int:
         wrong += problems
         for alert, name, promised in PROMISED:
             if promised not in (stage / name).read_text(encoding="utf-8"):
-                wrong.append(f"docs/alerts.md, {alert}: `{promised}` is not in {stage / name}")
+                wrong.append(f"docs/reference/alerts.md, {alert}: `{promised}` is not in {stage / name}")
     finally:
         prometheus.end()
     texts = {

@@ -9,7 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "charts/exequatur/dashboards"
-METRICS = ROOT / "docs/metrics.md"
+METRICS = ROOT / "docs/reference/metrics.md"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 OF = 'namespace=~"$namespace",job=~"$job",instance=~"$instance"'
 # Alerts have the labels of their rules: not each has an instance, and one has none at all.
@@ -170,7 +170,7 @@ def overview() -> Panel:
         now("Sets of rules", "none", 'max(count by (namespace, job) (count_values by (namespace, job) ("rules", exequatur_generation_fingerprint{OF})))', bad_above=2,
             text="By which replicas of one installation decide: 1 is well."),
         now("Without a record", "none", "sum(increase(exequatur_record_gaps_total{OF}[5m]))", bad_above=1, text="Decisions of the last five minutes."),
-        states("Alerts", "What fires, of the rules of the chart. Each has a section in docs/alerts.md.",
+        states("Alerts", "What fires, of the rules of the chart. Each has a section in docs/reference/alerts.md.",
                query(f"max by (alertname, severity, instance, issuer, stream) ({FIRING})", "{{alertname}} {{instance}} {{issuer}} {{stream}}"),
                query(f"vector(0) unless on () {FIRING}", "nothing fires")),
         over_time("Decisions", "reqps", query("sum by (verdict) (rate(exequatur_decisions_total{OF}[RATE]))", "{{verdict}}"), stacked=True),
@@ -261,7 +261,7 @@ def evidence() -> Panel:
     ])
 
 
-# Metrics of docs/metrics.md that no panel shows, and why.
+# Metrics of docs/reference/metrics.md that no panel shows, and why.
 UNSHOWN = {
     "exequatur_build_info": "the replicas to choose from are those that have it",
     "exequatur_duties_lost_total": "the process ends with it",
@@ -279,7 +279,7 @@ def unseen(boards: list[Panel]) -> list[str]:
     asked = json.dumps([panel.get("targets") for made in boards for panel in made["panels"]])
     shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\b(?:exequatur|process)_[a-z_]+", asked)}
     documented = set(re.findall(r"^\| `([a-z_]+)`", METRICS.read_text(encoding="utf-8"), re.M))
-    wrong = [f"{name} of docs/metrics.md is on no dashboard" for name in sorted(documented - shown - UNSHOWN.keys())]
+    wrong = [f"{name} of docs/reference/metrics.md is on no dashboard" for name in sorted(documented - shown - UNSHOWN.keys())]
     return wrong + [f"{name} is said not to be shown, and is, or is no metric" for name in sorted(UNSHOWN.keys() & shown | UNSHOWN.keys() - documented)]
 
 

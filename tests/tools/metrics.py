@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/metrics.md names each metric of the code with its type and its labels, and the alerts and dashboards ask for no other."""
+"""docs/reference/metrics.md names each metric of the code with its type and its labels, and the alerts and dashboards ask for no other."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs/metrics.md"
-ALERTS = ROOT / "docs/alerts.md"
+DOCUMENT = ROOT / "docs/reference/metrics.md"
+ALERTS = ROOT / "docs/reference/alerts.md"
 CHART = ROOT / "charts/exequatur"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (\d+)(?: × (issuers|streams|sinks))? \| (.+) \|$")
 CALL = re.compile(r"\bmetrics::(counter|gauge|histogram)!\(\s*")
@@ -135,7 +135,7 @@ def main() -> int:
     wrong += more
     for name in sorted(coded.keys() | documented.keys()):
         if coded.get(name) != documented.get(name):
-            wrong.append(f"{name}: the code has {coded.get(name)}, docs/metrics.md {documented.get(name)}")
+            wrong.append(f"{name}: the code has {coded.get(name)}, docs/reference/metrics.md {documented.get(name)}")
     wrong += asked_for(documented)
     for line in wrong:
         print(f"metrics: {line}", file=sys.stderr)

@@ -285,7 +285,7 @@ mod tests {
         Redaction { user: Form::Digest, key: Some(DigestKey::new(&[7; 32]).unwrap()), ..Redaction::default() }
     }
 
-    /// As `openssl` has it: docs/audit.md shows the commands.
+    /// As `openssl` has it: docs/reference/audit.md shows the commands.
     #[test]
     fn digests_are_those_of_the_documentation() {
         let plain =

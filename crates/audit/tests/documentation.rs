@@ -1,10 +1,10 @@
-//! The example of docs/audit.md is what it says: the format is public.
+//! The example of docs/reference/audit.md is what it says: the format is public.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use exequatur_audit::{Proof, PublicKeys, Verifier};
 
-const PAGE: &str = include_str!("../../../docs/audit.md");
+const PAGE: &str = include_str!("../../../docs/reference/audit.md");
 
 fn blocks<'a>(kind: &str) -> Vec<&'a str> {
     let begin = format!("\n```{kind}\n");

@@ -138,7 +138,7 @@ fn document(file: &Path, report: &Report) -> Value {
     json!({ "file": file.display().to_string(), "findings": findings, "allowed": allowed })
 }
 
-/// Every rule; the table of `docs/envoy.md` holds the same.
+/// Every rule; the table of `docs/reference/envoy.md` holds the same.
 fn list(output: Output) -> Result<(), Failure> {
     match output {
         Output::Text => exequatur_lint::rules().try_for_each(|rule| {

@@ -1,4 +1,4 @@
-//! What is made from the tree of commands: completions, man pages, and the page `docs/cli.md`.
+//! What is made from the tree of commands: completions, man pages, and the page `docs/reference/cli.md`.
 
 mod reference;
 
@@ -30,7 +30,7 @@ pub(crate) struct Man {
     folder: PathBuf,
 }
 
-/// Print the page `docs/cli.md`.
+/// Print the page `docs/reference/cli.md`.
 #[derive(Debug, Args)]
 pub(crate) struct Reference;
 

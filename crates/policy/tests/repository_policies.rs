@@ -41,7 +41,7 @@ fn the_policies_load_without_a_warning_and_none_is_unscoped() {
 fn the_examples_of_the_documentation_load() {
     let (folder, _) = load();
     let mut blocks = 0;
-    for page in ["context.md", "on-behalf-of.md"] {
+    for page in ["reference/context.md", "explanation/on-behalf-of.md"] {
         let path = root().join("../docs").join(page);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{page}: {error}"));
         for block in text.split("```cedar\n").skip(1).filter_map(|rest| rest.split_once("```")) {

@@ -151,10 +151,10 @@ fn the_forms_are_these() {
     }
 }
 
-/// Each attribute and field that is written is in the tables of docs/formats.md.
+/// Each attribute and field that is written is in the tables of docs/reference/formats.md.
 #[test]
 fn each_field_is_documented() {
-    let page = include_str!("../../../../docs/formats.md");
+    let page = include_str!("../../../../docs/reference/formats.md");
     for line in lines::each() {
         for format in [Format::Ocsf, Format::Ecs] {
             let mut paths = Vec::new();

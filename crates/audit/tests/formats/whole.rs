@@ -9,7 +9,7 @@ use crate::{findings, rendered};
 
 /// The reasons as they are documented; that none is missing there is checked elsewhere.
 fn reasons() -> Vec<&'static str> {
-    let page = include_str!("../../../../docs/reasons.md");
+    let page = include_str!("../../../../docs/reference/reasons.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split_once("` | ")).map(|(reason, _)| reason).collect()
 }

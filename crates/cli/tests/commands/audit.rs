@@ -244,9 +244,9 @@ fn large_files_are_streamed() {
     assert!(out.contains("found       d.jsonl, line 3"), "{out}");
 }
 
-/// The blocks of docs/audit.md: a log, its keys, a proof.
+/// The blocks of docs/reference/audit.md: a log, its keys, a proof.
 fn example(folder: &std::path::Path) -> String {
-    let page = include_str!("../../../../docs/audit.md");
+    let page = include_str!("../../../../docs/reference/audit.md");
     let block = |kind: &str, n: usize| {
         let begin = format!("\n```{kind}\n");
         page.split(&begin).nth(n).unwrap().split("```\n").next().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! Completions, man pages, `docs/cli.md`.
+//! Completions, man pages, `docs/reference/cli.md`.
 
 use std::fs;
 
@@ -6,11 +6,11 @@ use crate::{repository, run, run_in};
 
 #[test]
 fn the_page_of_commands_is_up_to_date() {
-    let page = fs::read_to_string(repository().join("docs/cli.md")).unwrap();
+    let page = fs::read_to_string(repository().join("docs/reference/cli.md")).unwrap();
     let made = run(&["reference"]).ended(0).out;
     assert!(
         page == made,
-        "docs/cli.md is out of date: cargo run -p exequatur-cli -- reference > docs/cli.md"
+        "docs/reference/cli.md is out of date: cargo run -p exequatur-cli -- reference > docs/reference/cli.md"
     );
     assert!(made.lines().filter(|line| !line.starts_with('|')).all(|line| line.chars().count() <= 120));
 }
@@ -71,11 +71,11 @@ fn every_command_has_a_man_page() {
 #[test]
 fn the_description_of_the_api_is_that_of_the_program() {
     let made = run(&["openapi"]).ended(0);
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/openapi.json");
     let page = fs::read_to_string(page).unwrap();
     assert!(
         page == made.out,
-        "docs/openapi.json is out of date: cargo run -p exequatur-cli -- openapi > docs/openapi.json"
+        "docs/reference/openapi.json is out of date: cargo run -p exequatur-cli -- openapi > docs/reference/openapi.json"
     );
 }
 

@@ -186,7 +186,7 @@ fn what_could_not_be_read_is_told() {
 fn the_key_finds_by_name_what_was_digested() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("key"), [7; 32]).unwrap();
-    // As docs/audit.md makes it with `openssl`.
+    // As docs/reference/audit.md makes it with `openssl`.
     let alice = "hmac:16fa8256c2e2a3c726e4d97bcbf79f3e43d0fa1436da52a4a9c958c715ab0aa5";
     let line = decision(12, 1, &format!(r#""agent":"corp:crm-bot","user":"{alice}""#));
     fs::write(folder.path().join("d"), file(&[line.clone(), decision(13, 2, OTHER)])).unwrap();

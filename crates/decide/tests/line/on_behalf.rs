@@ -307,7 +307,7 @@ fn routes() -> Vec<Route> {
     ROUTES.map(route).into()
 }
 
-/// The user, nobody where the token is the client's own, or why it is neither's: the table of docs/configuration.md.
+/// The user, nobody where the token is the client's own, or why it is neither's: the table of docs/reference/configuration.md.
 fn whose(shape: &Shape, marking: Marking) -> Result<Option<&'static str>, &'static str> {
     let named = if marking.claim == "sub" { Some(shape.subject) } else { shape.uid };
     let bad = |asked: bool, mark| asked && mark == Mark::Unreadable;

@@ -15,4 +15,4 @@ pub fn remarks(config: &Config) -> Vec<String> {
 
 /// J07: what it means that neither `when` nor `unless` is there.
 pub(super) const NOT_MARKED: &str = "nothing but the comparison with the client tells a user, and a client's own \
-    token that is exchanged counts as a user's (docs/token-layouts.md)";
+    token that is exchanged counts as a user's (docs/how-to/token-layouts.md)";

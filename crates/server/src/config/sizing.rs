@@ -7,7 +7,7 @@ use exequatur_store::{LimitBounds, MAX_OVERRIDES, ReplayLimits};
 
 use super::{Config, Redis, duration};
 
-/// Bytes, as measured ([docs/shared-state.md]).
+/// Bytes, as measured ([docs/explanation/shared-state.md]).
 const PROOF: u64 = 64;
 const LEVEL: u64 = 100;
 const REVOCATION: u64 = 40;

@@ -421,8 +421,8 @@ fn defaults_are_the_readers() {
 /// The page for operators names every key, and no other.
 #[test]
 fn the_documentation_names_every_key() {
-    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
-    let page = std::fs::read_to_string(page).expect("docs/configuration.md");
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/configuration.md");
+    let page = std::fs::read_to_string(page).expect("docs/reference/configuration.md");
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut section = String::new();
     for line in page.lines() {
@@ -435,7 +435,7 @@ fn the_documentation_names_every_key() {
     }
     let known = keys_of_schema();
     for (key, _) in &rows {
-        assert!(known.contains(key), "docs/configuration.md names `{key}`, which is no key");
+        assert!(known.contains(key), "docs/reference/configuration.md names `{key}`, which is no key");
     }
     for key in &known {
         let named = |(row, rest): &(String, String)| {
@@ -445,19 +445,19 @@ fn the_documentation_names_every_key() {
                 || inside.and_then(|inside| inside.rsplit('.').next()).is_some_and(|last| rest.contains(last))
                     && row.contains('.')
         };
-        assert!(rows.iter().any(named), "docs/configuration.md does not name `{key}`");
+        assert!(rows.iter().any(named), "docs/reference/configuration.md does not name `{key}`");
     }
 }
 
 /// The copy that editors use.
 #[test]
 fn the_copy_is_the_schema() {
-    let copy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.schema.json");
-    let copy = std::fs::read_to_string(copy).expect("docs/config.schema.json");
+    let copy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.schema.json");
+    let copy = std::fs::read_to_string(copy).expect("docs/reference/config.schema.json");
     let copy: Json = serde_json::from_str(&copy).expect("JSON");
     assert!(
         copy == schema(),
-        "docs/config.schema.json is out of date: \
-         cargo run -p exequatur-cli -- config schema > docs/config.schema.json"
+        "docs/reference/config.schema.json is out of date: \
+         cargo run -p exequatur-cli -- config schema > docs/reference/config.schema.json"
     );
 }

@@ -4,9 +4,9 @@ use super::process::cluster::Cluster;
 use super::*;
 use crate::overrides::{LimitOverride, OverridePlace, OverrideStore as _};
 
-/// What docs/shared-state.md says of an ACL, of all servers or of a cluster's nodes besides.
+/// What docs/explanation/shared-state.md says of an ACL, of all servers or of a cluster's nodes besides.
 fn documented(of_cluster: bool) -> Vec<String> {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/shared-state.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/explanation/shared-state.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, rest) = page.split_once("An ACL for Exequatur: `").unwrap();
     let (mut commands, rest) = rest.split_once('`').unwrap();
