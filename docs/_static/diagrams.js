@@ -1,0 +1,10 @@
+// Draws the diagrams of a page; where that fails, their text stays.
+document.addEventListener("DOMContentLoaded", async () => {
+  if (!window.mermaid) return;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  window.mermaid.initialize({ startOnLoad: false, securityLevel: "strict", theme: dark ? "dark" : "neutral", fontFamily: "inherit" });
+  for (const [number, place] of document.querySelectorAll(".diagram").entries()) {
+    const { svg } = await window.mermaid.render(`diagram-${number}`, place.textContent);
+    place.innerHTML = svg;
+  }
+});
