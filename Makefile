@@ -27,6 +27,8 @@ demo: build envoy ## Send permitted and hostile requests through Envoy and show 
 test: build tools ## Run every test, those through real Envoy too
 	cargo test --locked --workspace --doc
 	cargo run --locked -q -p exequatur-cli -- policy test policies
+	cd tests/docs && python3 -m unittest -q test_run
+	tests/docs/run.py
 	if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run --locked --workspace; \
 	else \

@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""Does what the pages of docs/tutorial and docs/how-to say, and compares what they show with what came. tests/docs/README.md says how
+pages are written for it.
+
+    tests/docs/run.py [--list] [PAGE.md …]
+"""
+
+import argparse
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = ("docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
+# What a page's folder has: a clone as it is after `make build envoy`.
+CLONE = ("charts", "docs", "envoy", "examples", "policies", "tests/tools", "Makefile", "README.md")
+COMMANDS = {"console", "sh", "bash", "shell"}
+TEXTS = {"", "text"}
+PATIENCE = 60.0
+FENCE = re.compile(r"^( *)(```+|~~~+)(.*)$")
+MARK = re.compile(r"<!-- not executed: (.+?) -->")
+PAGE_MARK = re.compile(r"<!-- nothing of this page is executed: (.+?) -->")
+LOOKS_TYPED = re.compile(r"^\s*(\$ |(sudo |make |exequatur |kubectl |helm |curl |cargo |git clone ))", re.MULTILINE)
+
+
+class Wrong(Exception):
+    """A page that is not as it says; begins with page and line."""
+
+
+@dataclass
+class Block:
+    line: int
+    kind: str
+    name: str
+    lines: list
+    mark: str | None
+
+
+@dataclass
+class Step:
+    line: int
+    command: str
+    shown: list | None = field(default=None)
+    "Lines that are shown; None where nothing is compared."
+
+
+def blocks(page, text):
+    found, lines, mark = [], text.splitlines(), None
+    marked_page = PAGE_MARK.search(text)
+    number = 0
+    while number < len(lines):
+        opened = FENCE.match(lines[number])
+        if not opened:
+            if marked := MARK.search(lines[number]):
+                mark = marked[1]
+            elif lines[number].strip():
+                mark = None
+            number += 1
+            continue
+        indent, fence, info = opened.groups()
+        start, body = number + 1, []
+        number += 1
+        while number < len(lines) and lines[number].strip() != fence:
+            body.append(lines[number][len(indent):] if lines[number].startswith(indent) else lines[number].lstrip())
+            number += 1
+        if number == len(lines):
+            raise Wrong(f"{page}:{start}: the block has no end")
+        number += 1
+        kind, _, name = info.strip().partition(" ")
+        if marked_page and (kind in COMMANDS or kind in TEXTS and LOOKS_TYPED.search("\n".join(body))):
+            kind, mark = "sh", mark or marked_page[1]
+        found.append(Block(start, kind, name.strip(), body, mark))
+        mark = None
+    return found
+
+
+def judge(page, block):
+    """Whether a block is one that the rules know."""
+    typed = LOOKS_TYPED.search("\n".join(block.lines))
+    if block.kind in COMMANDS:
+        if block.name:
+            raise Wrong(f"{page}:{block.line}: commands are not a file: ```{block.kind} {block.name}")
+        if block.kind == "console" and block.mark is None and not (block.lines and block.lines[0].startswith("$ ")):
+            raise Wrong(f"{page}:{block.line}: a console block begins with `$ `")
+    elif block.mark is not None:
+        raise Wrong(f"{page}:{block.line}: only commands are marked as not executed")
+    elif typed and not block.name and block.kind in TEXTS:
+        raise Wrong(f"{page}:{block.line}: commands stand in a block `console` or `sh`")
+    if block.name and (Path(block.name).is_absolute() or ".." in Path(block.name).parts):
+        raise Wrong(f"{page}:{block.line}: {block.name} is outside of the page's folder")
+
+
+def steps(block):
+    """The commands of a block, each with what is shown of it. A command goes on in the next line after a backslash, in a here
+    document, and in a quotation, as bash says."""
+    if block.kind != "console":
+        text = "\n".join(block.lines)
+        return [Step(block.line + 1, text)] if text.strip() else []
+    found, open_step = [], False
+    for offset, line in enumerate(block.lines):
+        if open_step:
+            found[-1].command += "\n" + line
+        elif line.startswith("$ "):
+            found.append(Step(block.line + 1 + offset, line[2:], []))
+        else:
+            found[-1].shown.append(line)
+            continue
+        open_step = unfinished(found[-1].command)
+    return found
+
+
+def unfinished(command):
+    if command.endswith("\\"):
+        return True
+    said = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True)
+    return said.returncode != 0 and "unexpected EOF" in said.stderr or "here-document" in said.stderr
+
+
+def pattern(shown):
+    """`…` stands for anything within a line, and alone in a line for any lines."""
+    parts = []
+    for line in shown:
+        if line.strip() == "…":
+            parts.append(r"(?:.*\n)*?")
+        else:
+            parts.append(r"[^\n]*".join(re.escape(part) for part in line.rstrip().split("…")) + r"[ \t]*\n")
+    return re.compile("".join(parts))
+
+
+def agrees(shown, came):
+    return pattern(shown).fullmatch(came) is not None
+
+
+def first_difference(shown, came):
+    """The first shown line after which nothing that came agrees any more."""
+    for count in range(1, len(shown) + 1):
+        if not pattern(shown[:count]).match(came):
+            return f"line {count} of what is shown: {shown[count - 1]}"
+    return "more came than is shown"
+
+
+def tidy(text):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text.replace("\r", ""))
+    lines = text.split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return "".join(f"{line}\n" for line in lines)
+
+
+class Shell:
+    """One bash for a whole page. Each command is a file that it reads, so that none eats the next one from standard input."""
+
+    def __init__(self, folder, environment):
+        self.folder = Path(folder)
+        self.process = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            cwd=self.folder / "clone", env=environment, start_new_session=True,
+        )
+        self.count = 0
+
+    def run(self, command):
+        self.count += 1
+        script = self.folder / f"command-{self.count}"
+        script.write_text(command + "\n")
+        end = f"end of command {self.count}, {os.urandom(8).hex()}"
+        self.process.stdin.write(f". {script} </dev/null; printf '\\n%s %s\\n' '{end}' $?\n".encode())
+        self.process.stdin.flush()
+        came, until = b"", time.monotonic() + PATIENCE
+        while end.encode() not in came or not came.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))
+            chunk = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not chunk:
+                why = "the shell ended" if ready else f"no end after {PATIENCE:.0f} s"
+                raise Wrong(f"{why}; until then:\n{came.decode(errors='replace')}")
+            came += chunk
+        text, _, status = came.decode(errors="replace").rpartition(end)
+        return tidy(text), int(status.split()[0])
+
+    def close(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        with self.process:
+            pass
+
+
+def lay_out(folder):
+    """A clone as it is after `make build envoy`, and a home with nothing in it."""
+    clone = Path(folder) / "clone"
+    for name in CLONE:
+        source, target = ROOT / name, clone / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+        elif source.exists():
+            shutil.copy(source, target)
+    binary = Path(os.environ.get("EXEQUATUR_BIN") or
+                  Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/exequatur").resolve()
+    if not binary.exists():
+        raise Wrong(f"{binary} is missing: make build")
+    (clone / "target/debug").mkdir(parents=True)
+    (clone / "target/debug/exequatur").symlink_to(binary)
+    (clone / ".tools").symlink_to((ROOT / ".tools").resolve())
+    (Path(folder) / "home").mkdir()
+
+
+def environment(folder):
+    """What a reader's shell has who did nothing yet."""
+    path = "/usr/local/bin:/usr/bin:/bin"
+    if not shutil.which("python3", path=path):
+        path = f"{Path(sys.executable).parent}:{path}"
+    return {"HOME": str(Path(folder) / "home"), "PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb"}
+
+
+def play(page, text, folder):
+    """Does what the page says in the folder. Gives how many commands were executed."""
+    found = blocks(page, text)
+    for block in found:
+        judge(page, block)
+    shell, count = Shell(folder, environment(folder)), 0
+    try:
+        for block in found:
+            if block.kind in COMMANDS and block.mark is None:
+                for step in steps(block):
+                    execute(page, shell, step)
+                    count += 1
+            elif block.name:
+                target = Path(shell.run("pwd")[0].strip()) / block.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text("".join(f"{line}\n" for line in block.lines))
+    finally:
+        shell.close()
+    return count
+
+
+def execute(page, shell, step):
+    where = f"{page}:{step.line}: $ {step.command}"
+    try:
+        came, status = shell.run(step.command)
+    except Wrong as wrong:
+        raise Wrong(f"{where}\n{wrong}") from None
+    if not step.shown and status != 0:
+        raise Wrong(f"{where}\nends with {status}, and the page shows nothing of that:\n{came}")
+    if step.shown is not None and not agrees(step.shown, came):
+        raise Wrong(f"{where}\nnot as shown: {first_difference(step.shown, came)}\ncame:\n{came}")
+
+
+ISOLATED = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def isolation():
+    """A network and a table of processes of its own for each page, where the system lets us: all pages use the same ports, and
+    nothing of a page outlives it."""
+    for command in (ISOLATED, [ISOLATED[0], "--user", "--map-root-user", *ISOLATED[1:]]):
+        try:
+            if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+                return command
+        except FileNotFoundError:
+            break
+    return []
+
+
+def loopback_up():
+    import fcntl
+    import socket
+    import struct
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up, running
+
+
+def alone(page, isolated):
+    """Plays one page in this process, which is alone in its namespaces if they could be had."""
+    if isolated:
+        loopback_up()
+    with tempfile.TemporaryDirectory(prefix="exequatur-page-") as folder:
+        try:
+            lay_out(folder)
+            count = play(page, (ROOT / page).read_text(), folder)
+        except Wrong as wrong:
+            print(wrong)
+            return 1
+        except BrokenPipeError:
+            print(f"{page}: the shell ended")
+            return 1
+    print(f"{count} commands")
+    return 0
+
+
+def report(page, command):
+    began = time.monotonic()
+    inner = [*command, sys.executable, __file__, "--alone", "isolated" if command else "shared", page]
+    done = subprocess.run(inner, capture_output=True, text=True)
+    seconds = time.monotonic() - began
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode == 0:
+        print(f"ok    {page}  {said}, {seconds:.1f} s", flush=True)
+    else:
+        print(f"FAIL  {page}  {seconds:.1f} s\n{said}", flush=True)
+    return done.returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--list", action="store_true", help="only show what is not executed")
+    parser.add_argument("--alone", choices=("isolated", "shared"), help=argparse.SUPPRESS)
+    parser.add_argument("pages", nargs="*")
+    arguments = parser.parse_args()
+    if arguments.alone:
+        return alone(arguments.pages[0], arguments.alone == "isolated")
+    pages = [str(Path(page).resolve().relative_to(ROOT)) for page in arguments.pages] or sorted(
+        str(path.relative_to(ROOT)) for pattern in PAGES for path in ROOT.glob(pattern))
+    skipped, failed = {}, False
+    for page in pages:
+        try:
+            for block in blocks(page, (ROOT / page).read_text()):
+                judge(page, block)
+                if block.mark is not None:
+                    skipped.setdefault((page, block.mark), []).append(str(block.line))
+        except Wrong as wrong:
+            print(f"FAIL  {wrong}")
+            failed = True
+    if not arguments.list and not failed:
+        command = isolation()
+        if not command:
+            print("no namespaces of their own: pages one after the other, on the ports of this machine")
+        with ThreadPoolExecutor(max_workers=2 if command else 1) as pool:
+            failed = not all(list(pool.map(lambda page: report(page, command), pages)))
+    print(f"{len(pages)} pages; not executed: {sum(len(lines) for lines in skipped.values())} blocks")
+    for (page, reason), lines in skipped.items():
+        print(f"  {page}:{','.join(lines)}: {reason}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What the runner of the documentation has to notice."""
+
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import run
+
+
+def play(text, before=lambda clone: None):
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        clone.mkdir()
+        (Path(folder) / "home").mkdir()
+        before(clone)
+        return run.play("page.md", text, folder)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def fenced(info, *lines):
+    return "\n".join([f"```{info}", *lines, "```", ""])
+
+
+class Runner(unittest.TestCase):
+    def wrong(self, text, *parts):
+        with self.assertRaises(run.Wrong) as caught:
+            play(text)
+        for part in parts:
+            self.assertIn(part, str(caught.exception))
+
+    def test_what_is_as_shown_passes(self):
+        self.assertEqual(play(fenced("console", "$ echo a; echo b", "a", "b", "$ X=1", "$ echo $X", "1")), 3)
+        self.assertEqual(play(fenced("sh", "X=1", 'test "$X" = 1')), 1)
+        self.assertEqual(play("# words\n\nand no commands\n" + fenced("yaml", "a: 1")), 0)
+
+    def test_other_output_is_told_with_page_and_line(self):
+        self.wrong("# a page\n\n" + fenced("console", "$ echo a", "a", "$ echo c", "b"), "page.md:6", "echo c", "c\n", "line 1")
+
+    def test_output_that_is_missing_or_too_much_is_wrong(self):
+        self.wrong(fenced("console", "$ echo a", "a", "b"), "line 2 of what is shown: b")
+        self.wrong(fenced("console", "$ echo a; echo b", "a"), "more came than is shown")
+        self.wrong(fenced("console", "$ true", "a"), "line 1")
+
+    def test_output_of_which_nothing_is_shown_is_wrong(self):
+        self.wrong(fenced("console", "$ echo a"), "more came than is shown")
+
+    def test_a_failure_that_is_not_shown_is_wrong(self):
+        self.wrong(fenced("console", "$ false"), "ends with 1")
+        self.wrong(fenced("sh", "exit_code() { return 3; }", "exit_code"), "ends with 3")
+        self.wrong(fenced("sh", "cat missing-file"), "ends with 1", "missing-file")
+        self.assertEqual(play(fenced("console", "$ cat missing-file", "cat: missing-file: No such file or directory")), 1)
+
+    def test_an_ellipsis_is_anything_in_a_line_or_any_lines(self):
+        play(fenced("console", "$ echo one two three", "one … three", "$ seq 9", "1", "…", "9", "$ echo", "…"))
+        self.wrong(fenced("console", "$ printf 'one\\ntwo\\n'", "one … two"), "line 1")
+        self.wrong(fenced("console", "$ seq 9", "1", "…", "10"), "line 3")
+
+    def test_signs_are_not_patterns(self):
+        self.wrong(fenced("console", "$ echo abc", "a.c"), "a.c")
+
+    def test_a_command_of_several_lines(self):
+        play(fenced("console", "$ echo a \\", "    b", "a b", "$ cat <<'END'", "c", "END", "c", "$ echo 'd", "e'", "d", "e"))
+
+    def test_a_command_does_not_eat_the_next_one(self):
+        play(fenced("console", "$ cat", "$ echo a", "a"))
+
+    def test_files_are_written_where_the_page_has_gone(self):
+        play(fenced("sh", "mkdir x", "cd x") + fenced("yaml deep/a.yaml", "a: 1") + fenced("console", "$ cat deep/a.yaml", "a: 1"))
+        self.wrong(fenced("yaml ../a.yaml", "a: 1"), "outside")
+        self.wrong(fenced("yaml /tmp/a.yaml", "a: 1"), "outside")
+
+    def test_marked_blocks_are_not_executed(self):
+        self.assertEqual(play("<!-- not executed: no cluster -->\n" + fenced("sh", "false")), 0)
+        self.assertEqual(play("<!-- nothing of this page is executed: no cluster -->\n\n# a\n" + fenced("sh", "false")), 0)
+        self.assertEqual(run.blocks("page.md", "<!-- not executed: why -->\n" + fenced("sh", "x"))[0].mark, "why")
+        self.wrong("<!-- not executed: no cluster -->\n" + fenced("sh", "false") + fenced("sh", "false"), "page.md:6")
+        self.wrong("<!-- not executed: no cluster -->\nwords\n" + fenced("sh", "false"), "page.md:4")
+        self.wrong("<!-- not executed: no cluster -->\n" + fenced("yaml a", "a: 1"), "only commands")
+
+    def test_commands_in_other_blocks_are_wrong(self):
+        for kind in ("", "text"):
+            for line in ("$ echo a", "exequatur serve -c exequatur.yaml", "kubectl apply -f a.yaml"):
+                self.wrong(fenced(kind, line), "page.md:1", "console")
+        self.wrong(fenced("console", "echo a"), "begins with")
+        self.wrong(fenced("sh a.sh", "echo a"), "not a file")
+
+    def test_a_block_without_an_end_is_wrong(self):
+        self.wrong("```sh\ntrue\n", "no end")
+
+    def test_a_shell_that_ends_is_told(self):
+        self.wrong(fenced("sh", "exit 0"), "the shell ended")
+
+    def test_what_does_not_end_is_told(self):
+        patience, run.PATIENCE = run.PATIENCE, 0.2
+        try:
+            self.wrong(fenced("sh", "tail -f /dev/null"), "no end after")
+        finally:
+            run.PATIENCE = patience
+
+    def test_what_is_in_the_background_is_stopped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "clone").mkdir()
+            (Path(folder) / "home").mkdir()
+            run.play("page.md", fenced("sh", "tail -f /dev/null & echo $! >pid"), folder)
+            pid = (Path(folder) / "clone/pid").read_text().strip()
+            # It was sent its end, and has it once the system has come to it.
+            until = time.monotonic() + 20
+            while alive(pid):
+                self.assertLess(time.monotonic(), until)
+
+
+if __name__ == "__main__":
+    unittest.main()
