@@ -9,6 +9,7 @@ mod asker;
 mod back_off;
 mod config;
 mod endpoint;
+mod flight;
 mod outcome;
 mod told;
 mod under_way;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 
 use self::back_off::BackOff;
 use self::endpoint::{Discoverer, Endpoint};
+use self::flight::Flight;
 use self::told::{News, Told};
 use self::under_way::UnderWay;
 use crate::caller::Caller;
@@ -263,7 +265,7 @@ impl Introspection {
         under_way.begin(digest, landed.clone(), asker);
         // A runtime that has ended drops the question at once, here, and that takes the lock again.
         drop(under_way);
-        let flight = Flight { of: Arc::clone(self), digest, asker, landing, _room: room };
+        let flight = Flight::new(Arc::clone(self), digest, asker, landing, room);
         self.upkeep.tasks.spawn_on(flight.run(raw.to_owned(), subject, stake), &self.runtime);
         Ok(Found::Question(landed))
     }
@@ -420,56 +422,6 @@ impl Introspection {
 enum Found {
     Answer(Kept),
     Question(Landed),
-}
-
-/// One question under way.
-struct Flight {
-    of: Arc<Introspection>,
-    digest: TokenDigest,
-    asker: Option<AskerKey>,
-    landing: watch::Sender<Option<Kept>>,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Flight {
-    async fn run(self, raw: String, subject: Subject, stake: Stake) {
-        let of = &*self.of;
-        let (began, at) = (Instant::now(), (of.upkeep.clock)());
-        let asking = tokio::time::timeout(of.config.timeout, of.ask(&raw, at));
-        let answer = tokio::select! {
-            () = of.upkeep.cancel.cancelled() => return,
-            answer = asking => answer,
-        };
-        let key_set = match &answer {
-            Ok(Ok(Answer::Active(active))) => active.key_set(),
-            Ok(Ok(Answer::Inactive) | Err(_)) | Err(_) => None,
-        };
-        let said = match answer {
-            Ok(Ok(answer)) => of.judge(answer, subject, &self.digest),
-            Ok(Err(error)) => failed(error),
-            Err(_elapsed) => failed(crate::download::DownloadError::Timeout.into()),
-        };
-        of.landed(began, &said);
-        if said.is_askers_loss() {
-            stake.lose((of.upkeep.clock)());
-        }
-        // What was said may have changed since it was asked for; that nothing was said is known from now on.
-        let from = match said {
-            Said::No(IntrospectionProblem::Unavailable(_)) => (of.upkeep.clock)(),
-            Said::Token(_) | Said::Confirmed(_) | Said::No(_) => at,
-        };
-        let validity = Validity::new(from, of.lasts(&said));
-        let kept = Kept { said, key_set, validity };
-        of.answers.insert(self.digest, kept.clone());
-        self.landing.send_replace(Some(kept));
-    }
-}
-
-/// However it ended, it is under way no more.
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.of.under_way().end(&self.digest, self.asker);
-    }
 }
 
 const fn failed(error: IntrospectionError) -> Said {
