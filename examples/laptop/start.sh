@@ -15,7 +15,8 @@ start() {
 exequatur config check -c exequatur.yaml >/dev/null
 start upstream python3 upstream.py
 start exequatur exequatur serve -c exequatur.yaml
-start envoy envoy -c envoy.yaml --log-level warning
+# Envoy ends when the process that started it does, so let one stay that waits for it.
+start envoy sh -c 'trap "kill \$!; wait" TERM; envoy -c envoy.yaml --log-level warning & wait'
 for _ in $(seq 300); do
     if curl -sf -o /dev/null http://127.0.0.1:9192/readyz && curl -sf -o /dev/null http://localhost:10000/healthz; then
         echo "ready: http://localhost:10000"
