@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Renders the chart with each file of charts/exequatur/ci and judges what comes.
 
-Without argument: Helm's linter, the schemas of Kubernetes' objects, what the objects have to say, and the values that must
-be refused. No cluster is asked. With `--exequatur PROGRAM`, instead: whether that program accepts each configuration, laid
+Without argument: Helm's linter, the schemas of Kubernetes' objects for a matrix of values and versions, what the objects have
+to say, the values that must be refused, what an upgrade changes, and that no hardening goes unnoticed. No cluster is asked. With `--exequatur PROGRAM`, instead: whether that program accepts each configuration, laid
 out as kubelet mounts it, and goes over to a changed one.
 """
 
@@ -10,21 +10,28 @@ import argparse
 import sys
 from pathlib import Path
 
+import hardening
+import matrix
 import monitoring
 import objects
 import refusals
 import rendering
 import running
+import upgrade
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exequatur", type=Path, metavar="PROGRAM", help="judge what is mounted, with it")
+    parser.add_argument("--write-differences", action="store_true", help="write down what an upgrade changes, to be read")
     arguments = parser.parse_args()
+    if arguments.write_differences:
+        upgrade.write()
     if arguments.exequatur:
         wrong = running.check(arguments.exequatur.resolve())
     else:
-        wrong = rendering.check() + objects.check() + refusals.check() + monitoring.check()
+        parts = [rendering, objects, refusals, monitoring, upgrade, matrix, hardening]
+        wrong = [line for part in parts for line in part.check()]
     for line in wrong:
         print(f"chart: {line}", file=sys.stderr)
     return 1 if wrong else 0

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import hardening
+import platforms
 from rendering import NAME, NAMESPACE, Object, cases, changed, metadata, render, values, yaml
 
 FULL = f"{NAME}-exequatur"
@@ -14,15 +16,24 @@ ALWAYS = [
     ("ServiceAccount", FULL),
 ]
 POLICY, BUDGET = ("NetworkPolicy", FULL), ("PodDisruptionBudget", FULL)
+OPERATORS = [("Service", f"{FULL}-admin"), ("NetworkPolicy", f"{FULL}-admin")]
 RENDERED = {
+    "certificates": [
+        *[one for one in ALWAYS if one[0] != "ServiceAccount"],
+        *[POLICY, BUDGET, *OPERATORS, ("Certificate", f"{FULL}-grpc"), ("Certificate", f"{FULL}-admin")],
+    ],
     "embedded": [*ALWAYS, POLICY],
     "storage": ALWAYS,
     "redis": [*ALWAYS, POLICY, BUDGET],
-    "operators": [*ALWAYS, POLICY, BUDGET, ("Service", f"{FULL}-admin"), ("NetworkPolicy", f"{FULL}-admin")],
+    "operators": [*ALWAYS, POLICY, BUDGET, *OPERATORS],
+    "scaled": [
+        *[one for one in ALWAYS if one[0] != "ServiceAccount"],
+        *[POLICY, BUDGET, ("ServiceAccount", "gatekeeper"), ("HorizontalPodAutoscaler", FULL)],
+        *[("Service", f"{FULL}-metrics"), ("ServiceMonitor", FULL)],
+    ],
 }
-# The kinds of volume that the restricted profile of pod security allows, and that are used here.
-VOLUMES = {"projected", "emptyDir", "persistentVolumeClaim"}
-ADMIN = "/run/secrets/exequatur-admin"
+ADMIN, GRPC = "/run/secrets/exequatur-admin", "/run/secrets/exequatur-grpc"
+CLAIM = "/var/lib/exequatur-policies"
 # Mode 0440.
 FOR_GROUP = 0o440
 
@@ -50,26 +61,33 @@ def pod(rendered: list[Object]) -> Object:
 def check() -> list[str]:
     findings = Findings()
     findings.same("the cases", cases(), sorted(RENDERED))
-    for case, wanted in RENDERED.items():
-        findings.case = case
+    for case in RENDERED:
         given = values(case)
-        rendered = render(given)
-        named = sorted((found["kind"], found["metadata"]["name"]) for found in rendered)
-        findings.same("what is rendered", named, sorted(wanted))
-        for found in rendered:
-            findings.same(f"the namespace of {found['kind']}", found["metadata"]["namespace"], NAMESPACE)
-        restricted(findings, pod(rendered))
-        connected(findings, rendered, given)
-        mounted(findings, pod(rendered), given)
-        data = find(rendered, "ConfigMap")["data"]
-        policies = {name: text for name, text in data.items() if name != "configuration"}
-        findings.same("the policies", policies, given["policies"].get("files", {}))
-        replicated(findings, rendered, given)
-        guarded(findings, rendered, given)
-        ordered(findings, rendered, given)
+        findings.wrong += judged(case, render(given), given)
     called(findings)
     apart(findings)
     restarted(findings)
+    return findings.wrong
+
+
+def judged(case: str, rendered: list[Object], given: Object) -> list[str]:
+    """What is wrong with what is rendered of these values."""
+    findings = Findings()
+    findings.case = case
+    named = sorted((found["kind"], found["metadata"]["name"]) for found in rendered)
+    findings.same("what is rendered", named, sorted(RENDERED[case]))
+    for found in rendered:
+        findings.same(f"the namespace of {found['kind']}", found["metadata"]["namespace"], NAMESPACE)
+    findings.wrong += [f"{case}: {line}" for line in hardening.problems(pod(rendered))]
+    connected(findings, rendered, given)
+    mounted(findings, pod(rendered), given)
+    data = find(rendered, "ConfigMap")["data"]
+    policies = {name: text for name, text in data.items() if name != "configuration"}
+    findings.same("the policies", policies, given["policies"].get("files", {}))
+    replicated(findings, rendered, given)
+    guarded(findings, rendered, given)
+    ordered(findings, rendered, given)
+    platforms.check(findings, rendered, given)
     return findings.wrong
 
 
@@ -94,38 +112,6 @@ def called(findings: Findings) -> None:
             findings.same(f"the labels of {found['kind']}", found["metadata"]["labels"], labels)
 
 
-def restricted(findings: Findings, spec: Object) -> None:
-    """The restricted profile of pod security, no token, and nothing that can be written to but volumes."""
-    (container,) = spec["containers"]
-    findings.same("automountServiceAccountToken", spec["automountServiceAccountToken"], False)
-    wanted = {
-        "runAsNonRoot": True,
-        "runAsUser": 65532,
-        "runAsGroup": 65532,
-        "fsGroup": 65532,
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    findings.same("the pod's security", spec["securityContext"], wanted)
-    wanted = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    findings.same("the container's security", container["securityContext"], wanted)
-    # Names of other Services would be read from the environment.
-    findings.same("enableServiceLinks", spec["enableServiceLinks"], False)
-    findings.same("host namespaces and ports", [k for k in spec if k.startswith("host")], [])
-    other = [port for port in container["ports"] if sorted(port) != ["containerPort", "name"]]
-    findings.same("ports of the node", other, [])
-    kinds = {kind for volume in spec["volumes"] for kind in volume if kind != "name"}
-    findings.same("other kinds of volume", kinds - VOLUMES, set())
-    findings.same("a limit of memory", "memory" in container["resources"]["limits"], True)
-    # Five seconds before the signal, and eleven that a drain takes.
-    findings.same("preStop", container["lifecycle"]["preStop"], {"sleep": {"seconds": 5}})
-    findings.same("time to end in", spec["terminationGracePeriodSeconds"] >= 5 + 11, True)
-
-
 def connected(findings: Findings, rendered: list[Object], given: Object) -> None:
     """Listeners, container ports, probes and Services agree."""
     (container,) = pod(rendered)["containers"]
@@ -135,9 +121,14 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     findings.same("the ports", ports, {**wanted, **({"admin": 9194} if orders(given) else {})})
     config = configuration(rendered)
     listen["admin"] = "unix:/run/exequatur/admin.sock"
-    findings.same("listen", config["listen"], {**listen, **given["config"]["listen"]})
+    tls = {"certificate_file": f"{GRPC}/tls.crt", "key_file": f"{GRPC}/tls.key"}
+    if secured(given).get("clientCa"):
+        tls["client_ca_file"] = f"{GRPC}/clients.crt"
+    wanted = {"grpc_tls": tls} if secured(given) else {}
+    findings.same("listen", config["listen"], {**listen, **given["config"]["listen"], **wanted})
+    findings.same("config.policies", config["policies"], CLAIM if "existingClaim" in given["policies"] else ".")
     health: Object = {"grpc": {"port": ports["grpc"], "service": "envoy.service.auth.v3.Authorization"}}
-    if "grpc_tls" in given["config"]["listen"]:
+    if secured(given) or "grpc_tls" in given["config"]["listen"]:
         # Kubelet's own gRPC probe knows no TLS: such a pod would never be ready.
         health = {"httpGet": {"path": "/readyz", "port": "public"}}
     wanted = {**health, "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 2}
@@ -145,34 +136,33 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     metrics = {"path": "/metrics", "port": "metrics"}
     wanted = {"httpGet": metrics, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
     findings.same("the liveness probe", container["livenessProbe"], wanted)
-    account = find(rendered, "ServiceAccount")
-    findings.same("whether its token is mounted", account["automountServiceAccountToken"], False)
+    # Five seconds before the signal, where Kubernetes can wait.
+    findings.same("preStop", container.get("lifecycle"), {"preStop": {"sleep": {"seconds": 5}}})
     service = {"grpcPort": 9191, "publicPort": 9192, **given.get("service", {})}
     for name, port, target in [(FULL, "grpcPort", "grpc"), (f"{FULL}-public", "publicPort", "public")]:
         spec = find(rendered, "Service", name)["spec"]
         (one,) = spec["ports"]
         findings.same(f"the port of {name}", (one["port"], one["targetPort"]), (service[port], target))
         findings.same(f"the selector of {name}", spec["selector"], SELECTOR)
-    # Envoy has to see each replica.
-    findings.same("clusterIP", find(rendered, "Service")["spec"]["clusterIP"], "None")
+    # Envoy has to see each replica, unless a mesh chooses it.
+    wanted = None if service.get("headless") is False else "None"
+    findings.same("clusterIP", find(rendered, "Service")["spec"].get("clusterIP"), wanted)
     deployment = find(rendered, "Deployment")["spec"]
     findings.same("the selector", deployment["selector"], {"matchLabels": SELECTOR})
     labels = deployment["template"]["metadata"]["labels"]
-    findings.same("the pod's labels", labels, {**given.get("pod", {}).get("labels", {}), **SELECTOR})
-    findings.same("serviceAccountName", pod(rendered)["serviceAccountName"], FULL)
+    own = {**given.get("commonLabels", {}), **given.get("pod", {}).get("labels", {})}
+    findings.same("the pod's labels", labels, {**own, **SELECTOR})
     latest = f"registry.example.com/exequatur:{metadata()['appVersion']}"
     image = {
         "embedded": "registry.example.com/exequatur:0.1.0-3",
         "storage": "registry.example.com/exequatur@sha256:" + "0123456789abcdef" * 4,
-        "redis": latest,
-        "operators": latest,
     }
-    findings.same("the image", container["image"], image[findings.case])
+    findings.same("the image", container["image"], image.get(findings.case, latest))
     findings.same("what is run", container["command"], ["exequatur"])
     findings.same("when it is pulled", container["imagePullPolicy"], "IfNotPresent")
     pulled = [{"name": name} for name in given["image"].get("pullSecrets", [])]
     findings.same("what it is pulled with", pod(rendered).get("imagePullSecrets", []), pulled)
-    scheduling = {key: value for key, value in given.get("pod", {}).items() if key not in ("labels", "annotations")}
+    scheduling = {key: value for key, value in given.get("pod", {}).items() if key not in ("labels", "annotations", "topologySpreadConstraints")}
     findings.same("where it runs", {key: pod(rendered).get(key) for key in scheduling}, scheduling)
 
 
@@ -182,7 +172,7 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     findings.same("volumes without exactly one kind", [name for name, volume in volumes.items() if len(volume) != 2], [])
-    findings.same("what is mounted", sorted(mount["name"] for mount in mounts.values()), sorted(volumes))
+    findings.same("what is mounted", sorted(mount["name"] for mount in container["volumeMounts"]), sorted(volumes))
     writable = {path for path, mount in mounts.items() if not mount.get("readOnly")}
     findings.same("what can be written to", writable - {"/var/lib/exequatur"}, {"/run/exequatur"})
     sockets = volumes[mounts["/run/exequatur"]["name"]]
@@ -190,6 +180,9 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
     wanted = {"/etc/exequatur", "/run/exequatur", "/run/secrets/exequatur"}
     wanted |= {"/var/lib/exequatur"} if "storage" in given else set()
     wanted |= {ADMIN} if orders(given) else set()
+    wanted |= {GRPC} if secured(given) else set()
+    wanted |= {CLAIM} if "existingClaim" in given["policies"] else set()
+    wanted |= {mount["mountPath"] for mount in given.get("extraVolumeMounts", [])}
     findings.same("the mounts", set(mounts), wanted)
     # A mount by `subPath` is never switched.
     findings.same("mounts of parts", [path for path, mount in mounts.items() if "subPath" in mount], [])
@@ -201,6 +194,12 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
     ours = [{"configMap": {"name": FULL}}]
     elsewhere = given["policies"].get("existingConfigMap")
     theirs = [{"configMap": {"name": elsewhere}}] if elsewhere else []
+    for source in given["policies"].get("existingConfigMaps", []):
+        items = [{"key": name, "path": name} for name in source["files"]]
+        theirs.append({"configMap": {"name": source["name"], "items": items}})
+    if claim := given["policies"].get("existingClaim"):
+        wanted = {"claimName": claim, "readOnly": True}
+        findings.same("the claim of policies", volumes[mounts[CLAIM]["name"]]["persistentVolumeClaim"], wanted)
     # The last one wins: nobody else's file is read as the configuration.
     findings.same("configuration and policies", sources("/etc/exequatur"), theirs + ours)
     secrets = volumes[mounts["/run/secrets/exequatur"]["name"]]["projected"]
@@ -210,14 +209,11 @@ def mounted(findings: Findings, spec: Object, given: Object) -> None:
         for name, secret in sorted(given["secrets"].items())
     ]
     findings.same("the secrets", secrets["sources"], wanted)
-    if orders(given):
-        volume = volumes[mounts[ADMIN]["name"]]["projected"]
-        findings.same("the mode of the operators' key", volume["defaultMode"], FOR_GROUP)
-        own = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
-        clients = [{"key": "ca.crt", "path": "clients.crt"}]
-        named = [("exequatur-admin-tls", own), ("operators-ca", clients)]
-        wanted = [{"secret": {"name": name, "items": items}} for name, items in named]
-        findings.same("the operators' certificates", volume["sources"], wanted)
+    for path, wanted in [(ADMIN, listener(given, "admin")), (GRPC, listener(given, "grpc"))]:
+        if path in mounts:
+            volume = volumes[mounts[path]["name"]]["projected"]
+            findings.same(f"the mode of the key in {path}", volume["defaultMode"], FOR_GROUP)
+            findings.same(f"the certificates in {path}", volume["sources"], wanted)
     if "storage" in given:
         claim = volumes[mounts["/var/lib/exequatur"]["name"]]["persistentVolumeClaim"]
         findings.same("the claim", claim, {"claimName": given["storage"]["existingClaim"]})
@@ -229,13 +225,18 @@ def replicated(findings: Findings, rendered: list[Object], given: Object) -> Non
     shared = "redis" in given["config"].get("store", {})
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     findings.same("strategy", spec["strategy"], rolling if shared else {"type": "Recreate"})
-    findings.same("replicas", spec["replicas"], given.get("replicas", 1))
+    scaled = given.get("autoscaling", {}).get("enabled", False)
+    findings.same("replicas", spec.get("replicas"), None if scaled else given.get("replicas", 1))
     if shared:
         budget = find(rendered, "PodDisruptionBudget")["spec"]
-        wanted = {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": SELECTOR}}
+        least = given.get("podDisruptionBudget", {}).get("minAvailable")
+        wanted = {"minAvailable": least} if least else {"maxUnavailable": 1}
+        wanted |= {"unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": SELECTOR}}
         findings.same("the disruption budget", budget, wanted)
-        (spread,) = pod(rendered)["topologySpreadConstraints"]
-        findings.same("what is spread", spread["labelSelector"], {"matchLabels": SELECTOR})
+        usual = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+        wanted = given.get("pod", {}).get("topologySpreadConstraints", [usual])
+        wanted = [{"labelSelector": {"matchLabels": SELECTOR}, **one} for one in wanted]
+        findings.same("what is spread", pod(rendered)["topologySpreadConstraints"], wanted)
 
 
 def guarded(findings: Findings, rendered: list[Object], given: Object) -> None:
@@ -245,7 +246,8 @@ def guarded(findings: Findings, rendered: list[Object], given: Object) -> None:
         return
     spec = find(rendered, "NetworkPolicy")["spec"]
     findings.same("whom the NetworkPolicy guards", spec["podSelector"], {"matchLabels": SELECTOR})
-    findings.same("what it is about", spec["policyTypes"], ["Ingress"])
+    egress = peers.get("egress", {})
+    findings.same("what it is about", spec["policyTypes"], ["Ingress", "Egress"] if egress else ["Ingress"])
 
     def rule(port: int, whom: list[Object]) -> Object:
         return {"ports": [{"protocol": "TCP", "port": port}], "from": whom}
@@ -253,11 +255,30 @@ def guarded(findings: Findings, rendered: list[Object], given: Object) -> None:
     wanted = [rule(9191, peers["envoy"]), rule(9192, peers["envoy"] + peers.get("public", []))]
     wanted += [rule(9193, peers["metrics"])] if peers.get("metrics") else []
     findings.same("its rules", spec["ingress"], wanted)
+    platforms.outward(findings, spec, egress)
 
 
 def orders(given: Object) -> bool:
     """Whether orders are taken over TCP."""
     return bool(given.get("admin", {}).get("enabled", False))
+
+
+def secured(given: Object) -> Object:
+    """What the values say of TLS between Envoy and the chart's pods; nothing where they leave it to `config`."""
+    if given.get("certManager", {}).get("enabled"):
+        return {"made": True, **given.get("grpc", {}).get("tls", {})}
+    return given.get("grpc", {}).get("tls", {})
+
+
+def listener(given: Object, which: str) -> list[Object]:
+    """Where a listener's certificate, its key, and its clients' authorities come from."""
+    tls = given.get(which, {}).get("tls", {})
+    own = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
+    sources = [{"secret": {"name": tls.get("existingSecret", f"{FULL}-{which}-tls"), "items": own}}]
+    if clients := tls.get("clientCa"):
+        items = [{"key": clients.get("key", "ca.crt"), "path": "clients.crt"}]
+        sources.append({"secret": {"name": clients["existingSecret"], "items": items}})
+    return sources
 
 
 def ordered(findings: Findings, rendered: list[Object], given: Object) -> None:
@@ -269,6 +290,7 @@ def ordered(findings: Findings, rendered: list[Object], given: Object) -> None:
         for port in service["spec"]["ports"]:
             led.setdefault(service["metadata"]["name"], set()).add(ports.get(port["targetPort"]))
     wanted = {FULL: {9191}, f"{FULL}-public": {9192}, **({f"{FULL}-admin": {9194}} if orders(given) else {})}
+    wanted |= {f"{FULL}-metrics": {9193}} if "monitoring" in given else {}
     findings.same("where the Services lead", led, wanted)
     policies = [found for found in rendered if found["kind"] == "NetworkPolicy"]
     opened = {policy["metadata"]["name"]: policy_ports(policy) for policy in policies}
@@ -285,10 +307,13 @@ def ordered(findings: Findings, rendered: list[Object], given: Object) -> None:
     }
     findings.same("the operators' NetworkPolicy", spec, wanted)
     service = find(rendered, "Service", f"{FULL}-admin")["spec"]
-    wanted = {"type": "ClusterIP", "selector": SELECTOR, "ports": [{"name": "https", "port": 443, "targetPort": "admin"}]}
+    port = given.get("service", {}).get("adminPort", 9194)
+    wanted = {"type": "ClusterIP", "selector": SELECTOR, "ports": [{"name": "https", "port": port, "targetPort": "admin"}]}
     findings.same("the operators' Service", service, wanted)
-    tls = {"certificate_file": f"{ADMIN}/tls.crt", "key_file": f"{ADMIN}/tls.key", "client_ca_file": f"{ADMIN}/clients.crt"}
-    wanted = {"listen": "0.0.0.0:9194", "tls": tls, **{key: given["admin"][key] for key in ("tokens", "certificates")}}
+    tls = {"certificate_file": f"{ADMIN}/tls.crt", "key_file": f"{ADMIN}/tls.key"}
+    tls |= {"client_ca_file": f"{ADMIN}/clients.crt"} if "certificates" in given["admin"] else {}
+    named = {key: given["admin"][key] for key in ("tokens", "certificates") if key in given["admin"]}
+    wanted = {"listen": "0.0.0.0:9194", "tls": tls, **named}
     findings.same("admin", configuration(rendered).get("admin"), wanted)
 
 

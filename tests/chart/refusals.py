@@ -6,6 +6,7 @@ from rendering import Refused, changed, render, values
 
 # Everything but somebody who may give orders.
 ADMIN = values("operators")["admin"]
+ADDED, MOUNTED = values("scaled")["extraVolumes"], values("scaled")["extraVolumeMounts"]
 # File, what is changed, to what, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
     # Nothing listens on the pod's address without TLS, unless somebody said that this is meant.
@@ -98,9 +99,87 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "replicaCount", 1, "additional properties 'replicaCount' not allowed"),
     ("embedded", "image/name", "x", "additional properties 'name' not allowed"),
     ("embedded", "pod/hostNetwork", True, "additional properties 'hostNetwork' not allowed"),
-    ("embedded", "monitoring/serviceMonitor", {}, "additional properties 'serviceMonitor' not allowed"),
     ("embedded", "monitoring/podMonitor/interval", "15", "monitoring/podMonitor/interval"),
-    ("embedded", "networkPolicy/egress", [], "additional properties 'egress' not allowed"),
+    ("embedded", "extraArgs", ["--config=/tmp/x"], "additional properties 'extraArgs' not allowed"),
+    ("embedded", "securityContext", {"runAsUser": 0}, "additional properties 'securityContext' not allowed"),
+    ("embedded", "podSecurityContext", {}, "additional properties 'podSecurityContext' not allowed"),
+    ("embedded", "pod/securityContext", {}, "additional properties 'securityContext' not allowed"),
+    ("embedded", "pod/shareProcessNamespace", True, "additional properties 'shareProcessNamespace' not allowed"),
+    ("embedded", "initContainers", [], "additional properties 'initContainers' not allowed"),
+    ("embedded", "extraContainers", [], "additional properties 'extraContainers' not allowed"),
+    # More pods by load: with a store that they share, and fewer only slowly.
+    ("embedded", "autoscaling/enabled", True, "autoscaling.enabled and there is no config.store.redis"),
+    ("redis", "autoscaling", {"enabled": True, "minReplicas": 4, "maxReplicas": 3}, "autoscaling.maxReplicas is 3"),
+    ("scaled", "resources/requests", {"cpu": None}, "without resources.requests.cpu"),
+    ("scaled", "autoscaling/minReplicas", 0, "autoscaling/minReplicas"),
+    ("scaled", "autoscaling/behavior/scaleDown/stabilizationWindowSeconds", 10, "stabilizationWindowSeconds"),
+    ("scaled", "autoscaling/behavior/scaleDown/policies", [], "scaleDown/policies"),
+    ("scaled", "autoscaling/behavior/scaleDown/policies", [{"type": "Pods", "value": 9, "periodSeconds": 5}], "periodSeconds"),
+    ("scaled", "autoscaling/behavior/scaleDown/selectPolicy", "Disabled", "selectPolicy"),
+    ("scaled", "storage/existingClaim", "records", "storage.existingClaim is for a single replica"),
+    ("scaled", "podDisruptionBudget/minAvailable", 3, "podDisruptionBudget.minAvailable is 3 of 3 pods"),
+    ("redis", "podDisruptionBudget/minAvailable", 7, "podDisruptionBudget.minAvailable is 7 of 3 pods"),
+    ("redis", "podDisruptionBudget/minAvailable", "100%", "podDisruptionBudget/minAvailable"),
+    ("redis", "podDisruptionBudget/maxUnavailable", 0, "podDisruptionBudget/maxUnavailable"),
+    # Policies of several places.
+    ("redis", "policies/existingClaim", "notes", "policies.existingConfigMap and policies.existingClaim are both given"),
+    ("scaled", "policies/files", {"a.cedar": ""}, "policies.files and policies.existingConfigMaps are both given"),
+    ("scaled", "policies/existingConfigMaps/0/files", ["reading.cedar"], "has `reading.cedar` twice, of notes-schema and of"),
+    ("scaled", "policies/existingConfigMaps/0/files", ["configuration"], "has `configuration` of notes-schema"),
+    ("scaled", "policies/existingConfigMaps/0/files", ["../x.cedar"], "has `../x.cedar` of notes-schema"),
+    ("scaled", "policies/existingConfigMaps/0/files", [], "existingConfigMaps/0/files"),
+    ("scaled", "policies/existingConfigMaps/0", {"name": "notes-schema"}, "missing property 'files'"),
+    # TLS, from one place.
+    ("certificates", "certManager/issuerRef", {}, "certManager.issuerRef.name is empty"),
+    ("certificates", "certManager/renewBefore", "3000h", "certManager.renewBefore is not shorter than duration"),
+    ("certificates", "certManager/duration", "90d", "certManager/duration"),
+    ("certificates", "config/listen/grpc_tls", {"certificate_file": "/run/secrets/exequatur/nonce"}, "config.listen.grpc_tls is set by the chart"),
+    ("operators", "grpc/tls/existingSecret", "more", "config.listen.grpc_tls is set by the chart"),
+    ("redis", "grpc/tls/clientCa/existingSecret", "envoys", "grpc.tls.clientCa without grpc.tls.existingSecret"),
+    (
+        *("redis", "certManager", {"enabled": True, "issuerRef": {"name": "a"}, "secret": "b"}),
+        "additional properties 'secret' not allowed",
+    ),
+    # What goes out: to somebody.
+    ("scaled", "networkPolicy/egress/redis/to", [], "networkPolicy.egress.redis.to is empty"),
+    ("scaled", "networkPolicy/egress/issuers/to", [], "networkPolicy.egress.issuers.to is empty"),
+    ("scaled", "networkPolicy/egress/telemetry/to", [], "networkPolicy.egress.telemetry.to is empty"),
+    ("scaled", "networkPolicy/egress/others/0/to", [], "networkPolicy.egress.others[0].to is empty"),
+    ("scaled", "networkPolicy/egress/others/0/to", [{}], "networkPolicy/egress/others/0/to"),
+    ("scaled", "networkPolicy/egress/redis/ports", [], "networkPolicy/egress/redis/ports"),
+    ("scaled", "networkPolicy/enabled", False, "networkPolicy.egress.enabled without networkPolicy.enabled"),
+    ("scaled", "networkPolicy/public", [], "networkPolicy.public is empty"),
+    # What a platform adds: nothing that loosens, and nothing over what is there.
+    ("scaled", "monitoring/podMonitor", {"enabled": True}, "are both enabled"),
+    ("certificates", "serviceAccount/name", "", "serviceAccount.name is empty"),
+    ("certificates", "serviceAccount/annotations", {"a": "b"}, "serviceAccount.annotations are for one that is created"),
+    ("scaled", "service/publicType", "NodePort", "service/publicType"),
+    ("scaled", "extraEnv/0/name", "LD_PRELOAD", "extraEnv has `LD_PRELOAD`"),
+    ("scaled", "extraEnv/0/name", "PATH", "extraEnv has `PATH`"),
+    ("scaled", "extraEnv/0/name", "SSL_CERT_FILE", "extraEnv has `SSL_CERT_FILE`"),
+    ("scaled", "extraEnv/0/name", "SSLKEYLOGFILE", "extraEnv has `SSLKEYLOGFILE`"),
+    ("scaled", "extraEnv/0/name", "GLIBC_TUNABLES", "extraEnv has `GLIBC_TUNABLES`"),
+    ("scaled", "extraEnvFrom/0/prefix", "LD_", "extraEnvFrom has the prefix `LD_`"),
+    ("scaled", "extraEnvFrom/0", {"configMapRef": {"name": "site"}, "secretRef": {"name": "site"}}, "extraEnvFrom/0"),
+    ("scaled", "extraEnvFrom/0/prefix", "L", "extraEnvFrom/0/prefix"),
+    ("scaled", "extraVolumes/0", {"name": "vault", "hostPath": {"path": "/"}}, "extraVolumes/0"),
+    ("scaled", "extraVolumes/0", {"name": "vault", "nfs": {"server": "x", "path": "/"}}, "extraVolumes/0"),
+    ("scaled", "extraVolumes/0", {"name": "vault", "emptyDir": {}}, "extraVolumes/0"),
+    (
+        *("scaled", "extraVolumes/0", {"name": "vault", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}),
+        "extraVolumes/0",
+    ),
+    ("scaled", "extraVolumes/0", {"name": "vault"}, "extraVolumes/0"),
+    ("scaled", "extraVolumes", [*ADDED, ADDED[0]], "extraVolumes has `vault`, a volume that is there already"),
+    ("scaled", "extraVolumes", [*ADDED, {**ADDED[0], "name": "secrets"}], "extraVolumes has `secrets`, a volume that is"),
+    ("scaled", "extraVolumeMounts/0/name", "secrets", "extraVolumeMounts names `secrets`"),
+    ("scaled", "extraVolumeMounts", [*MOUNTED, MOUNTED[0]], "extraVolumeMounts has /mnt/vault twice"),
+    ("scaled", "extraVolumeMounts/0/mountPath", "/etc/exequatur", "extraVolumeMounts/0/mountPath"),
+    ("scaled", "extraVolumeMounts/0/mountPath", "/usr/local/bin", "extraVolumeMounts/0/mountPath"),
+    ("scaled", "extraVolumeMounts/0/mountPath", "/mnt/../etc", "extraVolumeMounts/0/mountPath"),
+    ("scaled", "extraVolumeMounts/0/readOnly", False, "extraVolumeMounts/0/readOnly"),
+    ("scaled", "extraVolumeMounts/0/subPath", "x", "additional properties 'subPath' not allowed"),
+    ("scaled", "extraVolumeMounts/0", {"name": "vault", "mountPath": "/mnt/vault"}, "missing property 'readOnly'"),
 ]
 
 

@@ -39,6 +39,9 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----
 """
 SECRETS = {
+    "gate-exequatur-grpc-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY},
+    "gate-exequatur-admin-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY},
+    "envoys-ca": {"ca.crt": CLUSTER.certificate},
     "exequatur-admin-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
     "exequatur-grpc-tls": {"tls.crt": TLS_CRT, "tls.key": TLS_KEY, "ca.crt": CLUSTER.certificate},
     "operators-ca": {"ca.crt": OPERATORS.certificate},
@@ -48,6 +51,12 @@ SECRETS = {
 }
 # The policies of the cases that take them from a ConfigMap of its own. The file called `configuration` must not be read.
 ELSEWHERE = {**values("embedded")["policies"]["files"], "configuration": "routes: []\n"}
+# What is on volumes that neither this chart nor a Secret fills, by their names.
+OTHERS = {
+    "vault": {"nonce": ("n" * 32, 0o440)},
+    "authorities": {"ca.crt": (CLUSTER.certificate, 0o644)},
+    "policies": {name: (text, 0o644) for name, text in ELSEWHERE.items() if name != "configuration"},
+}
 
 
 class Pod:
@@ -60,13 +69,13 @@ class Pod:
         """As the volumes of the rendered pod say, or with the usual mode of files in its place."""
         rendered = render(given)
         spec = pod(rendered)
-        maps = {"notes-policies": ELSEWHERE, "gate-exequatur": find(rendered, "ConfigMap")["data"]}
+        maps = {"notes-policies": ELSEWHERE, "notes-schema": ELSEWHERE, "gate-exequatur": find(rendered, "ConfigMap")["data"]}
         paths = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
         for volume in spec["volumes"]:
             target = self.folder / paths[volume["name"]].lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             if "projected" not in volume:
-                target.mkdir(exist_ok=True)
+                mounts.mount(OTHERS.get(volume["name"], {}), target)
                 continue
             if usual:
                 volume["projected"].pop("defaultMode", None)
@@ -75,7 +84,7 @@ class Pod:
 
     def here(self, text: str) -> str:
         """The text, with absolute paths of the pod as paths in the folder."""
-        return re.sub(r"(: |unix:)/(etc|run|var)/", rf"\1{self.folder}/\2/", text)
+        return re.sub(r"(: |unix:)/(etc|run|var|mnt)/", rf"\1{self.folder}/\2/", text)
 
     @property
     def configuration(self) -> Path:

@@ -23,8 +23,8 @@
 
 {{- $admin := .Values.admin -}}
 {{- if $admin.enabled -}}
-{{- if not $admin.tls.existingSecret -}}
-{{- $wrong = append $wrong "admin.tls.existingSecret is empty: operators' tokens would cross the network without TLS, so name a Secret with tls.crt and tls.key" -}}
+{{- if not (include "exequatur.adminSecret" .) -}}
+{{- $wrong = append $wrong "admin.tls.existingSecret is empty: operators' tokens would cross the network without TLS, so name a Secret with tls.crt and tls.key, or let certManager make it" -}}
 {{- end -}}
 {{- if not (or $admin.tokens $admin.certificates) -}}
 {{- $wrong = append $wrong "admin.enabled and nobody who may give orders: give admin.tokens or admin.certificates. For `kubectl exec` it is not needed" -}}
@@ -40,14 +40,30 @@
 {{- $wrong = append $wrong "config.policies is set by the chart: give policies.files or policies.existingConfigMap" -}}
 {{- end -}}
 
-{{- if and .Values.policies.files .Values.policies.existingConfigMap -}}
-{{- $wrong = append $wrong "policies.files and policies.existingConfigMap are both given: decide for one" -}}
-{{- else if not (or .Values.policies.files .Values.policies.existingConfigMap) -}}
-{{- $wrong = append $wrong "there are no policies: give policies.files or policies.existingConfigMap" -}}
+{{- $sources := list -}}
+{{- range $key := list "files" "existingConfigMap" "existingConfigMaps" "existingClaim" -}}
+{{- if index $.Values.policies $key -}}{{- $sources = append $sources (printf "policies.%s" $key) -}}{{- end -}}
+{{- end -}}
+{{- if gt (len $sources) 1 -}}
+{{- $wrong = append $wrong (printf "%s are both given: decide for one" (join " and " $sources)) -}}
+{{- else if not $sources -}}
+{{- $wrong = append $wrong "there are no policies: give policies.files, policies.existingConfigMap, policies.existingConfigMaps or policies.existingClaim" -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range .Values.policies.existingConfigMaps -}}
+{{- $map := .name -}}
+{{- range .files -}}
+{{- if not (regexMatch (include "exequatur.policyFile" $) .) -}}
+{{- $wrong = append $wrong (printf "policies.existingConfigMaps has `%s` of %s: only *.cedar and *.cedarschema are deployed, side by side" . $map) -}}
+{{- else if hasKey $seen . -}}
+{{- $wrong = append $wrong (printf "policies.existingConfigMaps has `%s` twice, of %s and of %s: one would take the other's place, so give it another name" . (get $seen .) $map) -}}
+{{- end -}}
+{{- $_ := set $seen . $map -}}
+{{- end -}}
 {{- end -}}
 
 {{- range $name, $_ := .Values.policies.files -}}
-{{- if not (regexMatch "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}[.](cedar|cedarschema)$" $name) -}}
+{{- if not (regexMatch (include "exequatur.policyFile" $) $name) -}}
 {{- $wrong = append $wrong (printf "policies.files has `%s`: only *.cedar and *.cedarschema are deployed, side by side. Tests stay where the policies are written" $name) -}}
 {{- end -}}
 {{- end -}}
@@ -57,7 +73,10 @@
 {{- end -}}
 {{- end -}}
 
-{{- if and (gt (int .Values.replicas) 1) (not $redis) -}}
+{{- $most := int (include "exequatur.most" .) -}}
+{{- if and .Values.autoscaling.enabled (not $redis) -}}
+{{- $wrong = append $wrong "autoscaling.enabled and there is no config.store.redis: with the embedded store a proof would pass once in each replica" -}}
+{{- else if and (gt $most 1) (not $redis) -}}
 {{- $wrong = append $wrong (printf "replicas is %d and there is no config.store.redis: with the embedded store a proof would pass once in each replica, so run one" (int .Values.replicas)) -}}
 {{- end -}}
 
@@ -70,8 +89,11 @@
 {{- range $name, $_ := $.Values.secrets -}}
 {{- if eq $file (printf "%s/%s" $folder $name) -}}{{- $mounted = true -}}{{- end -}}
 {{- end -}}
+{{- range $.Values.extraVolumeMounts -}}
+{{- if hasPrefix (printf "%s/" .mountPath) $file -}}{{- $mounted = true -}}{{- end -}}
+{{- end -}}
 {{- if not $mounted -}}
-{{- $wrong = append $wrong (printf "%s names %s, which no Secret is mounted at: say `secrets.<name>: { existingSecret, key }` and %s/<name>" $key $file $folder) -}}
+{{- $wrong = append $wrong (printf "%s names %s, which no Secret is mounted at: say `secrets.<name>: { existingSecret, key }` and %s/<name>, or mount it by extraVolumeMounts" $key $file $folder) -}}
 {{- end -}}
 {{- end -}}
 
@@ -92,7 +114,7 @@
 {{- else if and $path (not .Values.storage.existingClaim) -}}
 {{- $wrong = append $wrong "config.store.embedded.path is on the storage, and storage.existingClaim is empty: revocations would be lost with the pod" -}}
 {{- end -}}
-{{- if and (gt (int .Values.replicas) 1) .Values.storage.existingClaim -}}
+{{- if and (gt $most 1) .Values.storage.existingClaim -}}
 {{- $wrong = append $wrong "storage.existingClaim is for a single replica: a record file has one writer" -}}
 {{- end -}}
 
@@ -100,18 +122,28 @@
 {{- $wrong = append $wrong "networkPolicy.envoy is empty: name Envoy's pods, or nobody could ask for decisions" -}}
 {{- end -}}
 
+{{- if and (eq .Values.service.publicType "LoadBalancer") .Values.networkPolicy.enabled (not .Values.networkPolicy.public) -}}
+{{- $wrong = append $wrong "service.publicType is LoadBalancer and networkPolicy.public is empty: nobody could get through" -}}
+{{- end -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongScaling" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongCertificates" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongEgress" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongExtras" . | fromJsonArray) -}}
+
 {{- $size := len (include "exequatur.configuration" .) -}}
 {{- range $name, $text := .Values.policies.files -}}
 {{- $size = add $size (len $name) (len $text) -}}
 {{- end -}}
 {{- if gt (int $size) 1000000 -}}
-{{- $wrong = append $wrong (printf "config and policies.files have %d bytes, more than fit into a ConfigMap: put policies into one of their own (policies.existingConfigMap)" (int $size)) -}}
+{{- $wrong = append $wrong (printf "config and policies.files have %d bytes, more than fit into a ConfigMap: put policies into others (policies.existingConfigMaps)" (int $size)) -}}
 {{- end -}}
 
 {{- if $wrong -}}
 {{- fail (printf "\n- %s\n" (join "\n- " $wrong)) -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "exequatur.policyFile" -}}^[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}[.](cedar|cedarschema)${{- end -}}
 
 {{- /* Gathers, below `value`, what is named by a key `file` or `…_file`, under where it stands. */ -}}
 {{- define "exequatur.files" -}}

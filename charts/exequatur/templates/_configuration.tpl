@@ -3,16 +3,28 @@
 {{- define "exequatur.secrets" -}}/run/secrets/exequatur{{- end -}}
 {{- define "exequatur.storage" -}}/var/lib/exequatur{{- end -}}
 {{- define "exequatur.admin" -}}/run/secrets/exequatur-admin{{- end -}}
+{{- define "exequatur.grpc" -}}/run/secrets/exequatur-grpc{{- end -}}
+{{- /* Not below the folder of the configuration, which is a volume that nothing can be mounted in. */ -}}
+{{- define "exequatur.policies" -}}/var/lib/exequatur-policies{{- end -}}
 
 {{- /* The whole configuration: what the values say, where it listens, and where the policies are. They lie beside it:
-one volume, so that kubelet switches both at once. */ -}}
+one volume, so that kubelet switches both at once; but for those of a claim. */ -}}
 {{- define "exequatur.configuration" -}}
 {{- $at := .Values.listenAddress -}}
 {{- $listen := dict "grpc" (printf "%s:9191" $at) "public" (printf "%s:9192" $at) "metrics" (printf "%s:9193" $at) -}}
 {{- /* The socket is for whoever may `kubectl exec`: the pod's own user. */ -}}
 {{- $_ := set $listen "admin" "unix:/run/exequatur/admin.sock" -}}
 {{- $listen = merge $listen (.Values.config.listen | default dict) -}}
-{{- $ours := dict "policies" "." "listen" $listen -}}
+{{- if include "exequatur.grpcSecret" . -}}
+{{- $files := include "exequatur.grpc" . -}}
+{{- $tls := dict "certificate_file" (printf "%s/tls.crt" $files) "key_file" (printf "%s/tls.key" $files) -}}
+{{- if .Values.grpc.tls.clientCa.existingSecret -}}
+{{- $_ := set $tls "client_ca_file" (printf "%s/clients.crt" $files) -}}
+{{- end -}}
+{{- $_ := set $listen "grpc_tls" $tls -}}
+{{- end -}}
+{{- $policies := ternary (include "exequatur.policies" .) "." (ne .Values.policies.existingClaim "") -}}
+{{- $ours := dict "policies" $policies "listen" $listen -}}
 {{- if .Values.admin.enabled -}}
 {{- $_ := set $ours "admin" (include "exequatur.operators" . | fromYaml) -}}
 {{- end -}}

@@ -17,6 +17,45 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with include "exequatur.common" . | fromYaml }}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{- /* `commonLabels`, without those that the chart sets. */ -}}
+{{- define "exequatur.common" -}}
+{{- omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" "app.kubernetes.io/component" | toYaml -}}
+{{- end -}}
+
+{{- define "exequatur.account" -}}
+{{- .Values.serviceAccount.name | default (include "exequatur.name" .) -}}
+{{- end -}}
+
+{{- /* The fewest pods that are wanted at any time. */ -}}
+{{- define "exequatur.least" -}}
+{{- if .Values.autoscaling.enabled -}}{{- .Values.autoscaling.minReplicas -}}{{- else -}}{{- .Values.replicas -}}{{- end -}}
+{{- end -}}
+
+{{- /* And the most. */ -}}
+{{- define "exequatur.most" -}}
+{{- if .Values.autoscaling.enabled -}}{{- .Values.autoscaling.maxReplicas -}}{{- else -}}{{- .Values.replicas -}}{{- end -}}
+{{- end -}}
+
+{{- /* The Secrets with certificates of the listeners: one's own, cert-manager's, or none. */ -}}
+{{- define "exequatur.grpcSecret" -}}
+{{- if .Values.grpc.tls.existingSecret -}}
+{{- .Values.grpc.tls.existingSecret -}}
+{{- else if .Values.certManager.enabled -}}
+{{- include "exequatur.name" . }}-grpc-tls
+{{- end -}}
+{{- end -}}
+
+{{- define "exequatur.adminSecret" -}}
+{{- if .Values.admin.tls.existingSecret -}}
+{{- .Values.admin.tls.existingSecret -}}
+{{- else if .Values.certManager.enabled -}}
+{{- include "exequatur.name" . }}-admin-tls
+{{- end -}}
 {{- end -}}
 
 {{- define "exequatur.image" -}}

@@ -1,0 +1,118 @@
+{{- /* What is wrong with one part of the values, as a JSON array of sentences. */ -}}
+
+{{- define "exequatur.wrongScaling" -}}
+{{- $wrong := list -}}
+{{- $scaling := .Values.autoscaling -}}
+{{- $least := int (include "exequatur.least" .) -}}
+{{- if $scaling.enabled -}}
+{{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) -}}
+{{- $wrong = append $wrong (printf "autoscaling.maxReplicas is %d, less than minReplicas" (int $scaling.maxReplicas)) -}}
+{{- end -}}
+{{- if not (dig "requests" "cpu" "" .Values.resources) -}}
+{{- $wrong = append $wrong "autoscaling.enabled without resources.requests.cpu: nobody knows of what the target is a part" -}}
+{{- end -}}
+{{- end -}}
+{{- $min := .Values.podDisruptionBudget.minAvailable -}}
+{{- if and .Values.podDisruptionBudget.enabled (gt $least 1) (not (kindIs "string" $min)) -}}
+{{- if ge (int $min) $least -}}
+{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %d of %d pods: no node of theirs could ever be drained" (int $min) $least) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $wrong -}}
+{{- end -}}
+
+{{- define "exequatur.wrongCertificates" -}}
+{{- $wrong := list -}}
+{{- $manager := .Values.certManager -}}
+{{- if $manager.enabled -}}
+{{- if not $manager.issuerRef.name -}}
+{{- $wrong = append $wrong "certManager.issuerRef.name is empty: name the Issuer that signs" -}}
+{{- end -}}
+{{- if and .Values.grpc.tls.existingSecret (or (not .Values.admin.enabled) .Values.admin.tls.existingSecret) -}}
+{{- $wrong = append $wrong "certManager.enabled, and each listener has an existingSecret: there is nothing to make" -}}
+{{- end -}}
+{{- if le (trimSuffix "h" $manager.duration | int) (trimSuffix "h" $manager.renewBefore | int) -}}
+{{- $wrong = append $wrong "certManager.renewBefore is not shorter than duration: each certificate would be renewed at once" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (include "exequatur.grpcSecret" .) (dig "listen" "grpc_tls" "" .Values.config) -}}
+{{- $wrong = append $wrong "config.listen.grpc_tls is set by the chart, from grpc.tls or certManager: leave it out" -}}
+{{- end -}}
+{{- if and .Values.grpc.tls.clientCa.existingSecret (not (include "exequatur.grpcSecret" .)) -}}
+{{- $wrong = append $wrong "grpc.tls.clientCa without grpc.tls.existingSecret or certManager: Envoys' certificates are asked for with TLS only" -}}
+{{- end -}}
+{{- toJson $wrong -}}
+{{- end -}}
+
+{{- define "exequatur.wrongEgress" -}}
+{{- $wrong := list -}}
+{{- $egress := .Values.networkPolicy.egress -}}
+{{- $config := .Values.config -}}
+{{- if and .Values.networkPolicy.enabled $egress.enabled -}}
+{{- if and (dig "store" "redis" "" $config) (not $egress.redis.to) -}}
+{{- $wrong = append $wrong "networkPolicy.egress.redis.to is empty: no pod would reach the store, so each request would be refused" -}}
+{{- end -}}
+{{- $outside := false -}}
+{{- range $config.issuers -}}
+{{- if or (not (kindIs "map" .jwks)) (hasKey . "introspection") -}}{{- $outside = true -}}{{- end -}}
+{{- end -}}
+{{- if and $outside (not $egress.issuers.to) -}}
+{{- $wrong = append $wrong "networkPolicy.egress.issuers.to is empty: no pod would get the issuers' keys and be ready" -}}
+{{- end -}}
+{{- if and (or $config.traces (dig "records" "sinks" "" $config)) (not $egress.telemetry.to) -}}
+{{- $wrong = append $wrong "networkPolicy.egress.telemetry.to is empty: config.traces and config.records.sinks would reach nobody" -}}
+{{- end -}}
+{{- range $place, $other := $egress.others -}}
+{{- if not $other.to -}}
+{{- $wrong = append $wrong (printf "networkPolicy.egress.others[%d].to is empty, which would be everywhere: name whom" $place) -}}
+{{- end -}}
+{{- end -}}
+{{- else if and $egress.enabled (not .Values.networkPolicy.enabled) -}}
+{{- $wrong = append $wrong "networkPolicy.egress.enabled without networkPolicy.enabled: nothing would be held back" -}}
+{{- end -}}
+{{- toJson $wrong -}}
+{{- end -}}
+
+{{- define "exequatur.wrongExtras" -}}
+{{- $wrong := list -}}
+{{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
+{{- $wrong = append $wrong "monitoring.podMonitor and monitoring.serviceMonitor are both enabled: everything would be counted twice" -}}
+{{- end -}}
+{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
+{{- $wrong = append $wrong "serviceAccount.name is empty and none is created: a mesh could not tell these pods from others" -}}
+{{- end -}}
+{{- if and (not .Values.serviceAccount.create) .Values.serviceAccount.annotations -}}
+{{- $wrong = append $wrong "serviceAccount.annotations are for one that is created" -}}
+{{- end -}}
+{{- $ours := list "configuration" "sockets" "secrets" "admin" "grpc" "policies" "storage" -}}
+{{- $volumes := list -}}
+{{- range .Values.extraVolumes -}}
+{{- if or (has .name $ours) (has .name $volumes) -}}
+{{- $wrong = append $wrong (printf "extraVolumes has `%s`, a volume that is there already" .name) -}}
+{{- end -}}
+{{- $volumes = append $volumes .name -}}
+{{- end -}}
+{{- $mounted := list -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- $wrong = append $wrong (printf "extraVolumeMounts names `%s`, which is none of extraVolumes" .name) -}}
+{{- end -}}
+{{- if has .mountPath $mounted -}}
+{{- $wrong = append $wrong (printf "extraVolumeMounts has %s twice" .mountPath) -}}
+{{- end -}}
+{{- $mounted = append $mounted .mountPath -}}
+{{- end -}}
+{{- /* Which code is loaded, and whom TLS trusts: not for the environment to say. */ -}}
+{{- $forbidden := "^(LD_|GLIBC_|MALLOC_|SSL_CERT_|SSLKEYLOG|PATH$)" -}}
+{{- range .Values.extraEnv -}}
+{{- if regexMatch $forbidden (upper .name) -}}
+{{- $wrong = append $wrong (printf "extraEnv has `%s`, which changes what is run or trusted" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnvFrom -}}
+{{- if regexMatch "^(LD|GLIBC|MALLOC|SSL)_" .prefix -}}
+{{- $wrong = append $wrong (printf "extraEnvFrom has the prefix `%s`, which changes what is run or trusted" .prefix) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $wrong -}}
+{{- end -}}
