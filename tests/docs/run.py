@@ -172,7 +172,7 @@ class Shell:
         script = self.folder / f"command-{self.count}"
         script.write_text(command + "\n")
         end = f"end of command {self.count}, {os.urandom(8).hex()}"
-        self.process.stdin.write(f". {script} </dev/null; printf '\\n%s %s\\n' '{end}' $?\n".encode())
+        self.process.stdin.write(f". {script} </dev/null; _ended=$?; printf '\\n%s %s\\n' '{end}' $_ended; (exit $_ended)\n".encode())
         self.process.stdin.flush()
         came, until = b"", time.monotonic() + PATIENCE
         while end.encode() not in came or not came.endswith(b"\n"):

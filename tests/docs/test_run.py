@@ -68,6 +68,9 @@ class Runner(unittest.TestCase):
     def test_a_command_of_several_lines(self):
         play(fenced("console", "$ echo a \\", "    b", "a b", "$ cat <<'END'", "c", "END", "c", "$ echo 'd", "e'", "d", "e"))
 
+    def test_the_exit_code_of_the_command_before_is_known(self):
+        play(fenced("console", "$ echo a; (exit 6)", "a", "$ echo $?", "6"))
+
     def test_a_command_does_not_eat_the_next_one(self):
         play(fenced("console", "$ cat", "$ echo a", "a"))
 
