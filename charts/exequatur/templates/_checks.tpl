@@ -12,6 +12,11 @@
 {{- if ne (toString $listen.plaintext) "accepted" -}}
 {{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network, and those for metadata and metrics have no TLS. Say `accepted` if the network between Envoy and these pods is trusted or encrypted (a mesh, an encrypting CNI)" -}}
 {{- end -}}
+{{- range $key := list "protected_resources" "issuers" "routes" -}}
+{{- if not (index $config $key) -}}
+{{- $wrong = append $wrong (printf "config.%s is missing" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- range $key := list "grpc" "public" "metrics" "admin" -}}
 {{- if hasKey $listen $key -}}
 {{- $wrong = append $wrong (printf "config.listen.%s is set by the chart: leave it out (listenAddress chooses the address)" $key) -}}
