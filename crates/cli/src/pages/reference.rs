@@ -5,9 +5,9 @@ use clap::{Arg, Command};
 const HEAD: &str = "\
 # Commands
 
-Made from the program itself (`exequatur reference > docs/reference/cli.md`); a test compares them. `exequatur <command> --help`
-says the same, `exequatur man <folder>` writes it as man pages, and `exequatur completions <shell>` teaches it to a
-shell.
+Made from the program itself (`exequatur reference > docs/reference/cli.md`); a test compares them.
+`exequatur <command> --help` says the same, `exequatur man <folder>` writes it as man pages, and
+`exequatur completions <shell>` teaches it to a shell.
 
 ## Exit codes
 
