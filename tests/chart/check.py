@@ -18,6 +18,7 @@ import objects
 import refusals
 import rendering
 import running
+import sidecar
 import upgrade
 
 
@@ -33,9 +34,9 @@ def main() -> int:
     if arguments.write_differences:
         upgrade.write()
     if arguments.exequatur:
-        wrong = running.check(arguments.exequatur.resolve())
+        wrong = running.check(arguments.exequatur.resolve()) + sidecar.run(arguments.exequatur.resolve())
     else:
-        parts = [generated, rendering, objects, refusals, monitoring, upgrade]
+        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar]
         parts += [] if arguments.quick else [matrix, hardening]
         wrong = [line for part in parts for line in part.check()]
     for line in wrong:

@@ -380,6 +380,7 @@ def noted(findings: Findings) -> None:
         (only_server, "1.37", "whoever reaches the gRPC port may ask"),
         (values("redis"), "1.29", "cannot let a pod wait"),
         (values("certificates"), "1.37", "gate-exequatur-admin.edge.svc:9194"),
+        ({**values("embedded"), "mode": "sidecar", "networkPolicy": {}}, "1.37", "No pod of its own"),
     ]:
         for others, wanted in [(given, True), (values("embedded"), False)]:
             notes = rendered_texts(others, version=version if wanted else "1.30")["exequatur/templates/NOTES.txt"]

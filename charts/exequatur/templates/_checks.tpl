@@ -123,13 +123,14 @@
 {{- $wrong = append $wrong "storage.existingClaim is for a single replica: a record file has one writer" -}}
 {{- end -}}
 
-{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.envoy) -}}
+{{- if and (eq .Values.mode "central") .Values.networkPolicy.enabled (not .Values.networkPolicy.envoy) -}}
 {{- $wrong = append $wrong "networkPolicy.envoy is empty: name Envoy's pods, or nobody could ask for decisions" -}}
 {{- end -}}
 
 {{- if and (eq .Values.service.publicType "LoadBalancer") .Values.networkPolicy.enabled (not .Values.networkPolicy.public) -}}
 {{- $wrong = append $wrong "service.publicType is LoadBalancer and networkPolicy.public is empty: nobody could get through" -}}
 {{- end -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongSidecar" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongScaling" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongCertificates" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongEgress" . | fromJsonArray) -}}
