@@ -17,7 +17,7 @@ ALLOWED = {
     "admin": {"decide", "store", "policy", "audit", "token", "issuers"},
     "signals": {"token", "issuers", "store", "decide", "audit"},
     "server": {"admin", "signals", "proto", "decide", "issuers", "store", "policy", "token", "audit"},
-    "cli": {"server", "signals", "admin", "decide", "policy", "token", "store", "audit", "lint"},
+    "cli": {"server", "proto", "signals", "admin", "decide", "policy", "token", "store", "audit", "lint"},
     "tests": {"proto", "token", "policy", "store", "audit", "lint", "issuers", "decide", "admin", "signals", "server", "cli"},
 }
 PREFIX = "exequatur-"

@@ -1,220 +1,127 @@
-//! `exequatur check`: one request, decided by the same line as under `serve`.
+//! `exequatur check`: one request, decided by the same line as under `serve`, or by a running server.
 //!
-//! The store is this command's own and empty, and taken to have been complete for long: whether a proof was
-//! used before is not known here, and is said so.
+//! Without `--server` the store is this command's own and empty, and taken to have been complete for long: whether a
+//! proof was used before is not known here, and is said so.
+
+mod answer;
+mod expected;
+mod explain;
+mod request;
+mod server;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use exequatur_decide::{BodySeen, Facts, RawRequest, Refusal, Stage};
-use exequatur_policy::{PrincipalKind, Principals};
-use exequatur_server::{Trial, config};
+use exequatur_decide::{BodySeen, RawRequest, Refusal};
+use exequatur_server::config;
+use serde_json::json;
 
+use self::expected::{Expected, Verdict};
+use self::request::{Described, Request};
+use self::server::Server;
 use crate::exit::{Failure, say};
+use crate::output::{Output, say_json};
 
-/// Decide one request, as `serve` would, and say why.
+/// Decide one request, as `serve` would, and say why; or let a running server decide it.
+///
+/// With --config it is decided here, by the policies and routes of the files, with an empty store. With --server it is
+/// sent as Envoy would send it (a Check of `ext_authz`): it is recorded there, spends its proof and is charged to limits. Tokens
+/// and proofs are never printed.
+///
+/// Exit codes: 0 a permit, or what --expect says; 1 anything else that was answered; 5 nobody answers.
 #[derive(Debug, Args)]
+#[command(override_usage = "exequatur check [OPTIONS] --config <FILE> --host <HOST> --path <PATH>\n       \
+                            exequatur check [OPTIONS] --server <URL> --host <HOST> --path <PATH>")]
 pub(crate) struct Check {
     /// The configuration file.
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    /// The method.
-    #[arg(long, default_value = "GET")]
-    method: String,
-    /// The host.
-    #[arg(long)]
-    host: String,
-    /// Path and query.
-    #[arg(long)]
-    path: String,
-    /// A header field, `name: value`; may be repeated.
-    #[arg(long, short = 'H', value_name = "FIELD")]
-    header: Vec<String>,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "server", conflicts_with = "server")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    request: Request,
     /// Show each stage and its evidence.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     explain: bool,
+    #[command(flatten)]
+    server: Server,
+    /// What has to be answered: `permit`, `deny` (by the caller's fault), `fault` (by the server's), or a reason.
+    #[arg(long, value_name = "ANSWER")]
+    expect: Option<Expected>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
 }
 
 impl Check {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
-        runtime.block_on(self.decide())
+        let described = self.request.describe()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
+        let verdict = runtime.block_on(async {
+            match &self.config {
+                Some(file) => self.decide(file, &described).await,
+                None => {
+                    let answer = self.server.ask(&described).await?;
+                    answer.tell(&described, self.expect, self.output)?;
+                    Ok(answer.verdict())
+                }
+            }
+        })?;
+        match self.expect {
+            Some(expected) if expected.is(verdict.as_ref()) => Ok(()),
+            None if matches!(verdict, Some(Verdict::Permit)) => Ok(()),
+            Some(expected) => {
+                crate::exit::warn(format_args!("expected {expected}"));
+                Err(Failure::NotPermitted)
+            }
+            None => Err(Failure::NotPermitted),
+        }
     }
 
-    async fn decide(self) -> Result<(), Failure> {
-        let config = config::load(&self.config).map_err(Failure::invalid)?;
+    async fn decide(
+        &self,
+        file: &std::path::Path,
+        described: &Described,
+    ) -> Result<Option<Verdict>, Failure> {
+        let config = config::load(file).map_err(Failure::invalid)?;
         let generation = exequatur_server::build(&config, 1).map_err(Failure::invalid)?;
-        let fields = parse_fields(&self.header)?;
-        let headers: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let headers: Vec<_> =
+            described.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let request = RawRequest {
-            method: &self.method,
-            host: &self.host,
-            target: &self.path,
+            method: &described.method,
+            host: &described.host,
+            target: &described.target,
             headers: &headers,
-            certificate: None,
+            certificate: described.certificate.as_deref(),
             body: BodySeen::Absent,
             peer: None,
         };
         let trial =
             exequatur_server::try_once(&config, &generation, &request).await.map_err(Failure::other)?;
-        if self.explain {
-            explain(&trial)?;
-        }
-        match trial.result {
-            Ok(_settled) => say("permit"),
+        let verdict = match &trial.result {
+            Ok(_settled) => Verdict::Permit,
             Err(refusal) => {
-                say(format_args!("{} {}", verdict(&refusal), refusal.reason()))?;
-                Err(Failure::NotPermitted)
+                let reason = refusal.reason().code().to_owned();
+                match refusal {
+                    Refusal::Denied(_) => Verdict::Deny(reason),
+                    Refusal::Faulted(_) => Verdict::Fault(reason),
+                }
+            }
+        };
+        match self.output {
+            Output::Text => {
+                if self.explain {
+                    explain::explain(&trial)?;
+                }
+                say(&verdict)?;
+            }
+            Output::Json => {
+                let mut document = json!({ "answer": verdict.word(), "reason": verdict.reason() });
+                if let (true, Some(members)) = (self.explain, document.as_object_mut()) {
+                    members.insert("stages".to_owned(), explain::stages(&trial));
+                }
+                say_json(&document)?;
             }
         }
-    }
-}
-
-fn parse_fields(fields: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let parse = |field: &String| {
-        let (name, value) = field.split_once(':')?;
-        Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-    };
-    let parsed: Option<Vec<_>> = fields.iter().map(parse).collect();
-    parsed.ok_or_else(|| Failure::Usage("a header field is written `name: value`".to_owned()))
-}
-
-fn verdict(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Denied(_) => "deny",
-        Refusal::Faulted(_) => "fault",
-    }
-}
-
-fn explain(trial: &Trial) -> Result<(), Failure> {
-    let Trial { stages, facts, result } = trial;
-    for (position, stage) in stages.iter().enumerate() {
-        let last = position.saturating_add(1) == stages.len();
-        let mark = match result {
-            Err(_) if last => "fails",
-            Ok(_) | Err(_) => "holds",
-        };
-        say(format_args!("{:<13} {mark}  {}", stage.name(), evidence(*stage, facts)))?;
-    }
-    if let Err(refusal) = result {
-        say(format_args!("{:<13} {:?}", "because", refusal))?;
-    }
-    Ok(())
-}
-
-/// Who acts, through whom, for whom: from the one that acts now back to the user.
-fn chain(facts: &Facts) -> String {
-    let Some(agent) = &facts.agent else { return "nobody".to_owned() };
-    let mut text = format!("agent {agent}");
-    if let Some(client) = &facts.client {
-        text.push_str(&format!(" with a token of {client}"));
-    }
-    // The first of the actors is the agent.
-    let prior: Vec<&str> = facts.actors.iter().skip(1).map(String::as_str).collect();
-    if !prior.is_empty() {
-        text.push_str(&format!(", after {}", prior.join(", after ")));
-    }
-    match &facts.user {
-        Some(user) => text.push_str(&format!(", for user {user}")),
-        None => text.push_str(", for itself"),
-    }
-    text
-}
-
-/// What the issuer said, where it was asked.
-fn introspection(facts: &Facts) -> String {
-    let said = facts.introspection.map(exequatur_decide::IntrospectionFact::word);
-    said.map_or_else(String::new, |said| format!(", introspection {said}"))
-}
-
-fn evidence(stage: Stage, facts: &Facts) -> String {
-    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    match stage {
-        Stage::Present => {
-            format!(
-                "{} to {}",
-                or_none(&facts.method),
-                facts.host.as_ref().map_or_else(|| "no host".into(), ToString::to_string)
-            )
-        }
-        Stage::Route => format!(
-            "route {}, action {}, resource {} {}, tenant {}",
-            or_none(&facts.route),
-            or_none(&facts.action),
-            or_none(&facts.resource_type),
-            or_none(&facts.resource_id),
-            or_none(&facts.resource_tenant),
-        ),
-        Stage::Authenticate => format!(
-            "{}{}, tenant {}, sender {}",
-            chain(facts),
-            introspection(facts),
-            or_none(&facts.tenant),
-            facts.sender.map_or("unproven", exequatur_decide::SenderFact::word),
-        ),
-        Stage::Require => requirements(facts),
-        Stage::Admit => {
-            format!(
-                "status list {}, proof {} (in this command's own, empty store)",
-                facts.status.map_or("not named", exequatur_decide::StatusFact::word),
-                facts.replay.map_or("not needed", exequatur_decide::ReplayFact::word)
-            )
-        }
-        Stage::Authorize => {
-            let asked = match facts.principals {
-                Principals::Agent => "",
-                Principals::Both => " (agent and user were asked about)",
-            };
-            match facts.unpermitted {
-                Some(PrincipalKind::Agent) => format!("no policy permits the agent{asked}"),
-                Some(PrincipalKind::User) => format!("no policy permits the user{asked}"),
-                None if facts.policies.is_empty() => "no policy determined it".to_owned(),
-                None => format!("determined by {}{asked}", facts.policies.join(", ")),
-            }
-        }
-        Stage::Settle => "permit".to_owned(),
-    }
-}
-
-/// What the route asks beyond the identity, and whether that of which it was looked at is met.
-fn requirements(facts: &Facts) -> String {
-    let mut text = format!("scopes needed: {}", facts.scopes_needed.join(" "));
-    if let (Some(needed), Some(fact)) = (&facts.step_up_needed, facts.step_up) {
-        let class =
-            (!needed.acr_values.is_empty()).then(|| format!("acr {}", needed.acr_values.join(" or ")));
-        let age = needed.max_age.map(|most| format!("at most {} s ago", most.as_secs()));
-        let asked: Vec<_> = class.into_iter().chain(age).collect();
-        text.push_str(&format!("; step-up ({}) {}", asked.join(", "), fact.word()));
-    }
-    if let Some(fact) = facts.authorization_details {
-        text.push_str(&format!("; authorization details {}", fact.word()));
-    }
-    if let Some(federation) = &facts.federation {
-        text.push_str(&format!(", another tenant's resource by federation {federation}"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use exequatur_decide::{RequirementFact, StepUp};
-
-    use super::*;
-
-    /// S01, S02: what is asked beyond the scopes is told once it was looked at.
-    #[test]
-    fn requirements_are_told() {
-        let step_up = StepUp {
-            acr_values: vec!["gold".to_owned(), "platinum".to_owned()],
-            max_age: Some(jiff::SignedDuration::from_mins(5)),
-        };
-        let mut facts = Facts { scopes_needed: vec!["a".to_owned()], ..Facts::default() };
-        facts.step_up_needed = Some(step_up);
-        assert_eq!(requirements(&facts), "scopes needed: a");
-        facts.step_up = Some(RequirementFact::Unmet);
-        let told = "scopes needed: a; step-up (acr gold or platinum, at most 300 s ago) unmet";
-        assert_eq!(requirements(&facts), told);
-        facts.authorization_details = Some(RequirementFact::Met);
-        assert_eq!(requirements(&facts), format!("{told}; authorization details met"));
+        Ok(Some(verdict))
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod envoy;
 mod exit;
+mod healthcheck;
 mod limits;
 mod output;
 mod pages;
@@ -42,8 +43,8 @@ enum Command {
     /// Look at policies.
     #[command(subcommand)]
     Policy(policy::Policy),
-    /// Decide one request, as `serve` would, and say why.
-    Check(check::Check),
+    Check(Box<check::Check>),
+    Healthcheck(healthcheck::Healthcheck),
     /// Look at configurations of Envoy.
     #[command(subcommand)]
     Envoy(envoy::Envoy),
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
         Command::Check(check) => check.run(),
+        Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Envoy(envoy) => envoy.run(),
         Command::Token(token) => token.run(),
         Command::Revoke(revoke) => revoke.run(),

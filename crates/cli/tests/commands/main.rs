@@ -11,6 +11,7 @@ mod audit;
 mod pages;
 mod policy;
 mod reading;
+mod running;
 mod serve;
 mod token;
 
