@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import generated
 import hardening
 import matrix
 import monitoring
@@ -17,21 +18,25 @@ import objects
 import refusals
 import rendering
 import running
+import sidecar
 import upgrade
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exequatur", type=Path, metavar="PROGRAM", help="judge what is mounted, with it")
+    parser.add_argument("--write", action="store_true", help="make what is made of other files anew")
     parser.add_argument("--write-differences", action="store_true", help="write down what an upgrade changes, to be read")
     parser.add_argument("--quick", action="store_true", help="without the matrix and what is taken out of templates")
     arguments = parser.parse_args()
+    if arguments.write:
+        generated.write()
     if arguments.write_differences:
         upgrade.write()
     if arguments.exequatur:
-        wrong = running.check(arguments.exequatur.resolve())
+        wrong = running.check(arguments.exequatur.resolve()) + sidecar.run(arguments.exequatur.resolve())
     else:
-        parts = [rendering, objects, refusals, monitoring, upgrade]
+        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar]
         parts += [] if arguments.quick else [matrix, hardening]
         wrong = [line for part in parts for line in part.check()]
     for line in wrong:

@@ -4,7 +4,7 @@ from typing import Any
 
 import hardening
 import platforms
-from rendering import NAME, NAMESPACE, Object, cases, changed, metadata, render, values, yaml
+from rendering import NAME, NAMESPACE, Object, cases, changed, metadata, render, rendered_texts, values, yaml
 
 FULL = f"{NAME}-exequatur"
 SELECTOR = {"app.kubernetes.io/name": "exequatur", "app.kubernetes.io/instance": NAME}
@@ -67,6 +67,7 @@ def check() -> list[str]:
     called(findings)
     apart(findings)
     restarted(findings)
+    noted(findings)
     return findings.wrong
 
 
@@ -368,6 +369,22 @@ def restarted(findings: Findings) -> None:
     annotations = template(base)["metadata"]["annotations"]
     findings.same("an annotation of one's own", annotations["example.com/owner"], "gate")
     findings.same("whether one's own may hide a change", annotations["checksum/fixed"] != "none", True)
+
+
+def noted(findings: Findings) -> None:
+    """What whoever installs it is told: what is open, and what this cluster cannot do."""
+    findings.case = "notes"
+    only_server = changed(values("certificates"), "grpc", {})
+    for given, version, said in [
+        (values("storage"), "1.37", "There is no NetworkPolicy"),
+        (only_server, "1.37", "whoever reaches the gRPC port may ask"),
+        (values("redis"), "1.29", "cannot let a pod wait"),
+        (values("certificates"), "1.37", "gate-exequatur-admin.edge.svc:9194"),
+        ({**values("embedded"), "mode": "sidecar", "networkPolicy": {}}, "1.37", "No pod of its own"),
+    ]:
+        for others, wanted in [(given, True), (values("embedded"), False)]:
+            notes = rendered_texts(others, version=version if wanted else "1.30")["exequatur/templates/NOTES.txt"]
+            findings.same(f"whether `{said}` is told", said in notes, wanted)
 
 
 def configuration(rendered: list[Object]) -> Object:

@@ -2,18 +2,25 @@
 
 from typing import Any
 
-from rendering import Refused, changed, render, values
+from rendering import Object, Refused, changed, render, values
+
+
+
+def without(key: str) -> Object:
+    return {name: part for name, part in values("embedded")["config"].items() if name != key}
+
 
 # Everything but somebody who may give orders.
 ADMIN = values("operators")["admin"]
 ADDED, MOUNTED = values("scaled")["extraVolumes"], values("scaled")["extraVolumeMounts"]
+OWN_TLS = {f"{which}_file": "/run/secrets/exequatur/nonce" for which in ("certificate", "key")}
 # File, what is changed, to what, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
     # Nothing listens on the pod's address without TLS, unless somebody said that this is meant.
     ("embedded", "config/listen", {}, "config.listen.plaintext is not `accepted`"),
     ("embedded", "config/listen", None, "at '/config/listen'"),
-    ("embedded", "config/listen/plaintext", "refused", "config.listen.plaintext is not `accepted`"),
-    ("embedded", "config/listen/plaintext", True, "config.listen.plaintext is not `accepted`"),
+    ("embedded", "config/listen/plaintext", "refused", "at '/config/listen/plaintext'"),
+    ("embedded", "config/listen/plaintext", True, "at '/config/listen/plaintext'"),
     ("embedded", "config/listen/grpc", "127.0.0.1:9191", "config.listen.grpc is set by the chart"),
     ("embedded", "config/listen/public", "0.0.0.0:80", "config.listen.public is set by the chart"),
     ("embedded", "config/listen/metrics", "0.0.0.0:80", "config.listen.metrics is set by the chart"),
@@ -44,9 +51,9 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("operators", "service/adminPort", 0, "service/adminPort"),
     # G06: the memory of used proofs is one process's.
     ("embedded", "replicas", 2, "replicas is 2 and there is no config.store.redis"),
-    ("redis", "config/store", {}, "replicas is 3 and there is no config.store.redis"),
+    ("redis", "config/store", {}, "at '/config/store'"),
+    ("redis", "config/store", {"embedded": {}}, "replicas is 3 and there is no config.store.redis"),
     ("redis", "config/store", None, "at '/config/store'"),
-    ("redis", "config/store/redis", {}, "replicas is 3 and there is no config.store.redis"),
     ("redis", "storage/existingClaim", "records", "storage.existingClaim is for a single replica"),
     ("embedded", "replicas", 0, "replicas"),
     ("embedded", "replicas", "1", "replicas"),
@@ -95,7 +102,13 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "image/repository", "", "image.repository is empty"),
     ("embedded", "image/digest", "sha256:0", "image/digest"),
     ("embedded", "service/grpcPort", 0, "service/grpcPort"),
-    # What is not known.
+    # What is not known, to the chart or to Exequatur.
+    ("embedded", "config/rotues", [], "additional properties 'rotues' not allowed"),
+    ("embedded", "config/issuers/0/audience", "x", "additional properties 'audience' not allowed"),
+    ("embedded", "config/listen/grpc_peer", [1], "additional properties 'grpc_peer' not allowed"),
+    ("embedded", "config/routes/0/access", "open", "at '/config/routes/0/access'"),
+    ("embedded", "config/workers", "two", "at '/config/workers'"),
+    *[("embedded", "config", without(key), f"config.{key} is missing") for key in ("issuers", "routes", "protected_resources")],
     ("embedded", "replicaCount", 1, "additional properties 'replicaCount' not allowed"),
     ("embedded", "image/name", "x", "additional properties 'name' not allowed"),
     ("embedded", "pod/hostNetwork", True, "additional properties 'hostNetwork' not allowed"),
@@ -133,7 +146,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("certificates", "certManager/issuerRef", {}, "certManager.issuerRef.name is empty"),
     ("certificates", "certManager/renewBefore", "3000h", "certManager.renewBefore is not shorter than duration"),
     ("certificates", "certManager/duration", "90d", "certManager/duration"),
-    ("certificates", "config/listen/grpc_tls", {"certificate_file": "/run/secrets/exequatur/nonce"}, "config.listen.grpc_tls is set by the chart"),
+    ("certificates", "config/listen/grpc_tls", OWN_TLS, "config.listen.grpc_tls is set by the chart"),
     ("operators", "grpc/tls/existingSecret", "more", "config.listen.grpc_tls is set by the chart"),
     ("redis", "grpc/tls/clientCa/existingSecret", "envoys", "grpc.tls.clientCa without grpc.tls.existingSecret"),
     (

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mounts
+import sidecar
 from authority import Authority
 from objects import find, pod
 from rendering import Object, cases, changed, render, values
@@ -68,10 +69,14 @@ class Pod:
     def mount(self, given: Object, group: bool = True, usual: bool = False) -> None:
         """As the volumes of the rendered pod say, or with the usual mode of files in its place."""
         rendered = render(given)
-        spec = pod(rendered)
+        self.mount_all(rendered, pod(rendered), group, usual)
+
+    def mount_all(self, rendered: list[Object], spec: Object, group: bool = True, usual: bool = False) -> None:
         maps = {"notes-policies": ELSEWHERE, "notes-schema": ELSEWHERE, "gate-exequatur": find(rendered, "ConfigMap")["data"]}
         paths = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
         for volume in spec["volumes"]:
+            if volume["name"] not in paths:
+                continue
             target = self.folder / paths[volume["name"]].lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             if "projected" not in volume:
@@ -105,6 +110,12 @@ def check(program: Path) -> list[str]:
             code, said = there.judge(program)
             if code != 0:
                 wrong.append(f"{case}: config check ended with {code}: {said}")
+    with tempfile.TemporaryDirectory(prefix="exequatur-chart-") as folder:
+        there, beside = Pod(Path(folder)), sidecar.rendered(sidecar.example())
+        there.mount_all(beside, sidecar.spec_of(beside))
+        code, said = there.judge(program)
+        if code != 0:
+            wrong.append(f"the sidecar: config check ended with {code}: {said}")
     wrong += readable_by_all(program)
     wrong += switched(program)
     wrong += operated(program)

@@ -12,6 +12,11 @@
 {{- if ne (toString $listen.plaintext) "accepted" -}}
 {{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network, and those for metadata and metrics have no TLS. Say `accepted` if the network between Envoy and these pods is trusted or encrypted (a mesh, an encrypting CNI)" -}}
 {{- end -}}
+{{- range $key := list "protected_resources" "issuers" "routes" -}}
+{{- if not (index $config $key) -}}
+{{- $wrong = append $wrong (printf "config.%s is missing" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- range $key := list "grpc" "public" "metrics" "admin" -}}
 {{- if hasKey $listen $key -}}
 {{- $wrong = append $wrong (printf "config.listen.%s is set by the chart: leave it out (listenAddress chooses the address)" $key) -}}
@@ -118,13 +123,14 @@
 {{- $wrong = append $wrong "storage.existingClaim is for a single replica: a record file has one writer" -}}
 {{- end -}}
 
-{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.envoy) -}}
+{{- if and (eq .Values.mode "central") .Values.networkPolicy.enabled (not .Values.networkPolicy.envoy) -}}
 {{- $wrong = append $wrong "networkPolicy.envoy is empty: name Envoy's pods, or nobody could ask for decisions" -}}
 {{- end -}}
 
 {{- if and (eq .Values.service.publicType "LoadBalancer") .Values.networkPolicy.enabled (not .Values.networkPolicy.public) -}}
 {{- $wrong = append $wrong "service.publicType is LoadBalancer and networkPolicy.public is empty: nobody could get through" -}}
 {{- end -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongSidecar" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongScaling" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongCertificates" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongEgress" . | fromJsonArray) -}}

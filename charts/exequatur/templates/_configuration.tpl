@@ -3,6 +3,7 @@
 {{- define "exequatur.secrets" -}}/run/secrets/exequatur{{- end -}}
 {{- define "exequatur.storage" -}}/var/lib/exequatur{{- end -}}
 {{- define "exequatur.admin" -}}/run/secrets/exequatur-admin{{- end -}}
+{{- define "exequatur.shared" -}}/run/exequatur-envoy{{- end -}}
 {{- define "exequatur.grpc" -}}/run/secrets/exequatur-grpc{{- end -}}
 {{- /* Not below the folder of the configuration, which is a volume that nothing can be mounted in. */ -}}
 {{- define "exequatur.policies" -}}/var/lib/exequatur-policies{{- end -}}
@@ -14,6 +15,10 @@ one volume, so that kubelet switches both at once; but for those of a claim. */ 
 {{- $listen := dict "grpc" (printf "%s:9191" $at) "public" (printf "%s:9192" $at) "metrics" (printf "%s:9193" $at) -}}
 {{- /* The socket is for whoever may `kubectl exec`: the pod's own user. */ -}}
 {{- $_ := set $listen "admin" "unix:/run/exequatur/admin.sock" -}}
+{{- if eq .Values.mode "sidecar" -}}
+{{- $_ := set $listen "grpc" (printf "unix:%s/grpc.sock" (include "exequatur.shared" .)) -}}
+{{- $_ := set $listen "grpc_peers" (list (int .Values.sidecar.envoyUser)) -}}
+{{- end -}}
 {{- $listen = merge $listen (.Values.config.listen | default dict) -}}
 {{- if include "exequatur.grpcSecret" . -}}
 {{- $files := include "exequatur.grpc" . -}}

@@ -1,0 +1,175 @@
+"""Exequatur as a sidecar: examples/sidecar with this chart in it, and pods of others that must not be given the socket."""
+
+import copy
+import functools
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import hardening
+from rendering import CHART, NAMESPACE, ROOT, Object, Refused, changed, render, schema_problems, yaml
+
+EXAMPLE = CHART / "examples" / "sidecar"
+SHARED = {"name": "exequatur-envoy", "mountPath": "/run/exequatur-envoy", "readOnly": True}
+OURS = {"exequatur-configuration", "exequatur-sockets", "exequatur-envoy", "exequatur-secrets"}
+# What is changed in the pod of the example, and what is said of it.
+REFUSED: list[tuple[str, Any, str]] = [
+    ("containers/0/securityContext/runAsUser", 101, "`agent` runs as 101, as Envoy does: the kernel could not tell them apart"),
+    ("containers/0/securityContext/runAsUser", 65532, "`agent` runs as 65532, as Exequatur does"),
+    ("containers/0/securityContext/runAsUser", 0, "`agent` has no runAsUser, or runs as root"),
+    ("containers/0/securityContext", {"allowPrivilegeEscalation": False}, "`agent` has no runAsUser, or runs as root"),
+    ("containers/0/securityContext", {"runAsUser": 1000}, "`agent` does not say allowPrivilegeEscalation: false"),
+    ("containers/0/securityContext/privileged", True, "`agent` is privileged or has capabilities"),
+    ("containers/0/securityContext/capabilities", {"add": ["SYS_PTRACE"]}, "`agent` is privileged or has capabilities"),
+    ("containers/0/volumeMounts", [SHARED], "`agent` mounts `exequatur-envoy`"),
+    ("containers/0/volumeMounts", [{"name": "exequatur-sockets", "mountPath": "/x"}], "`agent` mounts `exequatur-sockets`"),
+    ("containers/0/name", "exequatur", "the pod has a container `exequatur` already"),
+    ("containers/1/name", "proxy", "the pod has no container `envoy`"),
+    ("containers/1/securityContext/runAsUser", 102, "`envoy` runs as 102, and sidecar.envoyUser is 101"),
+    ("containers/1/securityContext/allowPrivilegeEscalation", True, "`envoy` does not say allowPrivilegeEscalation: false"),
+    ("initContainers", [{"name": "helper", "securityContext": {"allowPrivilegeEscalation": False}}], "`helper` has no runAsUser"),
+    ("volumes/0/name", "exequatur-envoy", "a volume `exequatur-envoy`"),
+    ("volumes/0", {"name": "node", "hostPath": {"path": "/var/lib/kubelet"}}, "the volume `node` is of the node"),
+    ("hostPID", True, "the pod has hostPID"),
+    ("hostNetwork", True, "the pod has hostNetwork"),
+    ("containers", None, "the pod has no container `envoy`"),
+    ("terminationGracePeriodSeconds", 10, "terminationGracePeriodSeconds is less than the 16"),
+]
+# Values of this chart that are not for a sidecar.
+VALUES: list[tuple[str, Any, str]] = [
+    ("mode", "central", "networkPolicy.envoy is empty"),
+    ("sidecar/envoyUser", 65532, "sidecar.envoyUser is 65532"),
+    ("sidecar/envoyUser", 0, "sidecar/envoyUser"),
+    ("networkPolicy", {"envoy": [{"podSelector": {}}]}, "networkPolicy.envoy is not for mode `sidecar`"),
+    ("admin", {"enabled": True}, "admin.enabled is not for mode `sidecar`"),
+    ("grpc", {"tls": {"existingSecret": "x"}}, "grpc.tls.existingSecret is not for mode `sidecar`"),
+    ("monitoring", {"podMonitor": {"enabled": True}}, "monitoring.podMonitor.enabled is not for mode `sidecar`"),
+    ("config/listen/grpc_peers", [1000], "config.listen.grpc_peers is not for mode `sidecar`"),
+    ("storage", {"existingClaim": "records"}, "storage.existingClaim is not for mode `sidecar`"),
+]
+
+
+@functools.cache
+def placed(chart: Path) -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    """The example with that chart where `helm dependency update` would put it; its pod is a value here."""
+    folder = tempfile.TemporaryDirectory(prefix="exequatur-sidecar-")
+    at = Path(folder.name) / "example"
+    shutil.copytree(EXAMPLE, at)
+    shutil.copytree(chart, at / "charts/exequatur", ignore=shutil.ignore_patterns("dashboards", "ci", "examples"))
+    template = at / "templates/deployment.yaml"
+    text = template.read_text(encoding="utf-8")
+    given = '(ternary (include "notes-agent.pod" .) (.Values.pod | toYaml) (empty .Values.pod)'
+    template.write_text(text.replace('(include "notes-agent.pod" .', given), encoding="utf-8")
+    return folder, at
+
+
+def rendered(given: Object, chart: Path = CHART) -> list[Object]:
+    return render(given, chart=placed(chart)[1])
+
+
+def example() -> Object:
+    return yaml.safe_load((EXAMPLE / "values.yaml").read_text(encoding="utf-8"))
+
+
+def spec_of(objects: list[Object]) -> Object:
+    return next(found for found in objects if found["kind"] == "Deployment")["spec"]["template"]["spec"]
+
+
+def bare() -> Object:
+    """The example's pod without Exequatur."""
+    spec = copy.deepcopy(spec_of(rendered(example())))
+    spec["containers"] = [one for one in spec["containers"] if one["name"] != "exequatur"]
+    spec["volumes"] = [one for one in spec["volumes"] if one["name"] not in OURS]
+    for container in spec["containers"]:
+        container["volumeMounts"] = [one for one in container.get("volumeMounts", []) if one["name"] not in OURS]
+    return spec
+
+
+def check() -> list[str]:
+    wrong = problems()
+    pod = bare()
+    for path, new, said in REFUSED:
+        wrong += refused({**example(), "pod": changed(pod, path, new)}, f"a pod with {path} = {new!r}", said)
+    together = changed({**pod, "shareProcessNamespace": True}, "containers/0/securityContext/runAsUser", 101)
+    wrong += refused({**example(), "pod": together}, "a shared namespace with an equal uid", "shareProcessNamespace")
+    for path, new, said in VALUES:
+        wrong += refused(changed(example(), f"exequatur/{path}", new), f"a sidecar with {path} = {new!r}", said)
+    pulled = spec_of(rendered(changed(example(), "exequatur/image/pullSecrets", ["registry"]))).get("imagePullSecrets")
+    wrong += [] if pulled == [{"name": "registry"}] else [f"the sidecar's image is pulled with {pulled}"]
+    for name, good in {
+        "a shared namespace with other users": {**pod, "shareProcessNamespace": True},
+        "a port below 1024": changed(pod, "containers/1/securityContext/capabilities", {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}),
+    }.items():
+        try:
+            rendered({**example(), "pod": good})
+        except Refused as error:
+            wrong.append(f"{name} is refused: {error}")
+    return wrong
+
+
+def refused(given: Object, what: str, said: str) -> list[str]:
+    try:
+        rendered(given)
+    except Refused as error:
+        return [] if said in str(error) else [f"{what}: `{said}` is not in `{error}`"]
+    return [f"{what} is rendered"]
+
+
+def problems(chart: Path = CHART) -> list[str]:
+    """What is not as it should be in the example."""
+    wrong = []
+    objects = rendered(example(), chart)
+    spec = spec_of(objects)
+
+    def same(what: str, got: Any, wanted: Any) -> None:
+        if got != wanted:
+            wrong.append(f"sidecar: {what} is {got!r}, not {wanted!r}")
+
+    same("what is rendered", sorted(found["kind"] for found in objects), ["ConfigMap", "Deployment"])
+    wrong += [problem for found in objects for problem in schema_problems(found)]
+    containers = {one["name"]: one for one in spec["containers"]}
+    same("the containers", sorted(containers), ["agent", "envoy", "exequatur"])
+    mounts = {name: {one["name"]: one for one in container.get("volumeMounts", [])} for name, container in containers.items()}
+    same("what the agent has of Exequatur's", OURS & set(mounts["agent"]), set())
+    same("what Envoy has of Exequatur's", {name: mounts["envoy"].get(name) for name in OURS & set(mounts["envoy"])}, {"exequatur-envoy": SHARED})
+    same("what Exequatur has", set(mounts["exequatur"]), OURS)
+    same("where the socket is", mounts["exequatur"]["exequatur-envoy"], {"name": "exequatur-envoy", "mountPath": "/run/exequatur-envoy"})
+    volumes = {one["name"]: one for one in spec["volumes"]}
+    same("the volume of the socket", volumes["exequatur-envoy"].get("emptyDir"), {"medium": "Memory", "sizeLimit": "1Mi"})
+    same("the mode of secrets", volumes["exequatur-secrets"]["projected"].get("defaultMode"), 0o440)
+    same("who may read them", spec["securityContext"].get("fsGroup"), 65532)
+    users = [container["securityContext"]["runAsUser"] for container in containers.values()]
+    same("how many users", len(set(users)), 3)
+    own = {**hardening.CONTAINER, **{key: value for key, value in hardening.POD.items() if not key.startswith("fs")}}
+    same("the container's security", containers["exequatur"]["securityContext"], own)
+    wrong += [f"sidecar: {line}" for line in hardening.container_problems({**containers["exequatur"], "securityContext": hardening.CONTAINER})]
+    same("how it is asked whether it is ready", containers["exequatur"]["readinessProbe"]["httpGet"], {"path": "/readyz", "port": "public"})
+    same("time to end in", spec["terminationGracePeriodSeconds"], 30)
+    data = next(found for found in objects if found["kind"] == "ConfigMap")
+    same("its namespace", data["metadata"]["namespace"], NAMESPACE)
+    listen = yaml.safe_load(data["data"]["configuration"])["listen"]
+    same("where Envoy asks, and as whom", (listen["grpc"], listen["grpc_peers"]), ("unix:/run/exequatur-envoy/grpc.sock", [101]))
+    return wrong
+
+
+def missed(chart: Path) -> bool:
+    """Whether this changed chart is noticed."""
+    try:
+        return bool(problems(chart))
+    except Exception:  # noqa: BLE001 (what cannot be rendered or read any more was noticed)
+        return True
+
+
+def run(program: Path) -> list[str]:
+    """Envoy's configuration for it: the hardened example with the socket as Exequatur's address is clean."""
+    text = (ROOT / "envoy/hardened.yaml").read_text(encoding="utf-8")
+    address = "socket_address: { address: 127.0.0.1, port_value: 9191 }"
+    if text.count(address) != 1:
+        return [f"envoy/hardened.yaml does not have `{address}` once"]
+    with tempfile.TemporaryDirectory(prefix="exequatur-sidecar-") as folder:
+        file = Path(folder) / "envoy.yaml"
+        file.write_text(text.replace(address, "pipe: { path: /run/exequatur-envoy/grpc.sock }"), encoding="utf-8")
+        told = subprocess.run([program, "envoy", "lint", file], capture_output=True, text=True, check=False)
+    return [] if told.returncode == 0 else [f"envoy lint of a sidecar's Envoy: {told.stdout}{told.stderr}"]
