@@ -43,6 +43,8 @@ class Block:
     name: str
     lines: list
     mark: str | None
+    before: str
+    "The paragraph before it, which has to name the file: what stands behind the first word of a fence is not shown to readers."
 
 
 @dataclass
@@ -78,9 +80,19 @@ def blocks(page, text):
         kind, _, name = info.strip().partition(" ")
         if marked_page and (kind in COMMANDS or kind in TEXTS and LOOKS_TYPED.search("\n".join(body))):
             kind, mark = "sh", mark or marked_page[1]
-        found.append(Block(start, kind, name.strip(), body, mark))
+        found.append(Block(start, kind, name.strip(), body, mark, paragraph(lines[:start - 1])))
         mark = None
     return found
+
+
+def paragraph(lines):
+    words = []
+    for line in reversed(lines):
+        if line.strip():
+            words.append(line)
+        elif words:
+            break
+    return "\n".join(reversed(words))
 
 
 def judge(page, block):
@@ -95,6 +107,8 @@ def judge(page, block):
         raise Wrong(f"{page}:{block.line}: only commands are marked as not executed")
     elif typed and not block.name and block.kind in TEXTS:
         raise Wrong(f"{page}:{block.line}: commands stand in a block `console` or `sh`")
+    if block.name and f"`{block.name}`" not in block.before:
+        raise Wrong(f"{page}:{block.line}: the paragraph before does not tell the reader to write `{block.name}`")
     if block.name and (Path(block.name).is_absolute() or ".." in Path(block.name).parts):
         raise Wrong(f"{page}:{block.line}: {block.name} is outside of the page's folder")
 

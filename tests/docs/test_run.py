@@ -75,9 +75,14 @@ class Runner(unittest.TestCase):
         play(fenced("console", "$ cat", "$ echo a", "a"))
 
     def test_files_are_written_where_the_page_has_gone(self):
-        play(fenced("sh", "mkdir x", "cd x") + fenced("yaml deep/a.yaml", "a: 1") + fenced("console", "$ cat deep/a.yaml", "a: 1"))
-        self.wrong(fenced("yaml ../a.yaml", "a: 1"), "outside")
-        self.wrong(fenced("yaml /tmp/a.yaml", "a: 1"), "outside")
+        file = "Write `deep/a.yaml`:\n\n" + fenced("yaml deep/a.yaml", "a: 1")
+        play(fenced("sh", "mkdir x", "cd x") + file + fenced("console", "$ cat deep/a.yaml", "a: 1"))
+        self.wrong("`../a.yaml`\n" + fenced("yaml ../a.yaml", "a: 1"), "outside")
+        self.wrong("`/tmp/a.yaml`\n" + fenced("yaml /tmp/a.yaml", "a: 1"), "outside")
+
+    def test_a_file_that_the_reader_is_not_told_of_is_wrong(self):
+        self.wrong("Write it:\n\n" + fenced("yaml a.yaml", "a: 1"), "page.md:3", "`a.yaml`")
+        self.wrong("Write `a.yaml`:\n\nThat is:\n\n" + fenced("yaml a.yaml", "a: 1"), "`a.yaml`")
 
     def test_marked_blocks_are_not_executed(self):
         self.assertEqual(play("<!-- not executed: no cluster -->\n" + fenced("sh", "false")), 0)
@@ -85,7 +90,7 @@ class Runner(unittest.TestCase):
         self.assertEqual(run.blocks("page.md", "<!-- not executed: why -->\n" + fenced("sh", "x"))[0].mark, "why")
         self.wrong("<!-- not executed: no cluster -->\n" + fenced("sh", "false") + fenced("sh", "false"), "page.md:6")
         self.wrong("<!-- not executed: no cluster -->\nwords\n" + fenced("sh", "false"), "page.md:4")
-        self.wrong("<!-- not executed: no cluster -->\n" + fenced("yaml a", "a: 1"), "only commands")
+        self.wrong("`a`\n<!-- not executed: no cluster -->\n" + fenced("yaml a", "a: 1"), "only commands")
 
     def test_commands_in_other_blocks_are_wrong(self):
         for kind in ("", "text"):
