@@ -12,6 +12,7 @@ from pathlib import Path
 
 import generated
 import hardening
+import hooks
 import matrix
 import monitoring
 import objects
@@ -34,9 +35,10 @@ def main() -> int:
     if arguments.write_differences:
         upgrade.write()
     if arguments.exequatur:
-        wrong = running.check(arguments.exequatur.resolve()) + sidecar.run(arguments.exequatur.resolve())
+        program = arguments.exequatur.resolve()
+        wrong = running.check(program) + sidecar.run(program) + hooks.run(program)
     else:
-        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar]
+        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar, hooks]
         parts += [] if arguments.quick else [matrix, hardening]
         wrong = [line for part in parts for line in part.check()]
     for line in wrong:

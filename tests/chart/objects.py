@@ -379,6 +379,9 @@ def noted(findings: Findings) -> None:
         (values("storage"), "1.37", "There is no NetworkPolicy"),
         (only_server, "1.37", "whoever reaches the gRPC port may ask"),
         (values("redis"), "1.29", "cannot let a pod wait"),
+        # Envoy goes to the pods, whatever port the Service has.
+        (changed(values("storage"), "service/headless", False), "1.37", "gate-exequatur.edge.svc:50051"),
+        (changed(values("embedded"), "tests/enabled", True), "1.37", "helm test -n edge gate --logs"),
         (values("certificates"), "1.37", "gate-exequatur-admin.edge.svc:9194"),
         ({**values("embedded"), "mode": "sidecar", "networkPolicy": {}}, "1.37", "No pod of its own"),
     ]:

@@ -134,6 +134,7 @@
 {{- $wrong = concat $wrong (include "exequatur.wrongScaling" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongCertificates" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongEgress" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongTests" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongExtras" . | fromJsonArray) -}}
 
 {{- $size := len (include "exequatur.configuration" .) -}}

@@ -121,7 +121,7 @@
 {{- define "exequatur.wrongSidecar" -}}
 {{- $wrong := list -}}
 {{- if eq .Values.mode "sidecar" -}}
-{{- $others := dict "autoscaling.enabled" .Values.autoscaling.enabled "admin.enabled" .Values.admin.enabled "certManager.enabled" .Values.certManager.enabled "grpc.tls.existingSecret" .Values.grpc.tls.existingSecret "config.listen.grpc_tls" (dig "listen" "grpc_tls" "" .Values.config) "config.listen.grpc_peers" (dig "listen" "grpc_peers" "" .Values.config) "networkPolicy.envoy" .Values.networkPolicy.envoy "monitoring.podMonitor.enabled" .Values.monitoring.podMonitor.enabled "monitoring.serviceMonitor.enabled" .Values.monitoring.serviceMonitor.enabled "storage.existingClaim" .Values.storage.existingClaim -}}
+{{- $others := dict "autoscaling.enabled" .Values.autoscaling.enabled "admin.enabled" .Values.admin.enabled "certManager.enabled" .Values.certManager.enabled "grpc.tls.existingSecret" .Values.grpc.tls.existingSecret "config.listen.grpc_tls" (dig "listen" "grpc_tls" "" .Values.config) "config.listen.grpc_peers" (dig "listen" "grpc_peers" "" .Values.config) "networkPolicy.envoy" .Values.networkPolicy.envoy "monitoring.podMonitor.enabled" .Values.monitoring.podMonitor.enabled "monitoring.serviceMonitor.enabled" .Values.monitoring.serviceMonitor.enabled "storage.existingClaim" .Values.storage.existingClaim "tests.enabled" .Values.tests.enabled -}}
 {{- range $key := keys $others | sortAlpha -}}
 {{- if get $others $key -}}
 {{- $wrong = append $wrong (printf "%s is not for mode `sidecar`, where Envoy asks at a socket and the pod is somebody else's" $key) -}}

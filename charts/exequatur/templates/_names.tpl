@@ -27,6 +27,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" "app.kubernetes.io/component" | toYaml -}}
 {{- end -}}
 
+{{- /* Where Envoy goes. Of a Service without an address it learns the pods', and goes to the port that they have. */ -}}
+{{- define "exequatur.address" -}}
+{{- printf "%s.%s.svc:%d" (include "exequatur.name" .) .Release.Namespace (ternary 9191 (int .Values.service.grpcPort) .Values.service.headless) -}}
+{{- end -}}
+
 {{- define "exequatur.account" -}}
 {{- .Values.serviceAccount.name | default (include "exequatur.name" .) -}}
 {{- end -}}
