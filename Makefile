@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit clean
+.PHONY: help build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit image-files dist image-trial clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -86,6 +86,24 @@ fuzz: ## Fuzz each parser and the whole decision for FUZZ_SECONDS (600), FUZZ_JO
 
 audit: ## Licences, banned crates and versions, sources and advisories of all dependencies (cargo-deny)
 	tests/tools/audit.sh
+
+ARCHITECTURES ?= amd64 arm64
+# Everything that is packed gets the time of the commit.
+image-files dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+
+image-files: ## Compile what is released, in the container that packaging/Containerfile names, into target/image (docker with buildx)
+	for architecture in $(ARCHITECTURES); do \
+		docker buildx build --platform "linux/$$architecture" --target files --file packaging/Containerfile \
+			--build-arg SOURCE_DATE_EPOCH --output "type=local,dest=target/image/$$architecture" . || exit 1; \
+		mv "target/image/$$architecture/rootfs-$$architecture.tar" target/image/; \
+	done
+
+dist: ## Pack archives, bill of materials and checksums of what image-files compiled into target/dist
+	rm -rf target/dist
+	packaging/dist.py target/dist $(foreach architecture,$(ARCHITECTURES),$(architecture)=target/image/$(architecture)/exequatur)
+
+image-trial: build ## Run the image's root file system with this machine's build, without rights and read-only (root)
+	packaging/trial.py target/debug/exequatur
 
 clean: ## Remove what was built and installed here
 	rm -rf target .tools tests/authorization-server/node_modules
