@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit image-files dist image-trial clean
+.PHONY: help build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit image-files dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,6 +27,8 @@ demo: build envoy ## Send permitted and hostile requests through Envoy and show 
 test: build tools ## Run every test, those through real Envoy too
 	cargo test --locked --workspace --doc
 	cargo run --locked -q -p exequatur-cli -- policy test policies
+	packaging/repeat.py $(or $(CARGO_TARGET_DIR),target)/debug/exequatur
+	packaging/trial.py $(or $(CARGO_TARGET_DIR),target)/debug/exequatur
 	cd tests/docs && python3 -m unittest -q test_run
 	tests/docs/run.py
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -40,7 +42,7 @@ attack: export ATTACK_WORLDS ?= 100000
 attack: ## Change a million permitted requests; compare a hundred thousand random worlds with a model
 	cargo test --locked --release -p exequatur-tests --test attack -- --nocapture --test-threads=1
 
-lint: ## Format, clippy, names, layering, docs/requirements.md, docs/reference/metrics.md, stale patches, the Helm chart, alerts
+lint: ## Format, clippy, names, packaging, layering, docs/requirements.md, docs/reference/metrics.md, stale patches, the Helm chart, alerts
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	tests/tools/names.sh
@@ -51,6 +53,7 @@ lint: ## Format, clippy, names, layering, docs/requirements.md, docs/reference/m
 	tests/chart/check.py
 	python3 tests/tools/metrics.py
 	python3 tests/alerts/check.py
+	packaging/check.py
 	python3 tests/tools/dashboards.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	python3 tests/tools/requirements.py
@@ -101,9 +104,6 @@ image-files: ## Compile what is released, in the container that packaging/Contai
 dist: ## Pack archives, bill of materials and checksums of what image-files compiled into target/dist
 	rm -rf target/dist
 	packaging/dist.py target/dist $(foreach architecture,$(ARCHITECTURES),$(architecture)=target/image/$(architecture)/exequatur)
-
-image-trial: build ## Run the image's root file system with this machine's build, without rights and read-only (root)
-	packaging/trial.py target/debug/exequatur
 
 clean: ## Remove what was built and installed here
 	rm -rf target .tools tests/authorization-server/node_modules

@@ -49,6 +49,21 @@ def committed(*folders: str) -> dict[str, Entry]:
     return made
 
 
+def release(programs: dict[str, bytes], runnable: list[Path]) -> dict[str, bytes]:
+    """Every file of a release, by name; `programs` by architecture."""
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
+    bill = (json.dumps(sbom.bill(), indent=1, sort_keys=True) + "\n").encode()
+    same = pages(runnable) | committed("LICENSE", "CHANGELOG.md", "policies", "packaging/systemd")
+    same["exequatur.cdx.json"] = Entry(bill, 0o644)
+    made = {f"exequatur-{version}.cdx.json": bill}
+    for architecture, program in programs.items():
+        name = f"exequatur-{version}-linux-{architecture}"
+        entries = same | {"exequatur": Entry(program, 0o755)}
+        made[f"{name}.tar.gz"] = compressed(packed({f"{name}/{path}": entry for path, entry in entries.items()}))
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(made.items())]
+    return made | {"SHA256SUMS": "".join(sums).encode()}
+
+
 def main() -> None:
     """Packs everything."""
     if len(sys.argv) < 3 or not all("=" in word for word in sys.argv[2:]):
@@ -58,20 +73,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise SystemExit(f"dist.py: {folder} is not empty")
-    version = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
-    bill = (json.dumps(sbom.bill(), indent=1, sort_keys=True) + "\n").encode()
-    same = pages(list(programs.values())) | committed("LICENSE", "CHANGELOG.md", "policies", "packaging/systemd")
-    same["exequatur.cdx.json"] = Entry(bill, 0o644)
-    made = {f"exequatur-{version}.cdx.json": bill}
-    for architecture, program in programs.items():
-        name = f"exequatur-{version}-linux-{architecture}"
-        entries = same | {"exequatur": Entry(program.read_bytes(), 0o755)}
-        made[f"{name}.tar.gz"] = compressed(packed({f"{name}/{path}": entry for path, entry in entries.items()}))
-    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(made.items())]
-    made["SHA256SUMS"] = "".join(sums).encode()
+    made = release({architecture: path.read_bytes() for architecture, path in programs.items()}, list(programs.values()))
     for name, content in made.items():
         (folder / name).write_bytes(content)
-    sys.stdout.writelines(sums)
+    print(made["SHA256SUMS"].decode(), end="")
 
 
 if __name__ == "__main__":

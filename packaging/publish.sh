@@ -32,9 +32,9 @@ case ${1:-} in
         tell bill "target/dist/exequatur-$version.cdx.json"
         ;;
     chart)
-        mkdir -p target/chart
+        rm -rf target/chart && mkdir -p target/chart
         helm package charts/exequatur --destination target/chart
-        pushed=$(helm push "target/chart/exequatur-$version.tgz" "oci://$charts" 2>&1)
+        pushed=$(helm push target/chart/exequatur-*.tgz "oci://$charts" 2>&1)
         echo "$pushed"
         digest=$(sed -n 's/^Digest: *//p' <<<"$pushed")
         [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]]
