@@ -24,7 +24,8 @@ from readers import read_by_tools
 
 CONTAINERFILE = "packaging/Containerfile"
 UNIT = "packaging/systemd/exequatur.service"
-DEPLOYMENT = "charts/exequatur/templates/deployment.yaml"
+# All of them as one text: which of them has what is the chart's affair.
+TEMPLATES = "charts/exequatur/templates"
 CHART = "charts/exequatur/Chart.yaml"
 RELEASE = ".github/workflows/release.yml"
 PINNED_ACTION = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
@@ -100,16 +101,16 @@ def containerfile(texts: Texts) -> list[str]:
 
 def ports(texts: Texts) -> list[str]:
     """Of the chart's pod, without that for orders."""
-    return re.findall(r"name: (?:grpc|public|metrics), containerPort: (\d+)", texts[DEPLOYMENT])
+    return re.findall(r"name: (?:grpc|public|metrics), containerPort: (\d+)", texts[TEMPLATES])
 
 
 def chart(texts: Texts) -> list[str]:
-    text = texts[DEPLOYMENT]
+    text = texts[TEMPLATES]
     users = re.findall(r"(runAsUser|runAsGroup|fsGroup): (\S+)", text)
     found = [f"the chart has {key}: {value}, the image {USER}" for key, value in users if value != USER]
     if {key for key, _ in users} != {"runAsUser", "runAsGroup", "fsGroup"}:
         found.append("the chart does not set user and groups")
-    if re.findall(r"^ +command: (.*)$", text, re.MULTILINE) != ["[exequatur]"]:
+    if re.findall(r"^ *command: (.*)$", text, re.MULTILINE) != ["[exequatur]"]:
         found.append("the chart does not run `exequatur` from PATH")
     if f"USER = {USER}\n" not in texts["packaging/rootfs.py"]:
         found.append("rootfs.py gives the folders to another user")
@@ -211,10 +212,10 @@ BROKEN = [
     (CONTAINERFILE, "HEALTHCHECK", "# HEALTHCHECK"),
     (CONTAINERFILE, "ENV PATH=/usr/bin", "ENV PATH=/bin"),
     (CONTAINERFILE, "EXPOSE 9191 9192 9193", "EXPOSE 9191 9192"),
-    (DEPLOYMENT, "runAsUser: 65532", "runAsUser: 1000"),
-    (DEPLOYMENT, "fsGroup: 65532", "fsGroup: 0"),
-    (DEPLOYMENT, "command: [exequatur]", "command: [/exequatur]"),
-    (DEPLOYMENT, "containerPort: 9193", "containerPort: 9190"),
+    (TEMPLATES, "runAsUser: 65532", "runAsUser: 1000"),
+    (TEMPLATES, "fsGroup: 65532", "fsGroup: 0"),
+    (TEMPLATES, "command: [exequatur]", "command: [/exequatur]"),
+    (TEMPLATES, "containerPort: 9193", "containerPort: 9190"),
     ("packaging/rootfs.py", "USER = 65532", "USER = 0"),
     (CHART, "appVersion: ", "appVersion: 9"),
     (UNIT, "TimeoutStopSec=30", "TimeoutStopSec=10"),
@@ -254,9 +255,10 @@ def unnoticed(texts: Texts) -> list[str]:
 
 def main() -> None:
     """Ends with 1 if something is wrong."""
-    names = [CONTAINERFILE, UNIT, DEPLOYMENT, CHART, RELEASE]
+    names = [CONTAINERFILE, UNIT, CHART, RELEASE]
     names += ["Cargo.toml", "CHANGELOG.md", "rust-toolchain.toml", "packaging/rootfs.py", "packaging/publish.sh"]
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
+    texts[TEMPLATES] = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / TEMPLATES).iterdir()))
     found = findings(texts)
     if sys.argv[1:2] == ["--release"] and len(sys.argv) == 3:
         found += versions(texts, sys.argv[2])
