@@ -110,8 +110,9 @@ def chart(texts: Texts) -> list[str]:
     found = [f"the chart has {key}: {value}, the image {USER}" for key, value in users if value != USER]
     if {key for key, _ in users} != {"runAsUser", "runAsGroup", "fsGroup"}:
         found.append("the chart does not set user and groups")
-    if re.findall(r"^ *command: (.*)$", text, re.MULTILINE) != ["[exequatur]"]:
-        found.append("the chart does not run `exequatur` from PATH")
+    commands = re.findall(r"\bcommand: (.*)$", text, re.MULTILINE)
+    if not commands or not all(re.match(r"\[exequatur[],]", command) for command in commands):
+        found.append(f"the chart runs {commands}: the image has `exequatur` in its PATH, and nothing else")
     if f"USER = {USER}\n" not in texts["packaging/rootfs.py"]:
         found.append("rootfs.py gives the folders to another user")
     return found
