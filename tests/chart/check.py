@@ -16,6 +16,7 @@ import hooks
 import matrix
 import monitoring
 import objects
+import page
 import refusals
 import rendering
 import running
@@ -38,7 +39,7 @@ def main() -> int:
         program = arguments.exequatur.resolve()
         wrong = running.check(program) + sidecar.run(program) + hooks.run(program)
     else:
-        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar, hooks]
+        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar, hooks, page]
         parts += [] if arguments.quick else [matrix, hardening]
         wrong = [line for part in parts for line in part.check()]
     for line in wrong:

@@ -13,6 +13,7 @@ def without(key: str) -> Object:
 # Everything but somebody who may give orders.
 ADMIN = values("operators")["admin"]
 ADDED, MOUNTED = values("scaled")["extraVolumes"], values("scaled")["extraVolumeMounts"]
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/exequatur"
 OWN_TLS = {f"{which}_file": "/run/secrets/exequatur/nonce" for which in ("certificate", "key")}
 # File, what is changed, to what, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
@@ -166,6 +167,8 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("scaled", "monitoring/podMonitor", {"enabled": True}, "are both enabled"),
     ("certificates", "serviceAccount/name", "", "serviceAccount.name is empty"),
     ("certificates", "serviceAccount/annotations", {"a": "b"}, "serviceAccount.annotations are for one that is created"),
+    ("scaled", "resources/limits", {"memory": None}, "resources.limits.memory is missing"),
+    ("scaled", "pod/annotations", {APPARMOR: "unconfined"}, "which changes what the pod is held to"),
     ("scaled", "service/publicType", "NodePort", "service/publicType"),
     ("scaled", "extraEnv/0/name", "LD_PRELOAD", "extraEnv has `LD_PRELOAD`"),
     ("scaled", "extraEnv/0/name", "PATH", "extraEnv has `PATH`"),

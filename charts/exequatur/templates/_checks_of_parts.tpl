@@ -84,6 +84,14 @@
 {{- if and (not .Values.serviceAccount.create) .Values.serviceAccount.annotations -}}
 {{- $wrong = append $wrong "serviceAccount.annotations are for one that is created" -}}
 {{- end -}}
+{{- if not (dig "limits" "memory" "" .Values.resources) -}}
+{{- $wrong = append $wrong "resources.limits.memory is missing: one pod could take the memory of its node" -}}
+{{- end -}}
+{{- range $name, $_ := .Values.pod.annotations -}}
+{{- if regexMatch "^(container[.])?(apparmor|seccomp)[.]security[.]" $name -}}
+{{- $wrong = append $wrong (printf "pod.annotations has `%s`, which changes what the pod is held to" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $ours := list "configuration" "sockets" "secrets" "admin" "grpc" "policies" "storage" -}}
 {{- $volumes := list -}}
 {{- range .Values.extraVolumes -}}
