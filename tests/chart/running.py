@@ -1,6 +1,8 @@
 """Whether Exequatur accepts what is mounted, and goes over to what is mounted anew."""
 
+import fcntl
 import json
+import os
 import queue
 import re
 import signal
@@ -10,7 +12,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import mounts
 import sidecar
@@ -19,6 +21,8 @@ from objects import find, pod
 from rendering import Object, cases, changed, render, values
 
 PATIENCE_S = 30
+# Of blocks of ports, until this process ends.
+HELD: list[IO[str]] = []
 # A public key of ES256, that of RFC 7517, appendix A.1.
 KEYS = {
     "keys": [
@@ -206,11 +210,22 @@ def targets(rendered: list[Object]) -> list[tuple[str, int]]:
 
 
 def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+    """As tests/support/ports.rs: from below what the system hands out, eight at a time, with a locked file that says whose."""
+    folder = Path(tempfile.gettempdir()) / f"exequatur-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for block in range(1500):
+        lock = (folder / str(block)).open("w", encoding="utf-8")
+        ports = [20_000 + block * 8 + place for place in range(8)]
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for port in ports:
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            lock.close()
+            continue
+        HELD.append(lock)
+        return ports[:count]
+    raise OSError("no block of ports is free")
 
 
 class Operator:
