@@ -24,6 +24,7 @@ PAGES = ("docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
 # What a page's folder has: a clone as it is after `make build envoy`.
 CLONE = ("charts", "docs", "envoy", "examples", "policies", "tests/tools", "Makefile", "README.md")
 COMMANDS = {"console", "sh", "bash", "shell"}
+SET_UP = "set up"
 TEXTS = {"", "text"}
 PATIENCE = 60.0
 FENCE = re.compile(r"^( *)(```+|~~~+)(.*)$")
@@ -61,6 +62,15 @@ def blocks(page, text):
     number = 0
     while number < len(lines):
         opened = FENCE.match(lines[number])
+        if lines[number].strip() == f"<!-- {SET_UP}":
+            start, body = number + 1, []
+            number += 1
+            while number < len(lines) and lines[number].strip() != "-->":
+                body.append(lines[number])
+                number += 1
+            number += 1
+            found.append(Block(start, SET_UP, "", body, None, ""))
+            continue
         if not opened:
             if marked := MARK.search(lines[number]):
                 mark = marked[1]
@@ -97,6 +107,8 @@ def paragraph(lines):
 
 def judge(page, block):
     """Whether a block is one that the rules know."""
+    if block.kind == SET_UP:
+        return
     typed = LOOKS_TYPED.search("\n".join(block.lines))
     if block.kind in COMMANDS:
         if block.name:
@@ -244,7 +256,7 @@ def play(page, text, folder):
     shell, count = Shell(folder, environment(folder)), 0
     try:
         for block in found:
-            if block.kind in COMMANDS and block.mark is None:
+            if block.kind in COMMANDS | {SET_UP} and block.mark is None:
                 for step in steps(block):
                     execute(page, shell, step)
                     count += 1

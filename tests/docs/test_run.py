@@ -92,6 +92,10 @@ class Runner(unittest.TestCase):
         self.wrong("<!-- not executed: no cluster -->\nwords\n" + fenced("sh", "false"), "page.md:4")
         self.wrong("`a`\n<!-- not executed: no cluster -->\n" + fenced("yaml a", "a: 1"), "only commands")
 
+    def test_what_a_page_presupposes_is_set_up_unseen(self):
+        play("<!-- set up\nX=1\n-->\n" + fenced("console", "$ echo $X", "1"))
+        self.wrong("<!-- set up\nfalse\n-->\n", "page.md:2", "ends with 1")
+
     def test_commands_in_other_blocks_are_wrong(self):
         for kind in ("", "text"):
             for line in ("$ echo a", "exequatur serve -c exequatur.yaml", "kubectl apply -f a.yaml"):
