@@ -128,5 +128,14 @@ class Runner(unittest.TestCase):
                 self.assertLess(time.monotonic(), until)
 
 
+class Examples(unittest.TestCase):
+    def test_the_laptop_has_the_envoy_of_a_first_try(self):
+        def settings(path):
+            return [line for line in (run.ROOT / path).read_text().splitlines() if not line.startswith("#")]
+
+        patient = [line.replace("0.25s", "5s") for line in settings("envoy/plain.yaml")]
+        self.assertEqual(settings("examples/laptop/envoy.yaml"), patient)
+
+
 if __name__ == "__main__":
     unittest.main()
