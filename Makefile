@@ -50,6 +50,7 @@ lint: ## Format, clippy, names, packaging, layering, docs/requirements.md, docs/
 	python3 tests/tools/reasons.py
 	tests/tools/demo_mutants.py --check
 	tests/docs/site.sh
+	tests/docs/links.py
 	tests/chart/check.py
 	python3 tests/tools/metrics.py
 	python3 tests/alerts/check.py

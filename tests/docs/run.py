@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does what the pages of docs/tutorial and docs/how-to say, and compares what they show with what came. tests/docs/README.md says how
+"""Does what the pages of docs/tutorial and docs/how-to, and README.md, say, and compares what they show with what came. tests/docs/README.md says how
 pages are written for it.
 
     tests/docs/run.py [--list] [PAGE.md …]
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = ("docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
+PAGES = ("README.md", "docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
 # What a page's folder has: a clone as it is after `make build envoy`.
 CLONE = ("charts", "docs", "envoy", "examples", "policies", "tests/tools", "Makefile", "README.md")
 COMMANDS = {"console", "sh", "bash", "shell"}
@@ -29,6 +29,7 @@ TEXTS = {"", "text"}
 PATIENCE = 60.0
 FENCE = re.compile(r"^( *)(```+|~~~+)(.*)$")
 MARK = re.compile(r"<!-- not executed: (.+?) -->")
+FILE_MARK = re.compile(r"<!-- file: (\S+) -->")
 PAGE_MARK = re.compile(r"<!-- nothing of this page is executed: (.+?) -->")
 LOOKS_TYPED = re.compile(r"^\s*(\$ |(sudo |make |exequatur |kubectl |helm |curl |cargo |git clone ))", re.MULTILINE)
 
@@ -57,7 +58,7 @@ class Step:
 
 
 def blocks(page, text):
-    found, lines, mark = [], text.splitlines(), None
+    found, lines, mark, file = [], text.splitlines(), None, None
     marked_page = PAGE_MARK.search(text)
     number = 0
     while number < len(lines):
@@ -74,8 +75,10 @@ def blocks(page, text):
         if not opened:
             if marked := MARK.search(lines[number]):
                 mark = marked[1]
+            elif named := FILE_MARK.search(lines[number]):
+                file = named[1]
             elif lines[number].strip():
-                mark = None
+                mark = file = None
             number += 1
             continue
         indent, fence, info = opened.groups()
@@ -90,14 +93,16 @@ def blocks(page, text):
         kind, _, name = info.strip().partition(" ")
         if marked_page and (kind in COMMANDS or kind in TEXTS and LOOKS_TYPED.search("\n".join(body))):
             kind, mark = "sh", mark or marked_page[1]
-        found.append(Block(start, kind, name.strip(), body, mark, paragraph(lines[:start - 1])))
-        mark = None
+        found.append(Block(start, kind, name.strip() or file or "", body, mark, paragraph(lines[:start - 1])))
+        mark = file = None
     return found
 
 
 def paragraph(lines):
     words = []
     for line in reversed(lines):
+        if FILE_MARK.search(line):
+            continue
         if line.strip():
             words.append(line)
         elif words:

@@ -5,6 +5,7 @@ import time
 import unittest
 from pathlib import Path
 
+import links
 import run
 
 
@@ -80,6 +81,8 @@ class Runner(unittest.TestCase):
         self.wrong("`../a.yaml`\n" + fenced("yaml ../a.yaml", "a: 1"), "outside")
         self.wrong("`/tmp/a.yaml`\n" + fenced("yaml /tmp/a.yaml", "a: 1"), "outside")
 
+        play("Write `a.yaml`:\n\n<!-- file: a.yaml -->\n" + fenced("yaml", "a: 1") + fenced("console", "$ cat a.yaml", "a: 1"))
+
     def test_a_file_that_the_reader_is_not_told_of_is_wrong(self):
         self.wrong("Write it:\n\n" + fenced("yaml a.yaml", "a: 1"), "page.md:3", "`a.yaml`")
         self.wrong("Write `a.yaml`:\n\nThat is:\n\n" + fenced("yaml a.yaml", "a: 1"), "`a.yaml`")
@@ -126,6 +129,18 @@ class Runner(unittest.TestCase):
             until = time.monotonic() + 20
             while alive(pid):
                 self.assertLess(time.monotonic(), until)
+
+
+class Links(unittest.TestCase):
+    def test_what_leads_nowhere_is_found(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page, other = Path(folder) / "page.md", Path(folder) / "other.md"
+            other.write_text("# Of `keys` & more\n\n```sh\n# not a heading\n```\n")
+            text = ("[a](other.md) [b](other.md#of-keys--more) [c](https://x.example/y) `[d](nowhere.md)`\n"
+                    "```text\n[e](nowhere.md)\n```\n[f](nowhere.md) [g](other.md#not-a-heading) [h](#here)\n")
+            page.write_text(text)
+            self.assertEqual(list(links.dead(page, text)),
+                             ["nowhere.md: no such file", "other.md#not-a-heading: no such heading", "#here: no such heading"])
 
 
 class Examples(unittest.TestCase):

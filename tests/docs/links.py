@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Links of Markdown files outside of docs/ (the site checks those within): the file is there, and so is the heading."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`\n]*`")
+
+
+def slugs(text):
+    """The anchors that a code host gives to headings."""
+    headings = re.findall(r"^#+ +(.+?) *$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead(path, text):
+    """The links of a file that lead nowhere."""
+    for link in LINK.findall(CODE.sub("", FENCED.sub("", text))):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists():
+            yield f"{link}: no such file"
+        elif anchor and target.suffix == ".md" and anchor not in slugs(target.read_text()):
+            yield f"{link}: no such heading"
+
+
+def main():
+    listed = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = [f"{name}: {link}" for name in listed.split("\0") if name and not name.startswith("docs/")
+             for link in dead(ROOT / name, (ROOT / name).read_text())]
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
