@@ -30,6 +30,30 @@ fn hardened_is_clean() {
     assert_eq!(allowed[0]["rule"], "route-bypass");
 }
 
+/// What meshes and gateways are given is clean too, for the same names.
+#[test]
+fn the_examples_of_meshes_are_clean() {
+    for (folder, files, allowed) in [
+        ("istio", &["mesh.yaml", "exequatur.yaml", "sidecar.yaml"][..], &[][..]),
+        ("istio", &["mesh.yaml", "exequatur.yaml", "waypoint.yaml"], &["istio-waypoint-keys"]),
+    ] {
+        let files: Vec<_> = files.iter().map(|file| format!("examples/{folder}/{file}")).collect();
+        let arguments: Vec<_> =
+            ["--output", "json"].into_iter().chain(files.iter().map(String::as_str)).collect();
+        let output = lint(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["findings"], Value::Array(Vec::new()));
+        let found: Vec<_> = report["allowed"].as_array().unwrap().iter().map(|one| &one["rule"]).collect();
+        assert_eq!(found, allowed, "{files:?}");
+    }
+    // Who is asked stands in another file: its finding says which.
+    let output = lint(&["examples/istio/exequatur.yaml", "examples/istio/mesh.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(said.starts_with("examples/istio/mesh.yaml:8:5: hole B-15 istio-unasked: "), "{said}");
+}
+
 /// Each finding says where, what it opens, how to mend it, and for which requirement.
 #[test]
 fn plain_is_not_and_says_why() {

@@ -1,10 +1,10 @@
 //! `exequatur envoy lint`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use exequatur_lint::{Allowed, Finding, Options, Report, Rule, Severity};
+use exequatur_lint::{Allowed, Finding, Options, Place, Report, Rule, Severity};
 use exequatur_server::config;
 use serde_json::{Value, json};
 
@@ -24,14 +24,14 @@ pub(crate) enum Envoy {
 
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
-    /// The bootstrap, in YAML or JSON.
+    /// The bootstrap, in YAML or JSON; or resources of Istio, judged together.
     #[arg(value_name = "FILE", required_unless_present = "list")]
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     /// Exequatur's `deadline`: Envoy has to wait at least 50 ms longer.
     #[arg(long, value_name = "DURATION", default_value = "150ms", value_parser = duration)]
     deadline: Duration,
     /// Print every rule instead.
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, conflicts_with = "files")]
     list: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -48,22 +48,43 @@ impl Envoy {
 
 impl Lint {
     fn run(self) -> Result<(), Failure> {
-        let Some(file) = self.file.filter(|_| !self.list) else { return list(self.output) };
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+        if self.list {
+            return list(self.output);
+        }
+        let read = |file: &PathBuf| {
+            std::fs::read_to_string(file)
+                .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))
+        };
+        let texts = self.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let options = Options {
             deadline: self.deadline,
             headers: exequatur_server::permit_headers(),
             overrides: exequatur_decide::OVERRIDES.map(str::to_owned).to_vec(),
             largest_check: exequatur_server::MAX_MESSAGE,
         };
-        let report = exequatur_lint::lint(&text, &options)
-            .map_err(|error| Failure::Invalid(format!("{}:{error}", file.display())))?;
+        let files = Files(&self.files);
+        let report = exequatur_lint::lint_all(&texts, &options)
+            .map_err(|error| Failure::Invalid(format!("{}:{error}", files.of(error.place))))?;
         match self.output {
-            Output::Text => print(&file, &report)?,
-            Output::Json => say(document(&file, &report))?,
+            Output::Text => print(&files, &report)?,
+            Output::Json => say(document(&files, &report))?,
         }
         if report.findings.is_empty() { Ok(()) } else { Err(Failure::Findings) }
+    }
+}
+
+/// The files that were given; a place says in which of them it is.
+struct Files<'f>(&'f [PathBuf]);
+
+impl Files<'_> {
+    fn of(&self, place: Place) -> String {
+        self.0.get(place.text).map(|file| file.display().to_string()).unwrap_or_default()
+    }
+
+    fn all(&self) -> String {
+        let names: Vec<_> = self.0.iter().map(|file| file.display().to_string()).collect();
+        names.join(" ")
     }
 }
 
@@ -71,11 +92,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     config::parse_duration(text).ok_or_else(|| "write 500ms, 60s or 15m".to_owned())
 }
 
-fn print(file: &Path, report: &Report) -> Result<(), Failure> {
+fn print(files: &Files<'_>, report: &Report) -> Result<(), Failure> {
     for Finding { rule, severity, place, message } in &report.findings {
         say(format_args!(
             "{}:{}:{}: {severity} {} {}: {message}\n    opens: {}\n    fix:   {}",
-            file.display(),
+            files.of(*place),
             place.line,
             place.column,
             rule.requires.join(","),
@@ -87,7 +108,7 @@ fn print(file: &Path, report: &Report) -> Result<(), Failure> {
     for Allowed { rule, place, message, reason } in &report.allowed {
         say(format_args!(
             "{}:{}:{}: allowed {}: {message}\n    reason: {reason}",
-            file.display(),
+            files.of(*place),
             place.line,
             place.column,
             rule.id,
@@ -97,7 +118,7 @@ fn print(file: &Path, report: &Report) -> Result<(), Failure> {
         |severity: Severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
     say(format_args!(
         "{}: {} holes, {} weak, {} unknown; {} allowed by name",
-        file.display(),
+        files.all(),
         count(Severity::Hole),
         count(Severity::Weak),
         count(Severity::Unknown),
@@ -105,7 +126,7 @@ fn print(file: &Path, report: &Report) -> Result<(), Failure> {
     ))
 }
 
-fn document(file: &Path, report: &Report) -> Value {
+fn document(files: &Files<'_>, report: &Report) -> Value {
     let findings: Vec<Value> = report
         .findings
         .iter()
@@ -114,6 +135,7 @@ fn document(file: &Path, report: &Report) -> Value {
                 "rule": rule.id,
                 "requires": rule.requires,
                 "severity": severity.to_string(),
+                "file": files.of(*place),
                 "line": place.line,
                 "column": place.column,
                 "message": message,
@@ -128,6 +150,7 @@ fn document(file: &Path, report: &Report) -> Value {
         .map(|Allowed { rule, place, message, reason }| {
             json!({
                 "rule": rule.id,
+                "file": files.of(*place),
                 "line": place.line,
                 "column": place.column,
                 "message": message,
@@ -135,7 +158,7 @@ fn document(file: &Path, report: &Report) -> Value {
             })
         })
         .collect();
-    json!({ "file": file.display().to_string(), "findings": findings, "allowed": allowed })
+    json!({ "file": files.all(), "findings": findings, "allowed": allowed })
 }
 
 /// Every rule; the table of `docs/reference/envoy.md` holds the same.

@@ -4,12 +4,16 @@
 //! metadata: { filter_metadata: { exequatur: { allow: { route-bypass: "Envoy's own health, nothing behind it" } } } }
 //! ```
 //!
-//! It travels with the configuration, and Envoy takes it for what it is: metadata.
+//! It travels with the configuration, and Envoy takes it for what it is: metadata. A Kubernetes resource has annotations
+//! for it: `exequatur.allow/<rule>: "<reason>"`.
 
 use crate::linter::Linter;
 use crate::rule::{Rule, Severity};
 use crate::rules;
-use crate::tree::{Node, Place, shortened};
+use crate::tree::{Entry, Node, Place, shortened};
+
+/// Before the name of a rule, in the annotations of a Kubernetes resource.
+const ANNOTATION: &str = "exequatur.allow/";
 
 /// A rule that may be broken inside of one message.
 #[derive(Debug)]
@@ -38,33 +42,37 @@ pub(crate) static INVALID: Rule = Rule::new(
 
 /// The allowances in a message's metadata; those that will not do are reported.
 pub(crate) fn of(node: &Node, linter: &mut Linter<'_>) -> Vec<Allowance> {
+    let mut allowances = Vec::new();
+    for entry in node.at("metadata.annotations").map(Node::entries).unwrap_or_default() {
+        if let Some(rule) = entry.key.strip_prefix(ANNOTATION) {
+            allowances.extend(one(rule, entry, linter));
+        }
+    }
     let namespace = node.at("metadata.filter_metadata").and_then(|metadata| metadata.get("exequatur"));
-    let Some(allow) = namespace.and_then(|namespace| namespace.get("allow")) else { return Vec::new() };
+    let Some(allow) = namespace.and_then(|namespace| namespace.get("allow")) else { return allowances };
     if allow.entries().is_empty() {
         linter.report(&INVALID, allow.place, "`allow` is a map of rules to reasons");
     }
-    let mut allowances = Vec::new();
     for entry in allow.entries() {
-        let shown = shortened(&entry.key);
-        let Some(rule) = rules::all().find(|rule| rule.id == entry.key) else {
-            linter.report(&INVALID, entry.place, format!("`{shown}` is no rule"));
-            continue;
-        };
-        if !rule.allowable {
-            linter.report(&INVALID, entry.place, format!("`{shown}` cannot be allowed"));
-            continue;
-        }
-        match entry.value.text().map(str::trim).filter(|reason| !reason.is_empty()) {
-            Some(reason) => allowances.push(Allowance {
-                rule: entry.key.clone(),
-                reason: reason.to_owned(),
-                place: entry.place,
-                used: false,
-            }),
-            None => {
-                linter.report(&INVALID, entry.value.place, format!("`{shown}` is allowed without a reason"))
-            }
-        }
+        allowances.extend(one(&entry.key, entry, linter));
     }
     allowances
+}
+
+/// One allowance, if it will do.
+fn one(name: &str, entry: &Entry, linter: &mut Linter<'_>) -> Option<Allowance> {
+    let shown = shortened(name);
+    let Some(rule) = rules::all().find(|rule| rule.id == name) else {
+        linter.report(&INVALID, entry.place, format!("`{shown}` is no rule"));
+        return None;
+    };
+    if !rule.allowable {
+        linter.report(&INVALID, entry.place, format!("`{shown}` cannot be allowed"));
+        return None;
+    }
+    let Some(reason) = entry.value.text().map(str::trim).filter(|reason| !reason.is_empty()) else {
+        linter.report(&INVALID, entry.value.place, format!("`{shown}` is allowed without a reason"));
+        return None;
+    };
+    Some(Allowance { rule: name.to_owned(), reason: reason.to_owned(), place: entry.place, used: false })
 }

@@ -1,4 +1,5 @@
-//! Reads an Envoy bootstrap and reports each setting that opens a hole. Text in, findings out.
+//! Reads an Envoy bootstrap, or what a mesh or gateway makes one from, and reports each setting that opens a hole. Text in,
+//! findings out.
 //!
 //! [`lint`] reads the text as Envoy does ([`reader`](self)), walks every listener, filter chain, connection
 //! manager, route and cluster, and holds them against the rules, one file per family below `rules/`. What
@@ -42,13 +43,37 @@ pub struct Options {
 /// What Envoy's time-out leaves at least for the way there and back, above Exequatur's deadline.
 pub const MARGIN: Duration = Duration::from_millis(50);
 
-/// Judges a bootstrap, in YAML or JSON.
+/// Judges a configuration, in YAML or JSON: a bootstrap of Envoy's, or resources for what configures Envoy.
 ///
 /// # Errors
-/// [`Unreadable`] if the text is not one configuration that both Envoy and this crate read in the same way.
+/// [`Unreadable`] if the text is not one configuration that both its reader and this crate read in the same way.
 pub fn lint(text: &str, options: &Options) -> Result<Report, Unreadable> {
-    let bootstrap = reader::read(text)?;
+    lint_all(&[text], options)
+}
+
+/// Judges several texts. A bootstrap is judged by itself; resources are judged together, whichever text they stand in.
+///
+/// # Errors
+/// [`Unreadable`], with the number of the text in its place.
+pub fn lint_all(texts: &[&str], options: &Options) -> Result<Report, Unreadable> {
     let mut linter = Linter::new(options);
-    rules::bootstrap::judge(&bootstrap, &mut linter);
+    let mut resources = Vec::new();
+    let mut bootstraps = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let inside = |error: Unreadable| Unreadable { place: Place { text: index, ..error.place }, ..error };
+        let documents = reader::read_all(text).map_err(inside)?;
+        if documents.iter().any(rules::resources::is_one) {
+            let documents = documents.into_iter().map(|document| document.moved(index, 0, usize::MAX));
+            resources.extend(documents.collect::<Vec<_>>());
+        } else {
+            bootstraps.push(reader::read(text).map_err(inside)?.moved(index, 0, usize::MAX));
+        }
+    }
+    for bootstrap in &bootstraps {
+        rules::bootstrap::judge(bootstrap, &mut linter);
+    }
+    if !resources.is_empty() {
+        rules::resources::judge(resources, texts, &mut linter)?;
+    }
     Ok(linter.finish())
 }

@@ -65,34 +65,50 @@ pub enum Cause {
     NoMap,
 }
 
-/// Reads the text.
+/// Reads the text, as the one document that Envoy reads.
 pub(crate) fn read(text: &str) -> Result<Node, Unreadable> {
-    let start = Place { line: 1, column: 1 };
+    let read = events(text, false)?;
+    read.into_iter().next().ok_or(Unreadable { place: START, cause: Cause::NoMap })
+}
+
+/// Reads each of the documents in the text; empty ones are left out.
+pub(crate) fn read_all(text: &str) -> Result<Vec<Node>, Unreadable> {
+    events(text, true)
+}
+
+const START: Place = Place { text: 0, line: 1, column: 1 };
+
+fn events(text: &str, many: bool) -> Result<Vec<Node>, Unreadable> {
     let fail = |place, cause| Err(Unreadable { place, cause });
     if text.len() > MAX_BYTES {
-        return fail(start, Cause::TooLong);
+        return fail(START, Cause::TooLong);
     }
-    let mut builder = Builder::default();
+    let mut builder = Builder { many, ..Builder::default() };
     let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     while let Some(next) = parser.next_event() {
         match next {
             Ok((event, span)) => builder.take(event, place(span))?,
             Err(error) => {
                 let marker = error.marker();
-                let place = Place { line: marker.line().max(1), column: marker.col().saturating_add(1) };
+                let place =
+                    Place { text: 0, line: marker.line().max(1), column: marker.col().saturating_add(1) };
                 return fail(place, Cause::Syntax(error.info().to_owned()));
             }
         }
     }
-    match builder.root {
-        Some(Built { node, .. }) if matches!(node.value, Value::Map(_)) => Ok(node),
-        Some(Built { node, .. }) => fail(node.place, Cause::NoMap),
-        None => fail(start, Cause::NoMap),
+    let mut roots = builder.roots;
+    if many {
+        roots.retain(|root| root.value != Value::Null);
+    }
+    match roots.iter().find(|root| !matches!(root.value, Value::Map(_))) {
+        Some(other) => fail(other.place, Cause::NoMap),
+        None if roots.is_empty() => fail(START, Cause::NoMap),
+        None => Ok(roots),
     }
 }
 
 fn place(span: Span) -> Place {
-    Place { line: span.start.line().max(1), column: span.start.col().saturating_add(1) }
+    Place { text: 0, line: span.start.line().max(1), column: span.start.col().saturating_add(1) }
 }
 
 /// A finished value, with how many values are in it.
@@ -128,7 +144,10 @@ struct Key {
 struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Built>,
-    root: Option<Built>,
+    /// One for each finished document.
+    roots: Vec<Node>,
+    /// Whether there may be more than one.
+    many: bool,
     documents: usize,
     values: usize,
 }
@@ -140,7 +159,9 @@ impl Builder {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
                 self.documents = self.documents.saturating_add(1);
-                if self.documents > 1 { fail(Cause::SecondDocument) } else { Ok(()) }
+                // An anchor ends with its document.
+                self.anchors.clear();
+                if self.documents > 1 && !self.many { fail(Cause::SecondDocument) } else { Ok(()) }
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(built) => {
@@ -232,7 +253,7 @@ impl Builder {
         }
         let outside = self.open.len();
         let Some(open) = self.open.last_mut() else {
-            self.root = Some(built);
+            self.roots.push(built.node);
             return Ok(());
         };
         if outside.saturating_add(built.depth) > MAX_DEPTH {

@@ -86,6 +86,14 @@ pub enum Part {
     Cluster,
     /// `HttpProtocolOptions` of that cluster
     Protocol,
+    /// `MeshConfig`, of Istio
+    Mesh,
+    /// `EnvoyExternalAuthorizationGrpcProvider` of it
+    Provider,
+    /// `PeerAuthentication`, of Istio
+    Peers,
+    /// `DestinationRule`, of Istio, for Exequatur's service
+    Destination,
 }
 
 impl Part {
@@ -102,6 +110,10 @@ impl Part {
             Self::Strip => "HeaderMutation",
             Self::Cluster => "Cluster",
             Self::Protocol => "HttpProtocolOptions",
+            Self::Mesh => "MeshConfig",
+            Self::Provider => "EnvoyExternalAuthorizationGrpcProvider",
+            Self::Peers => "PeerAuthentication",
+            Self::Destination => "DestinationRule",
         }
     }
 }

@@ -6,11 +6,13 @@ pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod fields;
+pub(crate) mod istio;
 pub(crate) mod listener;
 pub(crate) mod logs;
 pub(crate) mod mutation;
 pub(crate) mod order;
 pub(crate) mod per_route;
+pub(crate) mod resources;
 pub(crate) mod route;
 pub(crate) mod tls;
 
@@ -34,6 +36,8 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         per_route::RULES,
         route::RULES,
         cluster::RULES,
+        resources::RULES,
+        istio::RULES,
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,8 @@
 
 mod examples;
 mod families;
+mod istio;
+mod manifests;
 mod reading;
 
 use std::fmt::Write as _;

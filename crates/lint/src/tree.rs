@@ -5,6 +5,8 @@ use std::time::Duration;
 /// Where something stands in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
+    /// In which of the texts that were given, from 0.
+    pub text: usize,
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
@@ -156,6 +158,47 @@ impl Node {
         }
         let inner = type_name(self.text_of("type_url"));
         Some((inner, self.get("value").unwrap_or(self)))
+    }
+
+    /// Moves every place to this text, and down by so many lines; not beyond its last one, where text in quotes has lines
+    /// of its own.
+    pub(crate) fn moved(mut self, text: usize, lines: usize, last: usize) -> Self {
+        let place = |place: Place| Place { text, line: place.line.saturating_add(lines).min(last), ..place };
+        self.place = place(self.place);
+        self.value = match self.value {
+            Value::List(items) => {
+                Value::List(items.into_iter().map(|item| item.moved(text, lines, last)).collect())
+            }
+            Value::Map(entries) => Value::Map(
+                entries
+                    .into_iter()
+                    .map(|Entry { key, place: at, value }| Entry {
+                        key,
+                        place: place(at),
+                        value: value.moved(text, lines, last),
+                    })
+                    .collect(),
+            ),
+            one @ (Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_)) => one,
+        };
+        self
+    }
+
+    /// Lays another message over this one, as Protobuf merges: lists grow, messages merge, the rest is replaced.
+    pub(crate) fn merge(&mut self, over: &Self) {
+        match (&mut self.value, &over.value) {
+            (Value::Map(mine), Value::Map(theirs)) => {
+                for entry in theirs {
+                    let spelt = camel(&entry.key);
+                    match mine.iter_mut().find(|known| camel(&known.key) == spelt) {
+                        Some(known) => known.value.merge(&entry.value),
+                        None => mine.push(entry.clone()),
+                    }
+                }
+            }
+            (Value::List(mine), Value::List(theirs)) => mine.extend(theirs.iter().cloned()),
+            _ => *self = over.clone(),
+        }
     }
 
     /// The value as it is quoted in a message: in one line, and short.

@@ -71,7 +71,7 @@ static RETRY_INNER: Rule = Rule::new(
     "leave `retry_policy` out",
 )
 .key(Key::may(Part::Service, "envoy_grpc.retry_policy", never, &["{ num_retries: 1 }"]));
-static NOT_GRPC: Rule = Rule::new(
+pub(crate) static NOT_GRPC: Rule = Rule::new(
     Severity::Unknown,
     "check-not-grpc",
     &["N01"],
@@ -220,7 +220,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &ROUTE_CACHE_HEADERS,
 ];
 
-fn is_timely(node: &Node, options: &Options) -> bool {
+pub(crate) fn is_timely(node: &Node, options: &Options) -> bool {
     node.duration().is_some_and(|time| time >= options.deadline.saturating_add(MARGIN) && time <= LONGEST)
 }
 
@@ -270,7 +270,7 @@ pub(crate) fn not_grpc(place: &Node, linter: &mut Linter<'_>) {
     linter.report(&NOT_GRPC, place.place, "a route sends its Checks by `http_service`");
 }
 
-fn hidden(check: &Node, linter: &mut Linter<'_>) {
+pub(crate) fn hidden(check: &Node, linter: &mut Linter<'_>) {
     for (key, keeps) in [("allowed_headers", true), ("disallowed_headers", false)] {
         let Some(list) = check.get(key) else { continue };
         // An empty list selects nothing: to Envoy it is no list at all.

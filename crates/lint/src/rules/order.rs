@@ -9,7 +9,7 @@ use crate::rules::listener::Around;
 use crate::rules::{fields, logs, mutation};
 use crate::tree::{Node, shortened};
 
-static STRIP_MISSING: Rule = Rule::new(
+pub(crate) static STRIP_MISSING: Rule = Rule::new(
     Severity::Weak,
     "strip",
     &["B-03"],
@@ -45,7 +45,7 @@ static FILTER_AFTER: Rule = Rule::new(
     "leave it out; or allow it with a reason",
 )
 .allowable();
-static MUTATION_BEFORE: Rule = Rule::new(
+pub(crate) static MUTATION_BEFORE: Rule = Rule::new(
     Severity::Hole,
     "mutation-before",
     &["N09"],
@@ -95,7 +95,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &OPTIONAL,
 ];
 
-const MUTATION: &str = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
+pub(crate) const MUTATION: &str = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
 const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec";
 const WITH_MATCHER: &str = "envoy.extensions.common.matching.v3.ExtensionWithMatcher";
@@ -163,7 +163,8 @@ pub(crate) fn judge<'n>(
         check::judge(guard.check, around, linter);
     }
     if strips.is_empty() {
-        let place = filters.get(first).map_or(crate::Place { line: 1, column: 1 }, |filter| filter.place);
+        let place =
+            filters.get(first).map_or(crate::Place { text: 0, line: 1, column: 1 }, |filter| filter.place);
         linter.report(&STRIP_MISSING, place, "nothing before ext_authz removes every `x-exequatur-…` header");
     }
     Some(Line { guards, strips })
@@ -261,7 +262,7 @@ fn judge_kind(
 }
 
 /// Whether the filter removes every name of ours, whatever it is called, and is always on.
-fn strips_ours(filter: &Node) -> bool {
+pub(crate) fn strips_ours(filter: &Node) -> bool {
     if filter.says("disabled") || filter.says("is_optional") {
         return false;
     }

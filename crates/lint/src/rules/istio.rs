@@ -1,0 +1,113 @@
+//! Istio: a provider in `MeshConfig`, an `AuthorizationPolicy` that sends requests there, and what `EnvoyFilter` adds.
+//!
+//! From `pilot/pkg/security/authz/builder` of Istio 1.30 and 1.31: a shadow RBAC filter marks what the policy selects, and
+//! ext_authz asks about what is marked (`filter_enabled_metadata`). What is not marked passes, unless `deny_at_disable` says no.
+
+mod patch;
+mod policy;
+mod provider;
+mod transport;
+
+use crate::linter::Linter;
+use crate::rule::Rule;
+use crate::rules::{check, fields};
+use crate::tree::Node;
+
+/// What stands in the files.
+#[derive(Debug, Default)]
+pub(crate) struct Resources<'n> {
+    /// `MeshConfig`, wherever it stood.
+    meshes: Vec<&'n Node>,
+    policies: Vec<&'n Node>,
+    filters: Vec<&'n Node>,
+    peers: Vec<&'n Node>,
+    destinations: Vec<&'n Node>,
+    /// `Gateway` of class `istio-waypoint`.
+    waypoints: Vec<&'n Node>,
+    namespaces: Vec<&'n Node>,
+}
+
+impl<'n> Resources<'n> {
+    /// Takes what is Istio's; `false` for anything else.
+    pub(crate) fn take(&mut self, document: &'n Node) -> bool {
+        let list = match document.text_of("kind") {
+            "IstioOperator" => {
+                self.meshes.extend(document.at("spec.meshConfig"));
+                return true;
+            }
+            "" if document.get("meshConfig").is_some() => {
+                self.meshes.extend(document.get("meshConfig"));
+                return true;
+            }
+            "" if document.get("extensionProviders").is_some() => &mut self.meshes,
+            "AuthorizationPolicy" => &mut self.policies,
+            "EnvoyFilter" => &mut self.filters,
+            "PeerAuthentication" => &mut self.peers,
+            "DestinationRule" => &mut self.destinations,
+            "Namespace" => &mut self.namespaces,
+            "Gateway" if document.at("spec.gatewayClassName").and_then(Node::text) == Some(WAYPOINT) => {
+                &mut self.waypoints
+            }
+            _ => return false,
+        };
+        list.push(document);
+        true
+    }
+
+    /// The policies that send requests to a provider.
+    fn custom(&self) -> impl Iterator<Item = &'n Node> {
+        self.policies.iter().copied().filter(|policy| policy::is_custom(policy))
+    }
+}
+
+const WAYPOINT: &str = "istio-waypoint";
+
+/// Every rule of Istio's resources.
+pub(crate) static RULES: &[&Rule] = &[
+    &provider::NORMALIZATION,
+    &provider::TIMEOUT,
+    &provider::FAIL_OPEN,
+    &provider::STATUS,
+    &provider::ROUTE_CACHE,
+    &provider::UNASKED,
+    &policy::PROVIDER_MISSING,
+    &policy::SELECTS_NOTHING,
+    &policy::SELECTS_PART,
+    &policy::DRY_RUN,
+    &policy::NOT_AMBIENT,
+    &policy::PAST_WAYPOINT,
+    &patch::PATCH,
+    &patch::WAYPOINT_KEYS,
+    &transport::PERMISSIVE,
+    &transport::DESTINATION,
+    &transport::UNVERIFIED,
+    &transport::ASKERS,
+];
+
+/// Judges all that belongs together.
+pub(crate) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    for mesh in &resources.meshes {
+        provider::judge(mesh, resources, linter);
+    }
+    for policy in &resources.policies {
+        linter.within(policy, |linter| policy::judge(policy, resources, linter));
+    }
+    patch::judge(resources, linter);
+    transport::judge(resources, linter);
+}
+
+/// The providers that speak to Exequatur, by gRPC.
+fn providers(mesh: &Node) -> impl Iterator<Item = (&Node, &Node)> {
+    let all = mesh.list("extension_providers").iter();
+    all.filter_map(|provider| Some((provider, provider.get("envoy_ext_authz_grpc")?)))
+}
+
+/// Providers that are asked by HTTP.
+fn by_http(mesh: &Node, linter: &mut Linter<'_>) {
+    for provider in mesh.list("extension_providers") {
+        fields::judge(&fields::PROVIDERS, provider, linter);
+        if let Some(http) = provider.get("envoy_ext_authz_http") {
+            linter.report(&check::NOT_GRPC, http.place, "the provider is asked by HTTP");
+        }
+    }
+}

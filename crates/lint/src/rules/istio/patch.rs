@@ -1,0 +1,221 @@
+//! `EnvoyFilter`: what is laid over the filters that Istio makes. The outcome is judged by the rules for a bootstrap.
+
+use super::{Resources, policy};
+use crate::linter::Linter;
+use crate::rule::{Part, Rule, Severity};
+use crate::rules::listener::CONNECTION_MANAGER;
+use crate::rules::{self, body, check, fields, mutation, order};
+use crate::tree::{Entry, Node, Place, Value, shortened};
+
+pub(super) static PATCH: Rule = Rule::new(
+    Severity::Unknown,
+    "istio-patch",
+    &["N01"],
+    "what this patch makes of listeners, filters or routes is not known here",
+    "merge into ext_authz and the connection manager only, for every listener of the context; or allow it",
+)
+.allowable();
+
+pub(super) static WAYPOINT_KEYS: Rule = Rule::new(
+    Severity::Weak,
+    "istio-waypoint-keys",
+    &["N02", "N05", "N06", "B-03", "M02"],
+    "a waypoint takes no EnvoyFilter: headers sent twice arrive as one, no mutation rules, no certificate, no names stripped",
+    "guard by a sidecar or a gateway, where these keys can be merged in; or allow it, after reading docs/how-to/istio.md",
+)
+.allowable();
+
+const HTTP_MANAGER: &str = "envoy.filters.network.http_connection_manager";
+const EXT_AUTHZ: &str = "envoy.filters.http.ext_authz";
+
+/// What Istio itself writes: the provider's keys, which are judged where they stand, and what its proxies cannot be told.
+/// `use_remote_address` is false in sidecars and waypoints: docs/how-to/istio.md says what that means.
+const CHECK: &str = "{ failure_mode_allow: false, status_on_error: { code: 503 }, clear_route_cache: false }";
+const CONNECTION: &str = "{ use_remote_address: true, xff_num_trusted_hops: 0, normalize_path: true, merge_slashes: true, \
+     http_protocol_options: { accept_http_10: false, override_stream_error_on_invalid_http_message: false } }";
+
+/// What the patches for one kind of proxy come to.
+struct Merged {
+    check: Node,
+    connection: Node,
+    strips: bool,
+}
+
+/// Judges what is left of Istio's defaults once everything is merged, for each context that a patch names.
+pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    let (waypoints, others): (Vec<&Node>, Vec<&Node>) =
+        resources.custom().partition(|custom| policy::is_of_waypoint(custom, resources));
+    for custom in &waypoints {
+        linter.within(custom, |linter| {
+            linter.report(
+                &WAYPOINT_KEYS,
+                custom.place,
+                "a waypoint asks, with none of the keys that an EnvoyFilter adds",
+            );
+        });
+    }
+    if others.is_empty() && resources.filters.is_empty() {
+        return;
+    }
+    let Some(asking) = others.first().or(waypoints.first()).copied() else { return };
+    let patches: Vec<(&Node, &Node)> = resources
+        .filters
+        .iter()
+        .flat_map(|filter| {
+            filter
+                .at("spec.configPatches")
+                .map(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .map(|patch| (*filter, patch))
+        })
+        .collect();
+    let mut contexts: Vec<&str> = patches.iter().map(|(_, patch)| context(patch)).collect();
+    contexts.sort_unstable();
+    contexts.dedup();
+    if contexts.len() > 1 {
+        contexts.retain(|context| *context != ANY);
+    }
+    if contexts.is_empty() {
+        contexts.push(ANY);
+    }
+    for filter in &resources.filters {
+        if let Some(spec) = filter.get("spec") {
+            linter.within(filter, |linter| fields::judge(&fields::ENVOY_FILTER, spec, linter));
+        }
+    }
+    for wanted in contexts {
+        let place = patches.first().map_or(asking.place, |(filter, _)| filter.place);
+        let mut merged =
+            Merged { check: given(CHECK, place), connection: given(CONNECTION, place), strips: false };
+        for (filter, patch) in patches.iter().filter(|(_, patch)| [wanted, ANY].contains(&context(patch))) {
+            linter.within(filter, |linter| lay(patch, &mut merged, linter));
+        }
+        let around = patches.first().map_or(asking, |(filter, _)| *filter);
+        linter.within(around, |linter| outcome(&merged, place, linter));
+    }
+}
+
+const ANY: &str = "ANY";
+/// In the API since 1.29; no pilot up to 1.31 applies such a patch.
+const WAYPOINT: &str = "WAYPOINT";
+
+fn context(patch: &Node) -> &str {
+    patch.at("match.context").and_then(Node::text).unwrap_or(ANY)
+}
+
+/// A message that Istio writes, as if it stood at that place.
+fn given(yaml: &str, place: Place) -> Node {
+    fn put(node: &mut Node, place: Place) {
+        node.place = place;
+        match &mut node.value {
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.place = place;
+                put(&mut entry.value, place);
+            }),
+            Value::List(items) => items.iter_mut().for_each(|item| put(item, place)),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_) => {}
+        }
+    }
+    let empty = Node { place, value: Value::Map(Vec::new()) };
+    let mut node = crate::reader::read(yaml).unwrap_or(empty);
+    put(&mut node, place);
+    node
+}
+
+fn lay(patch: &Node, merged: &mut Merged, linter: &mut Linter<'_>) {
+    let value = patch.at("patch.value");
+    let typed = value.and_then(|value| value.get("typed_config")).and_then(Node::typed);
+    let operation = patch.at("patch.operation").and_then(Node::text).unwrap_or_default();
+    let (network, http) = names(patch);
+    let here = network == Some(HTTP_MANAGER) && is_wide(patch) && context(patch) != WAYPOINT;
+    let own = http == Some(EXT_AUTHZ);
+    match (patch.text_of("applyTo"), operation, typed) {
+        ("HTTP_FILTER", "MERGE", Some((check::FILTER, config))) if here && own => {
+            elsewhere(config, &["grpc_service", "http_service"], linter);
+            merged.check.merge(&fields_of(config));
+        }
+        ("HTTP_FILTER", "INSERT_BEFORE", Some((order::MUTATION, config))) if here && own => {
+            for (name, place) in mutation::of_filter(config, linter) {
+                linter.report(&order::MUTATION_BEFORE, place, format!("{name} is written before ext_authz"));
+            }
+            merged.strips |= value.is_some_and(order::strips_ours);
+        }
+        ("NETWORK_FILTER", "MERGE", Some((CONNECTION_MANAGER, config))) if here && http.is_none() => {
+            let known = |name: &str| {
+                let mut keys =
+                    rules::all().filter_map(|rule| rule.key).filter(|key| key.part == Part::Connection);
+                let spelt = crate::tree::camel(name);
+                keys.any(|key| crate::tree::camel(key.path.split('.').next().unwrap_or_default()) == spelt)
+            };
+            let others =
+                config.entries().iter().filter(|entry| !entry.key.starts_with('@') && !known(&entry.key));
+            for other in others {
+                let name = shortened(&other.key);
+                linter.report(
+                    &PATCH,
+                    other.place,
+                    format!("what `{name}` of the connection manager becomes is not judged"),
+                );
+            }
+            merged.connection.merge(&fields_of(config));
+        }
+        (kind, ..) => {
+            let message = format!("`{}` of `{}` is not judged", shortened(operation), shortened(kind));
+            linter.report(&PATCH, patch.place, message);
+        }
+    }
+}
+
+/// The keys of a message that Protobuf would merge: `SANITIZE` is 0, and a 0 replaces nothing.
+fn fields_of(config: &Node) -> Node {
+    let zero = |entry: &Entry| {
+        crate::tree::camel(&entry.key) == "forwardClientCertDetails"
+            && entry.value.is_member(&[("SANITIZE", 0)])
+    };
+    let entries = config.entries().iter().filter(|entry| !entry.key.starts_with('@') && !zero(entry));
+    Node { place: config.place, value: Value::Map(entries.cloned().collect()) }
+}
+
+fn elsewhere(config: &Node, keys: &[&str], linter: &mut Linter<'_>) {
+    for value in keys.iter().filter_map(|key| config.get(key)) {
+        linter.report(&PATCH, value.place, "the patch changes who is asked, or how");
+    }
+}
+
+/// The network filter and the HTTP filter that a patch names.
+fn names(patch: &Node) -> (Option<&str>, Option<&str>) {
+    let filter = patch.at("match.listener.filterChain.filter");
+    let text = |path| filter.and_then(|filter| filter.at(path)).and_then(Node::text);
+    (text("name"), text("subFilter.name"))
+}
+
+/// Whether a patch is for every listener and filter chain of its context.
+fn is_wide(patch: &Node) -> bool {
+    let only = |path: &str, keys: &[&str]| {
+        let entries = patch.at(path).map(Node::entries).unwrap_or_default();
+        entries.iter().all(|entry| keys.contains(&entry.key.as_str()))
+    };
+    only("match", &["context", "listener"])
+        && only("match.listener", &["filterChain"])
+        && only("match.listener.filterChain", &["filter"])
+}
+
+fn outcome(merged: &Merged, place: Place, linter: &mut Linter<'_>) {
+    fields::judge(&fields::CHECK, &merged.check, linter);
+    linter.keys(Part::Check, &merged.check);
+    mutation::judge(&merged.check, linter);
+    check::hidden(&merged.check, linter);
+    if let Some(settings) = merged.check.get("with_request_body") {
+        body::judge(settings, linter);
+    }
+    fields::judge(&fields::CONNECTION, &merged.connection, linter);
+    linter.keys(Part::Connection, &merged.connection);
+    if !merged.strips {
+        linter.report(
+            &order::STRIP_MISSING,
+            place,
+            "nothing before ext_authz removes every `x-exequatur-…` header",
+        );
+    }
+}
