@@ -24,6 +24,7 @@ mod hostile_outcomes;
 mod hostile_service;
 mod hosts;
 mod introspection;
+mod istio;
 mod jwt_authn;
 mod kept;
 mod keys_elsewhere;

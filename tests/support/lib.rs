@@ -13,6 +13,7 @@ pub mod holder;
 pub mod hostile_service;
 pub mod introspector;
 pub mod jwt;
+pub mod manifests;
 pub mod message;
 pub mod operators;
 pub mod orders;

@@ -1,7 +1,7 @@
 //! Istio: a provider in `MeshConfig`, an `AuthorizationPolicy` that sends requests there, and what `EnvoyFilter` adds.
 //!
 //! From `pilot/pkg/security/authz/builder` of Istio 1.30 and 1.31: a shadow RBAC filter marks what the policy selects, and
-//! ext_authz asks about what is marked (`filter_enabled_metadata`). What is not marked passes, unless `deny_at_disable` says no.
+//! `ext_authz` asks about what is marked (`filter_enabled_metadata`). What is not marked passes, unless `deny_at_disable` says no.
 
 mod patch;
 mod policy;

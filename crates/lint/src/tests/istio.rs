@@ -196,7 +196,7 @@ fn patches_are_judged_by_what_they_come_to() {
     }
 }
 
-/// Without any EnvoyFilter everything that it would add is missing, and it is not a hole each.
+/// Without any `EnvoyFilter` everything that it would add is missing, and it is not a hole each.
 #[test]
 fn the_provider_alone_is_weak() {
     let mut tree = SIDECAR.tree();
@@ -212,7 +212,7 @@ fn the_provider_alone_is_weak() {
     assert_eq!(holes.count(), 0);
 }
 
-/// The same MeshConfig in each of its wrappings; lines are those of the file.
+/// The same `MeshConfig` in each of its wrappings; lines are those of the file.
 #[test]
 fn a_mesh_configuration_is_found_where_it_stands() {
     let inner = MESH.split_once("meshConfig:\n").unwrap().1;

@@ -57,7 +57,7 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     if others.is_empty() && resources.filters.is_empty() {
         return;
     }
-    let Some(asking) = others.first().or(waypoints.first()).copied() else { return };
+    let Some(asking) = others.first().or_else(|| waypoints.first()).copied() else { return };
     let patches: Vec<(&Node, &Node)> = resources
         .filters
         .iter()

@@ -80,7 +80,7 @@ fn guarded(custom: &Node, resources: &Resources<'_>, linter: &mut Linter<'_>) {
     let here = namespace(custom);
     // The namespace of the mesh's own configuration counts for all.
     let covers = |peers: &&Node| [here, "istio-system"].contains(&namespace(peers));
-    if !resources.peers.iter().any(|peers| covers(peers)) {
+    if !resources.peers.iter().any(covers) {
         linter.within(custom, |linter| {
             let message = format!("no `PeerAuthentication` for the namespace `{}` is here", shortened(here));
             linter.report(&PERMISSIVE, custom.place, message);
