@@ -179,7 +179,7 @@ async fn the_manifests_permit_and_deny() {
         let cases = [
             ("no token", get(), 401),
             ("spent", spent, 401),
-            ("two proofs", twice, 400),
+            ("two proofs", twice, 401),
             ("two tokens", two_tokens, 400),
             ("of another method", get().proven(&holder.token, &holder.proof("PUT", DOCUMENT)), 401),
             ("sealed", holder.sign(Raw::new("GET", "/tenants/acme/sealed/plan")), 403),
