@@ -135,12 +135,12 @@ fn document(files: &Files<'_>, report: &Report) -> Value {
                 "rule": rule.id,
                 "requires": rule.requires,
                 "severity": severity.to_string(),
-                "file": files.of(*place),
                 "line": place.line,
                 "column": place.column,
                 "message": message,
                 "opens": rule.opens,
                 "fix": rule.fix,
+                "file": files.of(*place),
             })
         })
         .collect();
@@ -150,11 +150,11 @@ fn document(files: &Files<'_>, report: &Report) -> Value {
         .map(|Allowed { rule, place, message, reason }| {
             json!({
                 "rule": rule.id,
-                "file": files.of(*place),
                 "line": place.line,
                 "column": place.column,
                 "message": message,
                 "reason": reason,
+                "file": files.of(*place),
             })
         })
         .collect();
