@@ -5,6 +5,8 @@ import functools
 import json
 import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,7 @@ def check() -> list[str]:
     # Helm itself refuses others; the library does not.
     if metadata()["kubeVersion"] != f">={OLDEST}.0-0":
         wrong.append(f"kubeVersion is {metadata()['kubeVersion']}, and the oldest that is judged is {OLDEST}")
+    wrong += packaged_problems()
     wrong += validator_problems()
     wrong += closed_problems()
     cargo = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
@@ -106,6 +109,19 @@ def schema_problems(found: Object, version: str = NEWEST) -> list[str]:
     except (kubernetes.ValidationError, kubernetes.SchemaNotFoundError) as error:
         return [f"Kubernetes {version}, {found.get('kind')}: {error.message}"]
     return [] if judged == version else [f"there are no schemas of Kubernetes {version}"]
+
+
+def packaged_problems() -> list[str]:
+    """The chart as it is handed on renders the same, and has nothing of the tests."""
+    with tempfile.TemporaryDirectory(prefix="exequatur-chart-") as folder:
+        archive = Path(helm.package(CHART, destination=folder))
+        with tarfile.open(archive) as opened:
+            names = {name.removeprefix("exequatur/") for name in opened.getnames()}
+        same = render(values("operators"), chart=archive) == render(values("operators"))
+    wrong = [] if same else ["the packaged chart renders something else"]
+    wrong += [f"the package has {name}" for name in names if name.startswith(("ci/", "examples/"))]
+    wanted = {"Chart.yaml", "README.md", "values.schema.json", "rules/exequatur.yaml", "dashboards/exequatur-state.json"}
+    return wrong + [f"the package lacks {name}" for name in sorted(wanted - names)]
 
 
 def validator_problems() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hardening
-from rendering import CHART, NAMESPACE, ROOT, Object, Refused, changed, render, schema_problems, yaml
+from rendering import CHART, HARMLESS, NAMESPACE, ROOT, Object, Refused, changed, helm, render, schema_problems, yaml
 
 EXAMPLE = CHART / "examples" / "sidecar"
 SHARED = {"name": "exequatur-envoy", "mountPath": "/run/exequatur-envoy", "readOnly": True}
@@ -88,10 +88,16 @@ def bare() -> Object:
 
 
 def check() -> list[str]:
-    wrong = problems()
+    report = helm.lint(placed(CHART)[1], example(), strict=True, with_subcharts=True)
+    wrong = [f"sidecar: helm lint: {message}" for message in report["messages"] if message["error"] not in HARMLESS]
+    wrong += problems()
     pod = bare()
     for path, new, said in REFUSED:
         wrong += refused({**example(), "pod": changed(pod, path, new)}, f"a pod with {path} = {new!r}", said)
+    shared = {"redis": {"url_file": "/run/secrets/exequatur/nonce"}}
+    rendered(changed({**example(), "replicas": 2}, "exequatur/config/store", shared))
+    for replicas, said in [(2, "replicas is 2 and there is no config.store.redis"), (None, "`replicas` is not given")]:
+        wrong += refused({**example(), "replicas": replicas}, f"{replicas} pods with the embedded store", said)
     together = changed({**pod, "shareProcessNamespace": True}, "containers/0/securityContext/runAsUser", 101)
     wrong += refused({**example(), "pod": together}, "a shared namespace with an equal uid", "shareProcessNamespace")
     for path, new, said in VALUES:

@@ -1,11 +1,11 @@
 {{- /* The spec of a pod with Exequatur in it, beside Envoy:
-  include "exequatur.sidecar" (dict "exequatur" .Subcharts.exequatur "pod" $spec)
-Of the pod it takes the spec as a map, and gives it back as YAML, or fails: the socket has to be Envoy's alone, by what is
+  include "exequatur.sidecar" (dict "exequatur" .Subcharts.exequatur "replicas" 1 "pod" $spec)
+Of the pod it takes the spec as a map, and gives it back as YAML, or fails: several replicas need a store that they share, and the socket has to be Envoy's alone, by what is
 mounted and by the users that the kernel tells apart. */ -}}
 {{- define "exequatur.sidecar" -}}
 {{- $root := .exequatur -}}
 {{- $pod := deepCopy .pod -}}
-{{- $wrong := include "exequatur.wrongPod" (dict "root" $root "pod" $pod) | fromJsonArray -}}
+{{- $wrong := include "exequatur.wrongPod" (dict "root" $root "pod" $pod "replicas" .replicas) | fromJsonArray -}}
 {{- if $wrong -}}
 {{- fail (printf "\n- %s\n" (join "\n- " $wrong)) -}}
 {{- end -}}
@@ -59,6 +59,11 @@ mounted and by the users that the kernel tells apart. */ -}}
 {{- $user := int .root.Values.sidecar.envoyUser -}}
 {{- if ne .root.Values.mode "sidecar" -}}
 {{- $wrong = append $wrong "mode is not `sidecar`: the configuration listens on the network" -}}
+{{- end -}}
+{{- if not .replicas -}}
+{{- $wrong = append $wrong "`replicas` is not given to the template: how many of these pods there are, or may be" -}}
+{{- else if and (gt (int .replicas) 1) (not (dig "store" "redis" "" .root.Values.config)) -}}
+{{- $wrong = append $wrong (printf "replicas is %d and there is no config.store.redis: with the embedded store a proof would pass once in each pod" (int .replicas)) -}}
 {{- end -}}
 {{- range $key := list "hostPID" "hostNetwork" "hostIPC" -}}
 {{- if index $pod $key -}}
