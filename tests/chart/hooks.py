@@ -18,6 +18,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("redis", {}, "tests.permit.url is empty"),
     ("certificates", {"permit": {"url": "https://a/b"}}, "tests.tls.clientSecret is empty"),
     ("operators", {"permit": {"url": "https://a/b"}, "tls": {"clientSecret": "x"}}, "tests.tls.ca.existingSecret is empty"),
+    ("public", {}, "tests.deny.url is empty"),
     ("embedded", {"tls": {"clientSecret": "x"}}, "tests.tls is for a listener with TLS"),
     ("embedded", {"permit": {"url": "http://a/b"}}, "tests/permit/url"),
     ("embedded", {"deny": {"reason": "not so"}}, "tests/deny/reason"),
@@ -51,7 +52,8 @@ def check() -> list[str]:
         wrong.append("helm test: a NetworkPolicy where there is none else would shut out everybody")
     for case, tests, said in REFUSED:
         try:
-            render(on(values(case), tests))
+            public = changed(values("embedded"), "config/routes", [values("embedded")["config"]["routes"][1]])
+            render(on(public if case == "public" else values(case), tests))
         except Refused as refused:
             wrong += [] if said in str(refused) else [f"tests = {tests}: `{said}` is not in `{refused}`"]
         else:

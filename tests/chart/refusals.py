@@ -213,8 +213,18 @@ def check() -> list[str]:
                 wrong.append(f"{what}: more is wrong than was changed: `{said}`")
         else:
             wrong.append(f"{what} is rendered")
-    wrong += together()
+    wrong += together() + nothing_to_make()
     return wrong
+
+
+def nothing_to_make() -> list[str]:
+    given = changed(values("certificates"), "grpc/tls/existingSecret", "own")
+    try:
+        render(changed(given, "admin/tls", {"existingSecret": "own"}))
+    except Refused as refused:
+        told = "each listener has an existingSecret: there is nothing to make"
+        return [] if told in str(refused) else [f"`{told}` is not in `{refused}`"]
+    return ["certManager with nothing to make is rendered"]
 
 
 def together() -> list[str]:

@@ -98,6 +98,8 @@ def check() -> list[str]:
     rendered(changed({**example(), "replicas": 2}, "exequatur/config/store", shared))
     for replicas, said in [(2, "replicas is 2 and there is no config.store.redis"), (None, "`replicas` is not given")]:
         wrong += refused({**example(), "replicas": replicas}, f"{replicas} pods with the embedded store", said)
+    central = changed(example(), "exequatur/networkPolicy", {"envoy": [{"podSelector": {}}]})
+    wrong += refused(changed(central, "exequatur/mode", "central"), "a central chart's sidecar", "mode is not `sidecar`")
     together = changed({**pod, "shareProcessNamespace": True}, "containers/0/securityContext/runAsUser", 101)
     wrong += refused({**example(), "pod": together}, "a shared namespace with an equal uid", "shareProcessNamespace")
     for path, new, said in VALUES:
