@@ -29,8 +29,11 @@ def main() -> int:
     parser.add_argument("--exequatur", type=Path, metavar="PROGRAM", help="judge what is mounted, with it")
     parser.add_argument("--write", action="store_true", help="make what is made of other files anew")
     parser.add_argument("--write-differences", action="store_true", help="write down what an upgrade changes, to be read")
+    parser.add_argument("--keep-version", action="store_true", help="keep what this version renders, before the next one")
     parser.add_argument("--quick", action="store_true", help="without the matrix and what is taken out of templates")
     arguments = parser.parse_args()
+    if arguments.keep_version:
+        upgrade.keep()
     if arguments.write:
         generated.write()
     if arguments.write_differences:

@@ -2,14 +2,16 @@
 
 `previous/<version>` has the values of that version's cases and what it rendered of them. Its values have to be taken, nothing
 that Kubernetes lets nobody change may differ, and the differences are those of `previous/<version>/differences.txt`, which
-somebody has read: after a change, `check.py --write-differences` writes it anew, to be reviewed with the change.
+somebody has read: after a change, `check.py --write-differences` writes it anew, to be reviewed with the change. Before Chart.yaml
+gets another version, `check.py --keep-version` writes down what this one renders.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from objects import Findings
-from rendering import NEWEST, Loader, Object, changed, render, values, yaml
+from rendering import CHART, NEWEST, Loader, Object, cases, changed, metadata, render, values, yaml
 
 PREVIOUS = Path(__file__).resolve().parent / "previous"
 # What only a new object can have otherwise, by kind.
@@ -46,6 +48,17 @@ def versions() -> list[Path]:
 def write() -> None:
     for folder in versions():
         (folder / "differences.txt").write_text("".join(f"{line}\n" for line in differences(folder)), encoding="utf-8")
+
+
+def keep() -> None:
+    """This version's cases and what they render, for those that come after it."""
+    folder = PREVIOUS / metadata()["version"]
+    (folder / "values").mkdir(parents=True)
+    for case in cases():
+        shutil.copy(CHART / "ci" / f"{case}.yaml", folder / "values")
+        rendered = sorted(render(values(case), version=NEWEST), key=lambda one: (one["kind"], one["metadata"]["name"]))
+        (folder / f"{case}.yaml").write_text(yaml.safe_dump_all(rendered, width=120), encoding="utf-8")
+    (folder / "differences.txt").write_text("", encoding="utf-8")
 
 
 def pairs(folder: Path) -> list[tuple[str, list[Object], list[Object]]]:
