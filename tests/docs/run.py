@@ -286,6 +286,8 @@ def execute(page, shell, step):
         raise Wrong(f"{where}\nnot as shown: {first_difference(step.shown, came)}\ncame:\n{came}")
 
 
+# Envoy has a place of a fixed name there.
+OWN_SHM = ["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]
 ISOLATED = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
@@ -294,7 +296,7 @@ def isolation():
     nothing of a page outlives it."""
     for command in (ISOLATED, [ISOLATED[0], "--user", "--map-root-user", *ISOLATED[1:]]):
         try:
-            if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            if subprocess.run([*command, *OWN_SHM], capture_output=True).returncode == 0:
                 return command
         except FileNotFoundError:
             break
@@ -314,6 +316,7 @@ def alone(page, isolated):
     """Plays one page in this process, which is alone in its namespaces if they could be had."""
     if isolated:
         loopback_up()
+        subprocess.run(OWN_SHM, check=True)
     with tempfile.TemporaryDirectory(prefix="exequatur-page-") as folder:
         try:
             lay_out(folder)
