@@ -6,13 +6,14 @@ help: ## Show the targets
 build: ## Build the exequatur binary
 	cargo build --locked -p exequatur-cli
 
-tools: ## Install the pinned Envoy, an older one, two servers for the store, and the tests' authorization server
+tools: ## Install the pinned Envoy, an older one, two servers for the store, the tests' authorization server, and the example agents
 	@tests/tools/envoy.sh
 	@tests/tools/envoy.sh older
 	@tests/tools/helm.sh
 	@tests/tools/redis.sh
 	@tests/tools/redis.sh oldest
 	@tests/tools/node.sh
+	@tests/tools/clients.sh
 
 envoy:
 	@tests/tools/envoy.sh
@@ -107,4 +108,4 @@ dist: ## Pack archives, bill of materials and checksums of what image-files comp
 	packaging/dist.py target/dist $(foreach architecture,$(ARCHITECTURES),$(architecture)=target/image/$(architecture)/exequatur)
 
 clean: ## Remove what was built and installed here
-	rm -rf target .tools tests/authorization-server/node_modules
+	rm -rf target .tools tests/authorization-server/node_modules examples/clients/typescript/node_modules examples/clients/typescript/dist

@@ -7,6 +7,7 @@ mod certificates;
 mod certified_tenants;
 mod challenges;
 mod chart;
+mod clients;
 mod closed_lists;
 mod configurations;
 mod control;

@@ -23,7 +23,7 @@ macro_rules! route {
 }
 
 /// Bearer tokens are taken, so that a challenge can stand under either scheme.
-const ROUTES: [(&str, &str); 2] = [
+pub(super) const ROUTES: [(&str, &str); 2] = [
     (
         "  - name: share-document",
         concat!(

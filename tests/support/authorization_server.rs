@@ -2,7 +2,7 @@
 //! their own.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +13,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 
-use crate::binaries;
 use crate::configuration::IssuerEntry;
 use crate::jwt::{merged, random_id};
 use crate::ports::Reserved;
 use crate::token_service::TokenService;
+use crate::{binaries, tls};
 
 /// One of the servers of `tests/authorization-server`. Its process and its folder go with it.
 #[derive(Debug)]
@@ -44,10 +44,23 @@ impl AuthorizationServer {
     /// # Errors
     /// When Node.js or the library is missing.
     pub async fn start(script: &str) -> Result<Self, String> {
+        Self::start_in(script, |_keys| Ok(())).await
+    }
+
+    /// The same for one that asks its clients for certificates: it and they have those of [`tls::write`].
+    ///
+    /// # Errors
+    /// When Node.js, the library or `openssl` is missing.
+    pub async fn start_certified(script: &str) -> Result<Self, String> {
+        Self::start_in(script, |keys| tls::write(keys)).await
+    }
+
+    async fn start_in(script: &str, prepare: fn(&Path) -> Result<(), String>) -> Result<Self, String> {
         let reserved = Reserved::block().map_err(|error| error.to_string())?;
         let [port, ..] = reserved.all();
         let keys = std::env::temp_dir().join(format!("exequatur-clients-{}", random_id()));
         std::fs::create_dir(&keys).map_err(|error| error.to_string())?;
+        prepare(&keys)?;
         let process = binaries::node_script(script)?
             .arg(port.to_string())
             .arg(&keys)
@@ -84,6 +97,12 @@ impl AuthorizationServer {
     #[must_use]
     pub fn key_file(&self, client: &str) -> PathBuf {
         self.keys.join(format!("{client}.pem"))
+    }
+
+    /// Where the keys of its clients are, and with [`Self::start_certified`] their certificates.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.keys
     }
 
     /// A script that uses tokens of this server, with the keys of its clients; what else it is told comes after.

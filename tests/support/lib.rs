@@ -4,9 +4,11 @@
 pub mod agent;
 pub mod authorization_server;
 pub mod binaries;
+pub mod browser;
 pub mod client;
 pub mod configuration;
 pub mod direct;
+pub mod example_agent;
 pub mod fault_proxy;
 pub mod frames;
 pub mod holder;
@@ -31,7 +33,9 @@ pub mod upstream;
 
 pub use agent::Agent;
 pub use authorization_server::{AuthorizationServer, Parties};
+pub use browser::Browser;
 pub use client::{Answer, Call};
+pub use example_agent::{ExampleAgent, Language};
 pub use holder::{DOCUMENT, Holder, OPEN};
 pub use introspector::{Introspector, Mood};
 pub use raw::{Raw, RawAnswer, RawCaller, Version};

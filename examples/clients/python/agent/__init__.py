@@ -1,0 +1,1 @@
+"""An agent that calls an API which Exequatur guards."""

@@ -1,0 +1,39 @@
+// Connections to the authorization server and to the API, over mutual TLS where the agent has a certificate.
+import { readFile } from 'node:fs/promises';
+import { rootCertificates } from 'node:tls';
+
+import { Agent, fetch as fetchBy } from 'undici';
+
+import type { Settings } from './settings.ts';
+
+export interface Connection {
+  // As the library calls it: with an address and what `fetch` takes beside.
+  readonly fetch: (url: string, options: object) => Promise<Response>;
+  // Ends it once what is under way has been answered.
+  close(): Promise<void>;
+}
+
+// The certificate is read anew for every connection: one that was replaced on disk is used from the next token on.
+export async function connect(settings: Settings): Promise<Connection> {
+  const { certificate_file, certificate_key_file, authorities_file } = settings;
+  const read = async (file: string | undefined) => (file === undefined ? undefined : await readFile(file, 'utf8'));
+  const [certificate, key, authorities] = await Promise.all([
+    read(certificate_file),
+    read(certificate_key_file),
+    read(authorities_file),
+  ]);
+  const dispatcher = new Agent({
+    connect: {
+      timeout: 5_000,
+      ...(certificate !== undefined && key !== undefined ? { cert: certificate, key } : {}),
+      ...(authorities !== undefined ? { ca: [...rootCertificates, authorities] } : {}),
+    },
+    headersTimeout: 30_000,
+    bodyTimeout: 30_000,
+  });
+  return {
+    // Node's own `fetch` in a package: the same, and it takes a dispatcher of the same version.
+    fetch: async (url, options) => (await fetchBy(url, { ...options, dispatcher })) as unknown as Response,
+    close: () => dispatcher.close(),
+  };
+}
