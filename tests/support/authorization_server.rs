@@ -52,7 +52,7 @@ impl AuthorizationServer {
     /// # Errors
     /// When Node.js, the library or `openssl` is missing.
     pub async fn start_certified(script: &str) -> Result<Self, String> {
-        Self::start_in(script, |keys| tls::write(keys)).await
+        Self::start_in(script, tls::write).await
     }
 
     async fn start_in(script: &str, prepare: fn(&Path) -> Result<(), String>) -> Result<Self, String> {

@@ -63,7 +63,7 @@ def next_step(answer: Answer, harmless: bool) -> Step:
         # A reason of Exequatur's says that the call went no further. Without one it may have.
         may_send_again = harmless or answer.reason is not None
         return Step.WAIT if answer.retry_after is not None and may_send_again else Step.REFUSED
-    return Step.REFUSED if answer.status == 403 or answer.reason is not None else Step.DONE
+    return Step.DONE if answer.reason is None else Step.REFUSED
 
 
 def read_answer(response: httpx.Response) -> Answer:

@@ -47,7 +47,7 @@ export function nextStep(answer: Answer, harmless: boolean): Step {
     if (answer.retryAfter !== undefined && maySendAgain) return { kind: 'wait', seconds: answer.retryAfter };
     return { kind: 'refused' };
   }
-  return { kind: status === 403 || reason !== undefined ? 'refused' : 'done' };
+  return { kind: reason === undefined ? 'done' : 'refused' };
 }
 
 function asked({ parameters }: Challenge): StepUp {
