@@ -44,7 +44,7 @@ UMask=0077 RuntimeDirectoryMode=0700 StateDirectoryMode=0700 Restart=on-failure 
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     "SystemCallFilter=~@privileged @resources",
     f"ExecStart={PROGRAM} serve --config {CONFIGURATION}",
-    "ExecReload=/bin/kill -HUP $MAINPID",
+    "ExecReload=/bin/sh -c 'kill -HUP ${MAINPID}'",
     "RestartPreventExitStatus=2 3",
 ]
 # A drain takes 11 s at most; the chart gives 30 s.
