@@ -3,7 +3,7 @@
 #
 # What decides about the bytes is pinned: the sources and Cargo.lock by the commit, rustc and its musl by rust-toolchain.toml, the
 # C compiler by its hash (zig/requirements.txt), the linker by rustc, which brings it. The machine's own compiler makes build
-# scripts only. Paths are replaced. Needs rustup, python3 with pip, and a C compiler, on Linux on amd64.
+# scripts only. Paths are replaced. Needs rustup, python3 with pip, and a C compiler, on Linux: on amd64 (tried) or arm64 (not tried).
 set -eu
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
