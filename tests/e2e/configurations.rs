@@ -9,6 +9,7 @@ fn validate(name: &str) {
     let folder = std::env::temp_dir().join(format!("exequatur-{}", jwt::random_id()));
     std::fs::create_dir(&folder).unwrap();
     tls::write(&folder).unwrap();
+    tls::write_secrets(&folder).unwrap();
     let template = std::fs::read_to_string(binaries::repository().join("envoy").join(name)).unwrap();
     let ports =
         Ports { envoy: 1, envoy_admin: 2, grpc: 3, public: 4, metrics: 5, upstream: 6, second: [7, 8, 9] };
@@ -41,6 +42,11 @@ fn hardened_is_valid() {
 #[test]
 fn self_signed_is_valid() {
     validate("self-signed.yaml");
+}
+
+#[test]
+fn rotating_is_valid() {
+    validate("rotating.yaml");
 }
 
 #[test]

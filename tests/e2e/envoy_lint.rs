@@ -36,6 +36,9 @@ fn the_examples_of_meshes_are_clean() {
     for (folder, files, allowed) in [
         ("istio", &["mesh.yaml", "exequatur.yaml", "sidecar.yaml"][..], &[][..]),
         ("istio", &["mesh.yaml", "exequatur.yaml", "waypoint.yaml"], &["istio-waypoint-keys"]),
+        ("envoy-gateway", &["exequatur.yaml"], &[]),
+        ("agentgateway", &["config.yaml"], &[]),
+        ("../envoy", &["rotating.yaml"], &["route-bypass"]),
     ] {
         let files: Vec<_> = files.iter().map(|file| format!("examples/{folder}/{file}")).collect();
         let arguments: Vec<_> =

@@ -124,4 +124,5 @@ pub fn envoy(template: &str, ports: &Ports, folder: &Path) -> String {
         .replace("port_value: 10000", &format!("port_value: {}", ports.envoy))
         .replace("match: { path: /healthz }", "match: { path: /envoy/healthz }")
         .replace("filename: tls/", &format!("filename: {}/tls/", folder.display()))
+        .replace("{ path: tls", &format!("{{ path: {}/tls", folder.display()))
 }

@@ -644,6 +644,9 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
             &format!("pipe: {{ path: {}/grpc.sock }}", folder.0.display()),
         ),
     };
+    if options.tls() {
+        tls::write_secrets(&folder.0)?;
+    }
     write("envoy.yaml", &configuration::envoy(&template, ports, &folder.0))?;
     let mut policies = root.join(options.policies.unwrap_or("policies"));
     if !options.own_policies.is_empty() {

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::binaries;
 use crate::jwt::base64url;
 use crate::raw::Version;
 
@@ -27,15 +28,51 @@ pub fn write(folder: &Path) -> Result<(), String> {
     let authority = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=exequatur-tests \
                      -keyout ca.key -out ca.crt";
     openssl(&folder, authority)?;
+    issue(&folder, ".")?;
+    // For configurations whose certificates change: a link to the folder that counts.
+    let first = folder.join("first");
+    std::fs::create_dir_all(&first).map_err(|error| error.to_string())?;
+    for name in ["server.crt", "server.key", "client.crt", "client.key"] {
+        std::fs::copy(folder.join(name), first.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    }
+    std::os::unix::fs::symlink("first", folder.join("current")).map_err(|error| error.to_string())
+}
+
+/// Writes `tls/sds/{server,client}.yaml` as they are shipped, with this folder in them.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn write_secrets(folder: &Path) -> Result<(), String> {
+    let tls = folder.join("tls");
+    std::fs::create_dir_all(tls.join("sds")).map_err(|error| error.to_string())?;
+    for name in ["sds/server.yaml", "sds/client.yaml"] {
+        let shipped = std::fs::read_to_string(binaries::repository().join("envoy").join(name));
+        let shipped = shipped.map_err(|error| format!("{name}: {error}"))?;
+        let text = shipped.replace(": tls", &format!(": {}", tls.display()));
+        std::fs::write(tls.join(name), text).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Makes another `{server,client}.{crt,key}` of the same authority, in a folder of their own below `tls`.
+///
+/// # Errors
+/// When `openssl` fails.
+pub fn write_set(tls: &Path, folder: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    issue(tls, &folder.display().to_string())
+}
+
+fn issue(tls: &Path, to: &str) -> Result<(), String> {
     for (name, extension) in
         [("server", "subjectAltName=DNS:localhost"), ("client", "extendedKeyUsage=clientAuth")]
     {
         openssl(
-            &folder,
+            tls,
             &format!(
                 "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} \
                  -addext basicConstraints=critical,CA:FALSE -addext {extension} -CA ca.crt -CAkey ca.key \
-                 -keyout {name}.key -out {name}.crt"
+                 -keyout {to}/{name}.key -out {to}/{name}.crt"
             ),
         )?;
     }

@@ -24,7 +24,7 @@ pub(crate) enum Envoy {
 
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
-    /// The bootstrap, in YAML or JSON; or resources of Istio, judged together.
+    /// The bootstrap, in YAML or JSON; or resources of a mesh or gateway, judged together.
     #[arg(value_name = "FILE", required_unless_present = "list")]
     files: Vec<PathBuf>,
     /// Exequatur's `deadline`: Envoy has to wait at least 50 ms longer.

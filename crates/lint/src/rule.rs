@@ -94,6 +94,14 @@ pub enum Part {
     Peers,
     /// `DestinationRule`, of Istio, for Exequatur's service
     Destination,
+    /// `extAuth` of a `SecurityPolicy`, of Envoy Gateway
+    Security,
+    /// `BackendTLSPolicy` for Exequatur's service
+    BackendTls,
+    /// `ClientTrafficPolicy`, of Envoy Gateway
+    Client,
+    /// `extAuthz`, of agentgateway
+    AgentAuth,
 }
 
 impl Part {
@@ -114,6 +122,10 @@ impl Part {
             Self::Provider => "EnvoyExternalAuthorizationGrpcProvider",
             Self::Peers => "PeerAuthentication",
             Self::Destination => "DestinationRule",
+            Self::Security => "SecurityPolicy.extAuth",
+            Self::BackendTls => "BackendTLSPolicy",
+            Self::Client => "ClientTrafficPolicy",
+            Self::AgentAuth => "extAuthz",
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The rules: one file per family, and the walk through the configuration.
 
+pub(crate) mod agentgateway;
 pub(crate) mod body;
 pub(crate) mod bootstrap;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod connection;
+pub(crate) mod envoy_gateway;
 pub(crate) mod fields;
 pub(crate) mod istio;
 pub(crate) mod listener;
@@ -38,6 +40,8 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         cluster::RULES,
         resources::RULES,
         istio::RULES,
+        envoy_gateway::RULES,
+        agentgateway::RULES,
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,7 @@
 
 mod examples;
 mod families;
+mod gateways;
 mod istio;
 mod manifests;
 mod reading;

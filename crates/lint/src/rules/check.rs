@@ -221,7 +221,12 @@ pub(crate) static RULES: &[&Rule] = &[
 ];
 
 pub(crate) fn is_timely(node: &Node, options: &Options) -> bool {
-    node.duration().is_some_and(|time| time >= options.deadline.saturating_add(MARGIN) && time <= LONGEST)
+    node.duration().is_some_and(|time| fits(time, options))
+}
+
+/// Whether Envoy may wait that long: above Exequatur's deadline, and not without end.
+pub(crate) fn fits(time: Duration, options: &Options) -> bool {
+    time >= options.deadline.saturating_add(MARGIN) && time <= LONGEST
 }
 
 /// All requests, and not by a value that changes while Envoy runs.

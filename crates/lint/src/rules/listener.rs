@@ -40,7 +40,7 @@ static DYNAMIC_CHAINS: Rule = Rule::new(
     "write the chains out; or allow it with a reason",
 )
 .allowable();
-static PLAINTEXT: Rule = Rule::new(
+pub(crate) static PLAINTEXT: Rule = Rule::new(
     Severity::Hole,
     "listener-plaintext",
     &["S06"],

@@ -3,11 +3,15 @@
 //! What is generated is not in the file. Each product has a file of rules that knows what its control plane makes of each
 //! key; what Envoy would get is held against the same rules as a bootstrap, as far as it is known.
 
+use std::time::Duration;
+
+use crate::Options;
 use crate::linter::Linter;
+use crate::names;
 use crate::reader::{self, Unreadable};
 use crate::rule::{Rule, Severity};
-use crate::rules::istio;
-use crate::tree::{Node, shortened};
+use crate::rules::{agentgateway, check, envoy_gateway, istio, listener, route};
+use crate::tree::{Entry, Node, Place, Value, shortened};
 
 static NOT_JUDGED: Rule = Rule::new(
     Severity::Unknown,
@@ -46,9 +50,9 @@ const HARMLESS: [&str; 20] = [
 
 /// Whether a document is one of those, and no bootstrap.
 pub(crate) fn is_one(document: &Node) -> bool {
-    ["apiVersion", "kind", "meshConfig", "extensionProviders"]
-        .iter()
-        .any(|key| document.entries().iter().any(|entry| entry.key == *key))
+    let known = ["apiVersion", "kind", "meshConfig", "extensionProviders"];
+    let has = |key: &&str| document.entries().iter().any(|entry| entry.key == **key);
+    known.iter().any(has) || agentgateway::is_one(document)
 }
 
 /// Judges all of them together.
@@ -63,8 +67,24 @@ pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_
     }
     resources.extend(meshes);
     let mut mesh = istio::Resources::default();
+    let mut gateway = envoy_gateway::Resources::default();
     for resource in &resources {
-        if !mesh.take(resource) && !HARMLESS.contains(&resource.text_of("kind")) {
+        let kind = resource.text_of("kind");
+        if kind.is_empty() && agentgateway::is_one(resource) {
+            agentgateway::judge(resource, linter);
+            continue;
+        }
+        linter.within(resource, |linter| match kind {
+            "HTTPRoute" | "GRPCRoute" => routes(resource, linter),
+            "Gateway" => listeners(resource, linter),
+            _ => {}
+        });
+        let routes = ["HTTPRoute", "GRPCRoute"].contains(&kind);
+        if !mesh.take(resource)
+            && !gateway.take(resource)
+            && !routes
+            && !HARMLESS.contains(&resource.text_of("kind"))
+        {
             linter.within(resource, |linter| {
                 let kind = shortened(resource.text_of("kind"));
                 linter.report(&NOT_JUDGED, resource.place, format!("a `{kind}` is not judged"));
@@ -72,6 +92,7 @@ pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_
         }
     }
     istio::judge(&mesh, linter);
+    envoy_gateway::judge(&gateway, linter);
     Ok(())
 }
 
@@ -83,9 +104,112 @@ fn inner(value: &Node, last: usize) -> Result<Node, Unreadable> {
     let read = reader::read(value.text().unwrap_or_default());
     let read = read.map_err(|error| {
         let line = error.place.line.saturating_add(above);
-        Unreadable { place: crate::Place { text: place.text, line, ..error.place }, ..error }
+        Unreadable { place: Place { text: place.text, line, ..error.place }, ..error }
     })?;
     Ok(read.moved(place.text, above, last))
+}
+
+/// What a route of the Gateway API does to requests after the decision.
+fn routes(resource: &Node, linter: &mut Linter<'_>) {
+    let rules = resource.at("spec.rules").map(Node::items).unwrap_or_default();
+    let filters = rules.iter().flat_map(|rule| {
+        let backends = rule.list("backendRefs").iter().flat_map(|backend| backend.list("filters"));
+        rule.list("filters").iter().chain(backends)
+    });
+    for filter in filters {
+        match filter.text_of("type") {
+            "RequestRedirect" | "ResponseHeaderModifier" => {}
+            "URLRewrite" => linter.report(&route::REWRITE, filter.place, "the route rewrites path or host"),
+            "RequestMirror" => linter.report(&route::MIRROR, filter.place, "the route copies requests"),
+            "RequestHeaderModifier" => {
+                let change = filter.get("requestHeaderModifier");
+                let named =
+                    ["set", "add"].iter().flat_map(|key| change.map(|it| it.list(key)).unwrap_or_default());
+                let named = named.filter_map(|header| header.get("name").and_then(Node::text));
+                let removed =
+                    change.map(|it| it.list("remove")).unwrap_or_default().iter().filter_map(Node::text);
+                for name in named.chain(removed).filter(|name| names::reserved(name, linter.options)) {
+                    let message = format!("the route writes or removes `{}`", shortened(name));
+                    linter.report(&route::HEADER, filter.place, message);
+                }
+            }
+            other => {
+                let message = format!("what filter `{}` does is not judged", shortened(other));
+                linter.report(&NOT_JUDGED, filter.place, message);
+            }
+        }
+    }
+}
+
+fn listeners(gateway: &Node, linter: &mut Linter<'_>) {
+    for listener in gateway.at("spec.listeners").map(Node::items).unwrap_or_default() {
+        let protocol = listener.text_of("protocol");
+        if !["HTTPS", "HBONE"].contains(&protocol) {
+            let message = format!("the listener's protocol is `{}`", shortened(protocol));
+            linter.report(&listener::PLAINTEXT, listener.place, message);
+        }
+    }
+}
+
+/// `250ms`, `10s`, `1m30s`, as the Gateway API has it.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|length| (1..=5).contains(length))?;
+        let (number, unit) = rest.split_at(digits);
+        let number: u32 = number.parse().ok()?;
+        let units =
+            [("ms", Duration::from_millis(1)), ("s", Duration::from_secs(1)), ("m", Duration::from_secs(60))];
+        let units = units.into_iter().chain([("h", Duration::from_secs(3600))]);
+        let (length, each) =
+            units.filter(|(name, _)| unit.starts_with(name)).map(|(name, each)| (name.len(), each)).next()?;
+        total = total.checked_add(each.checked_mul(number)?)?;
+        rest = unit.get(length..)?;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Whether a Check may take that long.
+pub(crate) fn timely(time: Option<Duration>, options: &Options) -> bool {
+    time.is_some_and(|time| check::fits(time, options))
+}
+
+/// Whether a list of headers to show leaves out none that decides, or that an upstream takes for one.
+pub(crate) fn shows_all(list: &Node, options: &Options) -> bool {
+    const BESIDE: [&str; 6] =
+        ["traceparent", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "accept"];
+    let shown: Vec<String> =
+        list.items().iter().filter_map(Node::text).map(str::to_ascii_lowercase).collect();
+    let overrides =
+        options.overrides.iter().flat_map(|name| names::twins(name).into_iter().chain([name.clone()]));
+    let wanted = names::DECIDING.iter().chain(&BESIDE).map(|name| (*name).to_owned()).chain(overrides);
+    wanted.into_iter().all(|name| shown.contains(&name))
+}
+
+/// A message that a control plane writes, as if it stood at that place.
+pub(crate) fn given(yaml: &str, place: Place) -> Node {
+    fn put(node: &mut Node, place: Place) {
+        node.place = place;
+        match &mut node.value {
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.place = place;
+                put(&mut entry.value, place);
+            }),
+            Value::List(items) => items.iter_mut().for_each(|item| put(item, place)),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_) => {}
+        }
+    }
+    let empty = Node { place, value: Value::Map(Vec::new()) };
+    let mut node = reader::read(yaml).unwrap_or(empty);
+    put(&mut node, place);
+    node
+}
+
+/// A message with one field.
+pub(crate) fn one_of(key: &str, value: Node) -> Node {
+    let place = value.place;
+    Node { place, value: Value::Map(vec![Entry { key: key.to_owned(), place, value }]) }
 }
 
 /// The namespace of a resource.

@@ -22,7 +22,7 @@ static DYNAMIC: Rule = Rule::new(
     "write the routes out in `route_config`; or allow it, and judge what the control plane sends",
 )
 .allowable();
-static REWRITE: Rule = Rule::new(
+pub(crate) static REWRITE: Rule = Rule::new(
     Severity::Weak,
     "route-rewrite",
     &["N09"],
@@ -61,7 +61,7 @@ static REDIRECT: Rule = Rule::new(
     "leave it out: let clients follow redirects; or allow it",
 )
 .allowable();
-static MIRROR: Rule = Rule::new(
+pub(crate) static MIRROR: Rule = Rule::new(
     Severity::Weak,
     "route-mirror",
     &["B-13"],

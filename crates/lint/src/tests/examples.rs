@@ -43,7 +43,17 @@ fn required() -> impl Iterator<Item = (&'static Rule, Key)> {
 
 /// Whether a bootstrap has such a message; those of meshes and gateways stand in manifests.
 fn of_envoy(part: Part) -> bool {
-    !matches!(part, Part::Mesh | Part::Provider | Part::Peers | Part::Destination)
+    !matches!(
+        part,
+        Part::Mesh
+            | Part::Provider
+            | Part::Peers
+            | Part::Destination
+            | Part::Security
+            | Part::BackendTls
+            | Part::Client
+            | Part::AgentAuth
+    )
 }
 
 fn is_of(path: &str, key: &Key) -> bool {
@@ -125,7 +135,11 @@ fn place_of(part: Part) -> String {
         | Part::Mesh
         | Part::Provider
         | Part::Peers
-        | Part::Destination => panic!("{part:?}"),
+        | Part::Destination
+        | Part::Security
+        | Part::BackendTls
+        | Part::Client
+        | Part::AgentAuth => panic!("{part:?}"),
     }
 }
 
@@ -244,7 +258,11 @@ fn keys_are_fields_of_envoys() {
             | Part::Protocol
             | Part::Mesh
             | Part::Peers
-            | Part::Destination => continue,
+            | Part::Destination
+            | Part::Security
+            | Part::BackendTls
+            | Part::Client
+            | Part::AgentAuth => continue,
         };
         assert!(message.knows(key.path.split('.').next().unwrap()), "{}", rule.id);
     }

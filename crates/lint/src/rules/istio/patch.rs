@@ -4,6 +4,7 @@ use super::{Resources, policy};
 use crate::linter::Linter;
 use crate::rule::{Part, Rule, Severity};
 use crate::rules::listener::CONNECTION_MANAGER;
+use crate::rules::resources::given;
 use crate::rules::{self, body, check, fields, mutation, order};
 use crate::tree::{Entry, Node, Place, Value, shortened};
 
@@ -102,25 +103,6 @@ const WAYPOINT: &str = "WAYPOINT";
 
 fn context(patch: &Node) -> &str {
     patch.at("match.context").and_then(Node::text).unwrap_or(ANY)
-}
-
-/// A message that Istio writes, as if it stood at that place.
-fn given(yaml: &str, place: Place) -> Node {
-    fn put(node: &mut Node, place: Place) {
-        node.place = place;
-        match &mut node.value {
-            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
-                entry.place = place;
-                put(&mut entry.value, place);
-            }),
-            Value::List(items) => items.iter_mut().for_each(|item| put(item, place)),
-            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Text(_) => {}
-        }
-    }
-    let empty = Node { place, value: Value::Map(Vec::new()) };
-    let mut node = crate::reader::read(yaml).unwrap_or(empty);
-    put(&mut node, place);
-    node
 }
 
 fn lay(patch: &Node, merged: &mut Merged, linter: &mut Linter<'_>) {

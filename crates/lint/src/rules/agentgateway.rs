@@ -1,0 +1,215 @@
+//! agentgateway, standalone: `extAuthz` of each route.
+//!
+//! From `crates/agentgateway/src/http/ext_authz.rs` and `schema/config.json` of agentgateway 1.4.1 and later. It is no Envoy: it
+//! has none of Envoy's keys, and shows no certificate.
+
+use crate::linter::Linter;
+use crate::rule::{Key, Part, Rule, Severity, never};
+use crate::rules::resources::{duration, shows_all, timely};
+use crate::rules::{body, check, fields};
+use crate::tree::{Node, shortened};
+
+static FAILURE: Rule = Rule::new(
+    Severity::Hole,
+    "agw-fail-open",
+    &["N01"],
+    "everything passes while Exequatur does not answer",
+    "failureMode: { denyWithStatus: 503 }",
+)
+.key(Key::may(Part::AgentAuth, "failureMode", |node, _| node.text() != Some("allow"), &["allow"]));
+static STATUS: Rule = Rule::new(
+    Severity::Weak,
+    "agw-status-on-error",
+    &["N01"],
+    "a fault looks like a refusal (403): clients and alarms take it for what it is not",
+    "failureMode: { denyWithStatus: 503 }",
+)
+.key(Key::must(
+    Part::AgentAuth,
+    "failureMode",
+    |node, _| node.get("denyWithStatus").and_then(Node::integer) == Some(503),
+    &["deny", "allow", "{ denyWithStatus: 200 }"],
+));
+static HIDDEN: Rule = Rule::new(
+    Severity::Hole,
+    "agw-hidden-headers",
+    &["N02"],
+    "the decision is made without a header that the upstream gets: Exequatur sees those of the list only",
+    "leave `includeRequestHeaders` out: all headers are shown",
+)
+.key(Key::may(
+    Part::AgentAuth,
+    "includeRequestHeaders",
+    shows_all,
+    &["[ authorization ]", "[ dpop, content-type ]"],
+));
+static CACHE: Rule = Rule::new(
+    Severity::Hole,
+    "agw-cache",
+    &["B-13", "N07"],
+    "a decision is used again: replayed proofs, withdrawn tokens and spent limits pass, with the first caller's identity",
+    "leave `cache` out",
+)
+.key(Key::may(Part::AgentAuth, "cache", never, &["{ key: [], ttl: 1s }"]));
+static TIMEOUT: Rule = Rule::new(
+    Severity::Weak,
+    "agw-timeout",
+    &["N01"],
+    "a Check is waited for without end; or agentgateway gives up before Exequatur has answered",
+    "policies: { http: { requestTimeout: 250ms } }: at least 50 ms above Exequatur's deadline, at most 10 s",
+);
+static PLAINTEXT: Rule = Rule::new(
+    Severity::Hole,
+    "agw-check-plaintext",
+    &["B-14"],
+    "whoever is on the way reads tokens and proofs, and can answer yes",
+    "policies: { backendTLS: { root: …, hostname: … } }, without `insecure`; or reach Exequatur by loopback",
+);
+static UNGUARDED: Rule = Rule::new(
+    Severity::Hole,
+    "agw-unguarded",
+    &["B-15"],
+    "what takes this way reaches its upstream without a decision",
+    "`extAuthz` in the policies of each route; remove what has none",
+);
+static CONDITIONAL: Rule = Rule::new(
+    Severity::Hole,
+    "agw-conditional",
+    &["B-15"],
+    "requests that no condition selects pass without a decision",
+    "leave `conditional` out: a public route is declared in Exequatur's configuration",
+);
+static POLICY: Rule = Rule::new(
+    Severity::Unknown,
+    "agw-policy",
+    &["N09"],
+    "if it changes method, path, host, headers or body, what is judged is not what the upstream gets",
+    "leave it out",
+);
+static LISTENER: Rule = Rule::new(
+    Severity::Hole,
+    "agw-plaintext",
+    &["S06"],
+    "tokens and proofs cross the network in the clear",
+    "protocol: HTTPS, and `tls` with `cert` and `key`",
+);
+
+/// Every rule of agentgateway's configuration.
+pub(crate) static RULES: &[&Rule] =
+    &[&FAILURE, &STATUS, &HIDDEN, &CACHE, &TIMEOUT, &PLAINTEXT, &UNGUARDED, &CONDITIONAL, &POLICY, &LISTENER];
+
+/// Policies of a route that refuse, count or answer, and change nothing that is judged.
+const HARMLESS: [&str; 11] = [
+    "authorization",
+    "buffer",
+    "cors",
+    "csrf",
+    "delay",
+    "extAuthz",
+    "localRateLimit",
+    "mcpAuthorization",
+    "remoteRateLimit",
+    "responseHeaderModifier",
+    "timeout",
+];
+
+/// Whether a document is such a configuration.
+pub(crate) fn is_one(document: &Node) -> bool {
+    ["binds", "gateways", "frontendPolicies", "routeGroups", "tcpRoutes", "llm", "mcp"]
+        .iter()
+        .any(|key| document.entries().iter().any(|entry| entry.key == *key))
+}
+
+/// Judges a configuration.
+pub(crate) fn judge(document: &Node, linter: &mut Linter<'_>) {
+    for entry in document.entries() {
+        match entry.key.as_str() {
+            "binds" | "config" | "$schema" => {}
+            other => {
+                let message =
+                    format!("`{}` is not judged: who comes in by it is not known here", shortened(other));
+                linter.report(&POLICY, entry.place, message);
+            }
+        }
+    }
+    for listener in document.list("binds").iter().flat_map(|bind| bind.list("listeners")) {
+        judge_listener(listener, linter);
+    }
+}
+
+fn judge_listener(listener: &Node, linter: &mut Linter<'_>) {
+    if listener.text_of("protocol") != "HTTPS" || listener.get("tls").is_none() {
+        linter.report(&LISTENER, listener.place, "the listener does not speak TLS");
+    }
+    for other in listener.list("tcpRoutes") {
+        linter.report(
+            &UNGUARDED,
+            other.place,
+            "bytes go to an upstream without anybody reading the requests in them",
+        );
+    }
+    let policies = listener.get("policies");
+    let around = policies.and_then(|policies| policies.get("extAuthz"));
+    for entry in policies.map(Node::entries).unwrap_or_default() {
+        judge_policy(&entry.key, &entry.value, linter);
+    }
+    for route in listener.list("routes") {
+        let own = route.at("policies.extAuthz");
+        for entry in route.get("policies").map(Node::entries).unwrap_or_default() {
+            judge_policy(&entry.key, &entry.value, linter);
+        }
+        if own.or(around).is_none() {
+            let route_name = shortened(route.text_of("name"));
+            linter.report(&UNGUARDED, route.place, format!("route `{route_name}` has no `extAuthz`"));
+        }
+    }
+}
+
+fn judge_policy(key: &str, value: &Node, linter: &mut Linter<'_>) {
+    if key == "extAuthz" {
+        judge_auth(value, linter);
+    } else if !HARMLESS.contains(&key) {
+        linter.report(
+            &POLICY,
+            value.place,
+            format!("what `{}` does to requests is not judged", shortened(key)),
+        );
+    }
+}
+
+fn judge_auth(auth: &Node, linter: &mut Linter<'_>) {
+    if let Some(conditional) = auth.get("conditional") {
+        linter.report(&CONDITIONAL, conditional.place, "Exequatur is asked on a condition");
+        return;
+    }
+    fields::judge(&fields::AGENT_AUTH, auth, linter);
+    linter.keys(Part::AgentAuth, auth);
+    if let Some(settings) = auth.get("includeRequestBody") {
+        body::judge(settings, linter);
+    }
+    if auth.at("protocol.http").is_some()
+        || auth.at("protocol").is_some_and(|protocol| protocol.get("grpc").is_none())
+    {
+        linter.report(&check::NOT_GRPC, auth.nearest("protocol").place, "`extAuthz` asks by HTTP");
+    }
+    let wait = auth.at("policies.http.requestTimeout");
+    if !timely(wait.and_then(Node::text).and_then(duration), linter.options) {
+        let place = auth.nearest("policies.http.requestTimeout").place;
+        linter.report(&TIMEOUT, place, "no fitting `policies.http.requestTimeout` is here");
+    }
+    let host = auth.text_of("host");
+    let local = ["127.0.0.1:", "localhost:", "[::1]:"].iter().any(|start| host.starts_with(start));
+    let tls = auth.at("policies.backendTLS");
+    let verified = tls.is_some_and(|tls| {
+        tls.get("root").is_some()
+            && tls.get("hostname").is_some()
+            && ["insecure", "insecureHost"]
+                .iter()
+                .all(|key| tls.get(key).is_none_or(|it| it.truth() == Some(false)))
+    });
+    let by_loopback = local && tls.is_none();
+    if !verified && !by_loopback {
+        let place = auth.nearest("policies.backendTLS").place;
+        linter.report(&PLAINTEXT, place, "who answers is not checked");
+    }
+}

@@ -1,0 +1,145 @@
+//! `SecurityPolicy`: how Exequatur is asked, and about which routes.
+
+use super::{Resources, duration, targets};
+use crate::linter::Linter;
+use crate::rule::{Key, Part, Rule, Severity, is_false, never};
+use crate::rules::resources::{name, shows_all, timely};
+use crate::rules::{check, fields};
+use crate::tree::{Node, shortened};
+
+pub(super) static TIMEOUT: Rule = Rule::new(
+    Severity::Weak,
+    "eg-timeout",
+    &["N01"],
+    "the default is 10 s: requests are held that long; or Envoy gives up before Exequatur has answered",
+    "timeout: 250ms: at least 50 ms above Exequatur's deadline, at most 10 s",
+)
+.key(Key::must(
+    Part::Security,
+    "timeout",
+    |node, options| timely(duration(node), options),
+    &["0s", "150ms", "30s"],
+));
+pub(super) static FAIL_OPEN: Rule = Rule::new(
+    Severity::Hole,
+    "eg-fail-open",
+    &["N01"],
+    "everything passes while Exequatur does not answer, and while the policy itself is not valid",
+    "failOpen: false",
+)
+.key(Key::must(Part::Security, "failOpen", is_false, &["true"]).default_holds());
+pub(super) static STATUS: Rule = Rule::new(
+    Severity::Weak,
+    "eg-status-on-error",
+    &["N01"],
+    "a fault looks like a refusal (403): clients and alarms take it for what it is not",
+    "statusOnError: 503",
+)
+.key(Key::must(Part::Security, "statusOnError", |node, _| node.integer() == Some(503), &["403"]));
+pub(super) static ROUTE: Rule = Rule::new(
+    Severity::Hole,
+    "eg-recompute-route",
+    &["N09"],
+    "the route is chosen anew after the decision, by headers that the decision has changed",
+    "recomputeRoute: false",
+)
+.key(Key::must(Part::Security, "recomputeRoute", is_false, &["true"]).default_holds());
+pub(super) static HIDDEN: Rule = Rule::new(
+    Severity::Hole,
+    "eg-hidden-headers",
+    &["N02"],
+    "the decision is made without a header that the upstream gets: Exequatur sees those of the list only",
+    "leave `headersToExtAuth` out: all headers are shown",
+)
+.key(Key::may(
+    Part::Security,
+    "headersToExtAuth",
+    shows_all,
+    &["[ authorization ]", "[ authorization, dpop, content-type ]", "[ mcp-session-id, traceparent ]"],
+));
+pub(super) static RETRY: Rule = Rule::new(
+    Severity::Hole,
+    "eg-check-retry",
+    &["B-13"],
+    "a second Check of one proof is a replay: permitted requests are refused, and counted twice",
+    "leave `backendSettings.retry` out",
+)
+.key(Key::may(Part::Security, "grpc.backendSettings.retry", never, &["{ numRetries: 1 }"]));
+pub(super) static UNASKED: Rule = Rule::new(
+    Severity::Hole,
+    "eg-unasked",
+    &["B-15"],
+    "nobody asks: no SecurityPolicy with `extAuth` is here",
+    "a SecurityPolicy of the Gateway with `extAuth`, in the same run of the command",
+);
+pub(super) static REPLACED: Rule = Rule::new(
+    Severity::Hole,
+    "eg-replaced",
+    &["B-15"],
+    "a policy of a route replaces that of its Gateway: what it does not say itself, `extAuth` too, is gone there",
+    "the same `extAuth` in it, or no policy of the route; or allow it with a reason",
+)
+.allowable();
+pub(super) static PLAINTEXT: Rule = Rule::new(
+    Severity::Hole,
+    "eg-check-plaintext",
+    &["B-14"],
+    "whoever is on the way reads tokens and proofs, and can answer yes",
+    "a BackendTLSPolicy for Exequatur's Service, with `hostname` and `caCertificateRefs`",
+)
+.allowable()
+.key(Key::must(
+    Part::BackendTls,
+    "validation.hostname",
+    |node, _| node.text().is_some_and(|name| !name.is_empty()),
+    &[],
+));
+
+pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    let asking: Vec<_> = resources.asking().collect();
+    let others = resources.clients.first().or_else(|| resources.patches.first());
+    if let (true, Some(place)) = (asking.is_empty(), resources.security.first().or(others)) {
+        linter.report(&UNASKED, place.place, "no `SecurityPolicy` here has `extAuth`");
+    }
+    for policy in &resources.security {
+        linter.within(policy, |linter| {
+            if policy.at("spec.extAuth").is_none() && !asking.is_empty() {
+                linter.report(&REPLACED, policy.place, format!("`{}` has no `extAuth`", name(policy)));
+            }
+        });
+    }
+    for (policy, auth) in asking {
+        linter.within(policy, |linter| {
+            fields::judge(&fields::EXT_AUTH, auth, linter);
+            linter.keys(Part::Security, auth);
+            match auth.get("grpc") {
+                Some(grpc) => asked(grpc, resources, linter),
+                None => linter.report(&check::NOT_GRPC, auth.place, "`extAuth` asks by HTTP"),
+            }
+        });
+    }
+}
+
+/// Who is asked has to show a certificate.
+fn asked(grpc: &Node, resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    for backend in grpc.list("backendRefs").iter().chain(grpc.get("backendRef")) {
+        let service = backend.text_of("name");
+        let ours = |policy: &&&Node| targets(policy).any(|target| target.text_of("name") == service);
+        let mut found = false;
+        for policy in resources.transports.iter().filter(ours) {
+            found = true;
+            let Some(spec) = policy.get("spec") else { continue };
+            linter.within(policy, |linter| {
+                linter.keys(Part::BackendTls, spec);
+                let known = ["caCertificateRefs", "wellKnownCACertificates"];
+                if !known.iter().any(|key| spec.get("validation").is_some_and(|by| by.get(key).is_some())) {
+                    linter.report(&PLAINTEXT, spec.place, "no authority is named");
+                }
+            });
+        }
+        if !found {
+            let message = format!("no `BackendTLSPolicy` for `{}` is here", shortened(service));
+            linter.report(&PLAINTEXT, backend.place, message);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `examples/envoy-gateway` and `examples/agentgateway`, changed in one place at a time.
+
+use super::manifests::{Example, judged};
+use super::{ids, options, put, remove};
+use crate::rule::Part;
+use crate::tree::Value;
+use crate::{lint, lint_all};
+
+const GATEWAY_FILE: &str = include_str!("../../../../examples/envoy-gateway/exequatur.yaml");
+const AGENT_FILE: &str = include_str!("../../../../examples/agentgateway/config.yaml");
+
+const GATEWAY: Example = Example {
+    files: &[GATEWAY_FILE],
+    parts: &[Part::Security, Part::BackendTls, Part::Client],
+    not_here: &[],
+};
+const AGENT: Example = Example { files: &[AGENT_FILE], parts: &[Part::AgentAuth], not_here: &[] };
+
+const AUTH: &str = "2/spec/extAuth";
+const EXT_AUTHZ: &str = "0/binds/0/listeners/0/routes/0/policies/extAuthz";
+
+#[test]
+fn envoy_gateway_is_clean_and_no_key_is_lost_unseen() {
+    GATEWAY.holds();
+}
+
+#[test]
+fn agentgateway_is_clean_and_no_key_is_lost_unseen() {
+    AGENT.holds();
+}
+
+/// Each patch is there for a rule.
+#[test]
+fn no_patch_is_lost_unseen() {
+    let expected = [
+        &["validate-mutations"][..],
+        &["peer-certificate"],
+        &["raw-headers"],
+        &["body-as-text"],
+        &["denied-body"],
+        &["response-limits"],
+        &["mutation-names", "mutation-rules", "mutation-rules-silent"],
+        &["host-port"],
+        &["headers-count"],
+    ];
+    for (index, expected) in expected.iter().enumerate() {
+        GATEWAY.misses(&format!("5/spec/jsonPatches/{index}"), expected);
+        GATEWAY.breaks(
+            &format!("5/spec/jsonPatches/{index}/operation/op"),
+            "remove",
+            &[&["eg-patch"], *expected]
+                .concat()
+                .iter()
+                .copied()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>(),
+        );
+    }
+    GATEWAY.breaks(
+        "5/spec/jsonPatches/0/operation/path",
+        "/failure_mode_allow",
+        &["failure-mode", "validate-mutations"],
+    );
+    GATEWAY.breaks(
+        "5/spec/jsonPatches/0/operation/jsonPath",
+        "..http_filters[0]",
+        &["eg-patch", "validate-mutations"],
+    );
+    GATEWAY.breaks("5/spec/jsonPatches/7/operation/path", "/http_filters", &["eg-patch", "host-port"]);
+}
+
+/// N01, N02, B-13, B-15: how Exequatur is asked, and by whom.
+#[test]
+fn a_security_policy_asks() {
+    GATEWAY.breaks(&format!("{AUTH}/headersToExtAuth"), "[ authorization, dpop ]", &["eg-hidden-headers"]);
+    GATEWAY.breaks(
+        &format!("{AUTH}/grpc/backendSettings"),
+        "{ retry: { numRetries: 2 } }",
+        &["eg-check-retry"],
+    );
+    GATEWAY.breaks(&format!("{AUTH}/bodyToExtAuth/maxRequestBytes"), "1048576", &["body-size"]);
+    GATEWAY.breaks(&format!("{AUTH}/of_tomorrow"), "true", &["unknown-field"]);
+    GATEWAY.breaks("3/spec/targetRefs/0/name", "other", &["eg-check-plaintext"]);
+    GATEWAY.misses("3", &["eg-check-plaintext"]);
+    GATEWAY.misses("3/spec/validation/caCertificateRefs", &["eg-check-plaintext"]);
+    GATEWAY.misses("2", &["eg-unasked"]);
+    GATEWAY.misses("2/spec/extAuth", &["eg-unasked"]);
+    let other = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: { name: route }\nspec: { cors: {} }\n";
+    let report = lint_all(&[GATEWAY_FILE, other], &options()).unwrap();
+    assert_eq!(ids(&report.findings), ["eg-replaced"]);
+    let mut tree = GATEWAY.tree();
+    remove(&mut tree, &format!("{AUTH}/grpc"));
+    put(&mut tree, &format!("{AUTH}/http"), "{}");
+    assert_eq!(ids(&judged(&tree).findings), ["check-not-grpc"]);
+}
+
+/// What comes in before the decision, and what is changed after it.
+#[test]
+fn around_the_decision() {
+    GATEWAY.breaks(
+        "4/spec/clientIPDetection",
+        "{ xForwardedFor: { numTrustedHops: 2 } }",
+        &["unknown-field"],
+    );
+    GATEWAY.breaks(
+        "4/spec/headers/earlyRequestHeaders/set",
+        "[ { name: authorization, value: a } ]",
+        &["unknown-field"],
+    );
+    GATEWAY.breaks("4/spec/path/disableMergeSlashes", "true", &["eg-merge-slashes"]);
+    GATEWAY.breaks("4/spec/headers/xForwardedClientCert/mode", "ForwardOnly", &["eg-certificate-header"]);
+    GATEWAY.breaks("0/spec/listeners/0/protocol", "HTTP", &["listener-plaintext"]);
+    for (filter, expected) in [
+        ("{ type: URLRewrite }", &["route-rewrite"][..]),
+        ("{ type: RequestMirror }", &["route-mirror"]),
+        ("{ type: ExtensionRef }", &["resource-not-judged"]),
+        (
+            "{ type: RequestHeaderModifier, requestHeaderModifier: { set: [ { name: X-Exequatur-User, value: a } ] } }",
+            &["route-header"],
+        ),
+        ("{ type: RequestHeaderModifier, requestHeaderModifier: { remove: [ x-other ] } }", &[]),
+    ] {
+        GATEWAY.breaks("1/spec/rules/0/filters", &format!("[ {filter} ]"), expected);
+    }
+    for (spec, expected) in
+        [("{ retry: { numRetries: 2 } }", &[][..]), ("{ faultInjection: {} }", &["unknown-field"])]
+    {
+        let other = format!("kind: BackendTrafficPolicy\nspec: {spec}\n");
+        let report = lint_all(&[GATEWAY_FILE, &other], &options()).unwrap();
+        assert_eq!(ids(&report.findings), expected);
+    }
+    // Without a ClientTrafficPolicy each of its keys is missing.
+    let mut tree = GATEWAY.tree();
+    let Value::List(documents) = &mut tree.value else { panic!("documents") };
+    documents.remove(4);
+    for id in ["eg-strip", "eg-client-certificates", "eg-stream-time"] {
+        assert!(ids(&judged(&tree).findings).contains(&id), "{id}");
+    }
+}
+
+/// N01, N02, B-13, B-15: agentgateway.
+#[test]
+fn agentgateway_asks_for_each_route() {
+    for (key, value, expected) in [
+        ("failureMode", "allow", &["agw-fail-open", "agw-status-on-error"][..]),
+        ("includeRequestHeaders", "[ authorization ]", &["agw-hidden-headers"]),
+        ("cache", "{ key: [ request.path ], ttl: 1s }", &["agw-cache"]),
+        ("protocol", "{ http: {} }", &["check-not-grpc"]),
+        ("conditional", "[]", &["agw-conditional"]),
+        ("of_tomorrow", "true", &["unknown-field"]),
+        (
+            "includeRequestBody",
+            "{ maxRequestBytes: 10, allowPartialMessage: true, packAsBytes: true }",
+            &["partial-body"],
+        ),
+        ("policies/http/requestTimeout", "0s", &["agw-timeout"]),
+        ("policies/backendTLS/insecure", "true", &["agw-check-plaintext"]),
+    ] {
+        AGENT.breaks(&format!("{EXT_AUTHZ}/{key}"), value, expected);
+    }
+    AGENT.misses(&format!("{EXT_AUTHZ}/policies/http"), &["agw-timeout"]);
+    AGENT.misses(&format!("{EXT_AUTHZ}/policies/backendTLS"), &["agw-check-plaintext"]);
+    let route = "0/binds/0/listeners/0/routes/0";
+    AGENT.misses(&format!("{route}/policies"), &["agw-unguarded"]);
+    AGENT.breaks(&format!("{route}/policies/transformations"), "{}", &["agw-policy"]);
+    AGENT.breaks("0/binds/0/listeners/0/routes/1", "{ name: open, backends: [] }", &["agw-unguarded"]);
+    AGENT.breaks("0/binds/0/listeners/0/tcpRoutes", "[ {} ]", &["agw-unguarded"]);
+    AGENT.breaks("0/binds/0/listeners/0/protocol", "HTTP", &["agw-plaintext"]);
+    AGENT.breaks("0/llm", "{}", &["agw-policy"]);
+    let local = AGENT_FILE.replace("host: exequatur.internal:9191", "host: 127.0.0.1:9191");
+    let local = local.lines().filter(|line| !line.contains("backendTLS")).collect::<Vec<_>>().join("\n");
+    assert!(lint(&local, &options()).unwrap().findings.is_empty());
+}
+
+/// Durations of the Gateway API, and what is none.
+#[test]
+fn durations_are_read() {
+    use crate::rules::resources::duration;
+    for (text, millis) in [("250ms", 250), ("10s", 10_000), ("1m30s", 90_000), ("1h", 3_600_000), ("0s", 0)] {
+        assert_eq!(duration(text).map(|time| time.as_millis()), Some(millis), "{text}");
+    }
+    for text in ["", "1", "s", "1.5s", "-1s", "1d", "123456s", "10 s"] {
+        assert_eq!(duration(text), None, "{text}");
+    }
+}
