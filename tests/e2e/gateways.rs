@@ -45,11 +45,12 @@ fn manager(check: &Value) -> Value {
         panic!("{client}")
     };
     assert_eq!(strip["type"], "Prefix");
+    let extension = &of_kind(&all, "SecurityPolicy")["spec"]["extAuth"]["contextExtensions"][0];
     let on = any(
         "envoy.config.route.v3.FilterConfig",
         json!({ "config": any(
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
-        json!({ "check_settings": {} }),
+        json!({ "check_settings": { "context_extensions": { (extension["name"].as_str().unwrap()): extension["value"] } } }),
     ) }),
     );
     any(
@@ -134,6 +135,9 @@ async fn envoy_gateway_permits_and_denies() {
                 "{name}: {what}: {answer:?}"
             );
         }
+        let preflight = Raw::new("OPTIONS", DOCUMENT).with("origin", "https://a.example");
+        let answer = caller.send(&preflight.with("access-control-request-method", "GET")).await.unwrap();
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
         let large = holder.sign(Raw::new("PUT", DOCUMENT)).sized(vec![b'a'; 70_000]);
         assert_eq!(caller.send(&large).await.unwrap().status, 413, "{name}");
         let proof = holder.agent.proof("GET", &url, &bound, holder.nonce());

@@ -5,6 +5,7 @@
 
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, never};
+use crate::rules::per_route::BODY_NOT_SHOWN;
 use crate::rules::resources::{duration, shows_all, timely};
 use crate::rules::{body, check, fields};
 use crate::tree::{Node, shortened};
@@ -184,8 +185,13 @@ fn judge_auth(auth: &Node, linter: &mut Linter<'_>) {
     }
     fields::judge(&fields::AGENT_AUTH, auth, linter);
     linter.keys(Part::AgentAuth, auth);
-    if let Some(settings) = auth.get("includeRequestBody") {
-        body::judge(settings, linter);
+    let shown = auth.at("protocol.grpc.context.exequatur_body");
+    match (auth.get("includeRequestBody"), shown) {
+        (Some(settings), _) => body::judge(settings, linter),
+        (None, Some(shown)) => {
+            linter.report(&BODY_NOT_SHOWN, shown.place, "`exequatur_body` without `includeRequestBody`");
+        }
+        (None, None) => {}
     }
     if auth.at("protocol.http").is_some()
         || auth.at("protocol").is_some_and(|protocol| protocol.get("grpc").is_none())

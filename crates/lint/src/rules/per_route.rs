@@ -45,7 +45,7 @@ static UNKNOWN_SETTINGS: Rule = Rule::new(
     "what this says to the ext_authz filter is not known here",
     "use `ExtAuthzPerRoute`",
 );
-static BODY_NOT_SHOWN: Rule = Rule::new(
+pub(crate) static BODY_NOT_SHOWN: Rule = Rule::new(
     Severity::Hole,
     "body-not-shown",
     &["G29"],

@@ -90,6 +90,9 @@ fn a_security_policy_asks() {
     let report = lint_all(&[GATEWAY_FILE, other], &options()).unwrap();
     assert_eq!(ids(&report.findings), ["eg-replaced"]);
     let mut tree = GATEWAY.tree();
+    remove(&mut tree, &format!("{AUTH}/bodyToExtAuth"));
+    assert!(ids(&judged(&tree).findings).contains(&"body-not-shown"));
+    let mut tree = GATEWAY.tree();
     remove(&mut tree, &format!("{AUTH}/grpc"));
     put(&mut tree, &format!("{AUTH}/http"), "{}");
     assert_eq!(ids(&judged(&tree).findings), ["check-not-grpc"]);
@@ -148,6 +151,7 @@ fn agentgateway_asks_for_each_route() {
         ("cache", "{ key: [ request.path ], ttl: 1s }", &["agw-cache"]),
         ("protocol", "{ http: {} }", &["check-not-grpc"]),
         ("conditional", "[]", &["agw-conditional"]),
+        ("protocol/grpc/context", "{ exequatur_body: shown }", &["body-not-shown"]),
         ("of_tomorrow", "true", &["unknown-field"]),
         (
             "includeRequestBody",

@@ -3,6 +3,7 @@
 use super::{Resources, duration, targets};
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, is_false, never};
+use crate::rules::per_route::BODY_NOT_SHOWN;
 use crate::rules::resources::{name, shows_all, timely};
 use crate::rules::{check, fields};
 use crate::tree::{Node, shortened};
@@ -112,6 +113,11 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
         linter.within(policy, |linter| {
             fields::judge(&fields::EXT_AUTH, auth, linter);
             linter.keys(Part::Security, auth);
+            let says = |extension: &&Node| extension.text_of("name") == "exequatur_body";
+            let shown = auth.list("contextExtensions").iter().find(says);
+            if let (Some(shown), None) = (shown, auth.get("bodyToExtAuth")) {
+                linter.report(&BODY_NOT_SHOWN, shown.place, "`exequatur_body` without `bodyToExtAuth`");
+            }
             match auth.get("grpc") {
                 Some(grpc) => asked(grpc, resources, linter),
                 None => linter.report(&check::NOT_GRPC, auth.place, "`extAuth` asks by HTTP"),
