@@ -5,7 +5,7 @@ mod reference;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, Command};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 
 use crate::exit::{Failure, say};
@@ -30,9 +30,30 @@ pub(crate) struct Man {
     folder: PathBuf,
 }
 
-/// Print the page `docs/reference/cli.md`.
+/// Print a page of the reference, or the tables of one, as Markdown.
 #[derive(Debug, Args)]
-pub(crate) struct Reference;
+pub(crate) struct Reference {
+    /// Which.
+    #[arg(value_enum, default_value_t)]
+    page: Page,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Page {
+    /// Every command: docs/reference/cli.md.
+    #[default]
+    Commands,
+    /// Every key of the configuration, with its type, range and default.
+    Configuration,
+    /// Every reason, with its status and what the challenge says.
+    Reasons,
+    /// What is set, removed and told to Envoy.
+    Headers,
+    /// The base schema: what policies know.
+    Context,
+    /// Every rule of `envoy lint`.
+    Rules,
+}
 
 impl Completions {
     pub(crate) fn run(&self, mut command: Command) -> Result<(), Failure> {
@@ -52,6 +73,14 @@ impl Man {
 
 impl Reference {
     pub(crate) fn run(&self, command: Command) -> Result<(), Failure> {
-        say(reference::page(command).trim_end())
+        let page = match self.page {
+            Page::Commands => reference::page(command),
+            Page::Configuration => exequatur_server::reference::configuration(),
+            Page::Reasons => exequatur_server::reference::reasons(),
+            Page::Headers => exequatur_server::reference::headers(),
+            Page::Context => format!("```cedarschema\n{}\n```", exequatur_policy::BASE_SCHEMA.trim_end()),
+            Page::Rules => exequatur_lint::table(),
+        };
+        say(page.trim_end())
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use finding::{Allowed, Finding, Report};
 pub use reader::{Cause, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Unreadable};
 pub use rule::{Key, Part, Rule, Severity};
-pub use rules::all as rules;
+pub use rules::{all as rules, table};
 pub use tree::Place;
 
 use linter::Linter;

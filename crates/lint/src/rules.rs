@@ -21,6 +21,26 @@ pub(crate) mod tls;
 use crate::allowance;
 use crate::rule::Rule;
 
+/// Every rule as a table of Markdown: that of `docs/reference/envoy.md`.
+#[must_use]
+pub fn table() -> String {
+    let mut table = "| rule | kind | requires | key | marked | allowed | what it opens | fix |\n\
+                     | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for rule in all() {
+        let key =
+            rule.key.map(|key| format!("`{}` of `{}`", key.path, key.part.message())).unwrap_or_default();
+        let marked = if rule.key.is_some_and(|key| key.required) { "yes" } else { "" };
+        let allowed = if rule.allowable { "yes" } else { "" };
+        let requires = rule.requires.join(", ");
+        table.push_str(&format!(
+            "| `{}` | {} | {requires} | {key} | {marked} | {allowed} | {} | {} |\n",
+            rule.id, rule.severity, rule.opens, rule.fix
+        ));
+    }
+    table
+}
+
 /// Every rule, by family.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [

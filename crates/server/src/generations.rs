@@ -35,7 +35,7 @@ pub enum GenerationError {
     Config(#[from] config::Problems),
     /// Listeners, issuers, sender limits, store, the rate of sources, records, deadline, token size, workers or the replica's name differ from those in use.
     #[error(
-        "listen, policies, issuers, sender_constraint, store, unauthenticated, records, deadline, max_token_bytes, workers or replica changed: restart to apply them"
+        "listen, admin, policies, issuers, sender_constraint, store, unauthenticated, signals, records, traces, deadline, max_token_bytes, workers or replica changed: restart to apply them"
     )]
     NeedsRestart,
     /// The policies or their schema.
@@ -146,6 +146,9 @@ pub(crate) fn tell(generation: &Generation, files: FilesInForce) {
         tracing::warn!("{}", warning.render(exequatur_policy::Colour::Plain));
     }
 }
+
+/// The keys of the file whose changes are gone over to while the process runs; a change of any other waits for a restart.
+pub(crate) const RELOADED: [&str; 5] = ["protected_resources", "tenants", "federations", "routes", "limits"];
 
 /// A digest of what a running process cannot change: everything but routes, resources, tenants and policies. Which files are
 /// named counts; what a `ca_file` or a `proxy_credentials_file` says does not.

@@ -18,6 +18,7 @@ mod outcomes;
 mod public;
 mod receipts;
 mod record;
+pub mod reference;
 mod reloads;
 mod replica;
 mod report;

@@ -25,7 +25,7 @@ static OURS: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// Removed from every permitted request, whatever its route, as [`OVERRIDES`] are, which would change what was
 /// judged (B-06, B-07): a proof is never the upstream's to see, and the partial-body mark is between Envoy and us
 /// (M5).
-const ALWAYS_REMOVED: [&str; 2] = ["dpop", "x-envoy-auth-partial-body"];
+pub(crate) const ALWAYS_REMOVED: [&str; 2] = ["dpop", "x-envoy-auth-partial-body"];
 
 /// A field that replaces every other of its name.
 ///

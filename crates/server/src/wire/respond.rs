@@ -221,6 +221,11 @@ fn body(status: u16, title: &str, reason: &str, decision: &str, limits: &[LimitS
         .unwrap_or_default()
 }
 
+/// What a caller that speaks gRPC gets for a status of HTTP, behind Envoy; `None` where that is Envoy's to say.
+pub(crate) fn grpc_status(status: u16) -> Option<i32> {
+    matches!(status, 401 | 403 | 429 | 503).then(|| grpc_code(status))
+}
+
 /// Never OK.
 fn grpc_code(status: u16) -> i32 {
     match status {

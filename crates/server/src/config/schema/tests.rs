@@ -461,3 +461,43 @@ fn the_copy_is_the_schema() {
          cargo run -p exequatur-cli -- config schema > docs/reference/config.schema.json"
     );
 }
+
+/// What the page says of each key of the top level: whether a process that runs goes over to a change of it.
+#[test]
+fn what_a_change_needs_is_as_the_table_says() {
+    let (whole, _secret) = every_key();
+    let places = [
+        ("listen", "/listen/metrics", json!("[::1]:9999")),
+        ("admin", "/admin/listen", json!("10.0.0.1:9999")),
+        ("policies", "/policies", json!("./others")),
+        ("protected_resources", "/protected_resources/0/scopes", json!(["documents:read"])),
+        ("issuers", "/issuers/1/leeway", json!("6s")),
+        ("tenants", "/tenants", json!({ "acme": { "region": "elsewhere" } })),
+        ("federations", "/federations", json!([])),
+        ("sender_constraint", "/sender_constraint/dpop/future", json!("2s")),
+        ("store", "/store/embedded/max_per_key", json!(7)),
+        ("routes", "/routes/1/credentials", json!({ "forward": { "audience": "https://up.example.com" } })),
+        ("limits", "/limits", json!([])),
+        ("unauthenticated", "/unauthenticated/burst", json!(77)),
+        ("signals", "/signals/0/refresh", json!("7m")),
+        ("records", "/records/mode", json!("best_effort")),
+        ("traces", "/traces/max_per_second", json!(77)),
+        ("deadline", "/deadline", json!("201ms")),
+        ("max_token_bytes", "/max_token_bytes", json!(7777)),
+        ("workers", "/workers", json!(7)),
+        ("replica", "/replica/name", json!("another")),
+    ];
+    let known: Vec<_> = schema()["properties"].as_object().expect("keys").keys().cloned().collect();
+    let tried: BTreeSet<_> = places.iter().map(|(key, _, _)| (*key).to_owned()).collect();
+    assert_eq!(known.into_iter().collect::<BTreeSet<_>>(), tried);
+    let fixed = |json: &Json, what: &str| {
+        let read = read(json).unwrap_or_else(|problems| panic!("{what}: {}", problems.render(false)));
+        crate::generations::fixed_part(&read)
+    };
+    let before = fixed(&whole, "every key");
+    for (key, at, value) in places {
+        assert_ne!(whole.pointer(at), Some(&value), "{key}: no change");
+        let changed = fixed(&changed(&whole, at, value), key);
+        assert_eq!(changed == before, crate::generations::RELOADED.contains(&key), "{key}");
+    }
+}

@@ -345,3 +345,66 @@ fn a_grpc_caller_is_told_that_something_is_exhausted() {
         assert_eq!(status.map(|(_, value)| value), expected, "{refusal:?} {grpc}");
     }
 }
+
+/// The page of headers has each field that a denial ever has, and no other; the page of reasons says the error that the
+/// challenge does.
+#[test]
+fn the_reference_says_what_denials_say() {
+    let mut seen = std::collections::BTreeSet::new();
+    let all = Reason::ALL.iter().map(|reason| refusal(*reason)).chain([limited()]);
+    for refusal in all {
+        let facts = Facts::default();
+        let offer = Offer { algorithms: "ES256", metadata: None, scopes: &[], facts: &facts };
+        let response = deny(&refusal, offer, Answer { id: "d", generation: 1, facts: &facts, grpc: true });
+        let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else { panic!("no denial") };
+        let fields = fields(&denied.headers);
+        seen.extend(fields.iter().map(|(name, _)| (*name).to_owned()));
+        let challenges: Vec<_> = fields.iter().filter(|(name, _)| *name == "www-authenticate").collect();
+        let said = crate::reference::reasons::error(shape(refusal.reason()).challenge);
+        match said {
+            "–" => assert!(challenges.is_empty(), "{refusal:?}"),
+            "none" => assert!(
+                !challenges.is_empty() && challenges.iter().all(|(_, value)| !value.contains("error=")),
+                "{refusal:?}"
+            ),
+            word => {
+                let word = format!("error=\"{}\"", word.trim_matches('`'));
+                assert!(
+                    challenges.iter().any(|(_, value)| value.contains(&word)),
+                    "{refusal:?}: {challenges:?}"
+                );
+            }
+        }
+    }
+    let [_, denial, _] = crate::reference::headers::said();
+    assert_eq!(seen, denial.iter().map(|name| (*name).to_owned()).collect());
+}
+
+/// The page of headers has each member of the metadata.
+#[test]
+fn the_reference_says_what_the_metadata_says() {
+    let some = || Some("x".to_owned());
+    let facts = Facts {
+        route: some(),
+        agent: some(),
+        user: some(),
+        tenant: some(),
+        federation: some(),
+        ..Facts::default()
+    };
+    let told = metadata("d", "deny", Some("killed"), 1, &facts).fields.into_keys().collect::<Vec<_>>();
+    let [_, _, said] = crate::reference::headers::said();
+    assert_eq!(told, said.into_iter().collect::<Vec<_>>());
+}
+
+/// The page of headers has each field that the response of a permit is given.
+#[test]
+fn the_reference_says_what_permits_add_to_a_response() {
+    let Refusal::Denied(Denial::Limited(limits)) = limited() else { panic!("limits") };
+    let told = ratelimit::of_permit(&limits);
+    let mut told: Vec<_> = fields(&told).iter().map(|(name, _)| (*name).to_owned()).collect();
+    told.insert(0, "dpop-nonce".to_owned());
+    told.sort();
+    let [said, _, _] = crate::reference::headers::said();
+    assert_eq!(told, said.into_iter().collect::<Vec<_>>());
+}

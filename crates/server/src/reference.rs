@@ -1,0 +1,10 @@
+//! The tables of `docs/reference` whose facts are in the code, as Markdown: `exequatur reference <page>` prints them, and
+//! `make reference` puts them into the pages.
+
+mod configuration;
+pub(crate) mod headers;
+pub(crate) mod reasons;
+
+pub use configuration::configuration;
+pub use headers::headers;
+pub use reasons::reasons;
