@@ -1,4 +1,4 @@
-.PHONY: help build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit image-files dist clean
+.PHONY: help reference build tools envoy run demo test attack lint docs bench soak boards mutants demo-mutants fuzz audit image-files dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -54,6 +54,7 @@ lint: ## Format, clippy, names, packaging, layering, docs/requirements.md, docs/
 	tests/docs/links.py
 	tests/chart/check.py
 	python3 tests/tools/metrics.py
+	python3 tests/tools/explanations.py
 	python3 tests/alerts/check.py
 	packaging/check.py
 	python3 tests/tools/dashboards.py --check
@@ -63,6 +64,9 @@ lint: ## Format, clippy, names, packaging, layering, docs/requirements.md, docs/
 docs: ## Build the site of the documentation into target/docs; a link that leads nowhere is an error
 	tests/docs/site.sh
 	@echo "target/docs/index.html"
+
+reference: build ## Put what the program says of itself (keys, reasons, headers, rules, commands) into docs/reference
+	tests/tools/reference.py
 
 bench: envoy ## Measure what decisions cost, against ceilings in the same run; some 14 minutes
 	@tests/tools/redis.sh >/dev/null

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs/reference/metrics.md"
+# Another page than ours, for the test of this program.
+DOCUMENT = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/reference/metrics.md"
 ALERTS = ROOT / "docs/reference/alerts.md"
 CHART = ROOT / "charts/exequatur"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (\d+)(?: × (issuers|streams|sinks))? \| (.+) \|$")

@@ -247,7 +247,11 @@ impl Parts {
         optional(
             "unauthenticated",
             "How often one source may come without credentials that hold, before any are looked at.",
-            || map(limits::UNAUTHENTICATED_KEYS),
+            || {
+                let rate = default_unauthenticated();
+                map(limits::UNAUTHENTICATED_KEYS)
+                    .default(serde_json::json!({ "rate": rate.to_string(), "burst": rate.burst() }))
+            },
         ),
         optional("signals", "Whose security events are received (OpenID Shared Signals).", signals::shape),
         optional("records", "Where decisions are recorded; nowhere if this is absent.", || {

@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::config;
 use crate::generations::RELOADED;
 
+/// Of several keys or forms one has to be there.
+const ONE: &str = "one of them";
+
 /// A row of the table.
 struct Key {
     /// As `issuers.status_lists.wait`; lists and maps of the user's own words add nothing to it.
@@ -46,12 +49,17 @@ fn walk(root: &Value, schema: &Value, at: &str, required: &str, found: &mut Vec<
     let alternatives = || list(schema, "oneOf");
     // Keys of which each can be left out, and one has to be there.
     let one_of: Vec<_> = alternatives().flat_map(|it| texts(it.get("required"))).collect();
+    let otherwise: Vec<_> =
+        schema.get("else").map(|it| texts(it.get("required")).collect()).unwrap_or_default();
     for (name, value) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
         let default = match value.get("default") {
             Some(default) => format!("`{}`", yaml(default)),
             None if needed.contains(&name.as_str()) => required.to_owned(),
-            None if one_of.contains(&name.as_str()) => "one of them".to_owned(),
+            None if one_of.contains(&name.as_str()) => ONE.to_owned(),
+            None if otherwise.contains(&name.as_str()) => {
+                "required, unless another key says otherwise".to_owned()
+            }
             None => "–".to_owned(),
         };
         if !found.iter().any(|key| key.path == path) {
@@ -75,7 +83,7 @@ fn inner(root: &Value, value: &Value, at: &str, found: &mut Vec<Key>) {
         inner(root, within, at, found);
     }
     for form in list(value, "oneOf") {
-        walk(root, form, at, "one of them", found);
+        walk(root, form, at, required_of(form), found);
         if let Some(items) = form.get("items") {
             inner(root, items, at, found);
         }
@@ -84,8 +92,14 @@ fn inner(root: &Value, value: &Value, at: &str, found: &mut Vec<Key>) {
     if let Some(name) = value.get("$ref").and_then(Value::as_str)
         && let Some(definition) = root.pointer(name.trim_start_matches('#'))
     {
-        list(definition, "oneOf").for_each(|form| walk(root, form, at, "one of them", found));
+        list(definition, "oneOf").for_each(|form| walk(root, form, at, required_of(form), found));
     }
+}
+
+/// What a key is that one of several forms demands: the form itself, if it has no other.
+fn required_of(form: &Value) -> &'static str {
+    let keys = form.get("properties").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+    if keys == 1 { ONE } else { "required" }
 }
 
 fn list<'a>(schema: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -130,8 +144,8 @@ fn shape(schema: &Value) -> String {
         }
         Some("object") => match schema.get("properties").and_then(Value::as_object) {
             Some(keys) if !keys.is_empty() => {
+                let more = if keys.len() > 4 { ", …" } else { "" };
                 let keys: Vec<_> = keys.keys().map(String::as_str).take(4).collect();
-                let more = if keys.len() == 4 { ", …" } else { "" };
                 format!("`{{ {}{more} }}`", keys.join(", "))
             }
             Some(_) => "`{}`".to_owned(),
@@ -151,7 +165,7 @@ fn shape(schema: &Value) -> String {
 fn form(pattern: &str) -> String {
     let said = match pattern {
         "^[0-9]+(ms|s|m|h)$" => "a duration",
-        "^[Hh][Tt][Tt][Pp][Ss]?://" => "an URL",
+        "^[Hh][Tt][Tt][Pp][Ss]?://" => "a URL",
         "^https://" => "an `https` URL",
         "^/" => "a path",
         "^unix:.+$" => "`unix:<path>`",
@@ -171,9 +185,11 @@ fn yaml(value: &Value) -> String {
     match value {
         Value::String(text) if !["off", "on", "yes", "no"].contains(&text.as_str()) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(yaml).collect::<Vec<_>>().join(", ")),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
-            value.to_string()
+        Value::Object(keys) => {
+            let keys: Vec<_> = keys.iter().map(|(name, value)| format!("{name}: {}", yaml(value))).collect();
+            format!("{{ {} }}", keys.join(", "))
         }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 
@@ -206,6 +222,9 @@ mod tests {
             "| `records.sinks.file` | text | one of them |",
             "| `store.redis.cluster` | `true`, `false` | `false` |",
             "| `routes.resource.attributes.entity` |",
+            "| `unauthenticated` | `{ rate, burst }` | `{ rate: 100/s, burst: 1000 }` | a restart |",
+            "| `routes.action` | text | required, unless another key says otherwise |",
+            "| `issuers.claims.user.claim` | text | required |",
             "| `listen.grpc` | address and port, or `unix:<path>` | `127.0.0.1:9191` |",
         ] {
             let key = expected.trim_start_matches("| `").split_once('`').unwrap().0;
