@@ -13,6 +13,8 @@ DOCUMENT = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/reference/me
 ALERTS = ROOT / "docs/reference/alerts.md"
 CHART = ROOT / "charts/exequatur"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (\d+)(?: × (issuers|streams|sinks))? \| (.+) \|$")
+# What the program says of itself, further down the page.
+DESCRIBED = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| [^|]+ \|$", re.MULTILINE)
 CALL = re.compile(r"\bmetrics::(counter|gauge|histogram)!\(\s*")
 CONSTANT = re.compile(r'const (\w+): &str =\s*"(\w+)";')
 # What Prometheus makes of a histogram, and what it adds to whatever it scrapes.
@@ -59,7 +61,7 @@ def inside(text: str, at: int) -> str:
 def of_document() -> tuple[dict[str, Metric], list[str]]:
     found, wrong, series = {}, [], {"": 0, "issuers": 0, "streams": 0, "sinks": 0}
     anchors = headings(ALERTS)
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text, _, described = DOCUMENT.read_text(encoding="utf-8").partition("<!-- generated: exequatur reference metrics -->")
     for line in text.splitlines():
         row = ROW.match(line)
         if row is None:
@@ -73,6 +75,13 @@ def of_document() -> tuple[dict[str, Metric], list[str]]:
         series[per or ""] += int(count)
         wrong += [f"{name}: there is no alerts.md#{a}" for a in re.findall(r"alerts\.md#([\w-]+)", rest) if a not in anchors]
         wrong += named_badly(name, kind)
+    told = dict(DESCRIBED.findall(described))
+    for name in sorted(told.keys() | found.keys()):
+        if name not in found or told.get(name) != found[name].kind:
+            wrong.append(f"{name}: the tables have {found.get(name)}, and the program describes it as {told.get(name)}")
+    reasons = len(re.findall(r'^ +[A-Z]\w+ = "[a-z_]+",$', (ROOT / "crates/decide/src/reason.rs").read_text(encoding="utf-8"), re.MULTILINE))
+    if f"`reason` {reasons + 1}" not in text:
+        wrong.append(f"exequatur_decisions_total: there are {reasons} reasons, and `permitted`")
     said = re.search(r"at most (\d+) series.*?at most (\d+), each stream (\d+), each sink (\d+)\.", text, re.DOTALL)
     if said is None or [int(number) for number in said.groups()] != list(series.values()):
         wrong.append(f"the text before the tables has other sums than they: {series}")

@@ -22,7 +22,7 @@ BEGIN = re.compile(r"<!-- generated:")
 # Pages and files that are what a command prints, whole.
 WHOLE = {"cli.md": "reference", "config.schema.json": "config schema", "openapi.json": "openapi"}
 # What has to stand in some page.
-TABLES = {"configuration", "reasons", "headers", "context", "rules"}
+TABLES = {"configuration", "reasons", "headers", "metrics", "context", "rules"}
 
 
 class Program:

@@ -49,6 +49,8 @@ enum Page {
     Reasons,
     /// What is set, removed and told to Envoy.
     Headers,
+    /// Every metric.
+    Metrics,
     /// The base schema: what policies know.
     Context,
     /// Every rule of `envoy lint`.
@@ -78,6 +80,7 @@ impl Reference {
             Page::Configuration => exequatur_server::reference::configuration(),
             Page::Reasons => exequatur_server::reference::reasons(),
             Page::Headers => exequatur_server::reference::headers(),
+            Page::Metrics => exequatur_server::reference::metrics(),
             Page::Context => format!("```cedarschema\n{}\n```", exequatur_policy::BASE_SCHEMA.trim_end()),
             Page::Rules => exequatur_lint::table(),
         };

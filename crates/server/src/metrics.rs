@@ -21,7 +21,7 @@ use crate::tenant_tally::Verdict;
 use crate::workers::Load;
 
 pub(crate) use decisions::{Decisions, turned_away};
-pub(crate) use process::exposition as process;
+pub(crate) use process::{PROCESS, exposition as process};
 pub(crate) use stages::Stages;
 
 const TENANT_DECISIONS: &str = "exequatur_tenant_decisions_total";
@@ -115,7 +115,8 @@ pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(builder.build_recorder())
 }
 
-fn describe() {
+/// What `/metrics` says of each, in words.
+pub(crate) fn describe() {
     decisions::describe();
     stages::describe();
     describe_condition();

@@ -3,8 +3,10 @@
 
 mod configuration;
 pub(crate) mod headers;
+mod metrics;
 pub(crate) mod reasons;
 
 pub use configuration::configuration;
 pub use headers::headers;
+pub use metrics::metrics;
 pub use reasons::reasons;

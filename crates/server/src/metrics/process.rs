@@ -5,6 +5,16 @@ use jiff::Timestamp;
 /// Linux tells processor time in hundredths of a second, on every architecture that this is built for (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
+/// Name, kind and meaning of each.
+pub(crate) const PROCESS: [(&str, &str, &str); 6] = [
+    ("process_cpu_seconds_total", "counter", "Processor time of this process, in user and system mode."),
+    ("process_resident_memory_bytes", "gauge", "Resident memory of this process."),
+    ("process_open_fds", "gauge", "File descriptors that are open."),
+    ("process_max_fds", "gauge", "How many file descriptors may be open."),
+    ("process_start_time_seconds", "gauge", "When this process started, in seconds since 1970."),
+    ("exequatur_time_seconds", "gauge", "The clock by which decisions are made, in seconds since 1970."),
+];
+
 /// Says it as Prometheus reads it (text format 0.0.4). What cannot be read is left out. Written here, since the recorder knows no
 /// counters with fractions.
 pub(crate) fn exposition(started: Timestamp, now: Timestamp) -> String {
@@ -16,31 +26,9 @@ pub(crate) fn exposition(started: Timestamp, now: Timestamp) -> String {
     let cpu = read("/proc/self/stat").as_deref().and_then(processor_seconds);
     let resident = read("/proc/self/status").as_deref().and_then(resident_bytes);
     let most_open = read("/proc/self/limits").as_deref().and_then(most_open);
-    let found = [
-        (
-            "process_cpu_seconds_total",
-            "counter",
-            "Processor time of this process, in user and system mode.",
-            cpu,
-        ),
-        ("process_resident_memory_bytes", "gauge", "Resident memory of this process.", resident),
-        ("process_open_fds", "gauge", "File descriptors that are open.", open),
-        ("process_max_fds", "gauge", "How many file descriptors may be open.", most_open),
-        (
-            "process_start_time_seconds",
-            "gauge",
-            "When this process started, in seconds since 1970.",
-            seconds(started),
-        ),
-        (
-            "exequatur_time_seconds",
-            "gauge",
-            "The clock by which decisions are made, in seconds since 1970.",
-            seconds(now),
-        ),
-    ];
+    let values = [cpu, resident, open, most_open, seconds(started), seconds(now)];
     let mut text = String::new();
-    for (name, kind, help, value) in found {
+    for ((name, kind, help), value) in PROCESS.into_iter().zip(values) {
         if let Some(value) = value {
             text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n"));
         }

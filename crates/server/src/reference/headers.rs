@@ -22,7 +22,11 @@ const REQUEST: [(&str, &str, &str); 6] = [
 
 /// Fields of a permitted request's response, which the upstream's answer is given.
 const RESPONSE: [(&str, &str, &str); 3] = [
-    ("dpop-nonce", "the nonce for the next proof", "nonces are `required`, and it is time for another"),
+    (
+        "dpop-nonce",
+        "the nonce for the next proof",
+        "nonces are `required`, and the request came with a proof",
+    ),
     (
         "ratelimit-policy",
         "each limit: its units, and the seconds in which as many come again",
