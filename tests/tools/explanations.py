@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs/reference"
 HEAD = ["what fails", "the caller gets", "what goes on", "what tells", "can be set to", "shown by"]
 # Words in code font that are no reason though they look like one: states, words of records, columns and values.
-WORDS = {"deadline", "degrade", "required", "best_effort", "workers", "keys_kept", "status_list_kept", "revocations_stale", "not_kept", "failure_mode_allow", "status_on_error"}
+WORDS = {"deadline", "degrade", "required", "best_effort", "workers", "keys_kept", "status_list_kept", "revocations_stale", "not_kept", "not_recorded", "failure_mode_allow", "status_on_error"}
 
 
 def cells(row: str) -> list[str]:

@@ -71,7 +71,6 @@ enum Command {
     Openapi,
     Completions(pages::Completions),
     Man(pages::Man),
-    #[command(hide = true)]
     Reference(pages::Reference),
 }
 
