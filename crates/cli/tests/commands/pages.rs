@@ -73,7 +73,7 @@ fn every_command_has_a_man_page() {
 #[test]
 fn the_description_of_the_api_is_that_of_the_program() {
     let made = run(&["openapi"]).ended(0);
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/openapi.json");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/openapi.json");
     let page = fs::read_to_string(page).unwrap();
     assert!(
         page == made.out,
@@ -86,7 +86,7 @@ fn the_description_of_the_api_is_that_of_the_program() {
 fn a_closed_pipe_ends_quietly() {
     let command =
         format!("{{ {} config schema; echo $? >&3; }} 3>&2 | true", env!("CARGO_BIN_EXE_exequatur"));
-    let shown = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+    let shown = Command::new("sh").args(["-c", &command]).output().unwrap();
     let err = String::from_utf8(shown.stderr).unwrap();
     assert!(err == "5\n" || err == "0\n", "{err}");
 }
