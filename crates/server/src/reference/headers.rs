@@ -110,6 +110,17 @@ fn removed(out: &mut String) {
 }
 
 #[cfg(test)]
+fn names(rows: &[(&'static str, &str, &str)]) -> std::collections::BTreeSet<&'static str> {
+    rows.iter().map(|(name, _, _)| *name).collect()
+}
+
+/// Names that the page has: on a permit's response, on a denial, in the metadata.
+#[cfg(test)]
+pub(crate) fn said() -> [std::collections::BTreeSet<&'static str>; 3] {
+    [names(&RESPONSE), names(&DENIAL), names(&METADATA)]
+}
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -147,15 +158,4 @@ mod tests {
             assert_eq!(names.len(), rows.len());
         }
     }
-}
-
-#[cfg(test)]
-fn names(rows: &[(&'static str, &str, &str)]) -> std::collections::BTreeSet<&'static str> {
-    rows.iter().map(|(name, _, _)| *name).collect()
-}
-
-/// Names that the page has: on a permit's response, on a denial, in the metadata.
-#[cfg(test)]
-pub(crate) fn said() -> [std::collections::BTreeSet<&'static str>; 3] {
-    [names(&RESPONSE), names(&DENIAL), names(&METADATA)]
 }
