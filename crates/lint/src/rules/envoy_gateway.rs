@@ -20,6 +20,8 @@ pub(crate) struct Resources<'n> {
     patches: Vec<&'n Node>,
     transports: Vec<&'n Node>,
     traffic: Vec<&'n Node>,
+    /// `HTTPRoute` and `GRPCRoute`
+    routes: Vec<&'n Node>,
 }
 
 impl<'n> Resources<'n> {
@@ -31,6 +33,7 @@ impl<'n> Resources<'n> {
             "EnvoyPatchPolicy" => &mut self.patches,
             "BackendTLSPolicy" => &mut self.transports,
             "BackendTrafficPolicy" => &mut self.traffic,
+            "HTTPRoute" | "GRPCRoute" => &mut self.routes,
             _ => return false,
         };
         list.push(document);
@@ -53,6 +56,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &security::RETRY,
     &security::UNASKED,
     &security::REPLACED,
+    &security::UNGUARDED,
     &security::PLAINTEXT,
     &client::SLASHES,
     &client::UNDERSCORES,

@@ -86,6 +86,11 @@ fn a_security_policy_asks() {
     GATEWAY.misses("3/spec/validation/caCertificateRefs", &["eg-check-plaintext"]);
     GATEWAY.misses("2", &["eg-unasked"]);
     GATEWAY.misses("2/spec/extAuth", &["eg-unasked"]);
+    GATEWAY.breaks("2/spec/targetRefs/0/name", "other", &["eg-unguarded-route"]);
+    GATEWAY.breaks("2/spec/targetRefs/0/sectionName", "https", &["eg-unguarded-route"]);
+    GATEWAY.breaks("2/spec/targetRefs", "[ { kind: HTTPRoute, name: documents } ]", &[]);
+    GATEWAY.breaks("2/spec/targetRefs", "[ { kind: HTTPRoute, name: other } ]", &["eg-unguarded-route"]);
+    GATEWAY.breaks("1/spec/parentRefs/0/name", "public", &["eg-unguarded-route"]);
     let other = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: { name: route }\nspec: { cors: {} }\n";
     let report = lint_all(&[GATEWAY_FILE, other], &options()).unwrap();
     assert_eq!(ids(&report.findings), ["eg-replaced"]);

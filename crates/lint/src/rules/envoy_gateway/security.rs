@@ -81,6 +81,14 @@ pub(super) static REPLACED: Rule = Rule::new(
     "the same `extAuth` in it, or no policy of the route; or allow it with a reason",
 )
 .allowable();
+pub(super) static UNGUARDED: Rule = Rule::new(
+    Severity::Hole,
+    "eg-unguarded-route",
+    &["B-15"],
+    "no policy with `extAuth` names this route or its Gateway: what it matches passes without a decision",
+    "the Gateway in `targetRefs` of the SecurityPolicy, without a `sectionName`; or allow it with a reason",
+)
+.allowable();
 pub(super) static PLAINTEXT: Rule = Rule::new(
     Severity::Hole,
     "eg-check-plaintext",
@@ -109,6 +117,17 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
             }
         });
     }
+    for route in &resources.routes {
+        if !asking.is_empty() && !asking.iter().any(|(policy, _)| covers(policy, route)) {
+            linter.within(route, |linter| {
+                linter.report(
+                    &UNGUARDED,
+                    route.place,
+                    format!("nobody asks about the route `{}`", name(route)),
+                );
+            });
+        }
+    }
     for (policy, auth) in asking {
         linter.within(policy, |linter| {
             fields::judge(&fields::EXT_AUTH, auth, linter);
@@ -124,6 +143,21 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
             }
         });
     }
+}
+
+/// Whether a policy names a route, or a Gateway that it hangs on, whole.
+fn covers(policy: &Node, route: &Node) -> bool {
+    let parents = route.at("spec.parentRefs").map(Node::items).unwrap_or_default();
+    targets(policy).filter(|target| target.get("sectionName").is_none()).any(|target| {
+        let wanted = target.text_of("name");
+        match target.text_of("kind") {
+            "Gateway" => parents.iter().any(|parent| parent.text_of("name") == wanted),
+            kind => {
+                kind == route.text_of("kind")
+                    && route.at("metadata.name").and_then(Node::text) == Some(wanted)
+            }
+        }
+    })
 }
 
 /// Who is asked has to show a certificate.
