@@ -16,4 +16,4 @@ def connect(settings: Settings) -> httpx.AsyncClient:
     if settings.certificate_file:
         context.load_cert_chain(settings.certificate_file, settings.certificate_key_file)
     # No redirect is followed: a token is for the place that it was got for.
-    return httpx.AsyncClient(verify=context, timeout=httpx.Timeout(30, connect=5), follow_redirects=False)
+    return httpx.AsyncClient(verify=context, timeout=httpx.Timeout(30, connect=10), follow_redirects=False)

@@ -37,7 +37,7 @@ export function requestOptions(settings: Settings, connection: Connection) {
   return {
     [oauth.customFetch]: connection.fetch,
     [oauth.allowInsecureRequests]: isLoopback(new URL(settings.issuer)),
-    signal: () => AbortSignal.timeout(10_000),
+    signal: () => AbortSignal.timeout(30_000),
   };
 }
 

@@ -24,7 +24,7 @@ export async function connect(settings: Settings): Promise<Connection> {
   ]);
   const dispatcher = new Agent({
     connect: {
-      timeout: 5_000,
+      timeout: 10_000,
       ...(certificate !== undefined && key !== undefined ? { cert: certificate, key } : {}),
       ...(authorities !== undefined ? { ca: [...rootCertificates, authorities] } : {}),
     },

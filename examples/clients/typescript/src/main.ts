@@ -38,7 +38,8 @@ for (let line = await lines.next(); !line.done; line = await lines.next()) {
   } catch (error) {
     if (error instanceof Refused) {
       const { status, reason, decision, retryAfter: retry_after } = error.answer;
-      say({ refused: reason ?? null, status, decision, retry_after, step_up: error.stepUp, followed });
+      const step_up = error.stepUp && { acr_values: error.stepUp.acrValues, max_age: error.stepUp.maxAge };
+      say({ refused: reason ?? null, status, decision, retry_after, step_up, followed });
     } else {
       // An error of the library's may hold what was sent or got as its cause: its message alone is told.
       say({ failed: error instanceof Error ? error.message : 'unknown', followed });
