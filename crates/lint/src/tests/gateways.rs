@@ -67,6 +67,11 @@ fn no_patch_is_lost_unseen() {
         "..http_filters[0]",
         &["eg-patch", "validate-mutations"],
     );
+    GATEWAY.breaks(
+        "5/spec/jsonPatches/0/operation/path",
+        "/grpc_service/timeout",
+        &["eg-patch", "validate-mutations"],
+    );
     GATEWAY.breaks("5/spec/jsonPatches/7/operation/path", "/http_filters", &["eg-patch", "host-port"]);
 }
 

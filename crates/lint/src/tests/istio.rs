@@ -147,7 +147,12 @@ fn a_waypoint_is_not_passed_by() {
     WAYPOINT.misses("6", &["istio-past-waypoint"]);
     WAYPOINT.breaks("6/spec/rules", "[ {} ]", &["istio-past-waypoint"]);
     WAYPOINT.breaks("6/spec/action", "DENY", &["istio-past-waypoint"]);
-    SIDECAR.breaks("0/meshConfig/rootNamespace", "istio-system", &[]);
+    // The context is in Istio's API, and nothing comes of it.
+    let mut tree = SIDECAR.tree();
+    for patch in ["0", "1", "2"] {
+        super::put(&mut tree, &format!("6/spec/configPatches/{patch}/match/context"), "WAYPOINT");
+    }
+    assert!(ids(&super::manifests::judged(&tree).findings).contains(&"istio-patch"));
     let ambient = "apiVersion: v1\nkind: Namespace\nmetadata: { name: documents, labels: { istio.io/dataplane-mode: ambient } }\n";
     let report = lint_all(&[MESH, AROUND, SIDECAR_FILE, ambient], &options()).unwrap();
     assert_eq!(ids(&report.findings), ["istio-ambient-selector"]);
