@@ -23,6 +23,7 @@ mod load;
 mod memory;
 mod process;
 mod revocation;
+mod rolling;
 mod scene;
 mod shared;
 mod soak;
@@ -86,6 +87,7 @@ const FIGURES: &[&str] = &[
     "orders_flood_p99_us",
     "audit_ratio",
     "audit_required_ratio",
+    "rolling_restart_failed",
 ];
 
 /// Only where they are named.
@@ -196,6 +198,7 @@ async fn measure(name: &str, folder: &std::path::Path, effort: Effort) -> Result
         "audit_ratio" => return audit::best_effort(folder, effort).await,
         "audit_required_ratio" => return audit::required(folder, effort).await,
         "orders_flood_p99_us" => flood::measure(folder, effort).await,
+        "rolling_restart_failed" => return rolling::restarts().await,
         SOAK => return soak::soak().await,
         BOARDS => return boards::boards(folder).await,
         "revocations_10m" => return ten_million::measure(folder, effort).await,

@@ -48,6 +48,7 @@ mod receipts;
 mod reload;
 mod retries;
 mod revocations;
+mod rollout;
 mod rotation;
 mod secrets;
 mod shared;

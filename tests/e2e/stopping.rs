@@ -4,42 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use exequatur_tests::client::send;
-use exequatur_tests::direct::{Decision, Direct, check};
-use exequatur_tests::stack::{ONE_ENDPOINT, TWO_ENDPOINTS};
+use exequatur_tests::stack::{CHECKED_CLUSTER, CLUSTER, ONE_ENDPOINT, TWO_ENDPOINTS};
 use exequatur_tests::{Agent, Call, DOCUMENT, OPEN, Options, Stack, in_time};
 use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// Where the cluster stands in `envoy/plain.yaml`, and what docs/reference/envoy.md says of two replicas.
-const CLUSTER: &str = "  - name: exequatur\n    type: STATIC\n";
-const CHECKED: &str = "  - name: exequatur
-    type: STATIC
-    health_checks:
-    - { interval: 0.25s, no_traffic_interval: 0.25s, timeout: 0.25s, unhealthy_threshold: 1, healthy_threshold: 1, grpc_health_check: { service_name: envoy.service.auth.v3.Authorization } }
-    common_lb_config: { healthy_panic_threshold: {} }
-";
-
 /// Requests at once.
 const AT_ONCE: usize = 8;
 /// Answers that are waited for before the stop, and after it.
 const ENOUGH: u64 = 200;
-
-/// A proof is not in doubt any more once one without a nonce is permitted by the replica itself.
-async fn beyond_doubt(stack: &Stack, port: u16) {
-    let direct = Direct::connect(port).await.unwrap();
-    let agent = Agent::new();
-    let token = stack.tokens.token(&agent, &Value::Null);
-    loop {
-        let proof = agent.proof("GET", &stack.url(DOCUMENT), &token, &Value::Null);
-        let fields = [("authorization", &*format!("DPoP {token}")), ("dpop", &proof)];
-        match direct.ask(check("GET", "localhost", DOCUMENT, &fields)).await.unwrap() {
-            Decision::Permit => return,
-            decision => assert_eq!(decision.reason(), "dpop_nonce_required"),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-}
 
 /// A caller that sends requests of each kind, over and over.
 #[derive(Clone)]
@@ -98,12 +72,12 @@ async fn a_stop_under_load_loses_no_request() {
     let options = Options {
         terse: true,
         second_replica: true,
-        envoy: vec![(CLUSTER, CHECKED), (ONE_ENDPOINT, TWO_ENDPOINTS)],
+        envoy: vec![(CLUSTER, CHECKED_CLUSTER), (ONE_ENDPOINT, TWO_ENDPOINTS)],
         ..Options::default()
     };
     let mut stack = Stack::start(options).await.unwrap();
     for port in [stack.ports.grpc, stack.ports.second[0]] {
-        in_time("a replica without doubt", beyond_doubt(&stack, port)).await;
+        stack.until_beyond_doubt(port).await;
     }
     let caller = Caller::of(&stack);
     let (answered, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));

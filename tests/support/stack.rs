@@ -1,5 +1,7 @@
 //! Upstream, Exequatur and Envoy, as real processes on the loopback.
 
+mod restarts;
+
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -22,6 +24,8 @@ use crate::token_service::TokenService;
 use crate::upstream::Upstream;
 use crate::{binaries, jwt, tls};
 
+pub use restarts::Replica;
+
 /// Bound on each wait for a process to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// Where the cluster's endpoint stands in `envoy/plain.yaml`, and what it says of two replicas.
@@ -30,6 +34,15 @@ pub const ONE_ENDPOINT: &str =
 /// See [`ONE_ENDPOINT`].
 pub const TWO_ENDPOINTS: &str = "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } }, \
                                  { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9194 } } } } ]";
+/// Where the cluster stands in `envoy/plain.yaml`, and what docs/reference/envoy.md says of several replicas.
+pub const CLUSTER: &str = "  - name: exequatur\n    type: STATIC\n";
+/// See [`CLUSTER`].
+pub const CHECKED_CLUSTER: &str = "  - name: exequatur
+    type: STATIC
+    health_checks:
+    - { interval: 0.25s, no_traffic_interval: 0.25s, timeout: 0.25s, unhealthy_threshold: 1, healthy_threshold: 1, grpc_health_check: { service_name: envoy.service.auth.v3.Authorization } }
+    common_lb_config: { healthy_panic_threshold: {} }
+";
 const POLL: Duration = Duration::from_millis(25);
 
 /// Which stack to start.

@@ -6,6 +6,7 @@
 mod answerer;
 pub mod clock;
 pub mod config;
+mod drain;
 mod duties;
 mod generations;
 mod http;

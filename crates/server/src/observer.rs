@@ -61,6 +61,10 @@ impl Observer {
                 if self.readiness.is_ready() {
                     set_health(&self.health, ServingStatus::Serving).await;
                 }
+                // Asked to stop between the two, it would be healthy to Envoy until it has ended.
+                if self.readiness.is_draining() {
+                    set_health(&self.health, ServingStatus::NotServing).await;
+                }
                 tracing::info!("ready");
             }
             self.measure(now);

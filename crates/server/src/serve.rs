@@ -19,11 +19,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use zeroize::Zeroizing;
 
 use crate::clock::{self, Clock};
 use crate::config::{Config, GrpcAddress, Listen, NonceSecretFiles};
+use crate::drain::withdraw;
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
@@ -46,8 +46,6 @@ use crate::tls::{Certificates, TlsError, WithoutCertificate};
 use crate::traces::Tracer;
 use crate::workers::{Listener, WorkerError, Workers, accept};
 
-/// How long the load balancer has to notice that this replica stops.
-const DRAIN_NOTICE: Duration = Duration::from_secs(1);
 /// How long requests in flight have to end, once no new ones come.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long background tasks have to end, and the record file to close.
@@ -161,6 +159,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
     let mut workers = Workers::start(config.workers.get(), &service, &outcomes, &health_service)?;
     let (intake, closed) = (workers.intake(), stop.child_token());
+    let load = intake.load();
     let observer = Observer {
         issuers,
         streams,
@@ -188,7 +187,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let outcome = match end {
         // Workers that are whole finish what they have.
         Ok(()) | Err(ServeError::Duty(_)) => {
-            withdraw(&readiness, &health, &closed).await;
+            withdraw(&readiness, &health, &load, &closed).await;
             end.and(workers.finish(DRAIN_WITHIN).await.map_err(ServeError::from))
         }
         Err(_) => end,
@@ -465,15 +464,6 @@ fn open_recorder(config: &Config, clock: &Clock) -> Result<(Option<Recorder>, Ro
 
 async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listener { listener, source })
-}
-
-/// Says everywhere that this replica stops, and gives those who ask the time to hear it.
-async fn withdraw(readiness: &Readiness, health: &HealthReporter, closed: &CancellationToken) {
-    tracing::info!("draining");
-    readiness.drain();
-    set_health(health, ServingStatus::NotServing).await;
-    tokio::time::sleep(DRAIN_NOTICE).await;
-    closed.cancel();
 }
 
 #[cfg(test)]

@@ -214,6 +214,11 @@ impl Load {
     pub(crate) fn decisions(&self) -> usize {
         self.0.iter().map(|(_, queue)| queue.length()).fold(0, usize::saturating_add)
     }
+
+    /// Decisions that were asked for since the start, those that were refused a place too.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.iter().map(|(_, queue)| queue.asked()).fold(0, u64::saturating_add)
+    }
 }
 
 impl Intake {

@@ -39,6 +39,8 @@ pub(crate) struct Queue {
     granted: AtomicUsize,
     all_taken: Notify,
     length: AtomicUsize,
+    /// How many asked for a place, since the start.
+    asked: AtomicU64,
     waiting: AtomicUsize,
     /// Moving average of the work of one decision, in nanoseconds.
     work: AtomicU64,
@@ -99,6 +101,7 @@ impl Queue {
             granted: AtomicUsize::new(FEWEST_TURNS),
             all_taken: Notify::new(),
             length: AtomicUsize::new(0),
+            asked: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             work: AtomicU64::new(nanoseconds(FIRST_PACE)),
             round: AtomicU64::new(0),
@@ -112,11 +115,17 @@ impl Queue {
         self.length.load(Ordering::Relaxed)
     }
 
+    /// How many decisions were asked for since the start, those that had no place too.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// A place, if the turn is expected to come within `patience`.
     ///
     /// # Errors
     /// [`Overload`] otherwise.
     pub(crate) fn enter(self: &Arc<Self>, patience: Duration) -> Result<Place, Overload> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let length = self.length();
         let wait = u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(self.pace());
         let too_late = length >= FEWEST_TURNS && wait > nanoseconds(patience);
