@@ -63,7 +63,6 @@ mod sinks;
 mod status_lists;
 mod step_up;
 mod stock_client;
-mod stopping;
 mod switching;
 mod tenants;
 mod token_layouts;

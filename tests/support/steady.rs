@@ -13,13 +13,13 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agent::Agent;
 use crate::client::{Answer, Call, send};
-use crate::holder::DOCUMENT;
+use crate::holder::{DOCUMENT, OPEN};
 use crate::jwt::random_id;
 use crate::stack::{Stack, in_time};
 use crate::upstream::Upstream;
 
-/// What each caller asks, over and over. With [`Ask::Twice`] ten turns are eleven requests.
-const TURNS: [Ask; 10] = [
+/// What each caller asks, over and over.
+const TURNS: [Ask; 14] = [
     Ask::Fresh,
     Ask::Fresh,
     Ask::Replayed,
@@ -27,12 +27,16 @@ const TURNS: [Ask; 10] = [
     Ask::Twice,
     Ask::Fresh,
     Ask::Stolen,
+    Ask::Open,
     Ask::Fresh,
     Ask::OtherTenant,
     Ask::Fresh,
+    Ask::Nobody,
+    Ask::Fresh,
+    Ask::Nowhere,
 ];
-/// The share of requests in turns.
-const REQUESTS_A_TURN: f64 = 1.1;
+/// [`Ask::Twice`] is two.
+const REQUESTS_A_TURN: f64 = 15.0 / 14.0;
 /// Used proofs that a caller keeps to send them again: the last one in turn with the oldest, of some seconds ago.
 const KEPT: usize = 32;
 /// Answers that are told of, of each kind.
@@ -51,6 +55,12 @@ enum Ask {
     Stolen,
     /// For a document of another tenant.
     OtherTenant,
+    /// Without credentials, where they are needed.
+    Nobody,
+    /// For what no route is for.
+    Nowhere,
+    /// Without credentials, where none are needed.
+    Open,
 }
 
 /// How much is asked.
@@ -127,6 +137,8 @@ impl Steady {
                 client: stack.client.clone(),
                 document: stack.url(DOCUMENT),
                 elsewhere: stack.url(&DOCUMENT.replace("acme", "globex")),
+                open: stack.url(OPEN),
+                nowhere: stack.url("/nowhere"),
                 token: stack.tokens.token(&agent, &json!({ "client_id": "crm-bot" })),
                 agent,
                 thief,
@@ -181,6 +193,8 @@ struct Caller {
     client: Client,
     document: String,
     elsewhere: String,
+    open: String,
+    nowhere: String,
     token: String,
     agent: Agent,
     thief: Agent,
@@ -208,7 +222,7 @@ impl Caller {
         match ask {
             Ask::Fresh => {
                 let proof = proof(&self.agent, document);
-                let answer = self.send(&marked(document, "once"), &proof).await;
+                let answer = self.send(&marked(document, "once"), Some(&proof)).await;
                 if self.judge(ask, answer, (200, "")) {
                     self.used.push_back(proof);
                     if self.used.len() > KEPT {
@@ -218,7 +232,7 @@ impl Caller {
             }
             Ask::Twice => {
                 let (url, proof) = (marked(document, "once"), proof(&self.agent, document));
-                let (one, other) = tokio::join!(self.send(&url, &proof), self.send(&url, &proof));
+                let (one, other) = tokio::join!(self.send(&url, Some(&proof)), self.send(&url, Some(&proof)));
                 let permitted =
                     |answer: &Result<Answer, String>| answer.as_ref().is_ok_and(|it| it.status == 200);
                 let (first, second) = if permitted(&one) { (one, other) } else { (other, one) };
@@ -228,22 +242,38 @@ impl Caller {
             Ask::Replayed => {
                 let used = if count % 20 < 10 { self.used.back() } else { self.used.front() };
                 let Some(proof) = used else { return };
-                let answer = self.send(&marked(document, "hostile"), proof).await;
+                let answer = self.send(&marked(document, "hostile"), Some(proof)).await;
                 self.judge_hostile(ask, answer, (401, "dpop_replay"));
             }
             Ask::Stolen => {
-                let answer = self.send(&marked(document, "hostile"), &proof(&self.thief, document)).await;
+                let stolen = proof(&self.thief, document);
+                let answer = self.send(&marked(document, "hostile"), Some(&stolen)).await;
                 self.judge_hostile(ask, answer, (401, "dpop_key_mismatch"));
             }
             Ask::OtherTenant => {
-                let answer = self.send(&marked(elsewhere, "hostile"), &proof(&self.agent, elsewhere)).await;
+                let fresh = proof(&self.agent, elsewhere);
+                let answer = self.send(&marked(elsewhere, "hostile"), Some(&fresh)).await;
                 self.judge_hostile(ask, answer, (403, "tenant_mismatch"));
+            }
+            Ask::Nobody => {
+                let answer = self.send(&marked(document, "hostile"), None).await;
+                self.judge_hostile(ask, answer, (401, "credentials_missing"));
+            }
+            Ask::Nowhere => {
+                let answer = self.send(&marked(&self.nowhere, "hostile"), None).await;
+                self.judge_hostile(ask, answer, (403, "route_unmatched"));
+            }
+            Ask::Open => {
+                let answer = self.send(&self.open, None).await;
+                self.judge(ask, answer, (200, ""));
             }
         }
     }
 
-    async fn send(&self, url: &str, proof: &str) -> Result<Answer, String> {
-        send(&self.client, &Call::new("GET", url), Some(&format!("DPoP {}", self.token)), Some(proof)).await
+    /// With the token, where there is a proof.
+    async fn send(&self, url: &str, proof: Option<&str>) -> Result<Answer, String> {
+        let authorization = proof.map(|_| format!("DPoP {}", self.token));
+        send(&self.client, &Call::new("GET", url), authorization.as_deref(), proof).await
     }
 
     fn judge_hostile(&self, ask: Ask, answer: Result<Answer, String>, expected: (u16, &str)) {
