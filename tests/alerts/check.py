@@ -17,7 +17,7 @@ RULES = ROOT / "charts/exequatur/rules/exequatur.yaml"
 MANUAL = ROOT / "docs/reference/alerts.md"
 SEVERITIES = {"critical", "warning", "info"}
 # What each section of the manual has.
-PARTS = ["**Means**", "**Confirm**", "**Do**"]
+PARTS = ["**Means**", "**Confirm**", "**Do**", "**Over**"]
 MINUTES = 20
 REPLICA = 'namespace="edge",job="gate",instance="a"'
 OTHER = 'namespace="edge",job="gate",instance="b"'

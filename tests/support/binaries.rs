@@ -28,6 +28,14 @@ pub fn exequatur() -> Result<PathBuf, String> {
         .ok_or_else(|| "no exequatur binary: run `make build`, or set EXEQUATUR_BIN".to_owned())
 }
 
+/// The second replica's: `EXEQUATUR_SECOND_BIN`, such as an earlier version, or the same as the first one's.
+///
+/// # Errors
+/// When there is none.
+pub fn second_exequatur() -> Result<PathBuf, String> {
+    std::env::var_os("EXEQUATUR_SECOND_BIN").map_or_else(exequatur, |path| Ok(path.into()))
+}
+
 /// Envoy: `ENVOY_BIN`, or the one that `tests/tools/envoy.sh` installed.
 ///
 /// # Errors

@@ -734,7 +734,8 @@ fn ports_of(reserved: &Reserved, upstream: u16) -> Ports {
 }
 
 fn start_exequatur(options: &Options, folder: &Path, name: &str) -> Result<Child, String> {
-    let mut command = Command::new(binaries::exequatur()?);
+    let binary = if name == "second" { binaries::second_exequatur() } else { binaries::exequatur() };
+    let mut command = Command::new(binary?);
     command.arg("serve").arg("--config").arg(folder.join(format!("{name}.yaml")));
     command.args(["--log", if options.terse { "warn" } else { "trace" }]);
     spawn(command, folder, name)

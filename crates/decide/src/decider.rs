@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use exequatur_issuers::Issuers;
 use exequatur_store::{AdmissionStore, Overrides, Rate, RatePer, Snapshot, SourceLimits, Subjects};
 use exequatur_token::{Nonces, ProofLimits, TokenSize};
@@ -35,9 +36,31 @@ pub struct DeciderParts {
     /// Verified tokens.
     pub cache: TokenCache,
     /// Nonces, from a secret that replicas share.
-    pub nonces: Nonces,
+    pub nonces: SharedNonces,
     /// How proofs and nonces are judged.
     pub sender: SenderPolicy,
+}
+
+/// Nonces whose secrets may be replaced between two decisions. Clones share them.
+#[derive(Clone, Debug)]
+pub struct SharedNonces(Arc<ArcSwap<Nonces>>);
+
+impl From<Nonces> for SharedNonces {
+    fn from(nonces: Nonces) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(nonces)))
+    }
+}
+
+impl SharedNonces {
+    /// Goes over to other secrets: each use from now on is by them.
+    pub fn replace(&self, nonces: Nonces) {
+        self.0.store(Arc::new(nonces));
+    }
+
+    /// Those in use now.
+    pub(crate) fn get(&self) -> Guard<Arc<Nonces>> {
+        self.0.load()
+    }
 }
 
 /// How proofs and nonces are judged.
@@ -142,8 +165,14 @@ impl Decider {
         &self.parts.cache
     }
 
-    pub(crate) fn nonces(&self) -> &Nonces {
+    /// The nonces, for whoever replaces their secrets.
+    #[must_use]
+    pub const fn shared_nonces(&self) -> &SharedNonces {
         &self.parts.nonces
+    }
+
+    pub(crate) fn nonces(&self) -> Guard<Arc<Nonces>> {
+        self.parts.nonces.get()
     }
 
     pub(crate) fn nonce_mode(&self) -> NonceMode {

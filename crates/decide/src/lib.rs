@@ -45,7 +45,7 @@ mod trail;
 pub use authorization_details::{DetailTemplate, Locations};
 pub use cache::{CacheConfig, TokenCache};
 pub use credentials::Credentials;
-pub use decider::{Decider, DeciderParts, NonceMode, SenderPolicy, default_unauthenticated};
+pub use decider::{Decider, DeciderParts, NonceMode, SenderPolicy, SharedNonces, default_unauthenticated};
 pub use denial::{Denial, Fault, FreshNonce, Malformed, Refusal};
 pub use federation::{Federation, Federations};
 pub use generation::Generation;

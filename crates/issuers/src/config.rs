@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use crate::address::{self, AddressProblem};
 use crate::discovery::Discovery;
-use crate::introspection::{IntrospectionConfig, IntrospectionEndpoint};
+use crate::introspection::{ClientKey, IntrospectionConfig, IntrospectionEndpoint};
 use crate::status_lists::StatusListConfig;
 use crate::transport::Transport;
 
@@ -53,6 +53,12 @@ impl IssuerConfig {
     pub fn transports(&self) -> impl Iterator<Item = Transport> {
         let asked = self.introspection.as_ref().map(|asked| asked.transport(&self.transport));
         std::iter::once(self.transport.clone()).chain(asked)
+    }
+
+    /// The key that we show who we are with where it is asked about its tokens.
+    #[must_use]
+    pub fn client_key(&self) -> Option<&ClientKey> {
+        self.introspection.as_ref()?.client_key()
     }
 
     /// Everything that is wrong with it; empty if it can be used.

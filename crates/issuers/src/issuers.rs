@@ -102,6 +102,18 @@ impl Issuers {
         self.signers.renew(transports)
     }
 
+    /// Goes over to the keys that `configs` have by now, which were read anew: those that we show who we are with where issuers are
+    /// asked about their tokens. Names the files that had changed.
+    pub fn renew_keys(&self, configs: &[IssuerConfig]) -> Vec<PathBuf> {
+        let renewed = configs.iter().filter_map(|config| {
+            let anew = config.client_key()?;
+            let running =
+                self.by_issuer.get(&config.profile.issuer)?.introspection()?.config().client_key()?;
+            running.renew(anew).then(|| anew.file().to_owned())
+        });
+        renewed.collect()
+    }
+
     /// The issuer with exactly this `iss` (J02).
     #[must_use]
     pub fn find(&self, issuer: &str) -> Option<&Arc<Issuer>> {

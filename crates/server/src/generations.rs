@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use exequatur_audit::Recorder;
-use exequatur_decide::{Federations, Generation, LimitRules, Routes};
-use exequatur_issuers::{IssuerConfig, Issuers, IssuersError, Transport};
+use exequatur_decide::{Federations, Generation, LimitRules, Routes, SharedNonces};
+use exequatur_issuers::{ClientKey, IssuerConfig, Issuers, IssuersError, Transport};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -15,8 +15,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Sender};
 use crate::metrics;
+use crate::nonce_secrets::{NonceSecrets, NonceSecretsError};
 use crate::reloads::{FilesInForce, Reloads};
 use crate::security_events::Streams;
 
@@ -41,6 +42,9 @@ pub enum GenerationError {
     /// The policies or their schema.
     #[error("{0}")]
     Policy(#[from] exequatur_policy::Problems),
+    /// The secrets of nonces.
+    #[error(transparent)]
+    NonceSecrets(#[from] NonceSecretsError),
     /// A changed file of an issuer's connection.
     #[error("issuers: {0}")]
     Issuers(#[from] IssuersError),
@@ -53,6 +57,10 @@ pub(crate) struct State {
     digest: [u8; 32],
     /// How issuers are reached: with the files that the configuration names for that.
     transports: Vec<Transport>,
+    /// What we show them who we are with.
+    keys: Vec<Option<ClientKey>>,
+    /// [`NonceSecrets::digest`]
+    pub(crate) nonces: Option<[u8; 32]>,
 }
 
 impl State {
@@ -60,9 +68,12 @@ impl State {
         match found {
             Ok(snapshot) => snapshot.state(),
             // Two different mistakes are two different states, and each is told.
-            Err(error) => {
-                Self { digest: Sha256::digest(error.to_string().as_bytes()).into(), transports: Vec::new() }
-            }
+            Err(error) => Self {
+                digest: Sha256::digest(error.to_string().as_bytes()).into(),
+                transports: Vec::new(),
+                keys: Vec::new(),
+                nonces: None,
+            },
         }
     }
 }
@@ -72,7 +83,9 @@ impl State {
 pub(crate) struct Snapshot {
     pub(crate) config: Config,
     pub(crate) folder: PolicyFolder,
-    /// SHA-256 over the texts of both.
+    /// The secrets of nonces, where their files are named.
+    nonces: Option<NonceSecrets>,
+    /// SHA-256 over the texts of configuration and policies.
     digest: [u8; 32],
 }
 
@@ -92,12 +105,15 @@ impl Snapshot {
                 digest.update(part);
             }
         }
-        Ok(Self { config, folder, digest: digest.finalize().into() })
+        let nonces = NonceSecrets::read(config.sender.nonce_secret.as_ref())?;
+        Ok(Self { config, folder, nonces, digest: digest.finalize().into() })
     }
 
     pub(crate) fn state(&self) -> State {
         let transports = self.config.issuers.iter().map(|issuer| issuer.transport.clone()).collect();
-        State { digest: self.digest, transports }
+        let keys = self.config.issuers.iter().map(|issuer| issuer.client_key().cloned()).collect();
+        let nonces = self.nonces.as_ref().map(NonceSecrets::digest);
+        State { digest: self.digest, transports, keys, nonces }
     }
 }
 
@@ -151,7 +167,7 @@ pub(crate) fn tell(generation: &Generation, files: FilesInForce) {
 pub(crate) const RELOADED: [&str; 5] = ["protected_resources", "tenants", "federations", "routes", "limits"];
 
 /// A digest of what a running process cannot change: everything but routes, resources, tenants and policies. Which files are
-/// named counts; what a `ca_file` or a `proxy_credentials_file` says does not.
+/// named counts, but for those of nonce secrets; what a `ca_file`, a client's key or a nonce secret says does not.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
         listen,
@@ -161,7 +177,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         issuers,
         tenants: _,
         federations: _,
-        sender,
+        sender: Sender { least, policy, nonce_secret: _ },
         store,
         routes: _,
         places: _,
@@ -183,7 +199,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
             (listen, admin),
             policies,
             issuers,
-            sender,
+            (least, policy),
             store,
             (unauthenticated, signals, records, traces),
             deadline,
@@ -203,12 +219,16 @@ pub(crate) struct Reloader {
     pub(crate) issuers: Arc<Issuers>,
     /// Told of the same, where security events are received.
     pub(crate) streams: Option<Arc<Streams>>,
+    /// Whose secrets are replaced.
+    pub(crate) nonces: SharedNonces,
     /// The part of the configuration that the process cannot change while it runs.
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
     pub(crate) recorder: Option<Recorder>,
     /// The state of the files that was judged last, accepted or refused.
     pub(crate) judged: Option<State>,
+    /// The secrets in use, by [`NonceSecrets::digest`].
+    pub(crate) nonces_in_use: Option<[u8; 32]>,
     /// Told what came of them.
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) clock: Clock,
@@ -259,14 +279,25 @@ impl Reloader {
         }
     }
 
+    /// Goes over to what the files of the nonce secrets say. Where none is named, the process keeps its own.
+    fn renew_nonces(&mut self, found: Option<NonceSecrets>) {
+        let Some(secrets) = found else { return };
+        let digest = Some(secrets.digest());
+        if digest != self.nonces_in_use {
+            self.nonces_in_use = digest;
+            self.nonces.replace(secrets.into_nonces());
+            tracing::info!("nonces are made and recognised with other secrets from now on");
+        }
+    }
+
     /// Switches to what the files say; a broken state never replaces a good one, and says so. So does a state
     /// that could only be taken in part: what needs a restart is refused whole.
-    async fn judge(&self, found: Result<Snapshot, GenerationError>) {
+    async fn judge(&mut self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
         let (fixed, issuers, streams) = (self.fixed, Arc::clone(&self.issuers), self.streams.clone());
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
-            let Snapshot { config, folder, .. } = found?;
+            let Snapshot { config, folder, nonces, .. } = found?;
             if fixed_part(&config) != fixed {
                 return Err(GenerationError::NeedsRestart);
             }
@@ -275,7 +306,8 @@ impl Reloader {
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
             }
-            Ok((generation, renewed, FilesInForce::of(&config)))
+            let keys = issuers.renew_keys(&config.issuers);
+            Ok((generation, (renewed, keys, nonces), FilesInForce::of(&config)))
         });
         let built = match compiled.await {
             Ok(built) => built,
@@ -290,8 +322,12 @@ impl Reloader {
             }
         };
         match built {
-            Ok((generation, renewed, files)) => {
+            Ok((generation, (renewed, keys, nonces), files)) => {
                 metrics::reload(true);
+                self.renew_nonces(nonces);
+                for file in keys {
+                    tracing::info!(file = %file.display(), "changed; issuers are asked with the key in it from now on");
+                }
                 for file in renewed {
                     tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
                 }

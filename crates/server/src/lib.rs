@@ -12,6 +12,7 @@ mod generations;
 mod http;
 mod kept;
 mod metrics;
+mod nonce_secrets;
 mod observer;
 mod orders;
 mod otlp;

@@ -97,6 +97,7 @@ impl GenerationError {
             Self::Policy(problems) => {
                 problems.iter().next().map_or_else(|| self.to_string(), ToString::to_string)
             }
+            Self::NonceSecrets(error) => error.first_line(),
             Self::NeedsRestart | Self::Issuers(_) => self.to_string(),
         }
     }

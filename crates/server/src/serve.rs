@@ -1,33 +1,34 @@
 //! From a configuration to a running server, and back to a clean stop.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use exequatur_audit::Recorder;
-use exequatur_decide::{CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, TokenCache};
+use exequatur_decide::{
+    CacheConfig, Decider, DeciderParts, Generation, SenderRequirement, SharedNonces, TokenCache,
+};
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_store::{
     AdmissionStore, AttributeStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations,
     Subjects,
 };
-use exequatur_token::{NonceSecret, Nonces};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
-use zeroize::Zeroizing;
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, GrpcAddress, Listen, NonceSecretFiles};
+use crate::config::{Config, GrpcAddress, Listen};
 use crate::drain::withdraw;
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
 use crate::metrics::{self, Decisions, Stages};
+use crate::nonce_secrets::{NonceSecretsError, nonces};
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
 use crate::otlp::OtlpError;
@@ -65,20 +66,9 @@ pub enum ServeError {
     /// The streams of security events.
     #[error("signals: {0}")]
     Signals(#[from] SignalsError),
-    /// The nonce secret.
-    #[error("nonce secret: {0}")]
-    NonceSecret(#[from] exequatur_token::NonceSecretError),
-    /// A nonce secret's file.
-    #[error("nonce secret file {}: {source}", file.display())]
-    NonceSecretFile {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// No random bytes for a nonce secret.
-    #[error("no randomness for a nonce secret")]
-    NoRandomness,
+    /// The nonce secrets.
+    #[error(transparent)]
+    NonceSecrets(#[from] NonceSecretsError),
     /// The record file.
     #[error("records: {0}")]
     Records(#[from] ReceiptsError),
@@ -139,10 +129,6 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let (streams, posted) = receive_events(&config, &shared, &duties)?;
     let public = public::public(metadata(&config, &readiness, &generation)).merge(posted).merge(receipt_keys);
     listen_http(&config, [public, public::metrics(&handle, &clock)], &duties, &tasks, &stop).await?;
-    let current = (&generation, &issuers, &streams);
-    let reloads = Arc::new(Reloads::started(&config, clock()));
-    let reloader = reloader((path, judged), &config, current, &recorder, (&reloads, &clock));
-    duties.begin("reload", &stop, reloader.run(stop.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
     let parts = service_parts(
@@ -155,6 +141,10 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Arc::clone(&clock),
     )?;
     let service = Service::new(ServiceParts { tracer: trace(&config, &clock, &duties, &stop)?, ..parts });
+    let reloads = Arc::new(Reloads::started(&config, clock()));
+    let current = (&generation, &issuers, &streams, service.nonces());
+    let reloader = reloader((path, judged), &config, current, &recorder, (&reloads, &clock));
+    duties.begin("reload", &stop, reloader.run(stop.clone()));
     let listener = listen_grpc(&config.listen, &duties, &stop).await?;
     let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
     let mut workers = Workers::start(config.workers.get(), &service, &outcomes, &health_service)?;
@@ -261,7 +251,12 @@ fn trace(
 fn reloader(
     (path, judged): (&Path, Option<State>),
     config: &Config,
-    (generation, issuers, streams): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>, &Option<Arc<Streams>>),
+    (generation, issuers, streams, nonces): (
+        &Arc<ArcSwap<Generation>>,
+        &Arc<Issuers>,
+        &Option<Arc<Streams>>,
+        &SharedNonces,
+    ),
     recorder: &Option<Recorder>,
     (reloads, clock): (&Arc<Reloads>, &Clock),
 ) -> Reloader {
@@ -271,7 +266,9 @@ fn reloader(
         recorder: recorder.clone(),
         issuers: Arc::clone(issuers),
         streams: streams.clone(),
+        nonces: nonces.clone(),
         fixed: generations::fixed_part(config),
+        nonces_in_use: judged.as_ref().and_then(|state| state.nonces),
         judged,
         reloads: Arc::clone(reloads),
         clock: Arc::clone(clock),
@@ -428,30 +425,10 @@ pub(crate) fn decider(
         overrides,
         subjects,
         cache: TokenCache::new(CacheConfig::default()),
-        nonces: nonces(config)?,
+        nonces: nonces(&config.sender)?.into(),
         sender: config.sender.policy.clone(),
     });
     Ok(decider.with_token_size(config.token_size).with_unauthenticated(config.unauthenticated))
-}
-
-/// Those that nonces are made and recognised with, or a random one.
-fn nonces(config: &Config) -> Result<Nonces, ServeError> {
-    let Some(NonceSecretFiles { current, previous }) = &config.sender.nonce_secret else {
-        let mut random = Zeroizing::new(vec![0; 32]);
-        getrandom::fill(&mut random).map_err(|_no_entropy| ServeError::NoRandomness)?;
-        return Ok(Nonces::new(NonceSecret::new(&random)?, Vec::new()));
-    };
-    let previous = previous.as_deref().map(nonce_secret).transpose()?;
-    Ok(Nonces::new(nonce_secret(current)?, previous.into_iter().collect()))
-}
-
-fn nonce_secret(file: &Path) -> Result<NonceSecret, ServeError> {
-    let material = Zeroizing::new(read_secret(file)?);
-    Ok(NonceSecret::new(&material)?)
-}
-
-fn read_secret(file: &Path) -> Result<Vec<u8>, ServeError> {
-    std::fs::read(file).map_err(|source| ServeError::NonceSecretFile { file: file.to_owned(), source })
 }
 
 /// Where records are kept: who keeps them, and the public keys to check them with.
@@ -470,7 +447,7 @@ async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use exequatur_token::{Epoch, NonceScope, Origin, Thumbprint};
+    use exequatur_token::{Epoch, NonceScope, Nonces, Origin, Thumbprint};
 
     use jiff::Timestamp;
 
@@ -496,7 +473,7 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
 "
             );
             let source = Source { path: folder.path().join("exequatur.yaml"), text: text.into() };
-            nonces(&from_text(source).unwrap()).unwrap()
+            nonces(&from_text(source).unwrap().sender).unwrap()
         };
         let (old, new) = (nonces_with("nonce_secret_file: old"), nonces_with("nonce_secret_file: new"));
         let both = nonces_with("nonce_secret_file: new, previous_nonce_secret_file: old");

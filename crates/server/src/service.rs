@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use exequatur_audit::{Recorded, Recorder, Redaction};
-use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, Stage, Trail};
+use exequatur_decide::{Decider, Facts, Fault, Generation, Refusal, Settled, SharedNonces, Stage, Trail};
 use exequatur_proto::envoy::service::auth::v3::CheckResponse;
 use jiff::Timestamp;
 use tokio::time::timeout_at;
@@ -90,6 +90,11 @@ pub(crate) struct Timings {
 impl Service {
     pub(crate) fn new(parts: ServiceParts) -> Self {
         Self { parts: Arc::new(parts) }
+    }
+
+    /// Nonces, whose secrets may be replaced.
+    pub(crate) fn nonces(&self) -> &SharedNonces {
+        self.parts.decider.shared_nonces()
     }
 
     pub(crate) fn tenants(&self) -> &TenantTally {

@@ -351,7 +351,7 @@ fn decider(bench: &Bench, setting: &Setting, complete_since: i64) -> Decider {
         issuers: Arc::clone(&bench.issuers),
         store: Arc::new(EmbeddedStore::new(limits, at(complete_since)).unwrap()),
         cache: TokenCache::new(CacheConfig { entries: 16 }),
-        nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
+        nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()).into(),
         sender: SenderPolicy { proofs, nonces },
     });
     // Sources are not told apart in these worlds, and nobody is to be held back.

@@ -397,7 +397,7 @@ impl World {
             issuers,
             store: Arc::<EmbeddedStore>::clone(&store),
             cache: TokenCache::new(CacheConfig::default()),
-            nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()),
+            nonces: Nonces::new(NonceSecret::new(&[7; 32]).unwrap(), Vec::new()).into(),
             sender: SenderPolicy { proofs: ProofLimits::default(), nonces: setting.nonces },
         });
         let decider =

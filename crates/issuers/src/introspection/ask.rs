@@ -125,7 +125,7 @@ fn form(
                 },
                 id: &base64url::encode(&id),
             };
-            let assertion = key.key().assertion(claims, now).or(Err(IntrospectionError::Key))?;
+            let assertion = key.assertion(claims, now).or(Err(IntrospectionError::Key))?;
             form.append_pair("client_assertion_type", JWT_BEARER);
             form.append_pair("client_assertion", &assertion);
         }

@@ -4,9 +4,13 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use exequatur_token::{Algorithm, AssertionKey, AssertionKeyError};
+use arc_swap::ArcSwap;
+use exequatur_token::{Algorithm, AssertionKey, AssertionKeyError, ClientAssertion};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::caller::Place;
 use crate::discovery::Discovery;
@@ -50,6 +54,15 @@ impl IntrospectionConfig {
     pub const WAIT: Duration = Duration::from_millis(75);
     /// Most questions under way, by default.
     pub const MAX_IN_FLIGHT: usize = 64;
+
+    /// The key that we show who we are with, where it is one.
+    #[must_use]
+    pub const fn client_key(&self) -> Option<&ClientKey> {
+        match &self.authentication {
+            ClientAuthentication::PrivateKeyJwt { key, audience: _ } => Some(key),
+            ClientAuthentication::Mtls { identity: _ } => None,
+        }
+    }
 
     /// With the default bounds; signed answers about tokens that are no JWTs, all of which are this issuer's.
     #[must_use]
@@ -201,11 +214,17 @@ pub enum AssertionAudience {
     Endpoint,
 }
 
-/// Our key, from a file. Shown is the file alone.
+/// Our key, from a file, which may be replaced by another between two questions. Clones share it. Shown is the file alone.
 #[derive(Clone)]
 pub struct ClientKey {
     file: PathBuf,
+    held: Arc<ArcSwap<Held>>,
+}
+
+struct Held {
     key: AssertionKey,
+    /// What it was made from, to see whether another one is the same.
+    pem: Zeroizing<String>,
 }
 
 impl ClientKey {
@@ -219,7 +238,17 @@ impl ClientKey {
             Unreadable::File(error) => ClientKeyProblem::Unreadable(error),
         })?;
         let key = AssertionKey::from_pem(&pem, algorithm, key_id).map_err(ClientKeyProblem::Key)?;
-        Ok(Self { file: file.to_owned(), key })
+        let held = Held { key, pem };
+        Ok(Self { file: file.to_owned(), held: Arc::new(ArcSwap::from_pointee(held)) })
+    }
+
+    /// Goes over to the key that `other` has. Whether that is another one.
+    pub(crate) fn renew(&self, other: &Self) -> bool {
+        let differs = self != other;
+        if differs {
+            self.held.store(other.held.load_full());
+        }
+        differs
     }
 
     /// The file that it is from.
@@ -228,16 +257,45 @@ impl ClientKey {
         &self.file
     }
 
-    /// The key.
+    /// The algorithm that it signs with.
     #[must_use]
-    pub const fn key(&self) -> &AssertionKey {
-        &self.key
+    pub fn algorithm(&self) -> Algorithm {
+        self.held.load().key.algorithm()
+    }
+
+    /// The `kid` of what it signs.
+    #[must_use]
+    pub fn key_id(&self) -> Option<String> {
+        self.held.load().key.key_id().map(str::to_owned)
+    }
+
+    /// An assertion that is signed with it at `now`.
+    ///
+    /// # Errors
+    /// [`AssertionKeyError`]
+    pub(crate) fn assertion(
+        &self,
+        claims: ClientAssertion<'_>,
+        now: Timestamp,
+    ) -> Result<String, AssertionKeyError> {
+        self.held.load().key.assertion(claims, now)
     }
 }
 
+/// The same key, for the same algorithm, under the same id.
+impl PartialEq for ClientKey {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (self.held.load(), other.held.load());
+        let named = |held: &Held| (held.key.algorithm(), held.key.key_id().map(str::to_owned));
+        one.pem == other.pem && named(&one) == named(&other)
+    }
+}
+
+impl Eq for ClientKey {}
+
 impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientKey").field("file", &self.file).field("key", &self.key).finish()
+        f.debug_struct("ClientKey").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
@@ -287,5 +345,26 @@ mod tests {
         assert!(prefixed("a_").overlap(&OpaqueTokens::All) && OpaqueTokens::All.overlap(&prefixed("a_")));
         assert!(OpaqueTokens::All.overlap(&OpaqueTokens::All));
         assert!(!prefixed("a_").overlap(&prefixed("b_")));
+    }
+
+    /// A key that replaces another one is in use in all who share the first, with its own id; the same one again is no change.
+    #[test]
+    fn a_key_is_replaced_where_it_is_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.key");
+        let read = |id: &str| ClientKey::read(&file, Algorithm::Es256, Some(id.to_owned())).unwrap();
+        let write = || std::fs::write(&file, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        write();
+        let (running, again) = (read("first"), read("first"));
+        let shared = running.clone();
+        assert!(running == again && !running.renew(&again));
+        assert!(running != read("second"), "under another id it is another one");
+        write();
+        let (other, before) = (read("second"), running.key_id());
+        assert!(running != other && running.renew(&other) && !running.renew(&other));
+        assert_eq!((before.as_deref(), shared.key_id().as_deref()), (Some("first"), Some("second")));
+        assert!(shared == other);
+        let shown = format!("{running:?}");
+        assert!(shown.contains("client.key") && !shown.contains("second"), "{shown}");
     }
 }

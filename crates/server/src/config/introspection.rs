@@ -283,8 +283,8 @@ pub(super) fn show(config: &IntrospectionConfig, f: &mut fmt::Formatter<'_>) -> 
     match &config.authentication {
         ClientAuthentication::PrivateKeyJwt { key, audience } => {
             writeln!(f, "      private_key_jwt:\n        key_file: {:?}", key.file())?;
-            writeln!(f, "        algorithm: {}", key.key().algorithm().jose_name())?;
-            key.key().key_id().iter().try_for_each(|id| writeln!(f, "        key_id: {id:?}"))?;
+            writeln!(f, "        algorithm: {}", key.algorithm().jose_name())?;
+            key.key_id().iter().try_for_each(|id| writeln!(f, "        key_id: {id:?}"))?;
             writeln!(f, "        audience: {}", word(AUDIENCES, audience))?;
         }
         ClientAuthentication::Mtls { identity } => {

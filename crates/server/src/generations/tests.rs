@@ -78,6 +78,8 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
             current: Arc::new(ArcSwap::from_pointee(compile(&snapshot.config, &snapshot.folder, 1).unwrap())),
             issuers,
             streams: None,
+            nonces: crate::nonce_secrets::nonces(&snapshot.config.sender).unwrap().into(),
+            nonces_in_use: snapshot.state().nonces,
             fixed: fixed_part(&snapshot.config),
             recorder: None,
             judged: Some(snapshot.state()),
@@ -171,8 +173,9 @@ async fn files_of_a_connection_change_with_the_policies() {
 #[tokio::test]
 async fn what_came_of_the_files_is_told() {
     let folder = Folder::new();
-    let reloader = folder.reloader();
-    let source = || reloader.reloads.source().unwrap();
+    let mut reloader = folder.reloader();
+    let reloads = Arc::clone(&reloader.reloads);
+    let source = || reloads.source().unwrap();
     let started = source();
     assert_eq!((started.since, &started.failed), (at(0), &None));
     assert_eq!(started.configuration.len(), 64);
@@ -205,4 +208,82 @@ async fn what_came_of_the_files_is_told() {
     folder.write("exequatur.yaml", &format!("{text}\nlimits: [{{ name: one, per: agent, rate: 9/s }}]\n"));
     reloader.judge(folder.look()).await;
     assert_ne!(source().rules, started.rules);
+}
+
+/// A folder whose configuration names the secrets of nonces, and a key that an issuer is asked with.
+fn with_secrets() -> Folder {
+    let folder = Folder::new();
+    folder.write("nonce.secret", &"a".repeat(32));
+    folder.write("previous.secret", &"b".repeat(32));
+    folder.key("client.key");
+    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    let introspection = "audiences: [https://api.example.com]
+    introspection:
+      endpoint: https://127.0.0.1:9/introspect
+      client_id: gate
+      private_key_jwt: { key_file: client.key, key_id: first }";
+    let text = text.replace("audiences: [https://api.example.com]\n", &format!("{introspection}\n"));
+    let sender = "sender_constraint: { dpop: { nonce_secret_file: nonce.secret, previous_nonce_secret_file: previous.secret } }\n";
+    folder.write("exequatur.yaml", &(text + sender));
+    folder
+}
+
+impl Folder {
+    fn key(&self, name: &str) {
+        self.write(name, &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    }
+}
+
+/// D26, C-16: secrets of nonces and the key that an issuer is asked with are gone over to while the process runs, each by itself;
+/// what cannot be used is refused with its file's name, and nothing of what is in it.
+#[tokio::test]
+async fn secrets_change_while_the_process_runs() {
+    let folder = with_secrets();
+    let mut reloader = folder.reloader();
+    let log = Log::default();
+    let _logging = log.begin();
+    let mut generation = 1;
+    for (file, said) in [
+        ("nonce.secret", "other secrets"),
+        ("previous.secret", "other secrets"),
+        ("client.key", "asked with the key in it"),
+    ] {
+        match file {
+            "client.key" => folder.key(file),
+            _ => folder.write(file, &format!("{file}-{}", "c".repeat(32))),
+        }
+        let found = folder.look();
+        assert_ne!(Some(State::of(&found)), reloader.judged, "{file}");
+        reloader.judged = Some(State::of(&found));
+        reloader.judge(found).await;
+        generation += 1;
+        assert_eq!(reloader.current.load().number, generation, "{file}: {}", log.take());
+        let told = log.take();
+        assert_eq!(told.matches(said).count(), 1, "{file}: {told}");
+        // Looked at again, nothing has changed.
+        assert_eq!(Some(State::of(&folder.look())), reloader.judged, "{file}");
+    }
+    // Under another name for the server that is asked, it is another.
+    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    folder.write("exequatur.yaml", &text.replace("key_id: first", "key_id: second"));
+    reloader.judge(folder.look()).await;
+    let told = log.take();
+    assert!(told.contains("asked with the key in it") && !told.contains("other secrets"), "{told}");
+
+    let in_force = reloader.current.load().number;
+    for (file, broken) in [("nonce.secret", "short"), ("previous.secret", "short"), ("client.key", "no key")]
+    {
+        let whole = std::fs::read_to_string(folder.path(file)).unwrap();
+        folder.write(file, broken);
+        reloader.judge(folder.look()).await;
+        let told = log.take();
+        assert!(told.contains("reload refused") && told.contains(file), "{told}");
+        let failed = reloader.reloads.source().unwrap().failed.unwrap().error;
+        assert!(failed.contains(file) || failed.contains("key"), "{failed}");
+        folder.write(file, &whole);
+    }
+    std::fs::remove_file(folder.path("nonce.secret")).unwrap();
+    reloader.judge(folder.look()).await;
+    assert!(log.take().contains("reload refused"));
+    assert_eq!(reloader.current.load().number, in_force, "the last good one goes on");
 }
