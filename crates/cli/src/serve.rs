@@ -49,9 +49,7 @@ impl Serve {
             error @ (ServeError::Signals(_)
             | ServeError::Issuers(_)
             | ServeError::State(_)
-            | ServeError::NonceSecret(_)
-            | ServeError::NonceSecretFile { .. }
-            | ServeError::NoRandomness
+            | ServeError::NonceSecrets(_)
             | ServeError::Records(_)
             | ServeError::Traces(_)
             | ServeError::Listener { .. }

@@ -39,6 +39,7 @@ mod workers;
 
 pub use answerer::Answerer;
 pub use generations::{GenerationError, build};
+pub use nonce_secrets::NonceSecretsError;
 pub use otlp::OtlpError;
 pub use receipts::ReceiptsError;
 pub use security_events::SignalsError;

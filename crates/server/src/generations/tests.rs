@@ -271,15 +271,19 @@ async fn secrets_change_while_the_process_runs() {
     assert!(told.contains("asked with the key in it") && !told.contains("other secrets"), "{told}");
 
     let in_force = reloader.current.load().number;
-    for (file, broken) in [("nonce.secret", "short"), ("previous.secret", "short"), ("client.key", "no key")]
-    {
+    for (file, broken, said) in [
+        ("nonce.secret", "zzz", "nonce.secret: a nonce secret has at least 32 bytes"),
+        ("previous.secret", "zzz", "previous.secret: a nonce secret has at least 32 bytes"),
+        ("client.key", "zzz", "exequatur.yaml:14: not one PEM block `PRIVATE KEY`"),
+    ] {
         let whole = std::fs::read_to_string(folder.path(file)).unwrap();
         folder.write(file, broken);
         reloader.judge(folder.look()).await;
         let told = log.take();
-        assert!(told.contains("reload refused") && told.contains(file), "{told}");
+        assert!(told.contains("reload refused") && told.contains(said), "{told}");
         let failed = reloader.reloads.source().unwrap().failed.unwrap().error;
-        assert!(failed.contains(file) || failed.contains("key"), "{failed}");
+        assert!(failed.contains(said), "{failed}");
+        assert!(!told.contains(broken) && !failed.contains(broken), "{told}");
         folder.write(file, &whole);
     }
     std::fs::remove_file(folder.path("nonce.secret")).unwrap();
