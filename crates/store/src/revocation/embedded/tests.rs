@@ -282,3 +282,59 @@ async fn changes_that_come_together_are_one_frame() {
     }
     assert!(frames < 60, "{frames}");
 }
+
+/// The files of a folder, each as it is when its turn comes; one that is written beside its work may be gone by then.
+fn copied(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match std::fs::copy(entry.path(), to.path().join(entry.file_name())) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+        }
+    }
+    to
+}
+
+/// docs/how-to/back-up.md: the folder is copied while orders come and the file is written anew. Each copy opens, and has every order that
+/// was answered before it was begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_made_meanwhile_has_what_was_answered_before() {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    const ORDERS: u8 = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path(), limits(10)).unwrap());
+    let answered = Arc::new(AtomicU8::new(0));
+    let mut orders = tokio::task::JoinSet::new();
+    orders.spawn({
+        let (store, answered) = (Arc::clone(&store), Arc::clone(&answered));
+        async move {
+            for n in 1..=ORDERS {
+                store.revoke(&revocation(n, Form::Total, None), start()).await.unwrap();
+                // What is over is left out when the file is written anew.
+                let passing = 101 + n;
+                store.revoke(&revocation(passing, Form::Total, None), start()).await.unwrap();
+                store.lift(target(passing), Lift::Revocation, &note("corp"), start()).await.unwrap();
+                answered.store(n, Ordering::SeqCst);
+                store.tend(start()).await.unwrap();
+            }
+        }
+    });
+    let mut copies = 0;
+    while answered.load(Ordering::SeqCst) < ORDERS {
+        let before = answered.load(Ordering::SeqCst);
+        let copy = copied(folder.path());
+        let restored = open(copy.path(), limits(10)).unwrap();
+        for n in 1..=before {
+            assert_eq!(form(&restored, n, start()), Some(Form::Total), "{n} of {before}");
+        }
+        copies += 1;
+        tokio::task::yield_now().await;
+        if let Some(ended) = orders.try_join_next() {
+            ended.unwrap();
+        }
+    }
+    orders.join_all().await;
+    assert!(copies > 1, "{copies}");
+}
