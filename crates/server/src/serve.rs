@@ -142,14 +142,13 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     )?;
     let service = Service::new(ServiceParts { tracer: trace(&config, &clock, &duties, &stop)?, ..parts });
     let reloads = Arc::new(Reloads::started(&config, clock()));
-    let current = (&generation, &issuers, &streams, service.nonces());
-    let reloader = reloader((path, judged), &config, current, &recorder, (&reloads, &clock));
-    duties.begin("reload", &stop, reloader.run(stop.clone()));
+    let current = (&generation, &issuers, &streams);
+    let files = reloader((path, judged), &config, current, service.nonces(), &recorder, (&reloads, &clock));
+    duties.begin("reload", &stop, files.run(stop.clone()));
     let listener = listen_grpc(&config.listen, &duties, &stop).await?;
     let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
     let mut workers = Workers::start(config.workers.get(), &service, &outcomes, &health_service)?;
-    let (intake, closed) = (workers.intake(), stop.child_token());
-    let load = intake.load();
+    let (intake, load, closed) = (workers.intake(), workers.intake().load(), stop.child_token());
     let observer = Observer {
         issuers,
         streams,
@@ -251,12 +250,8 @@ fn trace(
 fn reloader(
     (path, judged): (&Path, Option<State>),
     config: &Config,
-    (generation, issuers, streams, nonces): (
-        &Arc<ArcSwap<Generation>>,
-        &Arc<Issuers>,
-        &Option<Arc<Streams>>,
-        &SharedNonces,
-    ),
+    (generation, issuers, streams): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>, &Option<Arc<Streams>>),
+    nonces: &SharedNonces,
     recorder: &Option<Recorder>,
     (reloads, clock): (&Arc<Reloads>, &Clock),
 ) -> Reloader {
