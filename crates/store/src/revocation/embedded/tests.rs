@@ -290,7 +290,7 @@ fn copied(from: &Path) -> tempfile::TempDir {
         let entry = entry.unwrap();
         match std::fs::copy(entry.path(), to.path().join(entry.file_name())) {
             Ok(_) => {}
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
         }
     }
     to
