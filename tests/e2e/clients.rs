@@ -111,6 +111,12 @@ async fn a_limit_is_waited_for() {
             assert_eq!(status, 200, "{language:?}: {said}");
             waited = followed.contains(&"wait");
             if waited {
+                // Having waited for as long as it was told, it is let through.
+                assert_eq!(
+                    followed.iter().filter(|step| **step == "wait").count(),
+                    1,
+                    "{language:?}: {said}"
+                );
                 break;
             }
         }
