@@ -1,5 +1,6 @@
 //! `exequatur serve`
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -34,7 +35,11 @@ impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let filter =
             EnvFilter::try_new(&self.log).map_err(|error| Failure::Usage(format!("--log: {error}")))?;
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // Colours are for people's eyes: a file and a log collector get none.
+        let colours =
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let logs =
+            tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
         // A log that cannot be written is lost. By itself it would be told on the standard error, whose failure ends the process.
         let logs = logs.log_internal_errors(false);
         match self.log_format {

@@ -95,6 +95,7 @@ async fn verify(
     let sent = PresentedSender { scheme, proof, certificate: request.presented.certificate.as_ref() };
     let bound = bind(token, sent).map_err(Denial::Binding)?;
     trail.facts.sender = Some(SenderFact::of(&bound));
+    trail.facts.certificate = bound.certificate();
     // Only now: whoever does not hold the token's key is told so, and gets no nonce.
     let nonce = match bound.proof() {
         Some(proof) => judge_nonce(proof, &request, known.scope, decider, now, trail).await?,

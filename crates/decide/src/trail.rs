@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use exequatur_policy::{PrincipalKind, Principals};
-use exequatur_token::{Bound, Constraint, KeySetId, Thumbprint, TokenSource, VerifiedToken};
+use exequatur_token::{
+    Bound, CertificateThumbprint, Constraint, KeySetId, Thumbprint, TokenSource, VerifiedToken,
+};
 
 use crate::host::Host;
 use crate::recorded::RecordedParts;
@@ -333,6 +335,8 @@ pub struct Facts {
     pub sender: Option<SenderFact>,
     /// The proof's key.
     pub proof_key: Option<Thumbprint>,
+    /// The certificate that the token is bound to and that was shown.
+    pub certificate: Option<CertificateThumbprint>,
     /// Whether anything that the token rests on is revoked.
     pub revocation: Option<RevocationFact>,
     /// What the status list said that the token names, if it names one.

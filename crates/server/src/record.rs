@@ -175,7 +175,11 @@ fn controls(facts: &Facts) -> Controls<'_> {
                 SenderFact::Mtls => SenderConstraint::Mtls,
                 SenderFact::DpopAndMtls => SenderConstraint::DpopMtls,
             },
-            thumbprint: facts.proof_key.map(|key| Text::from(key.to_string())),
+            thumbprint: facts
+                .proof_key
+                .map(|key| key.to_string())
+                .or_else(|| facts.certificate.map(|certificate| certificate.to_string()))
+                .map(Text::from),
         }),
         introspection: facts.introspection.map(|said| match said {
             IntrospectionFact::Active => IntrospectionCheck::Active,

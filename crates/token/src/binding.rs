@@ -77,6 +77,15 @@ impl Bound {
             Constraint::Bearer | Constraint::Certificate(_) => None,
         }
     }
+
+    /// The certificate, if the token is bound to one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<CertificateThumbprint> {
+        match self.constraint() {
+            Constraint::Certificate(certificate) | Constraint::Both(_, certificate) => Some(*certificate),
+            Constraint::Bearer | Constraint::Dpop(_) => None,
+        }
+    }
 }
 
 /// Checks every sender constraint of `token` against what was presented.
