@@ -57,14 +57,8 @@ impl Lint {
         };
         let texts = self.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let options = Options {
-            deadline: self.deadline,
-            headers: exequatur_server::permit_headers(),
-            overrides: exequatur_decide::OVERRIDES.map(str::to_owned).to_vec(),
-            largest_check: exequatur_server::MAX_MESSAGE,
-        };
         let files = Files(&self.files);
-        let report = exequatur_lint::lint_all(&texts, &options)
+        let report = exequatur_lint::lint_all(&texts, &options(self.deadline))
             .map_err(|error| Failure::Invalid(format!("{}:{error}", files.of(error.place))))?;
         match self.output {
             Output::Text => print(&files, &report)?,
@@ -85,6 +79,16 @@ impl Files<'_> {
     fn all(&self) -> String {
         let names: Vec<_> = self.0.iter().map(|file| file.display().to_string()).collect();
         names.join(" ")
+    }
+}
+
+/// What the rules have to know of this version.
+pub(crate) fn options(deadline: Duration) -> Options {
+    Options {
+        deadline,
+        headers: exequatur_server::permit_headers(),
+        overrides: exequatur_decide::OVERRIDES.map(str::to_owned).to_vec(),
+        largest_check: exequatur_server::MAX_MESSAGE,
     }
 }
 

@@ -49,6 +49,18 @@ impl Failure {
     }
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(text) | Self::Invalid(text) | Self::Other(text) => f.write_str(text),
+            Self::NotPermitted | Self::Findings | Self::Unvouched | Self::NotFound | Self::TestsFailed => {
+                f.write_str("what there is to say has been said")
+            }
+            Self::ReaderGone => f.write_str("whoever read has gone"),
+        }
+    }
+}
+
 /// Prints to standard output; a closed pipe ends the command quietly.
 pub(crate) fn say(text: impl Display) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{text}").map_err(Failure::unsaid)

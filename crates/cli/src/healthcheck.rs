@@ -49,7 +49,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// What was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
+pub(crate) enum Health {
     Good,
     /// It says no.
     Bad,
@@ -69,9 +69,7 @@ impl Healthcheck {
             return Err(Failure::Invalid(message.to_owned()));
         }
         let (path, word) = if self.live { ("healthz", "ok") } else { ("readyz", "ready") };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
-        let health = runtime.block_on(ask(&reached_at(listener), path, word, self.timeout))?;
+        let health = asked(listener, path, word, self.timeout)?;
         match health {
             Health::Good => say(word),
             Health::Bad => {
@@ -84,6 +82,20 @@ impl Healthcheck {
             }
         }
     }
+}
+
+/// Whether the server behind a public listener is ready. Blocks.
+///
+/// # Errors
+/// Nobody answers.
+pub(crate) fn health_of(listener: SocketAddr, within: Duration) -> Result<Health, Failure> {
+    asked(listener, "readyz", "ready", within)
+}
+
+fn asked(listener: SocketAddr, path: &str, word: &str, within: Duration) -> Result<Health, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
+    runtime.block_on(ask(&reached_at(listener), path, word, within))
 }
 
 /// The addresses of this machine at which a listener is reached, in the order to try them.

@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod config;
 mod dev;
+mod doctor;
 mod envoy;
 mod exit;
 mod healthcheck;
@@ -45,6 +46,7 @@ enum Command {
     Policy(policy::Policy),
     Check(Box<check::Check>),
     Healthcheck(healthcheck::Healthcheck),
+    Doctor(doctor::Doctor),
     /// Look at configurations of Envoy.
     #[command(subcommand)]
     Envoy(envoy::Envoy),
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Policy(policy) => policy.run(),
         Command::Check(check) => check.run(),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Envoy(envoy) => envoy.run(),
         Command::Token(token) => token.run(),
         Command::Revoke(revoke) => revoke.run(),

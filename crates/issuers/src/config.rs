@@ -151,7 +151,7 @@ impl KeysConfig {
     }
 
     /// What is asked first; nothing for a file.
-    fn address(&self) -> Option<Result<Url, ConfigProblem>> {
+    pub(crate) fn address(&self) -> Option<Result<Url, ConfigProblem>> {
         match &self.source {
             KeySource::Url { url } => Some(address::parse(url).map_err(ConfigProblem::Url)),
             KeySource::Discovered { by } => {

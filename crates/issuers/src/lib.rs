@@ -23,6 +23,7 @@ mod signers;
 mod status_lists;
 #[cfg(test)]
 mod testing;
+mod told_time;
 mod transport;
 mod unknown_keys;
 
@@ -47,6 +48,7 @@ pub use status_lists::{
     ListError, ListPrefix, ListPrefixProblem, ListUnavailable, Listed, ListsStatus, StatusListConfig,
     StatusProblem,
 };
+pub use told_time::told_time;
 pub use transport::{
     Authorities, AuthoritiesProblem, ClientIdentity, ClientIdentityProblem, Proxy, ProxyCredentials,
     ProxyProblem, Transport,

@@ -15,6 +15,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod ways;
 
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub use reader::{Cause, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Unreadable};
 pub use rule::{Key, Part, Rule, Severity};
 pub use rules::{all as rules, table};
 pub use tree::Place;
+
+pub use ways::{Endpoint, Way, ways};
 
 use linter::Linter;
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 mod drain;
 mod duties;
+mod examination;
 mod generations;
 mod http;
 mod kept;
@@ -38,6 +39,9 @@ mod wire;
 mod workers;
 
 pub use answerer::Answerer;
+pub use examination::{
+    ToldTime, examine_issuers, examine_nonce_secrets, examine_receipt_key, examine_redis, examine_tls,
+};
 pub use generations::{GenerationError, build};
 pub use nonce_secrets::NonceSecretsError;
 pub use otlp::OtlpError;

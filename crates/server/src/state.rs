@@ -78,7 +78,7 @@ pub(crate) fn open_store(store: &Store, now: Timestamp) -> Result<Arc<dyn Admiss
     })
 }
 
-fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
+pub(crate) fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
     let (url, named) = match &redis.url {
         RedisUrl::Here(url) => (Zeroizing::new(url.clone()), Path::new("store.redis.url")),
         RedisUrl::File(file) => {

@@ -165,7 +165,7 @@ fn patient(mut config: IssuerConfig) -> IssuerConfig {
     config
 }
 
-async fn wait_for_keys(issuers: &Arc<Issuers>, clock: &Clock) {
+pub(crate) async fn wait_for_keys(issuers: &Arc<Issuers>, clock: &Clock) {
     let complete = async {
         while !issuers.complete(clock()) {
             tokio::time::sleep(Duration::from_millis(20)).await;

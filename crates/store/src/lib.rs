@@ -37,8 +37,8 @@ pub use overrides::{
     OverrideError, OverrideFuture, OverrideOpenError, OverridePlace, OverrideStore, Overrides, Whose,
 };
 pub use redis::{
-    Address, AddressError, FeedClock, LimitsWithout, Prefix, RedisAttributes, RedisConfig, RedisOverrides,
-    RedisPlace, RedisRevocations, RedisStore, Replica, WindowBounds,
+    Address, AddressError, Examination, FeedClock, LimitsWithout, Prefix, RedisAttributes, RedisConfig,
+    RedisOverrides, RedisPlace, RedisRevocations, RedisStore, Replica, WindowBounds, examine,
 };
 pub use replay::{Bound, Claim, ClaimOutcome, Claimed, Epoch, Nodes, ReplayHealth, ReplayKey, ReplayLimits};
 pub use replicas::{

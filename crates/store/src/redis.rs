@@ -8,6 +8,7 @@ mod address;
 mod attributes;
 mod clock;
 mod cluster;
+mod examination;
 mod gate;
 mod keys;
 mod link;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 pub use address::{Address, AddressError, RedisPlace};
 pub use attributes::RedisAttributes;
+pub use examination::{Examination, examine};
 pub use keys::Prefix;
 pub use overrides::RedisOverrides;
 pub use revocation::{FeedClock, RedisRevocations, Replica};

@@ -47,6 +47,9 @@ pub(crate) struct Admin {
     /// PEM: the authorities that the server's certificate is trusted by, instead of the system's.
     #[arg(long, value_name = "FILE", requires = "server")]
     ca_file: Option<PathBuf>,
+    /// How long an answer is waited for.
+    #[arg(skip = WITHIN)]
+    within: Duration,
 }
 
 /// What to send.
@@ -65,6 +68,20 @@ struct Reached {
 }
 
 impl Admin {
+    /// The one at a socket.
+    pub(crate) fn at(socket: &Path, within: Duration) -> Self {
+        Self {
+            socket: Some(socket.to_owned()),
+            config: None,
+            claimed: None,
+            server: None,
+            token_file: None,
+            identity_file: None,
+            ca_file: None,
+            within,
+        }
+    }
+
     /// The answer to one request.
     pub(crate) fn ask<T: Serialize, A: DeserializeOwned>(
         &self,
@@ -73,7 +90,7 @@ impl Admin {
     ) -> Result<A, Failure> {
         let reached = match &self.server {
             Some(url) => self.over_tcp(url)?,
-            None => over_socket(&self.socket()?)?,
+            None => over_socket(&self.socket()?, self.within)?,
         };
         let (method, body) = match *sent {
             Sent::Get => (Method::GET, Vec::new()),
@@ -109,7 +126,7 @@ impl Admin {
             let message = "--server: `https://<host>:<port>`, or `http://127.0.0.1:<port>`";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let mut builder = plain_client().https_only(base.starts_with("https://"));
+        let mut builder = plain_client(self.within).https_only(base.starts_with("https://"));
         if let Some(file) = &self.ca_file {
             let authorities =
                 Certificate::from_pem_bundle(&read(file)?).map_err(|error| unfit(file, &error))?;
@@ -124,13 +141,15 @@ impl Admin {
     }
 }
 
-fn over_socket(socket: &Path) -> Result<Reached, Failure> {
-    let client = plain_client().unix_socket(socket).build().map_err(Failure::other)?;
+fn over_socket(socket: &Path, within: Duration) -> Result<Reached, Failure> {
+    // No authorities: an image may have none, and none are needed.
+    let client =
+        plain_client(within).tls_certs_only([]).unix_socket(socket).build().map_err(Failure::other)?;
     Ok(Reached { client, base: "http://exequatur".to_owned(), name: socket.display().to_string() })
 }
 
-fn plain_client() -> ClientBuilder {
-    Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(WITHIN)
+fn plain_client(within: Duration) -> ClientBuilder {
+    Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(within)
 }
 
 fn bearer(file: &Path) -> Result<HeaderValue, Failure> {

@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod doctor;
 mod pages;
 mod policy;
 mod reading;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{Run, run_in};
 
 /// A public key of RFC 7517, appendix A.1.
-const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+pub(crate) const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
     "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
 /// Far longer than a start takes on a machine that does much at once.
 const TRIES: u32 = 1200;
@@ -32,7 +32,7 @@ impl Drop for Running {
 }
 
 /// No other test has the same one: 24 bits by chance, and no port that any process is given.
-fn own_address() -> Ipv4Addr {
+pub(crate) fn own_address() -> Ipv4Addr {
     let chance = tempfile::Builder::new().rand_bytes(12).tempfile().unwrap();
     let name = chance.path().file_name().unwrap().to_string_lossy().into_owned();
     let hash = name.bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));

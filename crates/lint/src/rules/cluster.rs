@@ -85,7 +85,7 @@ pub(crate) static RULES: &[&Rule] =
 const BY_REQUEST: [&str; 2] =
     ["envoy.extensions.clusters.dynamic_forward_proxy.", "envoy.extensions.clusters.reverse_connection."];
 const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+pub(crate) const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 const RAW: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 
 /// Judges the cluster that a Check is sent to. `from` names it.
@@ -185,7 +185,7 @@ fn transport(socket: Option<&Node>, local: bool, place: Place, linter: &mut Lint
 
 /// Every address in an assignment, wherever it stands: of an endpoint, a further one, one given by name, or
 /// that of a health check.
-fn addresses(load: &Node) -> Vec<&Node> {
+pub(crate) fn addresses(load: &Node) -> Vec<&Node> {
     let mut found = Vec::new();
     let mut open = vec![load];
     while let Some(node) = open.pop() {

@@ -129,6 +129,11 @@ impl Links {
         }
     }
 
+    /// Where it is.
+    pub(super) const fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// What is known of the server's clock.
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
