@@ -20,6 +20,7 @@ mod status;
 mod token;
 
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -76,9 +77,24 @@ enum Command {
     Reference(pages::Reference),
 }
 
+/// Bytes of stack of the thread that a command runs on: what Linux gives the first thread. Cedar asks how much of it is left
+/// before it goes deeper, and musl's answer about a first thread is only what was touched so far, so that nothing would be decided.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// What the standard library ends a process with whose first thread panicked.
+const PANICKED: u8 = 101;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match arguments.command {
+    let running = thread::Builder::new().name("main".to_owned()).stack_size(STACK);
+    match running.spawn(move || exit::finish(run(arguments.command))) {
+        Ok(running) => running.join().unwrap_or_else(|_panic| ExitCode::from(PANICKED)),
+        Err(error) => exit::finish(Err(exit::Failure::other(error))),
+    }
+}
+
+fn run(command: Command) -> Result<(), exit::Failure> {
+    match command {
         Command::Serve(serve) => serve.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
@@ -99,6 +115,5 @@ fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Man(man) => man.run(Arguments::command()),
         Command::Reference(reference) => reference.run(Arguments::command()),
-    };
-    exit::finish(outcome)
+    }
 }
