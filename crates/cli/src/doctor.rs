@@ -173,7 +173,7 @@ fn policies(config: &Config, findings: &mut Findings) -> Option<String> {
 fn secrets(config: &Config, findings: &mut Findings) {
     match exequatur_server::examine_nonce_secrets(config) {
         Ok(()) => findings.add(&catalogue::NONCE, Severity::Fine, "can be used"),
-        Err(error) => findings.add(&catalogue::NONCE, Severity::Wrong, error.to_string()),
+        Err(error) => findings.add(&catalogue::NONCE, Severity::Wrong, error),
     }
     match exequatur_server::examine_receipt_key(config) {
         Ok(()) => findings.add(&catalogue::RECEIPT, Severity::Fine, "can be used, or is not asked for"),
