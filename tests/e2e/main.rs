@@ -12,6 +12,7 @@ mod closed_lists;
 mod configurations;
 mod control;
 mod denied;
+mod doctor;
 mod envoy_certificates;
 mod envoy_lint;
 mod fields;
