@@ -11,6 +11,12 @@ start() {
     echo $! >"$name.pid"
 }
 
+for url in http://127.0.0.1:9192/readyz http://localhost:10000/healthz; do
+    if curl -s -o /dev/null "$url"; then
+        echo "something answers at $url already: stop that first (./stop.sh, in the folder where it was started)" >&2
+        exit 1
+    fi
+done
 [ -f issuer.pem ] || exequatur dev issuer --print >jwks.json
 exequatur config check -c exequatur.yaml >/dev/null
 start upstream python3 upstream.py

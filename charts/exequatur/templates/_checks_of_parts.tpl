@@ -111,14 +111,14 @@
 {{- $mounted = append $mounted .mountPath -}}
 {{- end -}}
 {{- /* Which code is loaded, and whom TLS trusts: not for the environment to say. */ -}}
-{{- $forbidden := "^(LD_|GLIBC_|MALLOC_|SSL_CERT_|SSLKEYLOG|PATH$)" -}}
+{{- $forbidden := "^(LD_|GLIBC_|MALLOC_|_RJEM_|SSL_CERT_|SSLKEYLOG|PATH$)" -}}
 {{- range .Values.extraEnv -}}
 {{- if regexMatch $forbidden (upper .name) -}}
 {{- $wrong = append $wrong (printf "extraEnv has `%s`, which changes what is run or trusted" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraEnvFrom -}}
-{{- if regexMatch "^(LD|GLIBC|MALLOC|SSL)_" .prefix -}}
+{{- if regexMatch "^(LD|GLIBC|MALLOC|_RJEM|SSL)_" .prefix -}}
 {{- $wrong = append $wrong (printf "extraEnvFrom has the prefix `%s`, which changes what is run or trusted" .prefix) -}}
 {{- end -}}
 {{- end -}}

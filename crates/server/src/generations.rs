@@ -55,7 +55,7 @@ pub enum GenerationError {
 pub(crate) struct State {
     /// SHA-256 over configuration and policies, or over what is wrong with them.
     digest: [u8; 32],
-    /// How issuers are reached: with the files that the configuration names for that.
+    /// How issuers and transmitters are reached, also to be asked about tokens: with the files that the configuration names for that.
     transports: Vec<Transport>,
     /// What we show them who we are with.
     keys: Vec<Option<ClientKey>>,
@@ -110,7 +110,9 @@ impl Snapshot {
     }
 
     pub(crate) fn state(&self) -> State {
-        let transports = self.config.issuers.iter().map(|issuer| issuer.transport.clone()).collect();
+        let issuers = self.config.issuers.iter().flat_map(IssuerConfig::transports);
+        let streams = self.config.signals.iter().map(|stream| stream.keys.transport.clone());
+        let transports = issuers.chain(streams).collect();
         let keys = self.config.issuers.iter().map(|issuer| issuer.client_key().cloned()).collect();
         let nonces = self.nonces.as_ref().map(NonceSecrets::digest);
         State { digest: self.digest, transports, keys, nonces }

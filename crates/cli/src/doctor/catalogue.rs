@@ -88,7 +88,7 @@ catalogue! {
         "look at the network and the load between them";
     REDIS_ACL = "redis-acl", SHARED,
         "the user may not give commands that are needed, or not for keys of the prefix",
-        "grant them: `+@read +@write +@scripting +@connection +info +time` and `~<prefix>:*`";
+        "grant what the page lists for an ACL, on `~<prefix>:*`, and no whole category";
     REDIS_PLAIN = "redis-plaintext", SHARED,
         "Redis is reached over a network without TLS: whoever is on the way can lift revocations",
         "use `rediss://`, with `ca_file` if its authority is your own";

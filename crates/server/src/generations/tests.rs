@@ -169,7 +169,7 @@ async fn files_of_a_connection_change_with_the_policies() {
     assert_eq!(reloader.current.load().number, 5);
 }
 
-/// Issue 5, point 2: where the generation comes from, and that a reload was refused, by its first mistake alone.
+/// Where the generation comes from, and that a reload was refused, by its first mistake alone.
 #[tokio::test]
 async fn what_came_of_the_files_is_told() {
     let folder = Folder::new();
@@ -232,6 +232,45 @@ impl Folder {
     fn key(&self, name: &str) {
         self.write(name, &rcgen::KeyPair::generate().unwrap().serialize_pem());
     }
+}
+
+/// C-14: a certificate that an issuer is asked with, and the authorities of a transmitter, are looked at like those of its keys: they
+/// end within hours where a mesh gives them out.
+#[tokio::test]
+async fn a_certificate_that_is_shown_changes_without_a_signal() {
+    let folder = Folder::new();
+    let identity = || {
+        let made = rcgen::generate_simple_self_signed(["gate".to_owned()]).unwrap();
+        folder.write("gate.crt", &made.cert.pem());
+        folder.write("gate.key", &made.signing_key.serialize_pem());
+    };
+    identity();
+    folder.authority("transmitter.pem");
+    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    let introspection = "audiences: [https://api.example.com]
+    introspection:
+      endpoint: https://127.0.0.1:9/introspect
+      client_id: gate
+      mtls: { certificate_file: gate.crt, key_file: gate.key }";
+    let text = text.replace("audiences: [https://api.example.com]\n", &format!("{introspection}\n"));
+    let signals = "signals:
+  - name: idp
+    transmitter: https://idp.example.com
+    jwks: https://127.0.0.1:9/jwks
+    ca_file: transmitter.pem
+    audience: https://api.example.com
+    subjects_of: [corp]
+    delivery: { push: { authorization_file: push } }\n";
+    folder.write("push", &format!("Bearer {}", "p".repeat(40)));
+    folder.write("exequatur.yaml", &(text + signals));
+    let before = State::of(&folder.look());
+    assert!(folder.look().is_ok(), "{:?}", folder.look().err());
+    assert_eq!(State::of(&folder.look()), before);
+    identity();
+    let after = State::of(&folder.look());
+    assert_ne!(after, before, "the certificate that is shown to the issuer");
+    folder.authority("transmitter.pem");
+    assert_ne!(State::of(&folder.look()), after, "the authorities of the transmitter");
 }
 
 /// D26, C-16: secrets of nonces and the key that an issuer is asked with are gone over to while the process runs, each by itself;

@@ -34,7 +34,7 @@ pub(super) static DRY_RUN: Rule = Rule::new(
     "istio-dry-run",
     &["B-15"],
     "what a CUSTOM policy does under this annotation differs between versions of Istio, and is not what a decision says",
-    "leave the annotation out: Exequatur's own `observe` tries a control without enforcing it",
+    "leave the annotation out, and try policies with `exequatur check --explain` and `exequatur policy test`",
 );
 pub(super) static NOT_AMBIENT: Rule = Rule::new(
     Severity::Hole,
