@@ -114,6 +114,9 @@ const HARMLESS: [&str; 11] = [
     "timeout",
 ];
 
+/// Policies of a backend that are about the connection to it alone. They come after the decision.
+const BEHIND: [&str; 4] = ["backendTLS", "health", "http", "tcp"];
+
 /// Whether a document is such a configuration.
 pub(crate) fn is_one(document: &Node) -> bool {
     ["binds", "gateways", "frontendPolicies", "routeGroups", "tcpRoutes", "llm", "mcp"]
@@ -133,12 +136,32 @@ pub(crate) fn judge(document: &Node, linter: &mut Linter<'_>) {
             }
         }
     }
-    for listener in document.list("binds").iter().flat_map(|bind| bind.list("listeners")) {
-        judge_listener(listener, linter);
+    for bind in document.list("binds") {
+        known("a bind", &["port", "listeners"], bind, linter);
+        for listener in bind.list("listeners") {
+            judge_listener(listener, linter);
+        }
+    }
+}
+
+/// Reports each key that may do to requests what is not known here.
+fn known(what: &str, keys: &[&str], node: &Node, linter: &mut Linter<'_>) {
+    for entry in node.entries().iter().filter(|entry| !keys.contains(&entry.key.as_str())) {
+        let message = format!("what `{}` of {what} does is not judged", shortened(&entry.key));
+        linter.report(&POLICY, entry.place, message);
+    }
+}
+
+fn judge_backend(backend: &Node, linter: &mut Linter<'_>) {
+    known("a backend", &["host", "weight", "policies"], backend, linter);
+    if let Some(policies) = backend.get("policies") {
+        known("a backend's policies", &BEHIND, policies, linter);
     }
 }
 
 fn judge_listener(listener: &Node, linter: &mut Linter<'_>) {
+    let keys = ["name", "hostname", "protocol", "tls", "routes", "tcpRoutes", "policies"];
+    known("a listener", &keys, listener, linter);
     if listener.text_of("protocol") != "HTTPS" || listener.get("tls").is_none() {
         linter.report(&LISTENER, listener.place, "the listener does not speak TLS");
     }
@@ -155,6 +178,10 @@ fn judge_listener(listener: &Node, linter: &mut Linter<'_>) {
         judge_policy(&entry.key, &entry.value, linter);
     }
     for route in listener.list("routes") {
+        known("a route", &["name", "hostnames", "matches", "policies", "backends"], route, linter);
+        for backend in route.list("backends") {
+            judge_backend(backend, linter);
+        }
         let own = route.at("policies.extAuthz");
         for entry in route.get("policies").map(Node::entries).unwrap_or_default() {
             judge_policy(&entry.key, &entry.value, linter);

@@ -25,7 +25,7 @@ static NOT_JUDGED: Rule = Rule::new(
 pub(crate) static RULES: &[&Rule] = &[&NOT_JUDGED];
 
 /// Resources that send no request past a decision.
-const HARMLESS: [&str; 20] = [
+const HARMLESS: [&str; 19] = [
     "Certificate",
     "ClusterIssuer",
     "ConfigMap",
@@ -41,7 +41,6 @@ const HARMLESS: [&str; 20] = [
     "PodMonitor",
     "PrometheusRule",
     "ReferenceGrant",
-    "RequestAuthentication",
     "Secret",
     "Service",
     "ServiceAccount",
@@ -77,12 +76,13 @@ pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_
         linter.within(resource, |linter| match kind {
             "HTTPRoute" | "GRPCRoute" => routes(resource, linter),
             "Gateway" => listeners(resource, linter),
+            "RequestAuthentication" => authentication(resource, linter),
             _ => {}
         });
-        let routes = ["HTTPRoute", "GRPCRoute"].contains(&kind);
+        let judged = ["HTTPRoute", "GRPCRoute", "RequestAuthentication"].contains(&kind);
         if !mesh.take(resource)
             && !gateway.take(resource)
-            && !routes
+            && !judged
             && !HARMLESS.contains(&resource.text_of("kind"))
         {
             linter.within(resource, |linter| {
@@ -137,6 +137,27 @@ fn routes(resource: &Node, linter: &mut Linter<'_>) {
                 let message = format!("what filter `{}` does is not judged", shortened(other));
                 linter.report(&NOT_JUDGED, filter.place, message);
             }
+        }
+    }
+}
+
+/// What Istio writes of a token that it has verified, after the decision.
+fn authentication(resource: &Node, linter: &mut Linter<'_>) {
+    let rules = resource.at("spec.jwtRules").map(Node::items).unwrap_or_default();
+    let claims = rules.iter().flat_map(|rule| rule.list("outputClaimToHeaders"));
+    let claims = claims.filter_map(|claim| claim.get("header"));
+    let whole = rules.iter().filter_map(|rule| rule.get("outputPayloadToHeader"));
+    let written: Vec<&Node> = claims.chain(whole).collect();
+    written_later(&written, linter);
+}
+
+/// Reports the names among them that Exequatur alone may write.
+pub(crate) fn written_later(headers: &[&Node], linter: &mut Linter<'_>) {
+    for header in headers {
+        let name = header.text().unwrap_or_default();
+        if names::reserved(name, linter.options) {
+            let message = format!("`{}` is written after the decision", shortened(name));
+            linter.report(&route::HEADER, header.place, message);
         }
     }
 }

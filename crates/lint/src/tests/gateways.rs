@@ -108,6 +108,31 @@ fn a_security_policy_asks() {
     assert_eq!(ids(&judged(&tree).findings), ["check-not-grpc"]);
 }
 
+/// B-14, B-15: a policy reaches its own namespace, and every way in has to be asked about.
+#[test]
+fn a_policy_reaches_its_own_namespace() {
+    GATEWAY.breaks("2/metadata/namespace", "other", &["eg-unguarded-route"]);
+    GATEWAY.breaks("1/metadata/namespace", "other", &["eg-unguarded-route"]);
+    GATEWAY.breaks("1/spec/parentRefs/0/namespace", "other", &["eg-unguarded-route"]);
+    GATEWAY.breaks("1/spec/parentRefs/0/namespace", "documents", &[]);
+    GATEWAY.breaks("1/spec/parentRefs", "[ { name: agents }, { name: open } ]", &["eg-unguarded-route"]);
+    GATEWAY.breaks("1/spec/parentRefs", "[]", &["eg-unguarded-route"]);
+    GATEWAY.breaks("3/metadata/namespace", "other", &["eg-check-plaintext"]);
+    GATEWAY.breaks("3/spec/targetRefs/0/sectionName", "metrics", &["eg-check-plaintext"]);
+}
+
+/// N06: nothing after the decision writes what a permit says.
+#[test]
+fn no_other_part_of_a_policy_writes_identity() {
+    let claim = |header: &str| {
+        format!("{{ providers: [ {{ name: a, claimToHeaders: [ {{ header: {header}, claim: sub }} ] }} ] }}")
+    };
+    GATEWAY.breaks("2/spec/jwt", &claim("X-Exequatur-User"), &["route-header"]);
+    GATEWAY.breaks("2/spec/jwt", &claim("x-other"), &[]);
+    GATEWAY.breaks("2/spec/apiKeyAuth", "{ forwardClientIDHeader: x-exequatur-agent }", &["route-header"]);
+    GATEWAY.breaks("2/spec/basicAuth", "{ forwardUsernameHeader: x-exequatur-user }", &["route-header"]);
+}
+
 /// What comes in before the decision, and what is changed after it.
 #[test]
 fn around_the_decision() {
@@ -182,6 +207,23 @@ fn agentgateway_asks_for_each_route() {
     AGENT.breaks("0/binds/0/listeners/0/tcpRoutes", "[ {} ]", &["agw-unguarded"]);
     AGENT.breaks("0/binds/0/listeners/0/protocol", "HTTP", &["agw-plaintext"]);
     AGENT.breaks("0/llm", "{}", &["agw-policy"]);
+    AGENT.breaks("0/binds/0/of_tomorrow", "1", &["agw-policy"]);
+    AGENT.breaks("0/binds/0/listeners/0/of_tomorrow", "1", &["agw-policy"]);
+    AGENT.breaks(&format!("{route}/of_tomorrow"), "1", &["agw-policy"]);
+    // After the decision: whoever the upstream takes the caller for is written here.
+    let user = "{ set: { x-exequatur-user: admin } }";
+    AGENT.breaks(
+        &format!("{route}/backends/0/policies"),
+        &format!("{{ requestHeaderModifier: {user} }}"),
+        &["agw-policy"],
+    );
+    AGENT.breaks(
+        &format!("{route}/backends/0/policies"),
+        &format!("{{ transformations: {{ request: {user} }} }}"),
+        &["agw-policy"],
+    );
+    AGENT.breaks(&format!("{route}/backends/0/policies"), "{ backendTLS: { root: ca.crt } }", &[]);
+    AGENT.breaks(&format!("{route}/backends"), "[ { internal: admin } ]", &["agw-policy"]);
     let local = AGENT_FILE.replace("host: exequatur.internal:9191", "host: 127.0.0.1:9191");
     let local = local.lines().filter(|line| !line.contains("backendTLS")).collect::<Vec<_>>().join("\n");
     assert!(lint(&local, &options()).unwrap().findings.is_empty());

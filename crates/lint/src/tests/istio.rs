@@ -109,6 +109,22 @@ fn a_part_is_allowed_by_an_annotation() {
     assert_eq!(ids(&report.findings), ["allowance-unused"]);
 }
 
+/// N06: what Istio verifies by itself comes after the decision.
+#[test]
+fn request_authentication_writes_no_identity() {
+    for (rule, expected) in [
+        ("outputClaimToHeaders: [ { header: X-Exequatur-User, claim: sub } ]", &["route-header"][..]),
+        ("outputPayloadToHeader: x-exequatur-agent", &["route-header"]),
+        ("outputPayloadToHeader: x-payload", &[]),
+    ] {
+        let other = format!(
+            "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{ name: a, namespace: documents }}\nspec: {{ jwtRules: [ {{ issuer: a, {rule} }} ] }}\n"
+        );
+        let report = lint_all(&[MESH, AROUND, SIDECAR_FILE, &other], &options()).unwrap();
+        assert_eq!(ids(&report.findings), expected, "{rule}");
+    }
+}
+
 /// S06, B-14: the mesh's TLS.
 #[test]
 fn the_ways_are_the_meshes() {

@@ -4,7 +4,7 @@ use super::{Resources, duration, targets};
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, is_false, never};
 use crate::rules::per_route::BODY_NOT_SHOWN;
-use crate::rules::resources::{name, shows_all, timely};
+use crate::rules::resources::{name, namespace, shows_all, timely, written_later};
 use crate::rules::{check, fields};
 use crate::tree::{Node, shortened};
 
@@ -112,13 +112,16 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     }
     for policy in &resources.security {
         linter.within(policy, |linter| {
+            if let Some(spec) = policy.get("spec") {
+                headers(spec, linter);
+            }
             if policy.at("spec.extAuth").is_none() && !asking.is_empty() {
                 linter.report(&REPLACED, policy.place, format!("`{}` has no `extAuth`", name(policy)));
             }
         });
     }
     for route in &resources.routes {
-        if !asking.is_empty() && !asking.iter().any(|(policy, _)| covers(policy, route)) {
+        if !asking.is_empty() && !covered(&asking, route) {
             linter.within(route, |linter| {
                 linter.report(
                     &UNGUARDED,
@@ -138,33 +141,53 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
                 linter.report(&BODY_NOT_SHOWN, shown.place, "`exequatur_body` without `bodyToExtAuth`");
             }
             match auth.get("grpc") {
-                Some(grpc) => asked(grpc, resources, linter),
+                Some(grpc) => asked(grpc, namespace(policy), resources, linter),
                 None => linter.report(&check::NOT_GRPC, auth.place, "`extAuth` asks by HTTP"),
             }
         });
     }
 }
 
-/// Whether a policy names a route, or a Gateway that it hangs on, whole.
-fn covers(policy: &Node, route: &Node) -> bool {
+/// Whether policies that ask name a route, or each Gateway that it hangs on: by any other one requests come in unasked.
+fn covered(asking: &[(&Node, &Node)], route: &Node) -> bool {
+    let named = |kind: &str, namespace: &str, wanted: &str| {
+        asking.iter().any(|(policy, _)| names_whole(policy, kind, namespace, wanted))
+    };
+    let own = route.at("metadata.name").and_then(Node::text).unwrap_or_default();
     let parents = route.at("spec.parentRefs").map(Node::items).unwrap_or_default();
-    targets(policy).filter(|target| target.get("sectionName").is_none()).any(|target| {
-        let wanted = target.text_of("name");
-        match target.text_of("kind") {
-            "Gateway" => parents.iter().any(|parent| parent.text_of("name") == wanted),
-            kind => {
-                kind == route.text_of("kind")
-                    && route.at("metadata.name").and_then(Node::text) == Some(wanted)
-            }
-        }
-    })
+    let through = |parent: &Node| {
+        let at = parent.get("namespace").and_then(Node::text).unwrap_or_else(|| namespace(route));
+        named("Gateway", at, parent.text_of("name"))
+    };
+    named(route.text_of("kind"), namespace(route), own)
+        || (!parents.is_empty() && parents.iter().all(through))
+}
+
+/// Whether a policy names that resource, and no part of it alone. A policy reaches its own namespace.
+fn names_whole(policy: &Node, kind: &str, at: &str, wanted: &str) -> bool {
+    let whole = |target: &&Node| target.get("sectionName").is_none();
+    namespace(policy) == at
+        && targets(policy)
+            .filter(whole)
+            .any(|target| target.text_of("kind") == kind && target.text_of("name") == wanted)
+}
+
+/// The names of ours that other parts of the policy write. They come after the decision.
+fn headers<'a>(spec: &'a Node, linter: &mut Linter<'_>) {
+    let providers = spec.at("jwt.providers").map(Node::items).unwrap_or_default();
+    let claims = providers.iter().flat_map(|provider| provider.list("claimToHeaders"));
+    let claims = claims.filter_map(|claim| claim.get("header"));
+    let others = ["apiKeyAuth.forwardClientIDHeader", "basicAuth.forwardUsernameHeader"];
+    let written: Vec<&'a Node> = claims.chain(others.iter().filter_map(|path| spec.at(path))).collect();
+    written_later(&written, linter);
 }
 
 /// Who is asked has to show a certificate.
-fn asked(grpc: &Node, resources: &Resources<'_>, linter: &mut Linter<'_>) {
+fn asked(grpc: &Node, around: &str, resources: &Resources<'_>, linter: &mut Linter<'_>) {
     for backend in grpc.list("backendRefs").iter().chain(grpc.get("backendRef")) {
         let service = backend.text_of("name");
-        let ours = |policy: &&&Node| targets(policy).any(|target| target.text_of("name") == service);
+        let at = backend.get("namespace").and_then(Node::text).unwrap_or(around);
+        let ours = |policy: &&&Node| names_whole(policy, "Service", at, service);
         let mut found = false;
         for policy in resources.transports.iter().filter(ours) {
             found = true;
