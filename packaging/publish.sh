@@ -5,7 +5,6 @@ set -euo pipefail
 
 cd "$(dirname -- "$0")/.."
 version=${GITHUB_REF_NAME#v}
-packaging/check.py --release "$GITHUB_REF_NAME"
 # Names in a registry have small letters.
 owner=${GITHUB_REPOSITORY,,}
 name=$REGISTRY/$owner
