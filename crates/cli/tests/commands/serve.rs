@@ -35,12 +35,12 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
 fn a_failed_start_tells_its_cause_only() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();
-    for (grpc, dpop, cause) in [
-        (&*taken, "nonce: required", "listener grpc"),
-        ("unix:grpc.sock", "nonce_secret_file: missing", "nonce secret file"),
+    for (grpc, dpop, cause, code) in [
+        (&*taken, "nonce: required", "listener grpc", 5),
+        ("unix:grpc.sock", "nonce_secret_file: missing", "nonce secret file", 3),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let run = serve(folder.path(), grpc, dpop).ended(5);
+        let run = serve(folder.path(), grpc, dpop).ended(code);
         assert!(run.err.contains(cause), "{}", run.err);
         assert!(!run.err.contains("ERROR"), "{}", run.err);
     }

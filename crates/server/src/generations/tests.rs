@@ -248,6 +248,7 @@ async fn a_certificate_that_is_shown_changes_without_a_signal() {
     folder.authority("transmitter.pem");
     let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
     let introspection = "audiences: [https://api.example.com]
+    claims: { agent: client_id, user: sub }
     introspection:
       endpoint: https://127.0.0.1:9/introspect
       client_id: gate
@@ -260,7 +261,8 @@ async fn a_certificate_that_is_shown_changes_without_a_signal() {
     ca_file: transmitter.pem
     audience: https://api.example.com
     subjects_of: [corp]
-    delivery: { push: { authorization_file: push } }\n";
+    delivery: { push: { authorization_file: push } }
+store: { embedded: { path: state } }\n";
     folder.write("push", &format!("Bearer {}", "p".repeat(40)));
     folder.write("exequatur.yaml", &(text + signals));
     let before = State::of(&folder.look());
