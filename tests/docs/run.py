@@ -20,14 +20,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# For `git ls-files`, where `*` takes folders below too.
 PAGES = ("README.md", "docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
 # What a page's folder has: a clone as it is after `make build envoy`.
 CLONE = ("charts", "docs", "envoy", "examples", "policies", "tests/tools", "Makefile", "README.md")
 COMMANDS = {"console", "sh", "bash", "shell"}
 SET_UP = "set up"
 TEXTS = {"", "text"}
+# Of these a block with a name is a file that is written, and one without an excerpt.
+FILES = {"cedar", "ini", "js", "json", "python", "typescript", "yaml"}
+DRAWN = {"mermaid"}
 PATIENCE = 60.0
 FENCE = re.compile(r"^( *)(```+|~~~+)(.*)$")
+# What readers' programs take for a fence as well, and this one does not: in a quotation, or behind the sign of a list.
+OTHER_FENCE = re.compile(r"^[ \t>*+-]*(\d+[.)][ \t]+)?[ \t>*+-]*(```+|~~~+)[^`]*$")
+TYPED_OUTSIDE = re.compile(r"^[ \t>]*\$ \S")
 MARK = re.compile(r"<!-- not executed: (.+?) -->")
 FILE_MARK = re.compile(r"<!-- file: (\S+) -->")
 PAGE_MARK = re.compile(r"<!-- nothing of this page is executed: (.+?) -->")
@@ -57,6 +64,19 @@ class Step:
     "Lines that are shown; None where nothing is compared."
 
 
+def tracked(root):
+    """The pages of the repository. One that nobody has added yet is an error: it would be tested here and nowhere else."""
+    def listed(*flags):
+        said = subprocess.run(["git", "-C", root, "ls-files", "-z", *flags, "--", *PAGES], capture_output=True, text=True)
+        if said.returncode != 0:
+            raise Wrong(f"which pages there are is asked of git: {said.stderr.strip()}")
+        return sorted(filter(None, said.stdout.split("\0")))
+
+    if others := listed("--others", "--exclude-standard"):
+        raise Wrong(f"not known to git, so not in a clone (git add): {', '.join(others)}")
+    return listed()
+
+
 def blocks(page, text):
     found, lines, mark, file = [], text.splitlines(), None, None
     marked_page = PAGE_MARK.search(text)
@@ -79,13 +99,17 @@ def blocks(page, text):
                 file = named[1]
             elif lines[number].strip():
                 mark = file = None
+                stray(page, number + 1, lines[number])
             number += 1
             continue
         indent, fence, info = opened.groups()
         start, body = number + 1, []
         number += 1
         while number < len(lines) and lines[number].strip() != fence:
-            body.append(lines[number][len(indent):] if lines[number].startswith(indent) else lines[number].lstrip())
+            line = lines[number]
+            if line.lstrip().startswith(fence):
+                raise Wrong(f"{page}:{number + 1}: the block of line {start} does not end with {fence}: {line.strip()}")
+            body.append(line[len(indent):] if line.startswith(indent) else line.lstrip())
             number += 1
         if number == len(lines):
             raise Wrong(f"{page}:{start}: the block has no end")
@@ -96,6 +120,14 @@ def blocks(page, text):
         found.append(Block(start, kind, name.strip() or file or "", body, mark, paragraph(lines[:start - 1])))
         mark = file = None
     return found
+
+
+def stray(page, number, line):
+    """Commands that a reader sees and `blocks` does not."""
+    if OTHER_FENCE.match(line):
+        raise Wrong(f"{page}:{number}: a fence stands at the beginning of its line: {line.strip()}")
+    if TYPED_OUTSIDE.match(line):
+        raise Wrong(f"{page}:{number}: commands stand in a block `console` or `sh`: {line.strip()}")
 
 
 def paragraph(lines):
@@ -114,6 +146,8 @@ def judge(page, block):
     """Whether a block is one that the rules know."""
     if block.kind == SET_UP:
         return
+    if block.kind not in COMMANDS | TEXTS | FILES | DRAWN:
+        raise Wrong(f"{page}:{block.line}: no kind of block that is known: ```{block.kind}")
     typed = LOOKS_TYPED.search("\n".join(block.lines))
     if block.kind in COMMANDS:
         if block.name:
@@ -132,14 +166,15 @@ def judge(page, block):
 
 def steps(block):
     """The commands of a block, each with what is shown of it. A command goes on in the next line after a backslash, in a here
-    document, and in a quotation, as bash says."""
-    if block.kind != "console":
-        text = "\n".join(block.lines)
-        return [Step(block.line + 1, text)] if text.strip() else []
+    document, in a quotation, and up to the `done`, `fi` or `}` of its own, as bash says."""
     found, open_step = [], False
     for offset, line in enumerate(block.lines):
         if open_step:
             found[-1].command += "\n" + line
+        elif block.kind != "console":
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            found.append(Step(block.line + 1 + offset, line))
         elif line.startswith("$ "):
             found.append(Step(block.line + 1 + offset, line[2:], []))
         else:
@@ -153,7 +188,8 @@ def unfinished(command):
     if command.endswith("\\"):
         return True
     said = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True)
-    return said.returncode != 0 and "unexpected EOF" in said.stderr or "here-document" in said.stderr
+    # Of a here document without an end it only warns.
+    return "here-document" in said.stderr or "unexpected EOF" in said.stderr or "unexpected end of file" in said.stderr
 
 
 def pattern(shown):
@@ -187,6 +223,11 @@ def tidy(text):
     return "".join(f"{line}\n" for line in lines)
 
 
+FIRST_FAILURE = "trap '_failed=$?; trap - ERR; return $_failed' ERR"
+# `cd missing && make` trips no trap, but is what the last command ended with.
+AND_ITS_OWN = "_failed=$?; trap - ERR; return $_failed"
+
+
 class Shell:
     """One bash for a whole page. Each command is a file that it reads, so that none eats the next one from standard input."""
 
@@ -198,10 +239,12 @@ class Shell:
         )
         self.count = 0
 
-    def run(self, command):
+    def run(self, command, to_the_end=True):
+        """What came, and how it ended. Unless it is `to_the_end`, it ends where the first of several commands fails, as `set -e` would
+        end, which would end the shell too."""
         self.count += 1
-        script = self.folder / f"command-{self.count}"
-        script.write_text(command + "\n")
+        script = self.folder / f"command-{self.process.pid}-{self.count}"
+        script.write_text(command + "\n" if to_the_end else f"{FIRST_FAILURE}\n{command}\n{AND_ITS_OWN}\n")
         end = f"end of command {self.count}, {os.urandom(8).hex()}"
         self.process.stdin.write(f". {script} </dev/null; _ended=$?; printf '\\n%s %s\\n' '{end}' $_ended; (exit $_ended)\n".encode())
         self.process.stdin.flush()
@@ -277,7 +320,7 @@ def play(page, text, folder):
 def execute(page, shell, step):
     where = f"{page}:{step.line}: $ {step.command}"
     try:
-        came, status = shell.run(step.command)
+        came, status = shell.run(step.command, to_the_end=step.shown is not None)
     except Wrong as wrong:
         raise Wrong(f"{where}\n{wrong}") from None
     if not step.shown and status != 0:
@@ -355,9 +398,12 @@ def main():
     arguments = parser.parse_args()
     if arguments.alone:
         return alone(arguments.pages[0], arguments.alone == "isolated")
-    pages = [str(Path(page).resolve().relative_to(ROOT)) for page in arguments.pages] or sorted(
-        str(path.relative_to(ROOT)) for pattern in PAGES for path in ROOT.glob(pattern))
     skipped, failed = {}, False
+    try:
+        pages = [str(Path(page).resolve().relative_to(ROOT)) for page in arguments.pages] or tracked(ROOT)
+    except Wrong as wrong:
+        print(f"FAIL  {wrong}")
+        return 1
     for page in pages:
         try:
             for block in blocks(page, (ROOT / page).read_text()):

@@ -1,5 +1,6 @@
 """What the runner of the documentation has to notice."""
 
+import subprocess
 import tempfile
 import time
 import unittest
@@ -38,7 +39,7 @@ class Runner(unittest.TestCase):
 
     def test_what_is_as_shown_passes(self):
         self.assertEqual(play(fenced("console", "$ echo a; echo b", "a", "b", "$ X=1", "$ echo $X", "1")), 3)
-        self.assertEqual(play(fenced("sh", "X=1", 'test "$X" = 1')), 1)
+        self.assertEqual(play(fenced("sh", "X=1", 'test "$X" = 1')), 2)
         self.assertEqual(play("# words\n\nand no commands\n" + fenced("yaml", "a: 1")), 0)
 
     def test_other_output_is_told_with_page_and_line(self):
@@ -57,6 +58,20 @@ class Runner(unittest.TestCase):
         self.wrong(fenced("sh", "exit_code() { return 3; }", "exit_code"), "ends with 3")
         self.wrong(fenced("sh", "cat missing-file"), "ends with 1", "missing-file")
         self.assertEqual(play(fenced("console", "$ cat missing-file", "cat: missing-file: No such file or directory")), 1)
+
+    def test_a_failure_in_the_middle_of_a_block_is_wrong(self):
+        self.wrong("# a\n\n" + fenced("sh", "true", "false", "true"), "page.md:5: $ false", "ends with 1")
+        self.wrong(fenced("sh", "(exit 4); true"), "ends with 4")
+        self.wrong(fenced("sh", "cat missing-file >/dev/null 2>&1 && true", "true"), "ends with 1")
+        self.wrong(fenced("sh", "for each in 1 2; do", "    (exit 5)", "    true", "done", "true"), "ends with 5")
+        self.wrong("<!-- set up\nfalse\ntrue\n-->\n", "page.md:2: $ false")
+
+    def test_what_may_fail_in_a_block(self):
+        text = fenced("sh", "# a comment", "", "false || true", "if false; then", "    false", "fi", "until true; do false; done",
+                      "given() {", "    cat <<'END'", "done", "END", "}", 'test "$(given)" = done', "python3 -c '", "print(1)", "'")
+        self.assertEqual(play(text), 6)
+        # What a page does afterwards is not held to it.
+        self.assertEqual(play(fenced("sh", "true") + fenced("console", "$ false; echo a", "a")), 2)
 
     def test_an_ellipsis_is_anything_in_a_line_or_any_lines(self):
         play(fenced("console", "$ echo one two three", "one … three", "$ seq 9", "1", "…", "9", "$ echo", "…"))
@@ -106,8 +121,23 @@ class Runner(unittest.TestCase):
         self.wrong(fenced("console", "echo a"), "begins with")
         self.wrong(fenced("sh a.sh", "echo a"), "not a file")
 
+    def test_a_kind_that_is_not_known_is_wrong(self):
+        for kind in ("zsh", "Console", "sh-session", "yml", "{code-block} sh"):
+            self.wrong(fenced(kind, "true"), "page.md:1", "no kind of block")
+        for kind in ("", "text", "yaml", "mermaid"):
+            self.assertEqual(play(fenced(kind, "a: 1")), 0)
+
+    def test_commands_that_no_block_holds_are_wrong(self):
+        self.wrong("- ```sh\n  true\n  ```\n", "page.md:1", "beginning of its line")
+        self.wrong("1. a\n\n> ```sh\n> true\n> ```\n", "page.md:3", "beginning of its line")
+        self.wrong("\t```sh\n\ttrue\n\t```\n", "page.md:1", "beginning of its line")
+        self.wrong("Do it:\n\n    $ true\n", "page.md:3", "console")
+        play("It costs $ 5, `$ true` and\n```text\na\n```\n")
+
     def test_a_block_without_an_end_is_wrong(self):
         self.wrong("```sh\ntrue\n", "no end")
+        self.wrong("```sh\ntrue\n````\n" + fenced("sh", "true"), "page.md:3", "does not end with")
+        self.wrong("```sh\ntrue\n" + fenced("sh", "true"), "page.md:3", "does not end with")
 
     def test_a_shell_that_ends_is_told(self):
         self.wrong(fenced("sh", "exit 0"), "the shell ended")
@@ -129,6 +159,31 @@ class Runner(unittest.TestCase):
             until = time.monotonic() + 20
             while alive(pid):
                 self.assertLess(time.monotonic(), until)
+
+
+class Pages(unittest.TestCase):
+    def test_pages_are_those_of_git(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def git(*words):
+                subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True)
+
+            with self.assertRaises(run.Wrong) as caught:
+                run.tracked(folder)
+            self.assertIn("asked of git", str(caught.exception))
+            git("init", "-q")
+            pages = ["README.md", "docs/how-to/a.md", "docs/how-to/deeper/b.md", "docs/tutorial/c.md", "examples/d/README.md",
+                     "examples/d/e/README.md"]
+            for page in [*pages, "docs/index.md", "docs/reference/f.md", "examples/d/other.md"]:
+                (Path(folder) / page).parent.mkdir(parents=True, exist_ok=True)
+                (Path(folder) / page).write_text("")
+            with self.assertRaises(run.Wrong) as caught:
+                run.tracked(folder)
+            self.assertIn("README.md, docs/how-to/a.md, ", str(caught.exception))
+            git("add", ".")
+            self.assertEqual(run.tracked(folder), pages)
+            # One that is gone from the folder alone is still to be played, and is missed there.
+            (Path(folder) / "docs/tutorial/c.md").unlink()
+            self.assertEqual(run.tracked(folder), pages)
 
 
 class Links(unittest.TestCase):
