@@ -1,10 +1,11 @@
 """What the rendered objects have to say."""
 
+from pathlib import Path
 from typing import Any
 
 import hardening
 import platforms
-from rendering import NAME, NAMESPACE, Object, cases, changed, metadata, render, rendered_texts, values, yaml
+from rendering import CHART, NAME, NAMESPACE, Object, cases, changed, metadata, render, rendered_texts, values, yaml
 
 FULL = f"{NAME}-exequatur"
 SELECTOR = {"app.kubernetes.io/name": "exequatur", "app.kubernetes.io/instance": NAME}
@@ -344,13 +345,13 @@ def apart(findings: Findings) -> None:
     findings.same("what is left in the configuration", configuration(closed).get("admin"), None)
 
 
-def restarted(findings: Findings) -> None:
+def restarted(findings: Findings, chart: Path = CHART) -> None:
     """Pods are replaced for what a running Exequatur cannot go over to, and for nothing else in the configuration."""
     findings.case = "restarts"
     base = values("embedded")
 
     def template(given: Object) -> Object:
-        return find(render(given), "Deployment")["spec"]["template"]
+        return find(render(given, chart=chart), "Deployment")["spec"]["template"]
 
     for path, new in [
         ("config/routes/0/scopes", ["notes:all"]),
