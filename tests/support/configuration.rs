@@ -119,6 +119,7 @@ pub fn envoy(template: &str, ports: &Ports, folder: &Path) -> String {
     template
         .replace("port_value: 9901", &format!("port_value: {}", ports.envoy_admin))
         .replace("port_value: 9191", &format!("port_value: {}", ports.grpc))
+        .replace("port_value: 9192", &format!("port_value: {}", ports.public))
         .replace("port_value: 9194", &format!("port_value: {}", ports.second[0]))
         .replace("port_value: 10080", &format!("port_value: {}", ports.upstream))
         .replace("port_value: 10000", &format!("port_value: {}", ports.envoy))

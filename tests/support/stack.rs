@@ -64,7 +64,7 @@ pub struct Options {
     /// Replacements in Envoy's configuration; each must find its text. In them, port 9194 is a free one where there is
     /// no second replica, and 10090 is that of the stack's own token service.
     pub envoy: Vec<(&'static str, &'static str)>,
-    /// Replacements in Exequatur's configuration; each must find its text.
+    /// Replacements in Exequatur's configuration; each must find its text. In them, `localhost:10000` is where callers come in.
     pub exequatur: Vec<(&'static str, &'static str)>,
     /// These files of `policies/` alone, as a copy in the stack's folder that a test may change; if none is named, all
     /// where they are.
@@ -692,7 +692,8 @@ fn write_files(options: &Options, tokens: &TokenService, ports: &Ports) -> Resul
         if options.shares() {
             text = text.replace("nonce: \"off\" }", "nonce: \"off\", nonce_secret_file: ./nonce.secret }");
         }
-        replaced(text, &options.exequatur)
+        let here = format!("localhost:{}", ports.envoy);
+        replaced(text, &options.exequatur).map(|text| text.replace("localhost:10000", &here))
     };
     if options.shares() {
         write_secret(&folder.0.join("nonce.secret"))?;
