@@ -13,6 +13,7 @@ from rendering import CHART, Object, Refused, changed, render, schema_problems, 
 
 TESTER = {"app.kubernetes.io/name": "exequatur-test", "app.kubernetes.io/instance": "gate"}
 FILES = "/run/secrets/exequatur-test"
+OWN_TLS = {"existingSecret": "exequatur-grpc-tls", "clientCa": {"existingSecret": "envoys-ca"}}
 TOKEN = {"existingSecret": "tester", "key": "token"}
 REFUSED: list[tuple[str, Any, str]] = [
     ("redis", {}, "tests.permit.url is empty"),
@@ -32,7 +33,7 @@ def on(given: Object, tests: Object) -> Object:
 
 def secured() -> Object:
     """TLS of one's own, with clients' certificates, and a permit to a token."""
-    given = changed(values("embedded"), "grpc/tls", {"existingSecret": "exequatur-grpc-tls", "clientCa": {"existingSecret": "envoys-ca"}})
+    given = changed(values("embedded"), "grpc", {"tls": OWN_TLS})
     tls = {"ca": {"existingSecret": "envoys-ca", "key": "ca.crt"}, "clientSecret": "exequatur-grpc-tls"}
     return on(given, {"tls": tls})
 

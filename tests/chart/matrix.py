@@ -27,7 +27,7 @@ SWITCHES: dict[str, list[tuple[str, Any]]] = {
     "no operators": [("admin", {})],
     "own certificate": [
         *[("config/listen", {"plaintext": "accepted"}), ("certManager", {}), ("admin/tls/existingSecret", "exequatur-admin-tls")],
-        ("grpc/tls", {"existingSecret": "exequatur-grpc-tls", "clientCa": {"existingSecret": "envoys-ca"}}),
+        ("grpc", {"tls": {"existingSecret": "exequatur-grpc-tls", "clientCa": {"existingSecret": "envoys-ca"}}}),
     ],
     "made certificates": [
         *[("config/listen", {"plaintext": "accepted"}), ("grpc", {})],

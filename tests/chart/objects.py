@@ -384,9 +384,12 @@ def noted(findings: Findings) -> None:
         (changed(values("storage"), "service/headless", False), "1.37", "gate-exequatur.edge.svc:50051"),
         (changed(values("embedded"), "tests/enabled", True), "1.37", "helm test -n edge gate --logs"),
         (values("certificates"), "1.37", "gate-exequatur-admin.edge.svc:9194"),
-        ({**values("embedded"), "mode": "sidecar", "networkPolicy": {}}, "1.37", "No pod of its own"),
+        (values("redis"), "1.37", "who reads that network reads access tokens"),
+        (values("scaled"), "1.37", "let the mesh turn away"),
+        ({**values("embedded"), "mode": "sidecar", "networkPolicy": {}, "grpc": {}}, "1.37", "No pod of its own"),
     ]:
-        for others, wanted in [(given, True), (values("embedded"), False)]:
+        other = values("operators")
+        for others, wanted in [(given, True), (changed(other, "admin/enabled", False), False)]:
             notes = rendered_texts(others, version=version if wanted else "1.30")["exequatur/templates/NOTES.txt"]
             findings.same(f"whether `{said}` is told", said in notes, wanted)
 

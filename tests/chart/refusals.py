@@ -27,6 +27,13 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "config/listen/metrics", "0.0.0.0:80", "config.listen.metrics is set by the chart"),
     ("embedded", "config/listen/admin", "unix:/run/exequatur/other.sock", "config.listen.admin is set by the chart"),
     ("embedded", "listenAddress", "192.0.2.1", "listenAddress"),
+    # Nor does Envoy's port, without a word of its own.
+    ("embedded", "grpc", {}, "grpc.plaintext is empty and the gRPC port has no TLS"),
+    ("redis", "grpc/plaintext", "", "grpc.plaintext is empty and the gRPC port has no TLS"),
+    ("redis", "grpc/plaintext", "accepted", "grpc/plaintext"),
+    ("redis", "grpc/tls/existingSecret", "own", "grpc.plaintext is for a port without TLS"),
+    ("operators", "grpc/plaintext", "mesh", "grpc.plaintext is for a port without TLS"),
+    ("certificates", "grpc/plaintext", "trusted", "grpc.plaintext is for a port without TLS"),
     # E-02: orders over TCP, with TLS, and by somebody.
     ("embedded", "config/admin", {"listen": "0.0.0.0:9191"}, "config.admin is set by the chart"),
     ("operators", "config/admin", None, "config.admin is set by the chart"),
@@ -232,6 +239,6 @@ def together() -> list[str]:
     try:
         render({})
     except Refused as refused:
-        missing = ["image.repository", "config.listen.plaintext", "there are no policies", "networkPolicy.envoy"]
+        missing = ["image.repository", "config.listen.plaintext", "grpc.plaintext", "there are no policies", "networkPolicy.envoy"]
         return [f"without any value, `{part}` is not told" for part in missing if part not in str(refused)]
     return ["no value at all is rendered"]

@@ -44,6 +44,7 @@ VALUES: list[tuple[str, Any, str]] = [
     ("sidecar/envoyUser", 0, "sidecar/envoyUser"),
     ("networkPolicy", {"envoy": [{"podSelector": {}}]}, "networkPolicy.envoy is not for mode `sidecar`"),
     ("admin", {"enabled": True}, "admin.enabled is not for mode `sidecar`"),
+    ("grpc", {"plaintext": "mesh"}, "grpc.plaintext is not for mode `sidecar`"),
     ("grpc", {"tls": {"existingSecret": "x"}}, "grpc.tls.existingSecret is not for mode `sidecar`"),
     ("monitoring", {"podMonitor": {"enabled": True}}, "monitoring.podMonitor.enabled is not for mode `sidecar`"),
     ("config/listen/grpc_peers", [1000], "config.listen.grpc_peers is not for mode `sidecar`"),
@@ -99,6 +100,7 @@ def check() -> list[str]:
     for replicas, said in [(2, "replicas is 2 and there is no config.store.redis"), (None, "`replicas` is not given")]:
         wrong += refused({**example(), "replicas": replicas}, f"{replicas} pods with the embedded store", said)
     central = changed(example(), "exequatur/networkPolicy", {"envoy": [{"podSelector": {}}]})
+    central = changed(central, "exequatur/grpc", {"plaintext": "mesh"})
     wrong += refused(changed(central, "exequatur/mode", "central"), "a central chart's sidecar", "mode is not `sidecar`")
     together = changed({**pod, "shareProcessNamespace": True}, "containers/0/securityContext/runAsUser", 101)
     wrong += refused({**example(), "pod": together}, "a shared namespace with an equal uid", "shareProcessNamespace")

@@ -1,24 +1,31 @@
 """What an upgrade from the chart's previous version changes.
 
-`previous/<version>` has the values of that version's cases and what it rendered of them. Its values have to be taken, nothing
-that Kubernetes lets nobody change may differ, and the differences are those of `previous/<version>/differences.txt`, which
+`previous/<version>` has the values of that version's cases and what it rendered of them, and its values.yaml. Its values have to be taken, but
+for what `needs.yaml` says (what the refusal tells, and what has to be given then); no value that it had may be gone without being named
+there; no object may be gone, nothing that Kubernetes lets nobody change may differ, and the differences are those of `previous/<version>/differences.txt`, which
 somebody has read: after a change, `check.py --write-differences` writes it anew, to be reviewed with the change. Before Chart.yaml
 gets another version, `check.py --keep-version` writes down what this one renders.
 """
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from objects import Findings
-from rendering import CHART, NEWEST, Loader, Object, cases, changed, metadata, render, values, yaml
+from page import merged
+from rendering import CHART, NEWEST, Loader, Object, Refused, cases, changed, metadata, render, values, yaml
 
 PREVIOUS = Path(__file__).resolve().parent / "previous"
 # What only a new object can have otherwise, by kind.
 FIXED = {
+    "DaemonSet": ["spec/selector"],
     "Deployment": ["spec/selector"],
-    "Service": ["spec/clusterIP"],
+    "Job": ["spec/selector", "spec/template"],
     "PersistentVolumeClaim": ["spec"],
+    "Secret": ["type"],
+    "Service": ["spec/clusterIP"],
+    "StatefulSet": ["spec/selector", "spec/serviceName", "spec/podManagementPolicy", "spec/volumeClaimTemplates"],
 }
 NONE = "nothing"
 
@@ -28,17 +35,48 @@ def check() -> list[str]:
     for folder in versions():
         findings.case = f"upgrade from {folder.name}"
         written = (folder / "differences.txt").read_text(encoding="utf-8").splitlines()
-        told = differences(folder)
+        there, refused = pairs(folder)
+        findings.wrong += [f"{findings.case}: {line}" for line in refused]
+        told = differences(there)
         for line in sorted(set(told) ^ set(written)):
             findings.wrong.append(f"{findings.case}: {'new' if line in told else 'no longer so'}: {line}")
-        for case, before, after in pairs(folder):
+        for case, before, after in there:
             findings.wrong += [f"{findings.case}: {case}: {line}" for line in immutable(before, after)]
     findings.same("versions before this one", len(versions()) >= 1, True)
     base = render(values("redis"))
     for path, new in [("service/headless", False), ("replicas", 2)]:
         changing = immutable(base, render(changed(values("redis"), path, new)))
         findings.same(f"what nobody may change, after {path}", bool(changing), path == "service/headless")
-    return findings.wrong
+    return findings.wrong + blind(versions()[0])
+
+
+def blind(folder: Path) -> list[str]:
+    """What would go unnoticed: each upgrade that goes wrong in one way has to be objected to."""
+    before, wrong = yaml_all(folder / "redis.yaml"), []
+    deployment = next(one for one in before if one["kind"] == "Deployment")
+    stateful = {**deployment, "kind": "StatefulSet", "spec": {**deployment["spec"], "serviceName": "a"}}
+    for path, old, new in [
+        ("Deployment gone", before, [one for one in before if one is not deployment]),
+        ("NetworkPolicy gone", before, [one for one in before if one["kind"] != "NetworkPolicy"]),
+        ("a label of the selector", [deployment], [changed(deployment, "spec/selector/matchLabels/more", "x")]),
+        ("the name of a StatefulSet's Service", [stateful], [changed(stateful, "spec/serviceName", "b")]),
+        ("another kind", [deployment], [stateful]),
+    ]:
+        wrong += [] if immutable(old, new) else [f"upgrade: {path} goes unnoticed"]
+    port = [changed(one, "spec/ports/0/port", 1) if one["kind"] == "Service" else one for one in before]
+    wrong += [] if differences([("redis", before, port)]) else ["upgrade: another port goes unnoticed"]
+    # A value that has another name now, in a copy of this chart.
+    schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
+    for name, other in [("priorityClassName", "priorityClass"), ("existingClaim", "claim")]:
+        with tempfile.TemporaryDirectory(prefix="exequatur-chart-") as place:
+            chart = Path(place) / "exequatur"
+            shutil.copytree(CHART, chart, ignore=shutil.ignore_patterns("dashboards", "ci"))
+            (chart / "values.schema.json").write_text(schema.replace(f'"{name}"', f'"{other}"'), encoding="utf-8")
+            defaults = chart / "values.yaml"
+            defaults.write_text(defaults.read_text(encoding="utf-8").replace(f" {name}:", f" {other}:"), encoding="utf-8")
+            _, refused = pairs(folder, chart)
+        wrong += [] if refused else [f"upgrade: that {name} is called {other} goes unnoticed"]
+    return wrong
 
 
 def versions() -> list[Path]:
@@ -47,7 +85,7 @@ def versions() -> list[Path]:
 
 def write() -> None:
     for folder in versions():
-        (folder / "differences.txt").write_text("".join(f"{line}\n" for line in differences(folder)), encoding="utf-8")
+        (folder / "differences.txt").write_text("".join(f"{line}\n" for line in differences(pairs(folder)[0])), encoding="utf-8")
 
 
 def keep() -> None:
@@ -58,24 +96,47 @@ def keep() -> None:
         shutil.copy(CHART / "ci" / f"{case}.yaml", folder / "values")
         rendered = sorted(render(values(case), version=NEWEST), key=lambda one: (one["kind"], one["metadata"]["name"]))
         (folder / f"{case}.yaml").write_text(yaml.safe_dump_all(rendered, width=120), encoding="utf-8")
-    (folder / "differences.txt").write_text("", encoding="utf-8")
+    shutil.copy(CHART / "values.yaml", folder)
+    for file, text in [("differences.txt", ""), ("needs.yaml", "[]\n")]:
+        (folder / file).write_text(text, encoding="utf-8")
 
 
-def pairs(folder: Path) -> list[tuple[str, list[Object], list[Object]]]:
-    """Each case of that version: what it rendered, and what this one does of the same values."""
-    found = []
+def yaml_all(path: Path) -> list[Object]:
+    return list(yaml.load_all(path.read_text(encoding="utf-8"), Loader))
+
+
+def pairs(folder: Path, chart: Path = CHART) -> tuple[list[tuple[str, list[Object], list[Object]]], list[str]]:
+    """Each case of that version: what it rendered, and what this one does of the same values; and what is refused unawares."""
+    (defaults,) = yaml_all(folder / "values.yaml")
+    (needs,) = yaml_all(folder / "needs.yaml")
+    found, wrong, needed = [], [], set()
     for file in sorted((folder / "values").glob("*.yaml")):
-        before = list(yaml.load_all((folder / file.name).read_text(encoding="utf-8"), Loader))
-        given = yaml.load(file.read_text(encoding="utf-8"), Loader)
-        found.append((file.stem, before, render(given, version=NEWEST)))
-    return found
+        (given,) = yaml_all(file)
+        # With all that it had by default: a key that is not known any more is refused.
+        given = merged(defaults, given)
+        for place, need in enumerate(needs):
+            try:
+                render(given, chart=chart)
+            except Refused as refused:
+                if need["told"] in str(refused):
+                    needed.add(place)
+                    given = merged(given, need["values"])
+        try:
+            found.append((file.stem, yaml_all(folder / file.name), render(given, version=NEWEST, chart=chart)))
+        except Refused as refused:
+            wrong.append(f"{file.stem}: values are refused: {refused}")
+    wrong += [f"needs.yaml: nothing needs {need}" for place, need in enumerate(needs) if place not in needed]
+    return found, wrong
 
 
 def immutable(before: list[Object], after: list[Object]) -> list[str]:
+    """Objects that an upgrade takes away, and what Kubernetes would refuse of the others."""
     wrong = []
     for found in before:
         kind, name = found["kind"], found["metadata"]["name"]
         same = [one for one in after if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+        if not same:
+            wrong.append(f"{kind} {name} is gone")
         for path in FIXED.get(kind, []) if same else []:
             if at(found, path) != at(same[0], path):
                 wrong.append(f"{kind} {name}: {path} differs, and Kubernetes refuses that")
@@ -88,10 +149,10 @@ def at(value: Any, path: str) -> Any:
     return value
 
 
-def differences(folder: Path) -> list[str]:
+def differences(there: list[tuple[str, list[Object], list[Object]]]) -> list[str]:
     """Each leaf that differs, with the cases in which it does."""
     found: dict[str, list[str]] = {}
-    for case, before, after in pairs(folder):
+    for case, before, after in there:
         old, new = leaves(before), leaves(after)
         for path in sorted(old.keys() | new.keys()):
             was, now = old.get(path, NONE), new.get(path, NONE)

@@ -10,7 +10,7 @@
 {{- end -}}
 
 {{- if ne (toString $listen.plaintext) "accepted" -}}
-{{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network, and those for metadata and metrics have no TLS. Say `accepted` if the network between Envoy and these pods is trusted or encrypted (a mesh, an encrypting CNI)" -}}
+{{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network, and those for metadata and metrics have no TLS. Say `accepted` if who reaches them may; of the gRPC port, grpc.plaintext says it" -}}
 {{- end -}}
 {{- range $key := list "protected_resources" "issuers" "routes" -}}
 {{- if not (index $config $key) -}}

@@ -38,6 +38,12 @@
 {{- if and (include "exequatur.grpcSecret" .) (dig "listen" "grpc_tls" "" .Values.config) -}}
 {{- $wrong = append $wrong "config.listen.grpc_tls is set by the chart, from grpc.tls or certManager: leave it out" -}}
 {{- end -}}
+{{- $secured := or (include "exequatur.grpcSecret" .) (dig "listen" "grpc_tls" "" .Values.config) -}}
+{{- if and $secured .Values.grpc.plaintext -}}
+{{- $wrong = append $wrong "grpc.plaintext is for a port without TLS, and this one has it: leave it out" -}}
+{{- else if and (eq .Values.mode "central") (not $secured) (not .Values.grpc.plaintext) -}}
+{{- $wrong = append $wrong "grpc.plaintext is empty and the gRPC port has no TLS: access tokens would cross the network in the clear, and whoever reaches the port could ask. Give grpc.tls.existingSecret or certManager; or say `mesh` (a mesh encrypts and knows who asks) or `trusted` (nobody else is on that network, or it encrypts)" -}}
+{{- end -}}
 {{- if and .Values.grpc.tls.clientCa.existingSecret (not (include "exequatur.grpcSecret" .)) -}}
 {{- $wrong = append $wrong "grpc.tls.clientCa without grpc.tls.existingSecret or certManager: Envoys' certificates are asked for with TLS only" -}}
 {{- end -}}
@@ -129,7 +135,7 @@
 {{- define "exequatur.wrongSidecar" -}}
 {{- $wrong := list -}}
 {{- if eq .Values.mode "sidecar" -}}
-{{- $others := dict "autoscaling.enabled" .Values.autoscaling.enabled "admin.enabled" .Values.admin.enabled "certManager.enabled" .Values.certManager.enabled "grpc.tls.existingSecret" .Values.grpc.tls.existingSecret "config.listen.grpc_tls" (dig "listen" "grpc_tls" "" .Values.config) "config.listen.grpc_peers" (dig "listen" "grpc_peers" "" .Values.config) "networkPolicy.envoy" .Values.networkPolicy.envoy "monitoring.podMonitor.enabled" .Values.monitoring.podMonitor.enabled "monitoring.serviceMonitor.enabled" .Values.monitoring.serviceMonitor.enabled "storage.existingClaim" .Values.storage.existingClaim "tests.enabled" .Values.tests.enabled -}}
+{{- $others := dict "autoscaling.enabled" .Values.autoscaling.enabled "admin.enabled" .Values.admin.enabled "certManager.enabled" .Values.certManager.enabled "grpc.plaintext" .Values.grpc.plaintext "grpc.tls.existingSecret" .Values.grpc.tls.existingSecret "config.listen.grpc_tls" (dig "listen" "grpc_tls" "" .Values.config) "config.listen.grpc_peers" (dig "listen" "grpc_peers" "" .Values.config) "networkPolicy.envoy" .Values.networkPolicy.envoy "monitoring.podMonitor.enabled" .Values.monitoring.podMonitor.enabled "monitoring.serviceMonitor.enabled" .Values.monitoring.serviceMonitor.enabled "storage.existingClaim" .Values.storage.existingClaim "tests.enabled" .Values.tests.enabled -}}
 {{- range $key := keys $others | sortAlpha -}}
 {{- if get $others $key -}}
 {{- $wrong = append $wrong (printf "%s is not for mode `sidecar`, where Envoy asks at a socket and the pod is somebody else's" $key) -}}
