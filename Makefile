@@ -6,7 +6,7 @@ help: ## Show the targets
 build: ## Build the exequatur binary
 	cargo build --locked -p exequatur-cli
 
-tools: ## Install the pinned Envoy, an older one, two servers for the store, the tests' authorization server, and the example agents
+tools: ## Install the pinned Envoy, an older one, two servers for the store, the tests' authorization server, the example agents, and Prometheus
 	@tests/tools/envoy.sh
 	@tests/tools/envoy.sh older
 	@tests/tools/helm.sh
@@ -14,6 +14,7 @@ tools: ## Install the pinned Envoy, an older one, two servers for the store, the
 	@tests/tools/redis.sh oldest
 	@tests/tools/node.sh
 	@tests/tools/clients.sh
+	@tests/tools/prometheus.sh
 
 envoy:
 	@tests/tools/envoy.sh
