@@ -6,9 +6,22 @@ import json
 import re
 from typing import Any
 
-from rendering import CHART, ROOT, Object
+from rendering import CHART, ROOT, Object, yaml
 
 README, VALUES, SCHEMA = CHART / "README.md", CHART / "values.yaml", CHART / "values.schema.json"
+DEFAULTS = CHART / "templates/_defaults.tpl"
+# Values that only one of the two modes reads; the rest of values.yaml is read by both.
+ONLY: dict[str, list[str]] = {
+    "central": [
+        *("admin", "autoscaling", "certManager", "grpc", "monitoring.podMonitor", "monitoring.serviceMonitor", "networkPolicy"),
+        *("pod", "podDisruptionBudget", "replicas", "service", "serviceAccount", "storage", "tests"),
+    ],
+    "sidecar": ["sidecar"],
+}
+BOTH = {
+    *("mode", "image", "config", "policies", "secrets", "listenAddress", "monitoring", "log", "resources", "commonLabels"),
+    *("extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts"),
+}
 CONFIG = ROOT / "docs/reference/config.schema.json"
 BEGIN, END = "<!-- made by tests/chart/check.py --write: {} -->", "<!-- end -->"
 # The chart sets these, and says so itself.
@@ -22,6 +35,9 @@ def check() -> list[str]:
     for path, text in made().items():
         if path.read_text(encoding="utf-8") != text:
             wrong.append(f"{path.relative_to(ROOT)} is not what is made of the other files: tests/chart/check.py --write")
+    known = {path.partition(".")[0] for paths in ONLY.values() for path in paths} | BOTH
+    there = set(yaml.safe_load(VALUES.read_text(encoding="utf-8")))
+    wrong += [f"nobody says which mode reads `{key}`" for key in sorted(known ^ there)]
     wrong += [f"values.yaml says nothing of `{path}`" for path, _, meaning in keys() if not meaning]
     return wrong
 
@@ -37,7 +53,21 @@ def made() -> dict[Any, str]:
         begin = BEGIN.format(name)
         before, rest = text.split(begin, 1)
         text = f"{before}{begin}\n\n{body}\n\n{END}{rest.split(END, 1)[1]}"
-    return {README: text, SCHEMA: schema()}
+    return {README: text, SCHEMA: schema(), DEFAULTS: defaults()}
+
+
+def defaults() -> str:
+    """The part of values.yaml that only one mode reads: a template cannot see what is given and what is default."""
+    whole = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
+    found: Object = {}
+    for mode, paths in ONLY.items():
+        for path in paths:
+            key, _, inner = path.partition(".")
+            part = {key: {inner: whole[key][inner]} if inner else whole[key]}
+            found[mode] = {**found.get(mode, {}), key: {**found.get(mode, {}).get(key, {}), **part[key]} if inner else part[key]}
+    body = yaml.safe_dump(found, width=120, sort_keys=True)
+    head = "{{- /* Made from values.yaml by tests/chart/check.py --write: what only one mode reads, as it is by default. */ -}}\n"
+    return f'{head}{{{{- define "exequatur.defaults" -}}}}\n{body}{{{{- end -}}}}\n'
 
 
 def table() -> str:

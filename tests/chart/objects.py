@@ -5,6 +5,7 @@ from typing import Any
 
 import hardening
 import platforms
+from generated import BOTH
 from rendering import CHART, NAME, NAMESPACE, Object, cases, changed, metadata, render, rendered_texts, values, yaml
 
 FULL = f"{NAME}-exequatur"
@@ -386,12 +387,17 @@ def noted(findings: Findings) -> None:
         (values("certificates"), "1.37", "gate-exequatur-admin.edge.svc:9194"),
         (values("redis"), "1.37", "who reads that network reads access tokens"),
         (values("scaled"), "1.37", "let the mesh turn away"),
-        ({**values("embedded"), "mode": "sidecar", "networkPolicy": {}, "grpc": {}}, "1.37", "No pod of its own"),
+        (as_sidecar(values("embedded")), "1.37", "No pod of its own"),
     ]:
         other = values("operators")
         for others, wanted in [(given, True), (changed(other, "admin/enabled", False), False)]:
             notes = rendered_texts(others, version=version if wanted else "1.30")["exequatur/templates/NOTES.txt"]
             findings.same(f"whether `{said}` is told", said in notes, wanted)
+
+
+def as_sidecar(given: Object) -> Object:
+    """Without what only a Deployment of the chart's own has."""
+    return {**{key: value for key, value in given.items() if key in BOTH}, "mode": "sidecar"}
 
 
 def configuration(rendered: list[Object]) -> Object:

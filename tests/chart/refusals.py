@@ -34,6 +34,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("redis", "grpc/tls/existingSecret", "own", "grpc.plaintext is for a port without TLS"),
     ("operators", "grpc/plaintext", "mesh", "grpc.plaintext is for a port without TLS"),
     ("certificates", "grpc/plaintext", "trusted", "grpc.plaintext is for a port without TLS"),
+    ("embedded", "sidecar", {"envoyUser": 1337}, "sidecar.envoyUser is for mode `sidecar`"),
     # E-02: orders over TCP, with TLS, and by somebody.
     ("embedded", "config/admin", {"listen": "0.0.0.0:9191"}, "config.admin is set by the chart"),
     ("operators", "config/admin", None, "config.admin is set by the chart"),

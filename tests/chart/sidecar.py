@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hardening
-from rendering import CHART, HARMLESS, NAMESPACE, ROOT, Object, Refused, changed, helm, render, schema_problems, yaml
+from rendering import CHART, HARMLESS, NAMESPACE, NEWEST, ROOT, Object, Refused, changed, helm, render, schema_problems, yaml
 
 EXAMPLE = CHART / "examples" / "sidecar"
 SHARED = {"name": "exequatur-envoy", "mountPath": "/run/exequatur-envoy", "readOnly": True}
@@ -49,6 +49,20 @@ VALUES: list[tuple[str, Any, str]] = [
     ("monitoring", {"podMonitor": {"enabled": True}}, "monitoring.podMonitor.enabled is not for mode `sidecar`"),
     ("config/listen/grpc_peers", [1000], "config.listen.grpc_peers is not for mode `sidecar`"),
     ("storage", {"existingClaim": "records"}, "storage.existingClaim is not for mode `sidecar`"),
+    # What only a Deployment of the chart's own could heed.
+    ("replicas", 2, "replicas is not for mode `sidecar`"),
+    ("autoscaling", {"maxReplicas": 3}, "autoscaling.maxReplicas is not for mode `sidecar`"),
+    ("podDisruptionBudget", {"enabled": False}, "podDisruptionBudget.enabled is not for mode `sidecar`"),
+    ("certManager", {"issuerRef": {"name": "internal"}}, "certManager.issuerRef.name is not for mode `sidecar`"),
+    ("service", {"headless": False}, "service.headless is not for mode `sidecar`"),
+    ("service", {"annotations": {"public": {"a": "b"}}}, "service.annotations.public is not for mode `sidecar`"),
+    ("serviceAccount", {"create": False, "name": "x"}, "serviceAccount.name is not for mode `sidecar`"),
+    ("networkPolicy", {"metrics": [{"podSelector": {}}]}, "networkPolicy.metrics is not for mode `sidecar`"),
+    ("networkPolicy", {"egress": {"enabled": True}}, "networkPolicy.egress.enabled is not for mode `sidecar`"),
+    ("monitoring", {"serviceMonitor": {"labels": {"a": "b"}}}, "monitoring.serviceMonitor.labels is not for mode `sidecar`"),
+    ("tests", {"permit": {"url": "https://a/b"}}, "tests.permit.url is not for mode `sidecar`"),
+    ("pod", {"annotations": {"a": "b"}}, "pod.annotations is not for mode `sidecar`"),
+    ("pod", {"priorityClassName": "high"}, "pod.priorityClassName is not for mode `sidecar`"),
 ]
 
 
@@ -106,6 +120,7 @@ def check() -> list[str]:
     wrong += refused({**example(), "pod": together}, "a shared namespace with an equal uid", "shareProcessNamespace")
     for path, new, said in VALUES:
         wrong += refused(changed(example(), f"exequatur/{path}", new), f"a sidecar with {path} = {new!r}", said)
+    wrong += native(pod)
     pulled = spec_of(rendered(changed(example(), "exequatur/image/pullSecrets", ["registry"]))).get("imagePullSecrets")
     wrong += [] if pulled == [{"name": "registry"}] else [f"the sidecar's image is pulled with {pulled}"]
     for name, good in {
@@ -119,9 +134,41 @@ def check() -> list[str]:
     return wrong
 
 
-def refused(given: Object, what: str, said: str) -> list[str]:
+def native(pod: Object) -> list[str]:
+    """An Envoy that is a sidecar in Kubernetes' own sense: an init container that stays."""
+    agent, envoy = pod["containers"]
+    staying = {**envoy, "restartPolicy": "Always"}
+    first = {"name": "first", "image": "x", "securityContext": {"runAsUser": 1001, "allowPrivilegeEscalation": False}}
+    good = {**pod, "containers": [agent], "initContainers": [first, staying]}
+    found = rendered({**example(), "pod": good})
+    spec = spec_of(found)
+    wrong = [problem for one in found for problem in schema_problems(one)]
+    ours, theirs = spec["initContainers"][1], spec["initContainers"][2]
+    for what, got, wanted in [
+        ("the containers", [one["name"] for one in spec["containers"]], ["agent"]),
+        # Exequatur starts before its Envoy, and ends after it.
+        ("the init containers", [one["name"] for one in spec["initContainers"]], ["first", "exequatur", "envoy"]),
+        ("whether it stays", ours.get("restartPolicy"), "Always"),
+        ("what Envoy has of Exequatur's", [one for one in theirs["volumeMounts"] if one["name"] in OURS], [SHARED]),
+        ("what others have of it", [one for one in spec["initContainers"][0].get("volumeMounts", []) if one["name"] in OURS], []),
+        ("how it is held", ours["securityContext"], container_of(spec_of(rendered(example())))["securityContext"]),
+    ]:
+        wrong += [] if got == wanted else [f"a native sidecar: {what} is {got!r}, not {wanted!r}"]
+    wrong += refused({**example(), "pod": {**good, "initContainers": [first, envoy]}}, "an Envoy that ends", "does not say restartPolicy: Always")
+    wrong += refused({**example(), "pod": {**good, "containers": [agent, envoy]}}, "two Envoys", "the pod has two containers `envoy`")
+    other = {**staying, "securityContext": {**envoy["securityContext"], "runAsUser": 102}}
+    wrong += refused({**example(), "pod": {**good, "initContainers": [other]}}, "another user's Envoy", "`envoy` runs as 102")
+    wrong += refused({**example(), "pod": good}, "a native sidecar on 1.28", "which Kubernetes has since 1.29", "1.28")
+    return wrong
+
+
+def container_of(spec: Object) -> Object:
+    return next(one for one in spec["containers"] if one["name"] == "exequatur")
+
+
+def refused(given: Object, what: str, said: str, version: str = NEWEST) -> list[str]:
     try:
-        rendered(given)
+        render(given, version=version, chart=placed(CHART)[1])
     except Refused as error:
         return [] if said in str(error) else [f"{what}: `{said}` is not in `{error}`"]
     return [f"{what} is rendered"]

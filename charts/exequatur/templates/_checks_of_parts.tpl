@@ -131,19 +131,40 @@
 {{- toJson $wrong -}}
 {{- end -}}
 
-{{- /* Values that are for a Deployment, or for listeners on the network, and would be passed over. */ -}}
+{{- /* Values that the mode passes over: what differs from values.yaml (`exequatur.defaults`, made from it). */ -}}
 {{- define "exequatur.wrongSidecar" -}}
 {{- $wrong := list -}}
+{{- $defaults := include "exequatur.defaults" . | fromYaml -}}
+{{- $found := dict -}}
 {{- if eq .Values.mode "sidecar" -}}
-{{- $others := dict "autoscaling.enabled" .Values.autoscaling.enabled "admin.enabled" .Values.admin.enabled "certManager.enabled" .Values.certManager.enabled "grpc.plaintext" .Values.grpc.plaintext "grpc.tls.existingSecret" .Values.grpc.tls.existingSecret "config.listen.grpc_tls" (dig "listen" "grpc_tls" "" .Values.config) "config.listen.grpc_peers" (dig "listen" "grpc_peers" "" .Values.config) "networkPolicy.envoy" .Values.networkPolicy.envoy "monitoring.podMonitor.enabled" .Values.monitoring.podMonitor.enabled "monitoring.serviceMonitor.enabled" .Values.monitoring.serviceMonitor.enabled "storage.existingClaim" .Values.storage.existingClaim "tests.enabled" .Values.tests.enabled -}}
-{{- range $key := keys $others | sortAlpha -}}
-{{- if get $others $key -}}
-{{- $wrong = append $wrong (printf "%s is not for mode `sidecar`, where Envoy asks at a socket and the pod is somebody else's" $key) -}}
+{{- include "exequatur.differing" (dict "at" "" "value" .Values "default" $defaults.central "found" $found) -}}
+{{- range $key := list "grpc_tls" "grpc_peers" -}}
+{{- if dig "listen" $key "" $.Values.config -}}{{- $_ := set $found (printf "config.listen.%s" $key) true -}}{{- end -}}
 {{- end -}}
+{{- range $key := keys $found | sortAlpha -}}
+{{- $wrong = append $wrong (printf "%s is not for mode `sidecar`, where Envoy asks at a socket and the pod is somebody else's: it would change nothing" $key) -}}
 {{- end -}}
 {{- if eq (int .Values.sidecar.envoyUser) 65532 -}}
 {{- $wrong = append $wrong "sidecar.envoyUser is 65532, as Exequatur's: the kernel could not tell them apart" -}}
 {{- end -}}
+{{- else -}}
+{{- include "exequatur.differing" (dict "at" "" "value" .Values "default" $defaults.sidecar "found" $found) -}}
+{{- range $key := keys $found | sortAlpha -}}
+{{- $wrong = append $wrong (printf "%s is for mode `sidecar`: it would change nothing" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $wrong -}}
+{{- end -}}
+
+{{- /* Gathers where `value` differs from `default`, under the keys that the default has. */ -}}
+{{- define "exequatur.differing" -}}
+{{- range $key, $default := .default -}}
+{{- $at := printf "%s.%s" $.at $key | trimPrefix "." -}}
+{{- $value := index $.value $key -}}
+{{- if and $default (kindIs "map" $default) (kindIs "map" $value) -}}
+{{- include "exequatur.differing" (dict "at" $at "value" $value "default" $default "found" $.found) -}}
+{{- else if ne (toJson $value) (toJson $default) -}}
+{{- $_ := set $.found $at true -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

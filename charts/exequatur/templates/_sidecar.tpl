@@ -16,14 +16,26 @@ mounted and by the users that the kernel tells apart. */ -}}
 {{- /* What the Deployment says of its pod: here the pod is somebody else's. */ -}}
 {{- $user := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
 {{- $_ := set $container "securityContext" (merge $container.securityContext $user) -}}
-{{- $containers := list $container -}}
-{{- range $pod.containers -}}
-{{- if eq .name $root.Values.sidecar.envoy -}}
 {{- /* Read-only: it may connect, and not put another socket in its place. */ -}}
 {{- $mount := dict "name" "exequatur-envoy" "mountPath" (include "exequatur.shared" $root) "readOnly" true -}}
+{{- range concat ($pod.containers | default list) ($pod.initContainers | default list) -}}
+{{- if eq .name $root.Values.sidecar.envoy -}}
 {{- $_ := set . "volumeMounts" (append (.volumeMounts | default list) $mount) -}}
 {{- end -}}
-{{- $containers = append $containers . -}}
+{{- end -}}
+{{- $containers := $pod.containers | default list -}}
+{{- $before := list -}}
+{{- range $pod.initContainers -}}
+{{- if eq .name $root.Values.sidecar.envoy -}}
+{{- /* An Envoy that starts before the others and ends after them: so does what it asks, and around it. */ -}}
+{{- $before = append $before (set $container "restartPolicy" "Always") -}}
+{{- end -}}
+{{- $before = append $before . -}}
+{{- end -}}
+{{- if hasKey $container "restartPolicy" -}}
+{{- $_ := set $pod "initContainers" $before -}}
+{{- else -}}
+{{- $containers = prepend $containers $container -}}
 {{- end -}}
 {{- $volumes := $pod.volumes | default list -}}
 {{- range include "exequatur.volumes" $root | fromYamlArray -}}
@@ -81,6 +93,15 @@ mounted and by the users that the kernel tells apart. */ -}}
 {{- if lt (int ($pod.terminationGracePeriodSeconds | default 30)) 16 -}}
 {{- $wrong = append $wrong "terminationGracePeriodSeconds is less than the 16 that Exequatur needs to end" -}}
 {{- end -}}
+{{- range $pod.initContainers -}}
+{{- if eq .name $envoy -}}
+{{- if ne (toString (get . "restartPolicy")) "Always" -}}
+{{- $wrong = append $wrong (printf "the init container `%s` does not say restartPolicy: Always, so it ends before anybody can be asked about" .name) -}}
+{{- else if semverCompare "<1.29.0-0" $.root.Capabilities.KubeVersion.Version -}}
+{{- $wrong = append $wrong (printf "the init container `%s` has restartPolicy: Always, which Kubernetes has since 1.29" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $found := false -}}
 {{- $general := $pod.securityContext | default dict -}}
 {{- range concat ($pod.containers | default list) ($pod.initContainers | default list) -}}
@@ -91,6 +112,9 @@ mounted and by the users that the kernel tells apart. */ -}}
 {{- $wrong = append $wrong "the pod has a container `exequatur` already" -}}
 {{- end -}}
 {{- if eq $name $envoy -}}
+{{- if $found -}}
+{{- $wrong = append $wrong (printf "the pod has two containers `%s`" $name) -}}
+{{- end -}}
 {{- $found = true -}}
 {{- if ne $as $user -}}
 {{- $wrong = append $wrong (printf "the container `%s` runs as %d, and sidecar.envoyUser is %d, whom alone Exequatur answers" $name $as $user) -}}
