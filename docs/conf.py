@@ -36,12 +36,17 @@ LINK = re.compile(r"^[-*] \[[^\]]+\]\(([^)#:]+)\.md\)", re.MULTILINE)
 
 
 def trees_of_lists(app, docname, source):
-    """The sidebar is made of the lists of links in index.md, so that there is one list and not two."""
+    """The sidebar is made of the lists of links in index.md, so that there is one list and not two. A section within a section has
+    both headings."""
     if docname != "index":
         return
-    parts = re.split(r"^## (.+)$", source[0], flags=re.MULTILINE)
-    trees = []
-    for caption, text in zip(parts[1::2], parts[2::2]):
+    parts = re.split(r"^(##|###) (.+)$", source[0], flags=re.MULTILINE)
+    trees, section = [], ""
+    for level, heading, text in zip(parts[1::3], parts[2::3], parts[3::3]):
+        if level == "##":
+            section = caption = heading
+        else:
+            caption = f"{section}: {heading[:1].lower()}{heading[1:]}"
         if pages := LINK.findall(text):
             trees.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]))
     source[0] += "\n\n" + "\n\n".join(trees) + "\n"
