@@ -2,7 +2,8 @@
 """Renders the chart with each file of charts/exequatur/ci and judges what comes.
 
 Without argument: Helm's linter, the schemas of Kubernetes' objects for a matrix of values and versions, what the objects have
-to say, the values that must be refused, what an upgrade changes, and that no hardening goes unnoticed. No cluster is asked. With `--exequatur PROGRAM`, instead: whether that program accepts each configuration, laid
+to say, the values that must be refused, what an upgrade changes, and that no hardening goes unnoticed; and examples for meshes and gateways
+by the published schemas of these. No cluster is asked. With `--exequatur PROGRAM`, instead: whether that program accepts each configuration, laid
 out as kubelet mounts it, and goes over to a changed one.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import examples
 import generated
 import hardening
 import hooks
@@ -42,7 +44,7 @@ def main() -> int:
         program = arguments.exequatur.resolve()
         wrong = running.check(program) + sidecar.run(program) + hooks.run(program)
     else:
-        parts = [generated, rendering, objects, refusals, monitoring, upgrade, sidecar, hooks, page]
+        parts = [examples, generated, rendering, objects, refusals, monitoring, upgrade, sidecar, hooks, page]
         parts += [] if arguments.quick else [matrix, hardening]
         wrong = [line for part in parts for line in part.check()]
     for line in wrong:
