@@ -1,6 +1,7 @@
 //! What a decision asks of the store, in one trip.
 
 use std::fmt::Debug;
+use std::io::ErrorKind;
 use std::pin::Pin;
 
 use jiff::Timestamp;
@@ -106,6 +107,19 @@ pub enum StoreError {
     /// The system gave no random bytes for an epoch.
     #[error("no random bytes for the store's epoch")]
     NoRandomness,
+}
+
+impl StoreError {
+    /// What it is to those who know errors of input and output.
+    pub(crate) fn kind(self) -> ErrorKind {
+        match self {
+            Self::Unavailable => ErrorKind::TimedOut,
+            Self::Full => ErrorKind::StorageFull,
+            Self::Foreign => ErrorKind::InvalidData,
+            Self::Unfit(_) => ErrorKind::Unsupported,
+            Self::Poisoned | Self::NoRandomness => ErrorKind::Other,
+        }
+    }
 }
 
 /// Why a store that answers is not used.

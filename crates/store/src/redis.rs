@@ -5,6 +5,7 @@
 //! it begins anew, with doubt (G11, C-09).
 
 mod address;
+mod answer;
 mod attributes;
 mod clock;
 mod cluster;

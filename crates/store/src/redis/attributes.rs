@@ -11,13 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{draw, list, text};
 use super::keys::Prefix;
 use super::link::Line;
 use super::revocation::FeedClock;
@@ -226,9 +225,9 @@ impl RedisAttributes {
 
     async fn tell(&self, event: &SubjectAttribute, now: Timestamp) -> Result<AttributeSet, AttributeError> {
         let (place, held) = (event.place(), event.held(now)?);
-        let not_kept = |error| {
+        let not_kept = |error: StoreError| {
             self.servers.suspect();
-            AttributeError::NotKept(kind(error))
+            AttributeError::NotKept(error.kind())
         };
         let links = self.servers.of_revocations().await.map_err(not_kept)?;
         let line = links.line_for_order(WITHIN).await.map_err(not_kept)?;
@@ -332,30 +331,6 @@ fn said(answer: &Value, drawn: &str) -> Option<Said> {
         "forgotten" => Some(Said::Forgotten),
         "full" => Some(Said::Full),
         _ => None,
-    }
-}
-
-fn list(value: &Value) -> Option<&[Value]> {
-    if let Value::Array(items) = value { Some(items) } else { None }
-}
-
-fn text(value: &Value) -> Option<&str> {
-    if let Value::BulkString(bytes) = value { std::str::from_utf8(bytes).ok() } else { None }
-}
-
-fn draw() -> Result<String, StoreError> {
-    let mut random = [0; 24];
-    getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
-}
-
-fn kind(error: StoreError) -> ErrorKind {
-    match error {
-        StoreError::Unavailable => ErrorKind::TimedOut,
-        StoreError::Full => ErrorKind::StorageFull,
-        StoreError::Foreign => ErrorKind::InvalidData,
-        StoreError::Unfit(_) => ErrorKind::Unsupported,
-        StoreError::Poisoned | StoreError::NoRandomness => ErrorKind::Other,
     }
 }
 

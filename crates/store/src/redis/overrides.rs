@@ -8,12 +8,11 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use redis::{Cmd, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{draw, text};
 use super::keys::Prefix;
 use super::link::{Line, Links};
 use super::revocation::FeedClock;
@@ -53,9 +52,6 @@ struct Heard {
     /// Of the last look; none before the first.
     version: Option<String>,
 }
-
-/// What an answer is known by.
-type Drawn = String;
 
 impl RedisOverrides {
     pub(super) fn new(servers: Servers, prefix: Prefix, most: usize) -> Self {
@@ -179,9 +175,9 @@ impl RedisOverrides {
     ) -> Result<Overridden, OverrideError> {
         // Without a first look it is not known what is there.
         self.overrides.known().or(Err(OverrideError::Unknown))?;
-        let not_kept = |error| {
+        let not_kept = |error: StoreError| {
             self.servers.suspect();
-            OverrideError::NotKept(kind(error))
+            OverrideError::NotKept(error.kind())
         };
         let links = self.servers.of_revocations().await.map_err(not_kept)?;
         let line = links.line_for_order(WITHIN).await.map_err(not_kept)?;
@@ -294,26 +290,6 @@ fn ledger(hash: &[Value]) -> Option<Ledger> {
         }
     }
     Some(ledger)
-}
-
-fn text(value: &Value) -> Option<&str> {
-    if let Value::BulkString(bytes) = value { std::str::from_utf8(bytes).ok() } else { None }
-}
-
-fn draw() -> Result<Drawn, StoreError> {
-    let mut random = [0; 24];
-    getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
-}
-
-fn kind(error: StoreError) -> ErrorKind {
-    match error {
-        StoreError::Unavailable => ErrorKind::TimedOut,
-        StoreError::Full => ErrorKind::StorageFull,
-        StoreError::Foreign => ErrorKind::InvalidData,
-        StoreError::Unfit(_) => ErrorKind::Unsupported,
-        StoreError::Poisoned | StoreError::NoRandomness => ErrorKind::Other,
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 pub use feed::FeedClock;
 pub use script::Replica;
 
+use super::answer::number;
 use super::keys::Prefix;
 use super::link::{Line, Links};
 use super::servers::Servers;
@@ -38,7 +39,7 @@ use crate::revocation::{
 };
 use fleet::HeardOf;
 use reach::{Reach, Seen, seen};
-use script::{Applied, Beat, Caller, Ordered, in_force, incarnation_in, number};
+use script::{Applied, Beat, Caller, Ordered, in_force, incarnation_in};
 
 /// A replica that was heard in this time is there.
 const LIVE: Duration = Duration::from_secs(3);
@@ -360,7 +361,7 @@ impl RevocationStore for RedisRevocations {
                 Ok(Ordered::Full) => Err(RevocationError::Full),
                 Err(error) => {
                     self.hold_here(revocation)?;
-                    Err(RevocationError::NotKept(kind(error)))
+                    Err(RevocationError::NotKept(error.kind()))
                 }
             }
         })
@@ -384,14 +385,14 @@ impl RevocationStore for RedisRevocations {
                     Ok(Changed { position: at.position, changed, reached })
                 }
                 Ok(Ordered::Full) => Err(RevocationError::Full),
-                Err(error) => Err(RevocationError::NotKept(kind(error))),
+                Err(error) => Err(RevocationError::NotKept(error.kind())),
             }
         })
     }
 
     fn list(&self, after: Position, limit: NonZeroU16, now: Timestamp) -> RevocationFuture<'_, Page> {
         Box::pin(async move {
-            let unreadable = |error| RevocationError::Unreadable(kind(error));
+            let unreadable = |error: StoreError| RevocationError::Unreadable(error.kind());
             let line = self.line().await.map_err(unreadable)?;
             let mut command = redis::cmd("XRANGE");
             command.arg(self.prefix.revocations("entries")).arg(format!("{}-0", after.next().0)).arg("+");
@@ -416,7 +417,7 @@ impl RevocationStore for RedisRevocations {
             let Ok(links) = self.servers.of_revocations().await else { return Ok(()) };
             let Ok(line) = links.line().await else { return Ok(()) };
             let command =
-                self.caller().map_err(|error| RevocationError::NotKept(kind(error)))?.tidy(from, now);
+                self.caller().map_err(|error| RevocationError::NotKept(error.kind()))?.tidy(from, now);
             if let Ok(value) = line.say_one(command, TIDY_WITHIN).await {
                 let next = number(&value).and_then(|next| u32::try_from(next).ok()).unwrap_or_default();
                 self.tidied.store(next, Ordering::Relaxed);
@@ -449,16 +450,6 @@ impl RevocationStore for RedisRevocations {
 const TIDY_WITHIN: Duration = Duration::from_millis(100);
 /// Parts of the snapshot that are looked through each time.
 const SWEPT: usize = 256;
-
-fn kind(error: StoreError) -> ErrorKind {
-    match error {
-        StoreError::Unavailable => ErrorKind::TimedOut,
-        StoreError::Full => ErrorKind::StorageFull,
-        StoreError::Foreign => ErrorKind::InvalidData,
-        StoreError::Unfit(_) => ErrorKind::Unsupported,
-        StoreError::Poisoned | StoreError::NoRandomness => ErrorKind::Other,
-    }
-}
 
 /// What is said again.
 struct Remembered;

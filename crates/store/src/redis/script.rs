@@ -1,11 +1,10 @@
 //! The scripts: what they are given and what they answer.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use redis::{Cmd, Script, Value};
 
 use super::WindowBounds;
+use super::answer::{draw, list, text};
 use super::clock::{Era, Times};
 use super::keys::Prefix;
 use super::server::{RunId, check_memory};
@@ -121,9 +120,7 @@ impl Scripts {
         known: Option<Times>,
         top: i64,
     ) -> Result<(Cmd, Drawn), StoreError> {
-        let mut random = [0; 24];
-        getrandom::fill(&mut random).or(Err(StoreError::NoRandomness))?;
-        let next = BASE64_URL_SAFE_NO_PAD.encode(random);
+        let next = draw()?;
         let text = LOOK;
         #[cfg(test)]
         let told = self.told.lock().unwrap().map(|now| tests::told(text, now));
@@ -225,12 +222,7 @@ pub(super) struct Look {
 impl Look {
     /// None if it is not of the form, or another's.
     pub(super) fn read(value: &Value, drawn: &Drawn) -> Option<Self> {
-        let Value::Array(parts) = value else { return None };
-        let [era, latest, top, evicted, history, info, of] = parts.as_slice() else { return None };
-        let text = |value: &Value| {
-            let Value::BulkString(bytes) = value else { return None };
-            String::from_utf8(bytes.clone()).ok()
-        };
+        let [era, latest, top, evicted, history, info, of] = list(value)? else { return None };
         let number = |value: &Value| text(value)?.parse::<i64>().ok();
         if text(of)? != drawn.0 {
             return None;
@@ -238,7 +230,7 @@ impl Look {
         let era = Era(text(era)?.as_bytes().try_into().ok()?);
         let evicted = u64::try_from(number(evicted)?).ok()?;
         let times = Times { era, latest: number(latest)?, top: number(top)?, evicted };
-        Some(Self { times, history: text(history)?, fitness: check_memory(&text(info)?) })
+        Some(Self { times, history: text(history)?.to_owned(), fitness: check_memory(text(info)?) })
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use redis::Value;
 
+use super::answer::text;
+
 /// How many slots a cluster has.
 const SLOTS: u16 = 16384;
 /// Nodes that a cluster may have, copies included: as many as it is made for.
@@ -197,11 +199,6 @@ fn place(value: &Value, asked: &str) -> Option<Place> {
     let Value::Int(port) = port else { return None };
     let port = u16::try_from(*port).ok().filter(|port| *port != 0)?;
     Some(Place::At(Node { id: id(value)?, host: host.to_owned(), port }))
-}
-
-fn text(value: &Value) -> Option<&str> {
-    let Value::BulkString(octets) = value else { return None };
-    std::str::from_utf8(octets).ok()
 }
 
 #[cfg(test)]

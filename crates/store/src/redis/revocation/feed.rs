@@ -10,10 +10,11 @@ use redis::{Pipeline, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::answer::bytes;
 use super::super::link::Line;
 use super::fleet::SAY_EVERY;
 use super::script::{
-    Applied, BUCKET_BITS, Beat, Caller, Change, Incarnation, Ordered, bytes, changes, read_entries, rows,
+    Applied, BUCKET_BITS, Beat, Caller, Change, Incarnation, Ordered, changes, read_entries, rows,
 };
 use super::{RedisRevocations, Remembered};
 use crate::admission::StoreError;

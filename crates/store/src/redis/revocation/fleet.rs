@@ -6,8 +6,9 @@ use std::time::Duration;
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
+use super::super::answer::{bytes, list, number};
 use super::super::link::Line;
-use super::script::{Caller, Incarnation, Replica, bytes, list, number, position_in};
+use super::script::{Caller, Incarnation, Replica, position_in};
 use super::{FORGOTTEN, RedisRevocations};
 use crate::admission::StoreError;
 use crate::replicas::{Fleet, MOST_LISTED, Presence, ReplicaName, Report};

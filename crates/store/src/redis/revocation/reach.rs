@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::script::{bytes, list, number};
+use super::super::answer::{bytes, list, number};
 use crate::replicas::{Acknowledged, Reached, ReplicaName};
 use crate::revocation::Position;
 

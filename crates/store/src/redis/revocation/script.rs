@@ -2,6 +2,7 @@
 
 use redis::{Cmd, Value};
 
+use super::super::answer::{bytes, list, number, text};
 use super::super::keys::Prefix;
 use crate::revocation::{
     Form, ISSUED_UNTIL, InForce, Lift, Note, Position, Revocation, RevocationKind, Row, SUSPENSION, TOTAL,
@@ -204,7 +205,7 @@ impl Beat {
         let replica = |parts: &[Value]| {
             let [id, position, silent, owed] = parts else { return None };
             let silent = std::time::Duration::from_millis(number(silent)?);
-            let id = std::str::from_utf8(bytes(id)?).ok()?.to_owned();
+            let id = text(id)?.to_owned();
             Some(Replica { id, position: Position(number(position)?), silent, owed: number(owed)? })
         };
         Some(Self {
@@ -371,19 +372,4 @@ fn named<'a>(fields: &'a [Value], name: &[u8]) -> Option<&'a Value> {
         [key, value] if bytes(key) == Some(name) => Some(value),
         _ => None,
     })
-}
-
-pub(super) fn list(value: &Value) -> Option<&[Value]> {
-    if let Value::Array(items) = value { Some(items) } else { None }
-}
-
-pub(super) fn bytes(value: &Value) -> Option<&[u8]> {
-    if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
-}
-
-pub(super) fn number(value: &Value) -> Option<u64> {
-    if let Value::Int(number) = value {
-        return u64::try_from(*number).ok();
-    }
-    std::str::from_utf8(bytes(value)?).ok()?.parse().ok()
 }
