@@ -110,6 +110,11 @@ impl<'o> Linter<'o> {
         }
     }
 
+    /// Whether one of these was found, and is not allowed.
+    pub(crate) fn found(&self, rules: &[&Rule]) -> bool {
+        self.findings.iter().any(|finding| rules.iter().any(|rule| rule.id == finding.rule.id))
+    }
+
     /// Notes that a message was looked at by the rules for its kind.
     pub(crate) fn judged(&mut self, node: &Node) {
         self.judged.insert(std::ptr::from_ref(node));

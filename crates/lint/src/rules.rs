@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub(crate) mod envoy_gateway;
 pub(crate) mod fields;
 pub(crate) mod istio;
+pub(crate) mod kinds;
 pub(crate) mod listener;
 pub(crate) mod logs;
 pub(crate) mod mutation;

@@ -6,6 +6,7 @@ mod gateways;
 mod istio;
 mod manifests;
 mod reading;
+mod unasked;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -136,11 +136,17 @@ pub(crate) fn judge(document: &Node, linter: &mut Linter<'_>) {
             }
         }
     }
+    let mut ways = 0_usize;
     for bind in document.list("binds") {
         known("a bind", &["port", "listeners"], bind, linter);
         for listener in bind.list("listeners") {
+            ways = ways.saturating_add(listener.list("routes").len());
+            ways = ways.saturating_add(listener.list("tcpRoutes").len());
             judge_listener(listener, linter);
         }
+    }
+    if ways == 0 {
+        linter.report(&UNGUARDED, document.nearest("binds").place, "no route here has `extAuthz`");
     }
 }
 

@@ -7,6 +7,8 @@ mod client;
 mod patch;
 mod security;
 
+pub(crate) use security::UNASKED;
+
 use crate::linter::Linter;
 use crate::rule::Rule;
 use crate::rules::{fields, resources};
@@ -25,8 +27,8 @@ pub(crate) struct Resources<'n> {
 }
 
 impl<'n> Resources<'n> {
-    /// Takes what is Envoy Gateway's; `false` for anything else.
-    pub(crate) fn take(&mut self, document: &'n Node) -> bool {
+    /// Takes what is Envoy Gateway's, and of a kind that is known.
+    pub(crate) fn take(&mut self, document: &'n Node) {
         let list = match document.text_of("kind") {
             "SecurityPolicy" => &mut self.security,
             "ClientTrafficPolicy" => &mut self.clients,
@@ -34,10 +36,14 @@ impl<'n> Resources<'n> {
             "BackendTLSPolicy" => &mut self.transports,
             "BackendTrafficPolicy" => &mut self.traffic,
             "HTTPRoute" | "GRPCRoute" => &mut self.routes,
-            _ => return false,
+            _ => return,
         };
         list.push(document);
-        true
+    }
+
+    /// Whether a policy asks.
+    pub(crate) fn asks(&self) -> bool {
+        self.asking().next().is_some()
     }
 
     /// The policies that ask, with their `extAuth`.
@@ -54,7 +60,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &security::ROUTE,
     &security::HIDDEN,
     &security::RETRY,
-    &security::UNASKED,
+    &UNASKED,
     &security::REPLACED,
     &security::UNGUARDED,
     &security::PLAINTEXT,

@@ -8,6 +8,8 @@ mod policy;
 mod provider;
 mod transport;
 
+pub(crate) use provider::UNASKED;
+
 use crate::linter::Linter;
 use crate::rule::Rule;
 use crate::rules::{check, fields};
@@ -28,16 +30,16 @@ pub(crate) struct Resources<'n> {
 }
 
 impl<'n> Resources<'n> {
-    /// Takes what is Istio's; `false` for anything else.
-    pub(crate) fn take(&mut self, document: &'n Node) -> bool {
+    /// Takes what is Istio's, and of a kind that is known.
+    pub(crate) fn take(&mut self, document: &'n Node) {
         let list = match document.text_of("kind") {
             "IstioOperator" => {
                 self.meshes.extend(document.at("spec.meshConfig"));
-                return true;
+                return;
             }
             "" if document.get("meshConfig").is_some() => {
                 self.meshes.extend(document.get("meshConfig"));
-                return true;
+                return;
             }
             "" if document.get("extensionProviders").is_some() => &mut self.meshes,
             "AuthorizationPolicy" => &mut self.policies,
@@ -48,10 +50,14 @@ impl<'n> Resources<'n> {
             "Gateway" if document.at("spec.gatewayClassName").and_then(Node::text) == Some(WAYPOINT) => {
                 &mut self.waypoints
             }
-            _ => return false,
+            _ => return,
         };
         list.push(document);
-        true
+    }
+
+    /// Whether a policy asks a provider.
+    pub(crate) fn asks(&self) -> bool {
+        self.custom().next().is_some()
     }
 
     /// The policies that send requests to a provider.
@@ -62,6 +68,12 @@ impl<'n> Resources<'n> {
 
 const WAYPOINT: &str = "istio-waypoint";
 
+/// Whether a document is a `MeshConfig`, or values of istiod's chart with one: neither has a kind.
+pub(crate) fn is_mesh(document: &Node) -> bool {
+    document.text_of("kind").is_empty()
+        && ["meshConfig", "extensionProviders"].iter().any(|key| document.get(key).is_some())
+}
+
 /// Every rule of Istio's resources.
 pub(crate) static RULES: &[&Rule] = &[
     &provider::NORMALIZATION,
@@ -69,7 +81,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &provider::FAIL_OPEN,
     &provider::STATUS,
     &provider::ROUTE_CACHE,
-    &provider::UNASKED,
+    &UNASKED,
     &policy::PROVIDER_MISSING,
     &policy::SELECTS_NOTHING,
     &policy::SELECTS_PART,

@@ -10,7 +10,7 @@ use crate::linter::Linter;
 use crate::names;
 use crate::reader::{self, Unreadable};
 use crate::rule::{Rule, Severity};
-use crate::rules::{agentgateway, check, envoy_gateway, istio, listener, route};
+use crate::rules::{agentgateway, check, envoy_gateway, istio, kinds, listener, route};
 use crate::tree::{Entry, Node, Place, Value, shortened};
 
 static NOT_JUDGED: Rule = Rule::new(
@@ -22,30 +22,15 @@ static NOT_JUDGED: Rule = Rule::new(
 )
 .allowable();
 
-pub(crate) static RULES: &[&Rule] = &[&NOT_JUDGED];
+static UNASKED: Rule = Rule::new(
+    Severity::Hole,
+    "nobody-asks",
+    &["B-15"],
+    "nothing among what was given asks Exequatur: whatever comes in passes without a decision",
+    "give what asks to the same run of the command: an AuthorizationPolicy with `action: CUSTOM`, or a SecurityPolicy with `extAuth`",
+);
 
-/// Resources that send no request past a decision.
-const HARMLESS: [&str; 19] = [
-    "Certificate",
-    "ClusterIssuer",
-    "ConfigMap",
-    "DaemonSet",
-    "Deployment",
-    "Gateway",
-    "GatewayClass",
-    "HorizontalPodAutoscaler",
-    "Issuer",
-    "Namespace",
-    "NetworkPolicy",
-    "PodDisruptionBudget",
-    "PodMonitor",
-    "PrometheusRule",
-    "ReferenceGrant",
-    "Secret",
-    "Service",
-    "ServiceAccount",
-    "ServiceMonitor",
-];
+pub(crate) static RULES: &[&Rule] = &[&NOT_JUDGED, &UNASKED];
 
 /// Whether a document is one of those, and no bootstrap.
 pub(crate) fn is_one(document: &Node) -> bool {
@@ -56,7 +41,7 @@ pub(crate) fn is_one(document: &Node) -> bool {
 
 /// Judges all of them together.
 pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_>) -> Result<(), Unreadable> {
-    let mut resources = documents;
+    let mut resources = unlisted(documents);
     let mut meshes = Vec::new();
     for document in &resources {
         if let Some(text) = document.at("data.mesh").filter(|_| document.text_of("kind") == "ConfigMap") {
@@ -67,33 +52,54 @@ pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_
     resources.extend(meshes);
     let mut mesh = istio::Resources::default();
     let mut gateway = envoy_gateway::Resources::default();
+    let mut unasked = None;
     for resource in &resources {
-        let kind = resource.text_of("kind");
-        if kind.is_empty() && agentgateway::is_one(resource) {
+        if resource.text_of("kind").is_empty() && agentgateway::is_one(resource) {
             agentgateway::judge(resource, linter);
             continue;
         }
-        linter.within(resource, |linter| match kind {
-            "HTTPRoute" | "GRPCRoute" => routes(resource, linter),
-            "Gateway" => listeners(resource, linter),
-            "RequestAuthentication" => authentication(resource, linter),
-            _ => {}
+        unasked = unasked.or(Some(resource.place));
+        let known = kinds::is_known(resource);
+        linter.within(resource, |linter| match resource.text_of("kind") {
+            "HTTPRoute" | "GRPCRoute" if known => routes(resource, linter),
+            "Gateway" if known => listeners(resource, linter),
+            "RequestAuthentication" if known => authentication(resource, linter),
+            kind => {
+                if !known && !istio::is_mesh(resource) {
+                    let version = shortened(resource.text_of("apiVersion"));
+                    let message = format!("a `{}` of `{version}` is not judged", shortened(kind));
+                    linter.report(&NOT_JUDGED, resource.place, message);
+                }
+            }
         });
-        let judged = ["HTTPRoute", "GRPCRoute", "RequestAuthentication"].contains(&kind);
-        if !mesh.take(resource)
-            && !gateway.take(resource)
-            && !judged
-            && !HARMLESS.contains(&resource.text_of("kind"))
-        {
-            linter.within(resource, |linter| {
-                let kind = shortened(resource.text_of("kind"));
-                linter.report(&NOT_JUDGED, resource.place, format!("a `{kind}` is not judged"));
-            });
+        if known || istio::is_mesh(resource) {
+            mesh.take(resource);
+            gateway.take(resource);
         }
     }
     istio::judge(&mesh, linter);
     envoy_gateway::judge(&gateway, linter);
+    if let Some(place) = unasked
+        && !mesh.asks()
+        && !gateway.asks()
+        && !linter.found(&[&istio::UNASKED, &envoy_gateway::UNASKED])
+    {
+        linter.report(&UNASKED, place, "nothing here asks Exequatur");
+    }
     Ok(())
+}
+
+/// What `kubectl get` puts into a `List`, each by itself.
+fn unlisted(documents: Vec<Node>) -> Vec<Node> {
+    let mut all = Vec::new();
+    for document in documents {
+        let is_list = document.text_of("kind") == "List" && document.text_of("apiVersion") == "v1";
+        match document.get("items").filter(|_| is_list) {
+            Some(items) => all.extend(items.items().iter().cloned()),
+            None => all.push(document),
+        }
+    }
+    all
 }
 
 /// A configuration that stands as text in a value. Lines are those of the whole, columns those of the text.

@@ -164,7 +164,8 @@ fn around_the_decision() {
     for (spec, expected) in
         [("{ retry: { numRetries: 2 } }", &[][..]), ("{ faultInjection: {} }", &["unknown-field"])]
     {
-        let other = format!("kind: BackendTrafficPolicy\nspec: {spec}\n");
+        let other =
+            format!("apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: BackendTrafficPolicy\nspec: {spec}\n");
         let report = lint_all(&[GATEWAY_FILE, &other], &options()).unwrap();
         assert_eq!(ids(&report.findings), expected);
     }

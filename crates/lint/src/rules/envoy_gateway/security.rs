@@ -66,7 +66,7 @@ pub(super) static RETRY: Rule = Rule::new(
     "leave `backendSettings.retry` out",
 )
 .key(Key::may(Part::Security, "grpc.backendSettings.retry", never, &["{ numRetries: 1 }"]));
-pub(super) static UNASKED: Rule = Rule::new(
+pub(crate) static UNASKED: Rule = Rule::new(
     Severity::Hole,
     "eg-unasked",
     &["B-15"],

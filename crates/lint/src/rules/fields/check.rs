@@ -1,4 +1,4 @@
-//! ExtAuthz, what it is made of, and the filters around it.
+//! `ExtAuthz`, what it is made of, and the filters around it.
 
 use super::Message;
 

@@ -109,12 +109,15 @@ pub(super) fn judge(policy: &Node, resources: &Resources<'_>, linter: &mut Linte
     }
     let wanted = provider(policy);
     let mut known = resources.meshes.iter().flat_map(|mesh| mesh.list("extension_providers"));
-    if !known.any(|known| known.text_of("name") == wanted) {
+    let asks = ["envoy_ext_authz_grpc", "envoy_ext_authz_http"];
+    let is =
+        |known: &Node| known.text_of("name") == wanted && asks.iter().any(|key| known.get(key).is_some());
+    if !known.any(is) {
         let place = spec.nearest("provider.name").place;
         linter.report(
             &PROVIDER_MISSING,
             place,
-            format!("no `MeshConfig` here has a provider `{}`", shortened(wanted)),
+            format!("no `MeshConfig` here has a provider `{}` that can be asked", shortened(wanted)),
         );
     }
     ambient(policy, spec, resources, linter);

@@ -56,7 +56,7 @@ pub(super) static ROUTE_CACHE: Rule = Rule::new(
     "leave `clearRouteCache` out",
 )
 .key(Key::may(Part::Provider, "clear_route_cache", is_false, &["true"]));
-pub(super) static UNASKED: Rule = Rule::new(
+pub(crate) static UNASKED: Rule = Rule::new(
     Severity::Hole,
     "istio-unasked",
     &["B-15"],
