@@ -3,7 +3,7 @@
 import copy
 import re
 
-from rendering import ROOT, Object, Refused, render, schema_problems, values, yaml
+from rendering import KUBERNETES, ROOT, Object, Refused, render, schema_problems, values, yaml
 
 PAGE = ROOT / "docs/how-to/kubernetes.md"
 # What an excerpt needs that stands elsewhere on the page.
@@ -21,8 +21,9 @@ def check() -> list[str]:
         for key in excerpt:
             given = merged(given, NEEDS.get(key, {}))
         try:
-            for found in render(given):
-                wrong += schema_problems(found) if "." not in found["apiVersion"].partition("/")[0] else []
+            for version in KUBERNETES:
+                for found in render(given, version=version):
+                    wrong += schema_problems(found, version) if "." not in found["apiVersion"].partition("/")[0] else []
         except Refused as refused:
             wrong.append(f"kubernetes.md shows {', '.join(excerpt) or 'values'} that are refused: {refused}")
     return wrong

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # For `git ls-files`, where `*` takes folders below too.
 PAGES = ("README.md", "docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
 # What a page's folder has: a clone as it is after `make build envoy`.
-CLONE = ("charts", "docs", "envoy", "examples", "policies", "tests/tools", "Makefile", "README.md")
+CLONE = ("charts", "docs", "envoy", "examples", "packaging", "policies", "tests/docs/bin", "tests/tools", "Makefile", "README.md")
 COMMANDS = {"console", "sh", "bash", "shell"}
 SET_UP = "set up"
 TEXTS = {"", "text"}
