@@ -31,11 +31,13 @@ TEXTS = {"", "text"}
 FILES = {"cedar", "ini", "js", "json", "python", "typescript", "yaml"}
 DRAWN = {"mermaid"}
 PATIENCE = 60.0
+USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
 FENCE = re.compile(r"^( *)(```+|~~~+)(.*)$")
 # What readers' programs take for a fence as well, and this one does not: in a quotation, or behind the sign of a list.
 OTHER_FENCE = re.compile(r"^[ \t>*+-]*(\d+[.)][ \t]+)?[ \t>*+-]*(```+|~~~+)[^`]*$")
 TYPED_OUTSIDE = re.compile(r"^[ \t>]*\$ \S")
 MARK = re.compile(r"<!-- not executed: (.+?) -->")
+NEEDS_MARK = re.compile(r"<!-- needs: (\S+) -->")
 FILE_MARK = re.compile(r"<!-- file: (\S+) -->")
 PAGE_MARK = re.compile(r"<!-- nothing of this page is executed: (.+?) -->")
 LOOKS_TYPED = re.compile(r"^\s*(\$ |(sudo |make |exequatur |kubectl |helm |curl |cargo |git clone ))", re.MULTILINE)
@@ -95,6 +97,8 @@ def blocks(page, text):
         if not opened:
             if marked := MARK.search(lines[number]):
                 mark = marked[1]
+            elif needed := NEEDS_MARK.search(lines[number]):
+                mark = None if shutil.which(needed[1], path=USUAL_PATH) else f"there is no {needed[1]} on this machine"
             elif named := FILE_MARK.search(lines[number]):
                 file = named[1]
             elif lines[number].strip():
@@ -290,7 +294,7 @@ def lay_out(folder):
 
 def environment(folder):
     """What a reader's shell has who did nothing yet."""
-    path = "/usr/local/bin:/usr/bin:/bin"
+    path = USUAL_PATH
     if not shutil.which("python3", path=path):
         path = f"{Path(sys.executable).parent}:{path}"
     return {"HOME": str(Path(folder) / "home"), "PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb"}

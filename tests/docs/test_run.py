@@ -107,6 +107,9 @@ class Runner(unittest.TestCase):
         self.assertEqual(play("<!-- nothing of this page is executed: no cluster -->\n\n# a\n" + fenced("sh", "false")), 0)
         self.assertEqual(run.blocks("page.md", "<!-- not executed: why -->\n" + fenced("sh", "x"))[0].mark, "why")
         self.wrong("<!-- not executed: no cluster -->\n" + fenced("sh", "false") + fenced("sh", "false"), "page.md:6")
+        self.assertEqual(run.blocks("page.md", "<!-- needs: true -->\n" + fenced("sh", "x"))[0].mark, None)
+        self.assertIn("no such-a-program", run.blocks("page.md", "<!-- needs: such-a-program -->\n" + fenced("sh", "x"))[0].mark)
+        self.assertEqual(play("<!-- needs: true -->\n" + fenced("sh", "true") + "<!-- needs: such-a-program -->\n" + fenced("sh", "false")), 1)
         self.wrong("<!-- not executed: no cluster -->\nwords\n" + fenced("sh", "false"), "page.md:4")
         self.wrong("`a`\n<!-- not executed: no cluster -->\n" + fenced("yaml a", "a: 1"), "only commands")
 
