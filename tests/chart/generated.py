@@ -13,7 +13,7 @@ DEFAULTS = CHART / "templates/_defaults.tpl"
 # Values that only one of the two modes reads; the rest of values.yaml is read by both.
 ONLY: dict[str, list[str]] = {
     "central": [
-        *("admin", "autoscaling", "certManager", "grpc", "monitoring.podMonitor", "monitoring.serviceMonitor", "networkPolicy"),
+        *("admin", "autoscaling", "certManager", "grpc", "istio", "monitoring.podMonitor", "monitoring.serviceMonitor", "networkPolicy"),
         *("pod", "podDisruptionBudget", "replicas", "service", "serviceAccount", "storage", "tests"),
     ],
     "sidecar": ["sidecar"],

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import addons
+import examples
 import hardening
 from objects import pod
-from rendering import ADDONS, KUBERNETES, NEWEST, OLDEST, Object, cases, changed, render, schema_problems, values
+from rendering import ADDONS, KUBERNETES, MESH, NEWEST, OLDEST, Object, cases, changed, render, schema_problems, values
 
 PEERS = [{"podSelector": {"matchLabels": {"app": "other"}}}]
 ADMIN = {**values("operators")["admin"], "tls": {"existingSecret": "exequatur-admin-tls", "clientCa": {"existingSecret": "operators-ca"}}}
@@ -27,10 +28,11 @@ SWITCHES: dict[str, list[tuple[str, Any]]] = {
     "no operators": [("admin", {})],
     "own certificate": [
         *[("config/listen", {"plaintext": "accepted"}), ("certManager", {}), ("admin/tls/existingSecret", "exequatur-admin-tls")],
+        ("istio", {}),
         ("grpc", {"tls": {"existingSecret": "exequatur-grpc-tls", "clientCa": {"existingSecret": "envoys-ca"}}}),
     ],
     "made certificates": [
-        *[("config/listen", {"plaintext": "accepted"}), ("grpc", {})],
+        *[("config/listen", {"plaintext": "accepted"}), ("grpc", {}), ("istio", {})],
         ("certManager", {"enabled": True, "issuerRef": {"name": "internal"}}),
     ],
     "monitoring": [
@@ -65,6 +67,7 @@ def check() -> list[str]:
             given = values(case)
             for path, new in [turn for name in names for turn in SWITCHES[name]]:
                 given = changed(given, path, new)
+            given = fitting(given)
             what = f"{case} with {', '.join(names)}"
             newest = render(given)
             wrong += [f"{what}: {line}" for line in hardening.problems(pod(newest)) + open_rules(newest)]
@@ -77,9 +80,19 @@ def check() -> list[str]:
             seen |= {f"{version} {json.dumps(found, sort_keys=True)}": found for version, found in judged}
     others = {text.partition(" ")[2]: found for text, found in seen.items() if found["kind"] in ADDONS}
     for text, found in seen.items():
-        if found["kind"] not in ADDONS:
+        if found["kind"] in MESH:
+            wrong += examples.problems(found)
+        elif found["kind"] not in ADDONS:
             wrong += schema_problems(found, text.partition(" ")[0])
     return wrong + addons.check(list(others.values()))
+
+
+def fitting(given: Object) -> Object:
+    """In a mesh the port for orders has its own identities, where there is one."""
+    if not given.get("istio"):
+        return given
+    operators = ["cluster.local/ns/operators/sa/console"] if given.get("admin", {}).get("enabled") else []
+    return changed(given, "istio/principals/operators", operators)
 
 
 def open_rules(rendered: list[Object]) -> list[str]:
@@ -90,6 +103,12 @@ def open_rules(rendered: list[Object]) -> list[str]:
             for rule in policy["spec"].get(way, []):
                 if not rule.get(whom) or not rule.get("ports") or {} in rule[whom]:
                     wrong.append(f"{policy['metadata']['name']} has an open rule: {rule}")
+    for policy in (found for found in rendered if found["kind"] == "AuthorizationPolicy"):
+        for rule in policy["spec"].get("rules", [{}]):
+            names = [name for source in rule.get("from", [{}]) for name in source.get("source", {}).get("principals", ["*"])]
+            ports = [port for to in rule.get("to", [{}]) for port in to.get("operation", {}).get("ports", [])]
+            if not names or any("*" in name for name in names) or not ports:
+                wrong.append(f"{policy['metadata']['name']} has an open rule: {rule}")
     return wrong
 
 

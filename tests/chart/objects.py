@@ -1,8 +1,10 @@
 """What the rendered objects have to say."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import examples
 import hardening
 import platforms
 from generated import BOTH
@@ -19,12 +21,16 @@ ALWAYS = [
 ]
 POLICY, BUDGET = ("NetworkPolicy", FULL), ("PodDisruptionBudget", FULL)
 OPERATORS = [("Service", f"{FULL}-admin"), ("NetworkPolicy", f"{FULL}-admin")]
+ISTIO = [(kind, FULL) for kind in ("PeerAuthentication", "AuthorizationPolicy", "DestinationRule")]
 RENDERED = {
     "certificates": [
         *[one for one in ALWAYS if one[0] != "ServiceAccount"],
         *[POLICY, BUDGET, *OPERATORS, ("Certificate", f"{FULL}-grpc"), ("Certificate", f"{FULL}-admin")],
     ],
     "embedded": [*ALWAYS, POLICY],
+    "envoy-gateway": [*ALWAYS, POLICY, BUDGET],
+    "istio-ambient": [*ALWAYS, POLICY, BUDGET, *OPERATORS, *ISTIO],
+    "istio-sidecar": [*ALWAYS, POLICY, BUDGET, *ISTIO],
     "storage": ALWAYS,
     "redis": [*ALWAYS, POLICY, BUDGET],
     "operators": [*ALWAYS, POLICY, BUDGET, *OPERATORS],
@@ -70,6 +76,7 @@ def check() -> list[str]:
     apart(findings)
     restarted(findings)
     noted(findings)
+    provided(findings)
     return findings.wrong
 
 
@@ -257,8 +264,12 @@ def guarded(findings: Findings, rendered: list[Object], given: Object) -> None:
 
     wanted = [rule(9191, peers["envoy"]), rule(9192, peers["envoy"] + peers.get("public", []))]
     wanted += [rule(9193, peers["metrics"])] if peers.get("metrics") else []
+    if given.get("istio", {}).get("ambient"):
+        probes = [{"protocol": "TCP", "port": port} for port in (9191, 9192, 9193)]
+        wanted.append(rule(15008, [*peers["envoy"], *peers.get("public", []), *peers.get("metrics", [])]))
+        wanted.append({"ports": probes, "from": [{"ipBlock": {"cidr": "169.254.7.127/32"}}]})
     findings.same("its rules", spec["ingress"], wanted)
-    platforms.outward(findings, spec, egress)
+    platforms.outward(findings, spec, egress, given)
 
 
 def orders(given: Object) -> bool:
@@ -301,12 +312,14 @@ def ordered(findings: Findings, rendered: list[Object], given: Object) -> None:
     if not orders(given):
         findings.same("admin", configuration(rendered).get("admin"), None)
         return
-    findings.same("what the operators' NetworkPolicy opens", opened[f"{FULL}-admin"], {9194})
+    ambient = given.get("istio", {}).get("ambient")
+    rules = [(9194, given["admin"]["ingressFrom"]), *([(15008, given["admin"]["ingressFrom"])] if ambient else [])]
+    findings.same("what the operators' NetworkPolicy opens", opened[f"{FULL}-admin"], {port for port, _ in rules})
     spec = find(rendered, "NetworkPolicy", f"{FULL}-admin")["spec"]
     wanted = {
         "podSelector": {"matchLabels": SELECTOR},
         "policyTypes": ["Ingress"],
-        "ingress": [{"ports": [{"protocol": "TCP", "port": 9194}], "from": given["admin"]["ingressFrom"]}],
+        "ingress": [{"ports": [{"protocol": "TCP", "port": port}], "from": whom} for port, whom in rules],
     }
     findings.same("the operators' NetworkPolicy", spec, wanted)
     service = find(rendered, "Service", f"{FULL}-admin")["spec"]
@@ -387,12 +400,24 @@ def noted(findings: Findings) -> None:
         (values("certificates"), "1.37", "gate-exequatur-admin.edge.svc:9194"),
         (values("redis"), "1.37", "who reads that network reads access tokens"),
         (values("scaled"), "1.37", "let the mesh turn away"),
+        (values("istio-sidecar"), "1.37", "service: gate-exequatur.edge.svc.cluster.local"),
         (as_sidecar(values("embedded")), "1.37", "No pod of its own"),
     ]:
         other = values("operators")
         for others, wanted in [(given, True), (changed(other, "admin/enabled", False), False)]:
             notes = rendered_texts(others, version=version if wanted else "1.30")["exequatur/templates/NOTES.txt"]
             findings.same(f"whether `{said}` is told", said in notes, wanted)
+
+
+def provided(findings: Findings) -> None:
+    """What is told of Istio's provider is what Istio reads, and says what `envoy lint` asks for."""
+    findings.case = "notes"
+    notes = rendered_texts(values("istio-ambient"))["exequatur/templates/NOTES.txt"]
+    told = yaml.safe_load(re.search(r"^meshConfig:\n(?: .*\n?)+", notes, re.MULTILINE)[0])  # type: ignore[index]
+    findings.wrong += [f"notes: {line}" for line in examples.problems(told)]
+    (provider,) = told["meshConfig"]["extensionProviders"]
+    wanted = {"service": f"{FULL}.{NAMESPACE}.svc.cluster.local", "port": 9191, "timeout": "0.25s", "failOpen": False, "statusOnError": "503"}
+    findings.same("Istio's provider", provider, {"name": "exequatur", "envoyExtAuthzGrpc": wanted})
 
 
 def as_sidecar(given: Object) -> Object:

@@ -22,6 +22,35 @@ def check(findings: "Findings", rendered: list[Object], given: Object) -> None:
     accounted(findings, rendered, given)
     added(findings, rendered, given)
     scraped(findings, rendered, given)
+    meshed(findings, rendered, given)
+
+
+def meshed(findings: "Findings", rendered: list[Object], given: Object) -> None:
+    """In Istio's mesh: TLS from everybody, and by identity who may go to which port."""
+    istio = given.get("istio", {})
+    if not istio:
+        return
+    selector = {"matchLabels": SELECTOR}
+    wanted = {"selector": selector, "mtls": {"mode": "STRICT"}}
+    findings.same("whose TLS is taken", one(rendered, "PeerAuthentication")["spec"], wanted)
+    names = istio["principals"]
+    rules = [
+        {"from": [{"source": {"principals": whom}}], "to": [{"operation": {"ports": [port]}}]}
+        for port, whom in [
+            ("9191", names["envoy"]),
+            ("9192", [*names["envoy"], *names.get("public", [])]),
+            ("9193", names.get("metrics")),
+            ("9194", names.get("operators")),
+        ]
+        if whom
+    ]
+    wanted = {"selector": selector, "action": "ALLOW", "rules": rules}
+    findings.same("who may go where", one(rendered, "AuthorizationPolicy")["spec"], wanted)
+    spec = one(rendered, "DestinationRule")["spec"]
+    findings.same("of what the DestinationRule is", spec["host"], f"{FULL}.{NAMESPACE}.svc.cluster.local")
+    findings.same("how proxies go there", spec["trafficPolicy"]["tls"], {"mode": "ISTIO_MUTUAL"})
+    alive = {"connectTimeout": "0.25s", "tcpKeepalive": {"time": "30s", "interval": "5s", "probes": 1}}
+    findings.same("what a dead one costs", spec["trafficPolicy"]["connectionPool"], {"tcp": alive})
 
 
 def scaled(findings: "Findings", rendered: list[Object], given: Object) -> None:
@@ -92,7 +121,7 @@ def added(findings: "Findings", rendered: list[Object], given: Object) -> None:
     findings.same("mounts that were added", got[len(got) - len(mounts) :], mounts)
 
 
-def outward(findings: "Findings", spec: Object, egress: Object) -> None:
+def outward(findings: "Findings", spec: Object, egress: Object, given: Object) -> None:
     """Where pods may connect to. A rule without peers would let them everywhere, so there is none."""
     if not egress:
         findings.same("rules for what goes out", spec.get("egress"), None)
@@ -103,9 +132,10 @@ def outward(findings: "Findings", spec: Object, egress: Object) -> None:
 
     wanted = [rule(DNS, ("UDP", 53), ("TCP", 53))]
     for key, ports in [("redis", [6379]), ("issuers", [443]), ("telemetry", [4317])]:
-        there = egress[key]
-        wanted.append(rule(there["to"], *[("TCP", port) for port in there.get("ports", ports)]))
-    wanted += [rule(other["to"], *[("TCP", port) for port in other["ports"]]) for other in egress["others"]]
+        there = egress.get(key, {})
+        ports = [*there.get("ports", ports), *([15008] if given.get("istio", {}).get("ambient") else [])]
+        wanted += [rule(there["to"], *[("TCP", port) for port in ports])] if there else []
+    wanted += [rule(other["to"], *[("TCP", port) for port in other["ports"]]) for other in egress.get("others", [])]
     findings.same("rules for what goes out", spec["egress"], wanted)
 
 

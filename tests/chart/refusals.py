@@ -35,6 +35,18 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("operators", "grpc/plaintext", "mesh", "grpc.plaintext is for a port without TLS"),
     ("certificates", "grpc/plaintext", "trusted", "grpc.plaintext is for a port without TLS"),
     ("embedded", "sidecar", {"envoyUser": 1337}, "sidecar.envoyUser is for mode `sidecar`"),
+    # A mesh, whole: encrypted, by identity, and with an address for its proxies.
+    ("istio-sidecar", "grpc", {"plaintext": "trusted"}, "istio.enabled needs `grpc.plaintext: mesh`"),
+    ("istio-sidecar", "service/headless", True, "istio.enabled needs `service.headless: false`"),
+    ("istio-sidecar", "istio/principals/envoy", [], "istio.principals.envoy is empty"),
+    ("istio-sidecar", "istio/principals/envoy", ["*"], "istio/principals/envoy/0"),
+    ("istio-sidecar", "istio/principals/envoy", ["cluster.local/ns/documents/sa/*"], "istio/principals/envoy/0"),
+    ("istio-ambient", "istio/principals/operators", [], "istio.principals.operators is empty"),
+    ("istio-sidecar", "istio/principals/operators", ["cluster.local/ns/a/sa/b"], "istio.principals.operators is for admin.enabled"),
+    ("istio-sidecar", "service/publicType", "LoadBalancer", "istio.enabled lets in nobody from outside the mesh"),
+    ("istio-sidecar", "tests", {"enabled": True, "permit": {"url": "https://a/b"}}, "tests.enabled with istio.enabled"),
+    ("redis", "istio", {"ambient": True}, "istio without istio.enabled"),
+    ("redis", "istio", {"principals": {"envoy": ["cluster.local/ns/a/sa/b"]}}, "istio without istio.enabled"),
     # E-02: orders over TCP, with TLS, and by somebody.
     ("embedded", "config/admin", {"listen": "0.0.0.0:9191"}, "config.admin is set by the chart"),
     ("operators", "config/admin", None, "config.admin is set by the chart"),

@@ -26,6 +26,8 @@ OLDEST, NEWEST = "1.28", "1.37"
 KUBERNETES = [OLDEST, "1.30", "1.33", NEWEST]
 # Kinds of others, whose schemas are not among those of Kubernetes (addons.py).
 ADDONS = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "Certificate"}
+# And of Istio (examples.py).
+MESH = {"PeerAuthentication", "AuthorizationPolicy", "DestinationRule"}
 Object = dict[str, Any]
 # The same files are asked for again and again.
 validation.schema_contents = functools.cache(validation.schema_contents)

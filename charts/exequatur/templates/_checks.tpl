@@ -133,6 +133,7 @@
 {{- $wrong = concat $wrong (include "exequatur.wrongSidecar" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongScaling" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongCertificates" . | fromJsonArray) -}}
+{{- $wrong = concat $wrong (include "exequatur.wrongIstio" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongEgress" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongTests" . | fromJsonArray) -}}
 {{- $wrong = concat $wrong (include "exequatur.wrongExtras" . | fromJsonArray) -}}

@@ -50,6 +50,36 @@
 {{- toJson $wrong -}}
 {{- end -}}
 
+{{- define "exequatur.wrongIstio" -}}
+{{- $wrong := list -}}
+{{- $istio := .Values.istio -}}
+{{- if and (eq .Values.mode "central") $istio.enabled -}}
+{{- if ne .Values.grpc.plaintext "mesh" -}}
+{{- $wrong = append $wrong "istio.enabled needs `grpc.plaintext: mesh`: Istio's proxies speak the mesh's TLS, and none within it" -}}
+{{- end -}}
+{{- if .Values.service.headless -}}
+{{- $wrong = append $wrong "istio.enabled needs `service.headless: false`: a sidecar sends what is for a Service without an address to where the request was going" -}}
+{{- end -}}
+{{- if not $istio.principals.envoy -}}
+{{- $wrong = append $wrong "istio.principals.envoy is empty: name whose proxies may ask, or nobody could" -}}
+{{- end -}}
+{{- if and .Values.admin.enabled (not $istio.principals.operators) -}}
+{{- $wrong = append $wrong "istio.principals.operators is empty: nobody could give orders over TCP" -}}
+{{- else if and $istio.principals.operators (not .Values.admin.enabled) -}}
+{{- $wrong = append $wrong "istio.principals.operators is for admin.enabled" -}}
+{{- end -}}
+{{- if ne .Values.service.publicType "ClusterIP" -}}
+{{- $wrong = append $wrong "service.publicType is LoadBalancer, and istio.enabled lets in nobody from outside the mesh: serve metadata by a gateway of the mesh" -}}
+{{- end -}}
+{{- if .Values.tests.enabled -}}
+{{- $wrong = append $wrong "tests.enabled with istio.enabled: the test's pod is none of istio.principals" -}}
+{{- end -}}
+{{- else if and (eq .Values.mode "central") (ne (toJson $istio) (toJson (index (include "exequatur.defaults" . | fromYaml).central "istio"))) -}}
+{{- $wrong = append $wrong "istio without istio.enabled would change nothing, or let in at ztunnel's port whom nobody holds to his" -}}
+{{- end -}}
+{{- toJson $wrong -}}
+{{- end -}}
+
 {{- define "exequatur.wrongEgress" -}}
 {{- $wrong := list -}}
 {{- $egress := .Values.networkPolicy.egress -}}

@@ -40,6 +40,14 @@ central:
         existingSecret: ''
         key: ca.crt
       existingSecret: ''
+  istio:
+    ambient: false
+    enabled: false
+    principals:
+      envoy: []
+      metrics: []
+      operators: []
+      public: []
   monitoring:
     podMonitor:
       enabled: false
