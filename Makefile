@@ -111,6 +111,7 @@ image-files: ## Compile what is released, in the container that packaging/Contai
 dist: ## Pack archives, bill of materials and checksums of what image-files compiled into target/dist
 	rm -rf target/dist
 	packaging/dist.py target/dist $(foreach architecture,$(ARCHITECTURES),$(architecture)=target/image/$(architecture)/exequatur)
+	packaging/sums.py target/image $(foreach architecture,$(ARCHITECTURES),$(architecture)=target/image/$(architecture)/exequatur)
 
 clean: ## Remove what was built and installed here
 	rm -rf target .tools tests/authorization-server/node_modules examples/clients/typescript/node_modules examples/clients/typescript/dist

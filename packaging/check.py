@@ -186,7 +186,21 @@ def release(texts: Texts) -> list[str]:
         found.append("publish does not wait for check and build")
     if "packaging/check.py --release" not in texts[RELEASE] or ".ci/run" not in texts[RELEASE]:
         found.append("a release does not run the checks")
-    for what in ("cosign sign --yes \"$IMAGE\"", "cosign sign --yes \"$CHART\"", "cosign sign-blob", "sha256sum --check --strict"):
+    sums = "(cd target/{} && sha256sum --check --strict SHA256SUMS)"
+    listed = texts["packaging/publish.sh"]
+    pushed = listed.find("docker buildx build")
+    compared = [listed.find(f"        {what}\n") for what in (sums.format("dist"), sums.format("image"), '[[ $BUILT =~ ^[0-9a-f]{64}$ && ${built%% *} == "$BUILT" ]]')]
+    if not all(0 <= place < pushed for place in compared):
+        found.append("publish.sh does not compare archives, root file systems and lists before it pushes")
+    build, publish = said["jobs"].get("build", {}), said["jobs"].get("publish", {})
+    steps = {step.get("id"): step for step in [*build.get("steps", []), *publish.get("steps", [])]}
+    wanted = 'echo "built=$(cat target/dist/SHA256SUMS target/image/SHA256SUMS | sha256sum | cut -c -64)" >>"$GITHUB_OUTPUT"'
+    handed = (build.get("outputs"), steps.get("built", {}).get("run"), steps.get("image", {}).get("env"))
+    if handed != ({"built": "${{ steps.built.outputs.built }}"}, wanted, {"BUILT": "${{ needs.build.outputs.built }}"}):
+        found.append("the job that publishes is not told what the other has built")
+    if "packaging/sums.py target/image" not in texts["Makefile"]:
+        found.append("`make dist` writes no checksums of the root file systems")
+    for what in ("cosign sign --yes \"$IMAGE\"", "cosign sign --yes \"$CHART\"", "cosign sign-blob"):
         if what not in texts["packaging/publish.sh"]:
             found.append(f"publish.sh does not `{what}`")
     if texts[RELEASE].count("actions/attest@") != 3:
@@ -240,6 +254,12 @@ BROKEN = [
     (RELEASE, "run: packaging/check.py --release", "run: echo"),
     (RELEASE, "run: .ci/run", "run: make lint"),
     (RELEASE, "actions/attest@", "actions/checkout@"),
+    ("packaging/publish.sh", "(cd target/dist && sha256sum --check --strict SHA256SUMS)", "true"),
+    ("packaging/publish.sh", "(cd target/image && sha256sum --check --strict SHA256SUMS)", "true"),
+    ("packaging/publish.sh", '== "$BUILT" ]]', '== "$BUILT" ]] || true'),
+    (RELEASE, "BUILT: ${{ needs.build.outputs.built }}", "BUILT: none"),
+    (RELEASE, "built: ${{ steps.built.outputs.built }}", "built: none"),
+    ("Makefile", "packaging/sums.py target/image", "true"),
     ("packaging/publish.sh", 'cosign sign --yes "$IMAGE"', "true"),
     ("packaging/publish.sh", 'cosign sign --yes "$CHART"', "true"),
     ("packaging/publish.sh", "cosign sign-blob", "true"),
@@ -261,7 +281,7 @@ def unnoticed(texts: Texts) -> list[str]:
 def main() -> None:
     """Ends with 1 if something is wrong."""
     names = [CONTAINERFILE, UNIT, CHART, RELEASE]
-    names += ["Cargo.toml", "CHANGELOG.md", "rust-toolchain.toml", "packaging/rootfs.py", "packaging/publish.sh"]
+    names += ["Makefile", "Cargo.toml", "CHANGELOG.md", "rust-toolchain.toml", "packaging/rootfs.py", "packaging/publish.sh"]
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
     texts[TEMPLATES] = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / TEMPLATES).iterdir()))
     found = findings(texts)

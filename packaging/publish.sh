@@ -16,7 +16,11 @@ tell() { echo "$1=$2" >>"$GITHUB_OUTPUT"; }
 
 case ${1:-} in
     image)
+        # What was built is what is published: the archives, the root file systems, and both lists as the other job had them.
         (cd target/dist && sha256sum --check --strict SHA256SUMS)
+        (cd target/image && sha256sum --check --strict SHA256SUMS)
+        built=$(cat target/dist/SHA256SUMS target/image/SHA256SUMS | sha256sum)
+        [[ $BUILT =~ ^[0-9a-f]{64}$ && ${built%% *} == "$BUILT" ]]
         # No `latest`: what runs is chosen by version or digest. Provenance and bill of materials are attested by steps of their own.
         docker buildx build --platform linux/amd64,linux/arm64 --target prebuilt --file packaging/Containerfile \
             --build-arg "VERSION=$version" --build-arg "REVISION=$GITHUB_SHA" \

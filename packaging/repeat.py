@@ -20,12 +20,20 @@ SURROUNDINGS: list[tuple[int, dict[str, str]]] = [
 PACK = """
 import sys
 from pathlib import Path
-import dist, rootfs
+import dist, rootfs, sums
 from archive import packed
 elf = b"\\x7fELF\\x02" + bytes(59)
 for name, content in dist.release({"amd64": elf, "arm64": elf + b"2"}, [Path(sys.argv[1])]).items():
     Path(name).write_bytes(content)
-Path("rootfs.tar").write_bytes(packed(rootfs.rootfs(elf, b"-----BEGIN CERTIFICATE-----")))
+system = packed(rootfs.rootfs(elf, b"-----BEGIN CERTIFICATE-----"))
+Path("rootfs.tar").write_bytes(system)
+Path("sums").write_text(sums.sums({"amd64": elf}, {"amd64": system}))
+try:
+    sums.sums({"amd64": elf + b"2"}, {"amd64": system})
+except SystemExit:
+    pass
+else:
+    raise SystemExit("repeat.py: a root file system with another program goes unnoticed")
 """
 
 
@@ -42,7 +50,7 @@ def main() -> None:
             made.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).iterdir()})
             listed = subprocess.run(["tar", "-tzf", *Path(folder).glob("*-amd64.tar.gz")], check=True, capture_output=True, text=True).stdout
     differ = [name for name in made[0] if made[0][name] != made[1].get(name)]
-    if differ or made[0].keys() != made[1].keys() or len(made[0]) != 5:
+    if differ or made[0].keys() != made[1].keys() or len(made[0]) != 6:
         raise SystemExit(f"repeat.py: not the same twice: {differ or [each.keys() for each in made]}")
     for wanted in ("exequatur", "LICENSE", "man/man1/exequatur-serve.1", "completions/_exequatur", "systemd/exequatur.service", "policies/reading.cedar"):
         if not any(line.endswith(f"/{wanted}") for line in listed.splitlines()):
