@@ -3,6 +3,8 @@
 pages are written for it.
 
     tests/docs/run.py [--list] [PAGE.md …]
+
+The how-tos are played one after another in one folder, as somebody does who reads several, in three such rows at once.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 # For `git ls-files`, where `*` takes folders below too.
 PAGES = ("README.md", "docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
+# Of these none may leave anything behind.
+TIDY = ("docs/tutorial/", "docs/how-to/")
 # What a page's folder has: a clone as it is after `make build envoy`.
 CLONE = ("charts", "docs", "envoy", "examples", "packaging", "policies", "tests/docs/bin", "tests/tools", "Makefile", "README.md")
 COMMANDS = {"console", "sh", "bash", "shell"}
@@ -31,6 +35,10 @@ TEXTS = {"", "text"}
 FILES = {"cedar", "ini", "js", "json", "python", "typescript", "yaml"}
 DRAWN = {"mermaid"}
 PATIENCE = 60.0
+# Pages wait more than they work: for a drain, a refresh, an alert.
+ROWS = 3
+# What was sent its end may take a while to come to it.
+TIME_TO_END = 10.0
 USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
 FENCE = re.compile(r"^( *)(```+|~~~+)(.*)$")
 # What readers' programs take for a fence as well, and this one does not: in a quotation, or behind the sign of a list.
@@ -242,12 +250,14 @@ class Shell:
             cwd=self.folder / "clone", env=environment, start_new_session=True,
         )
         self.count = 0
+        self.scripts = self.folder / "commands"
+        self.scripts.mkdir(exist_ok=True)
 
     def run(self, command, to_the_end=True):
         """What came, and how it ended. Unless it is `to_the_end`, it ends where the first of several commands fails, as `set -e` would
         end, which would end the shell too."""
         self.count += 1
-        script = self.folder / f"command-{self.process.pid}-{self.count}"
+        script = self.scripts / f"{self.process.pid}-{self.count}"
         script.write_text(command + "\n" if to_the_end else f"{FIRST_FAILURE}\n{command}\n{AND_ITS_OWN}\n")
         end = f"end of command {self.count}, {os.urandom(8).hex()}"
         self.process.stdin.write(f". {script} </dev/null; _ended=$?; printf '\\n%s %s\\n' '{end}' $_ended; (exit $_ended)\n".encode())
@@ -262,6 +272,19 @@ class Shell:
             came += chunk
         text, _, status = came.decode(errors="replace").rpartition(end)
         return tidy(text), int(status.split()[0])
+
+    def started(self):
+        """The processes that were started in it and have not ended."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                # Of what stands behind the name: state, parent, group, session.
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if session == str(self.process.pid) and entry.name != session and state != "Z":
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip() or entry.name)
+            except (OSError, ValueError):
+                continue
+        return found
 
     def close(self):
         try:
@@ -300,12 +323,41 @@ def environment(folder):
     return {"HOME": str(Path(folder) / "home"), "PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb"}
 
 
-def play(page, text, folder):
+def lying_about(folder):
+    """Every file and folder that a page can have made, with what tells whether it was changed."""
+    found = {}
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        # The home holds what programs keep for themselves, the other one our scripts.
+        folders[:] = [each for each in folders if each != "__pycache__" and here / each not in (Path(folder) / "home", Path(folder) / "commands")]
+        for name in folders:
+            found[str((here / name).relative_to(folder))] = None
+        for name in files:
+            path = here / name
+            about = path.lstat()
+            found[str(path.relative_to(folder))] = (about.st_size, about.st_mtime_ns, about.st_mode)
+    return found
+
+
+def left(page, shell, folder, before):
+    """Complains of what a page has started and not stopped, or made and not removed: it would spoil the next."""
+    until = time.monotonic() + TIME_TO_END
+    while (running := shell.started()) and time.monotonic() < until:
+        select.select([], [], [], 0.05)
+    after = lying_about(folder)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name, "") != after.get(name, ""))
+    if running:
+        raise Wrong(f"{page}: still runs at its end: {'; '.join(running)}")
+    if changed:
+        raise Wrong(f"{page}: left behind or changed at its end: {', '.join(changed[:10])}")
+
+
+def play(page, text, folder, tidy=False):
     """Does what the page says in the folder. Gives how many commands were executed."""
     found = blocks(page, text)
     for block in found:
         judge(page, block)
-    shell, count = Shell(folder, environment(folder)), 0
+    shell, count, before = Shell(folder, environment(folder)), 0, lying_about(folder)
     try:
         for block in found:
             if block.kind in COMMANDS | {SET_UP} and block.mark is None:
@@ -316,6 +368,8 @@ def play(page, text, folder):
                 target = Path(shell.run("pwd")[0].strip()) / block.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text("".join(f"{line}\n" for line in block.lines))
+        if tidy:
+            left(page, shell, folder, before)
     finally:
         shell.close()
     return count
@@ -359,39 +413,52 @@ def loopback_up():
         fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up, running
 
 
-def alone(page, isolated):
-    """Plays one page in this process, which is alone in its namespaces if they could be had."""
+def alone(pages, isolated):
+    """Plays pages in this process, which is alone in its namespaces if they could be had, one after another in one folder."""
     if isolated:
         loopback_up()
         subprocess.run(OWN_SHM, check=True)
-    with tempfile.TemporaryDirectory(prefix="exequatur-page-") as folder:
+    failed, before = False, []
+    folder = None
+    for page in pages:
+        began, fresh = time.monotonic(), folder is None
+        if fresh:
+            folder = tempfile.TemporaryDirectory(prefix="exequatur-page-")
         try:
-            lay_out(folder)
-            count = play(page, (ROOT / page).read_text(), folder)
-        except Wrong as wrong:
-            print(wrong)
-            return 1
-        except BrokenPipeError:
-            print(f"{page}: the shell ended")
-            return 1
-    print(f"{count} commands")
-    return 0
+            if fresh:
+                lay_out(folder.name)
+            count = play(page, (ROOT / page).read_text(), folder.name, page.startswith(TIDY))
+            say(f"ok    {page}  {count} commands, {time.monotonic() - began:.1f} s")
+            before.append(page)
+        except (Wrong, BrokenPipeError) as wrong:
+            after = f"\n(after {', '.join(before)} in the same folder)" if before else ""
+            say(f"FAIL  {page}  {time.monotonic() - began:.1f} s\n{wrong or 'the shell ended'}{after}")
+            # The next ones are not to suffer from it.
+            folder.cleanup()
+            failed, before, folder = True, [], None
+    if folder is not None:
+        folder.cleanup()
+    return 1 if failed else 0
 
 
-def report(page, command):
-    began = time.monotonic()
-    inner = [sys.executable, __file__, "--alone", "isolated" if command else "shared", page]
+def say(text):
+    """In one piece: two rows write to one place."""
+    os.write(1, f"{text}\n".encode())
+
+
+def report(pages, command):
+    """Plays pages in turn, in a process of their own."""
+    inner = [sys.executable, __file__, "--alone", "isolated" if command else "shared", *pages]
     if command:
         # The first process of a table is left with those whose parents ended; bash takes them off the table.
         inner = [*command, "bash", "-c", '"$@"; exit $?', "bash", *inner]
-    done = subprocess.run(inner, capture_output=True, text=True)
-    seconds = time.monotonic() - began
-    said = (done.stdout + done.stderr).strip()
-    if done.returncode == 0:
-        print(f"ok    {page}  {said}, {seconds:.1f} s", flush=True)
-    else:
-        print(f"FAIL  {page}  {seconds:.1f} s\n{said}", flush=True)
-    return done.returncode == 0
+    return subprocess.run(inner).returncode == 0
+
+
+def rows(pages, together):
+    """Tidy pages in as many rows as are played at once; each of the others by itself, since it may leave what it has made."""
+    tidy = [page for page in pages if page.startswith(TIDY)]
+    return [row for row in (tidy[first::together] for first in range(together)) if row] + [[page] for page in pages if page not in tidy]
 
 
 def main():
@@ -401,7 +468,7 @@ def main():
     parser.add_argument("pages", nargs="*")
     arguments = parser.parse_args()
     if arguments.alone:
-        return alone(arguments.pages[0], arguments.alone == "isolated")
+        return alone(arguments.pages, arguments.alone == "isolated")
     skipped, failed = {}, False
     try:
         pages = [str(Path(page).resolve().relative_to(ROOT)) for page in arguments.pages] or tracked(ROOT)
@@ -421,8 +488,10 @@ def main():
         command = isolation()
         if not command:
             print("no namespaces of their own: pages one after the other, on the ports of this machine")
-        with ThreadPoolExecutor(max_workers=2 if command else 1) as pool:
-            failed = not all(list(pool.map(lambda page: report(page, command), pages)))
+        # Pages that are named are played in the order that they are named in.
+        together = ROWS if command and not arguments.pages else 1
+        with ThreadPoolExecutor(max_workers=together) as pool:
+            failed = not all(list(pool.map(lambda row: report(row, command), rows(pages, together))))
     print(f"{len(pages)} pages; not executed: {sum(len(lines) for lines in skipped.values())} blocks")
     for (page, reason), lines in skipped.items():
         print(f"  {page}:{','.join(lines)}: {reason}")

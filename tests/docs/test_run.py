@@ -164,6 +164,58 @@ class Runner(unittest.TestCase):
                 self.assertLess(time.monotonic(), until)
 
 
+class InTurn(unittest.TestCase):
+    """Pages that are played one after another in one folder."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = holder.name
+        (Path(self.folder) / "clone").mkdir()
+        (Path(self.folder) / "home").mkdir()
+
+    def play(self, *lines, tidy=True):
+        return run.play("page.md", fenced("sh", *lines), self.folder, tidy)
+
+    def wrong(self, lines, *parts):
+        with self.assertRaises(run.Wrong) as caught:
+            self.play(*lines)
+        for part in parts:
+            self.assertIn(part, str(caught.exception))
+
+    def test_what_a_page_leaves_is_there_for_the_next(self):
+        self.play("mkdir ../guarded", tidy=False)
+        self.wrong(["mkdir ../guarded"], "File exists")
+
+    def test_what_is_made_is_to_be_removed(self):
+        self.assertEqual(self.play("mkdir ../guarded", "echo a >../guarded/a", "cd ../guarded", "cd .. && rm -r guarded", "echo b >~/b"), 5)
+        self.wrong(["mkdir ../guarded", "echo a >../guarded/a"], "page.md", "left behind", "guarded, guarded/a")
+
+    def test_what_was_there_is_to_stay(self):
+        (Path(self.folder) / "clone/a").write_text("a")
+        self.play("cat a")
+        self.wrong(["echo b >>a"], "changed at its end: clone/a")
+        self.wrong(["chmod 700 a"], "clone/a")
+        self.wrong(["rm a"], "clone/a")
+
+    def test_what_is_started_is_to_be_stopped(self):
+        waits = "python3 -c 'import signal; signal.pause()' &"
+        self.play(waits, "kill $!; wait $! || true")
+        # It is given the time that it takes to end.
+        self.play(waits, "kill $!")
+        patience, run.TIME_TO_END = run.TIME_TO_END, 0.0
+        try:
+            self.wrong([waits], "still runs", "signal.pause()")
+        finally:
+            run.TIME_TO_END = patience
+
+    def test_rows(self):
+        pages = ["README.md", "docs/how-to/a.md", "docs/how-to/b.md", "docs/how-to/c.md", "docs/tutorial/d.md", "examples/e/README.md"]
+        self.assertEqual(run.rows(pages, 2), [["docs/how-to/a.md", "docs/how-to/c.md"], ["docs/how-to/b.md", "docs/tutorial/d.md"],
+                                              ["README.md"], ["examples/e/README.md"]])
+        self.assertEqual(run.rows(["README.md"], 2), [["README.md"]])
+
+
 class Pages(unittest.TestCase):
     def test_pages_are_those_of_git(self):
         with tempfile.TemporaryDirectory() as folder:
