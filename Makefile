@@ -57,6 +57,7 @@ lint: ## Format, clippy, names, packaging, layering, docs/requirements.md, docs/
 	python3 tests/tools/metrics.py
 	python3 tests/tools/explanations.py
 	python3 tests/alerts/check.py
+	tests/tools/clients.sh lint
 	packaging/check.py
 	python3 tests/tools/dashboards.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings

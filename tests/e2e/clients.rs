@@ -44,11 +44,44 @@ async fn tells_no_secret(agent: ExampleAgent) {
 async fn what_they_do_in_each_conversation() {
     for (language, words) in [
         (Language::TypeScript, &["--test", "dist/"][..]),
-        (Language::Python, &["-m", "unittest", "--quiet", "agent.test_conversations"]),
+        (Language::Python, &["-m", "unittest", "--quiet", "agent.test_conversations", "agent.test_tokens"]),
     ] {
         let output = language.command().unwrap().args(words).output().await.unwrap();
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+/// P01 to P03: the agent knows the address of an API and whom it trusts. The metadata, through Envoy, tell it which of these to ask; where they
+/// name somebody else, nobody is asked and nothing is called.
+#[tokio::test]
+async fn a_resource_says_whose_tokens_count() {
+    let server = AuthorizationServer::start_certified("bound_server.mjs").await.unwrap();
+    let exequatur = super::quiet::PLAIN.into_iter().chain([super::quiet::PUBLISHED]).collect();
+    let stack = Stack::start(trusting(&server, Options { exequatur, ..Options::default() })).await.unwrap();
+    let mut settings = ExampleAgent::settings(&server, &stack, "crm-bot");
+    settings.as_object_mut().unwrap().remove("issuer");
+    settings["resource"] = json!(stack.url(""));
+    for language in Language::ALL {
+        for (trusted, expected) in [
+            (json!(["https://login.example.com", server.issuer]), ""),
+            (json!(["https://login.example.com"]), "names no authorization server that is trusted"),
+        ] {
+            settings["trusted_issuers"] = trusted;
+            let before = stack.upstream.received().len();
+            let mut agent = ExampleAgent::start(language, &settings, server.folder()).unwrap();
+            let said = get(&mut agent, DOCUMENT).await;
+            let (_, status) = came(&said);
+            let failed = said["failed"].as_str().unwrap_or_default();
+            assert_eq!(
+                (status == 200, failed.is_empty()),
+                (expected.is_empty(), expected.is_empty()),
+                "{said}"
+            );
+            assert_eq!(stack.upstream.received().len() - before, usize::from(expected.is_empty()), "{said}");
+            assert!(failed.contains(expected), "{language:?}: {said}");
+            tells_no_secret(agent).await;
+        }
     }
 }
 

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 const PATH: &str = "/tenants/acme/documents/plan";
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 /// The route that lets callers see the metadata, as it stands in `examples/laptop`.
-const PUBLISHED: (&str, &str) = (
+pub(super) const PUBLISHED: (&str, &str) = (
     "\nrecords: {",
     "\n  - { name: metadata, match: { path: /.well-known/oauth-protected-resource, methods: [GET, HEAD] }, access: public }\nrecords: {",
 );
 /// What tokens are for is the address that callers use.
-const PLAIN: [(&str, &str); 2] = [
+pub(super) const PLAIN: [(&str, &str); 2] = [
     ("- resource: https://api.example.com", "- resource: http://localhost:10000"),
     ("audiences: [https://api.example.com]", "audiences: [http://localhost:10000]"),
 ];

@@ -26,12 +26,13 @@ impl Language {
     /// Its interpreter, with its libraries, in the folder of its example.
     ///
     /// # Errors
-    /// When `tests/tools/clients.sh` has not run.
+    /// When `tests/tools/clients.sh` has not run, or not since the sources were changed.
     pub fn command(self) -> Result<Command, String> {
         let (root, examples) = (binaries::repository(), binaries::repository().join("examples/clients"));
         let (mut command, folder, needed) = match self {
             Self::TypeScript => {
                 let folder = examples.join("typescript");
+                compiled(&folder)?;
                 (Command::new(binaries::node()), folder.clone(), folder.join("dist/main.js"))
             }
             Self::Python => {
@@ -49,6 +50,22 @@ impl Language {
         command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
         Ok(command)
     }
+}
+
+/// Whether each source is compiled as it is now: a build of yesterday's would pass the tests of yesterday.
+fn compiled(folder: &Path) -> Result<(), String> {
+    let told = |path: &Path, error: &std::io::Error| format!("{}: {error}", path.display());
+    let changed = |path: &Path| path.metadata().and_then(|file| file.modified());
+    let sources = folder.join("src");
+    for entry in sources.read_dir().map_err(|error| told(&sources, &error))? {
+        let source = entry.map_err(|error| told(&sources, &error))?.path();
+        let built = folder.join("dist").join(source.with_extension("js").file_name().unwrap_or_default());
+        let written = changed(&source).map_err(|error| told(&source, &error))?;
+        if !changed(&built).is_ok_and(|made| made >= written) {
+            return Err(format!("{} is not compiled as it is: run tests/tools/clients.sh", source.display()));
+        }
+    }
+    Ok(())
 }
 
 /// One that runs.
@@ -124,5 +141,40 @@ impl ExampleAgent {
         let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
         assert!(status.success(), "{status}: {errors}");
         self.said.join("\n") + &errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    use super::compiled;
+
+    #[test]
+    fn a_stale_build_says_what_to_run() {
+        let folder = std::env::temp_dir().join(format!("exequatur-{}", crate::jwt::random_id()));
+        let write = |name: &str, age: u64| {
+            let file = folder.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let file = fs::File::create(file).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        };
+        let says = || compiled(&folder).err().unwrap_or_default();
+        write("src/main.ts", 20);
+        assert!(
+            says().ends_with("src/main.ts is not compiled as it is: run tests/tools/clients.sh"),
+            "{}",
+            says()
+        );
+        write("dist/main.js", 20);
+        write("dist/gone.js", 30);
+        assert_eq!(says(), "");
+        write("src/main.ts", 10);
+        assert!(says().contains("tests/tools/clients.sh"));
+        write("dist/main.js", 5);
+        write("src/other.ts", 5);
+        assert!(says().contains("src/other.ts"));
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

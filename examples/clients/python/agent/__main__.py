@@ -13,12 +13,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import httpx
-from joserfc.errors import JoseError
-
 from agent.answer import Step
 from agent.authorization_server import NoToken
-from agent.call import Call, Caller, Refused
+from agent.call import Call, Caller, NoAnswer, Refused
 from agent.settings import read_settings
 from agent.sign_in import sign_in
 from agent.token import Tokens
@@ -42,7 +39,10 @@ async def browser(address: str) -> str:
 
 
 async def main(file: Path, for_user: bool) -> None:
-    settings = read_settings(file)
+    try:
+        settings = read_settings(file)
+    except ValueError as error:
+        sys.exit(str(error))
     tokens = Tokens(settings, sign_in(settings, browser) if for_user else None)
     caller = Caller(settings, tokens, can_step_up=for_user)
     while line := await next_line():
@@ -62,7 +62,7 @@ async def main(file: Path, for_user: bool) -> None:
                 "retry_after": answer.retry_after,
                 "step_up": asdict(answer.step_up) if answer.step_up else None,
             }
-        except (NoToken, ValueError, httpx.HTTPError, JoseError) as error:
+        except (NoToken, NoAnswer, ValueError) as error:
             said = {"failed": f"{type(error).__name__}: {error}"}
         say(said | {"followed": [step.value for step in steps]})
     await tokens.close()

@@ -29,7 +29,7 @@ class Answer:
     nonce: bool
     # Seconds, where the answer says when to come again.
     retry_after: float | None
-    # Of Exequatur's problem document: why, and under which id the decision was recorded.
+    # Of a problem document that is Exequatur's: why, and under which id the decision was recorded.
     reason: str | None
     decision: str | None
 
@@ -67,7 +67,7 @@ def next_step(answer: Answer, harmless: bool) -> Step:
 
 
 def read_answer(response: httpx.Response) -> Answer:
-    reason, decision = _problem(response)
+    reason, decision = exequaturs(response) or (None, None)
     return Answer(
         status=response.status_code,
         challenges=[one for field in response.headers.get_list("www-authenticate") for one in challenges(field)],
@@ -108,12 +108,27 @@ def _seconds(field: str | None) -> float | None:
         return None
 
 
-def _problem(response: httpx.Response) -> tuple[str | None, str | None]:
-    if not response.headers.get("content-type", "").startswith("application/problem+json"):
-        return None, None
+# The type of a refusal by limits that are named (draft-ietf-httpapi-ratelimit-headers).
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+
+def exequaturs(response: httpx.Response) -> tuple[str, str] | None:
+    """Reason and decision of a problem document of Exequatur's.
+
+    The service behind it may answer with problem documents too, and may have a `reason` in them. So the type has to be
+    that of the reason, and a decision has to be named.
+    """
+    if response.headers.get("content-type", "").split(";")[0].strip().lower() != "application/problem+json":
+        return None
     try:
         problem = response.json()
-        reason, decision = problem.get("reason"), problem.get("decision")
-    except (ValueError, AttributeError):
-        return None, None
-    return (reason if isinstance(reason, str) else None), (decision if isinstance(decision, str) else None)
+    except ValueError:
+        return None
+    if not isinstance(problem, dict):
+        return None
+    kind, reason, decision = (problem.get(name) for name in ("type", "reason", "decision"))
+    if not (isinstance(reason, str) and reason and isinstance(decision, str) and decision):
+        return None
+    by_limits = reason == "rate_limited" and isinstance(problem.get("violated-policies"), list)
+    own = kind == f"urn:exequatur:reason:{reason}" or (kind == QUOTA_EXCEEDED and by_limits)
+    return (reason, decision) if own else None

@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import urljoin
 
 import httpx
+from joserfc.errors import JoseError
 
 from agent.answer import Answer, Step, next_step, read_answer
 from agent.proof import Proofs
@@ -47,6 +48,10 @@ class Refused(Exception):
         self.answer = answer
 
 
+class NoAnswer(Exception):
+    """The API could not be reached, or did not answer in time: whether anything happened is not known."""
+
+
 HARMLESS = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
 
 
@@ -63,7 +68,10 @@ class Caller:
         self._attempts = attempts
 
     async def call(self, call: Call, followed: Callable[[Step], object] = lambda _step: None) -> httpx.Response:
-        """`followed` is told each step that is taken before there is an answer."""
+        """What the API answers; `followed` is told each step that is taken before.
+
+        Raises Refused; NoToken where there is none; NoAnswer; and ValueError for a path that does not lead to the API.
+        """
         url = urljoin(self._settings.api, call.path)
         if origin(url) != origin(self._settings.api):
             raise ValueError(f"{url} is not to see a token")
@@ -72,8 +80,7 @@ class Caller:
         attempt = 0
         while True:
             attempt += 1
-            held = await self._tokens.current()
-            response = await self._send(held, url, call)
+            held, response = await self._answered(url, call)
             answer = read_answer(response)
             step = next_step(answer, call.method in HARMLESS)
             if step is Step.DONE:
@@ -99,6 +106,20 @@ class Caller:
             taken.discard(Step.NONCE)
             if step is not Step.WAIT:
                 taken.add(step)
+
+    async def _answered(self, url: str, call: Call) -> tuple[Held, httpx.Response]:
+        held = await self._tokens.current()
+        # It may have been replaced before this call came to it.
+        while not held.enter():
+            held = await self._tokens.current()
+        try:
+            return held, await self._send(held, url, call)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"{call.path} is no path: {error}") from error
+        except (httpx.HTTPError, OSError, JoseError) as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+        finally:
+            await held.leave()
 
     async def _send(self, held: Held, url: str, call: Call) -> httpx.Response:
         proofs, token = self._tokens.proofs, held.reveal()

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Settings:
-    # Who it is, at which authorization server.
-    issuer: str
+    # Who it is, at the authorization server.
     client_id: str
     # Its private key for private_key_jwt (PKCS #8, P-256), and that key's `kid`.
     key_file: Path
@@ -22,6 +21,9 @@ class Settings:
     scope: str
     # What a token is bound to: a key that the agent makes for itself, or its client certificate.
     bound: Literal["dpop", "mtls"]
+    # The authorization server; or instead those that are trusted, of which the metadata of `resource` name one.
+    issuer: str | None = None
+    trusted_issuers: tuple[str, ...] = ()
     # With `mtls`: the certificate and its key, in PEM.
     certificate_file: Path | None = None
     certificate_key_file: Path | None = None
@@ -32,17 +34,29 @@ class Settings:
 
 
 def read_settings(file: Path) -> Settings:
-    read = json.loads(file.read_text(encoding="utf-8"))
+    """Raises a ValueError that says what is wrong with the file."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from error
+    if not isinstance(read, dict):
+        raise ValueError(f"{file}: no object of JSON")
     for name, value in read.items():
-        if not isinstance(value, str):
+        if name == "trusted_issuers":
+            if not (isinstance(value, list) and value and all(isinstance(issuer, str) for issuer in value)):
+                raise ValueError(f"{file}: `trusted_issuers` is no list of texts")
+            read[name] = tuple(value)
+        elif not isinstance(value, str):
             raise ValueError(f"{file}: `{name}` is no text")
-        if name.endswith("_file"):
+        elif name.endswith("_file"):
             # Files are named as seen from the settings.
             read[name] = file.parent / value
     try:
         settings = Settings(**read)
     except TypeError as error:
         raise ValueError(f"{file}: {error}") from None
+    if (settings.issuer is None) == (not settings.trusted_issuers):
+        raise ValueError(f"{file}: either issuer or trusted_issuers says whose tokens to get")
     if settings.bound not in ("dpop", "mtls"):
         raise ValueError(f"{file}: bound to {settings.bound}?")
     if settings.bound == "mtls" and not (settings.certificate_file and settings.certificate_key_file):

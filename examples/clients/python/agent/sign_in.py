@@ -43,8 +43,8 @@ def sign_in(settings: Settings, browser: Browser) -> Grant:
             asked["acr_values"] = step_up.acr_values
         if step_up and step_up.max_age is not None:
             asked["max_age"] = str(step_up.max_age)
-        back = await browser(f"{server.metadata['authorization_endpoint']}?{urlencode(asked)}")
-        code = _code(back, redirect_uri, state, settings.issuer)
+        back = await browser(f"{server.endpoint('authorization_endpoint')}?{urlencode(asked)}")
+        code = _code(back, redirect_uri, state, server.issuer)
         granted = await server.token(
             connection,
             {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier},
@@ -54,7 +54,8 @@ def sign_in(settings: Settings, browser: Browser) -> Grant:
             raise NoToken("there is no id token")
         identity = await server.identity(connection, granted.id_token, nonce)
         max_age = step_up.max_age if step_up else None
-        if max_age is not None and not time.time() - int(identity.get("auth_time", 0)) <= max_age + 5:
+        authenticated = identity.get("auth_time")
+        if max_age is not None and not (isinstance(authenticated, int) and time.time() - authenticated <= max_age + 5):
             raise NoToken("the user was not authenticated anew")
         return granted
 

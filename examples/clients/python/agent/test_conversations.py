@@ -41,11 +41,13 @@ class Api:
         self.sent.append(request)
         answer: dict[str, Any] = self.left.pop(0) if self.left else {"status": 599}
         fields: dict[str, str] = answer.get("fields", {})
-        if "reason" not in answer:
+        problem = answer.get("problem")
+        if reason := answer.get("reason"):
+            problem = {"type": f"urn:exequatur:reason:{reason}", "reason": reason, "decision": "d-1"}
+        if problem is None:
             return httpx.Response(answer["status"], headers=fields)
-        problem = json.dumps({"reason": answer["reason"], "decision": "d-1"})
-        fields = fields | {"content-type": "application/problem+json"}
-        return httpx.Response(answer["status"], headers=fields, text=problem)
+        fields = {"content-type": "application/problem+json"} | fields
+        return httpx.Response(answer["status"], headers=fields, text=json.dumps(problem))
 
 
 class Given:

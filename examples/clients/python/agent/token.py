@@ -9,11 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
+from joserfc.errors import JoseError
 
-from agent.authorization_server import AuthorizationServer, Granted
-from agent.connection import connect
+from agent.authorization_server import AuthorizationServer, Granted, NoToken
+from agent.connection import connect_when_whole
 from agent.proof import Proofs
+from agent.resource import issuer_of
 from agent.settings import Settings
+
+# Seconds that a token is held for at most, whatever the authorization server says.
+LONGEST = 600
+# What comes of files, connections, addresses and answers that cannot be used.
+UNUSABLE = (OSError, TypeError, ValueError, KeyError, httpx.HTTPError, httpx.InvalidURL, JoseError)
 
 
 @dataclass(frozen=True)
@@ -25,10 +32,13 @@ class StepUp:
 
 
 class Held:
-    """A token and the connection that goes with it: a certificate-bound token is worth nothing over another one."""
+    """A token and the connection that goes with it: a certificate-bound token is worth nothing over another one.
+
+    Who calls enters it and leaves it. A connection that was retired ends when the last has left.
+    """
 
     # There is no __dict__ to print.
-    __slots__ = ("_asked", "_renew_at", "_value", "connection")
+    __slots__ = ("_asked", "_calls", "_idle", "_renew_at", "_retired", "_value", "connection")
 
     def __init__(self, granted: Granted, connection: httpx.AsyncClient, asked: StepUp | None = None) -> None:
         self._value = granted.access_token
@@ -36,7 +46,12 @@ class Held:
         # What the user was asked for when it was got.
         self._asked = asked
         # Half a minute early, or a fifth of a short life.
-        self._renew_at = time.monotonic() + granted.lifetime - min(30, granted.lifetime / 5)
+        lifetime = min(granted.lifetime, LONGEST)
+        self._renew_at = time.monotonic() + lifetime - min(30, lifetime / 5)
+        self._calls = 0
+        self._retired = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def reveal(self) -> str:
         return self._value
@@ -47,6 +62,31 @@ class Held:
 
     def answers(self, step_up: StepUp | None) -> bool:
         return step_up is None or step_up == self._asked
+
+    def enter(self) -> bool:
+        """Whether there still is a connection for a call."""
+        if self._retired:
+            return False
+        self._calls += 1
+        self._idle.clear()
+        return True
+
+    async def leave(self) -> None:
+        self._calls -= 1
+        if self._calls == 0:
+            self._idle.set()
+            if self._retired:
+                await self.connection.aclose()
+
+    async def retire(self) -> None:
+        self._retired = True
+        if self._calls == 0:
+            await self.connection.aclose()
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        await self.retire()
+        await self._idle.wait()
 
 
 # How a token is got. Only a user can do what a challenge asks of a user.
@@ -59,7 +99,7 @@ class Tokens:
         self._grant = grant or client_credentials(settings)
         self._server: AuthorizationServer | None = None
         self._held: Held | None = None
-        self._retired: Held | None = None
+        self._closed = False
         self._coming: asyncio.Task[Held] | None = None
 
     @property
@@ -77,37 +117,59 @@ class Tokens:
         Whoever asks while one is on its way waits for that, unless it is to have more of the user.
         """
         while self._coming:
-            held = await asyncio.shield(self._coming)
+            held = await _awaited(self._coming)
             if held.answers(step_up):
                 return held
+        if self._closed:
+            raise NoToken("it was closed")
         if self._held and self._held is not used and self._held.answers(step_up):
             return self._held
-        # Who gives up waiting does not end it for the others.
         self._coming = asyncio.create_task(self._ask(step_up))
-        return await asyncio.shield(self._coming)
+        return await _awaited(self._coming)
 
     async def close(self) -> None:
-        for held in (self._held, self._retired):
-            if held:
-                await held.connection.aclose()
-        self._held = self._retired = None
+        """Ends what asks for a token, and waits for calls that are under way."""
+        self._closed = True
+        if self._coming:
+            self._coming.cancel()
+            await asyncio.wait([self._coming])
+        held, self._held = self._held, None
+        if held:
+            await held.close()
 
     async def _ask(self, step_up: StepUp | None) -> Held:
-        connection = connect(self._settings)
+        try:
+            held = await self._new(step_up)
+        except UNUSABLE as error:
+            raise NoToken(f"{type(error).__name__}: {error}") from error
+        finally:
+            self._coming = None
+        # Calls may be under way with the token before this one.
+        retired, self._held = self._held, held
+        if retired:
+            await retired.retire()
+        return held
+
+    async def _new(self, step_up: StepUp | None) -> Held:
+        connection = await connect_when_whole(self._settings)
         try:
             if self._server is None:
-                self._server = await AuthorizationServer.discover(self._settings, connection)
-            held = Held(await self._grant(self._server, connection, step_up), connection, step_up)
+                issuer = await issuer_of(self._settings, connection)
+                self._server = await AuthorizationServer.discover(self._settings, issuer, connection)
+            return Held(await self._grant(self._server, connection, step_up), connection, step_up)
         except BaseException:
             await connection.aclose()
             raise
-        finally:
-            self._coming = None
-        # A call may be under way with the token before this one, but with none before that.
-        retired, self._retired, self._held = self._retired, self._held, held
-        if retired:
-            await retired.connection.aclose()
-        return held
+
+
+async def _awaited(coming: asyncio.Task[Held]) -> Held:
+    # Who gives up waiting does not end it for the others.
+    try:
+        return await asyncio.shield(coming)
+    except asyncio.CancelledError:
+        if coming.cancelled():
+            raise NoToken("it was closed") from None
+        raise
 
 
 def client_credentials(settings: Settings) -> Grant:

@@ -13,7 +13,7 @@ export interface Answer {
   readonly nonce: boolean;
   // Seconds, where the answer says when to come again.
   readonly retryAfter: number | undefined;
-  // Of Exequatur's problem document: why, and under which id the decision was recorded.
+  // Of a problem document that is Exequatur's: why, and under which id the decision was recorded.
   readonly reason: string | undefined;
   readonly decision: string | undefined;
 }
@@ -59,7 +59,7 @@ function asked({ parameters }: Challenge): StepUp {
 }
 
 export async function readAnswer(response: Response, challenges: readonly Challenge[]): Promise<Answer> {
-  const { reason, decision } = await problem(response);
+  const { reason, decision } = (await exequaturs(response)) ?? {};
   return {
     status: response.status,
     challenges,
@@ -78,14 +78,21 @@ function seconds(field: string | null): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000);
 }
 
-async function problem(response: Response): Promise<{ reason: string | undefined; decision: string | undefined }> {
-  const found = { reason: undefined, decision: undefined };
-  if (!response.headers.get('content-type')?.startsWith('application/problem+json')) return found;
-  try {
-    const { reason, decision } = (await response.clone().json()) as Record<string, unknown>;
-    const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
-    return { reason: text(reason), decision: text(decision) };
-  } catch {
-    return found;
-  }
+// The type of a refusal by limits that are named (draft-ietf-httpapi-ratelimit-headers).
+const quotaExceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
+
+// Reason and decision of a problem document of Exequatur's. The service behind it may answer with problem documents too, and may have a
+// `reason` in them. So the type has to be that of the reason, and a decision has to be named.
+async function exequaturs(response: Response): Promise<{ reason: string; decision: string } | undefined> {
+  const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/problem+json') return undefined;
+  const problem: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined);
+  if (typeof problem !== 'object' || problem === null) return undefined;
+  const { type: kind, reason, decision, 'violated-policies': limits } = problem as Record<string, unknown>;
+  if (typeof reason !== 'string' || typeof decision !== 'string' || reason === '' || decision === '') return undefined;
+  const byLimits = kind === quotaExceeded && reason === 'rate_limited' && Array.isArray(limits);
+  return kind === `urn:exequatur:reason:${reason}` || byLimits ? { reason, decision } : undefined;
 }

@@ -14,9 +14,8 @@ export interface AuthorizationServer {
   readonly dpop: oauth.DPoPHandle | undefined;
 }
 
-export async function discover(settings: Settings, connection: Connection): Promise<AuthorizationServer> {
-  const issuer = new URL(settings.issuer);
-  const response = await oauth.discoveryRequest(issuer, requestOptions(settings, connection));
+export async function discover(settings: Settings, issuer: URL, connection: Connection): Promise<AuthorizationServer> {
+  const response = await oauth.discoveryRequest(issuer, requestOptions(issuer, connection));
   const metadata = await oauth.processDiscoveryResponse(issuer, response);
   const client: oauth.Client = {
     client_id: settings.client_id,
@@ -33,10 +32,10 @@ export async function discover(settings: Settings, connection: Connection): Prom
   };
 }
 
-export function requestOptions(settings: Settings, connection: Connection) {
+export function requestOptions(server: URL, connection: Connection) {
   return {
     [oauth.customFetch]: connection.fetch,
-    [oauth.allowInsecureRequests]: isLoopback(new URL(settings.issuer)),
+    [oauth.allowInsecureRequests]: isLoopback(server),
     signal: () => AbortSignal.timeout(30_000),
   };
 }

@@ -63,8 +63,8 @@ export class Caller {
     let patience = this.#limits.patience;
     const taken = new Set<Step['kind']>();
     for (let attempt = 1; ; attempt += 1) {
-      const held = await this.#tokens.current();
-      const { response, challenges } = await this.#send(held, url, call);
+      const held = await this.#entered();
+      const { response, challenges } = await this.#send(held, url, call).finally(() => held.leave());
       const answer = await readAnswer(response, challenges);
       const step = nextStep(answer, harmless.has(call.method));
       if (step.kind === 'done') return response;
@@ -96,6 +96,14 @@ export class Caller {
       if (step.kind === 'nonce') taken.add('nonce');
       else taken.delete('nonce');
       if (step.kind === 'renew' || step.kind === 'step_up') taken.add(step.kind);
+    }
+  }
+
+  async #entered(): Promise<Held> {
+    for (;;) {
+      const held = await this.#tokens.current();
+      // It may have been replaced before this call came to it.
+      if (held.enter()) return held;
     }
   }
 

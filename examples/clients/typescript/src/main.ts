@@ -23,7 +23,10 @@ async function browser(address: URL): Promise<URL> {
   return new URL(value.trim());
 }
 
-const settings = await readSettings(file);
+const settings = await readSettings(file).catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : 'the settings cannot be read');
+  process.exit(1);
+});
 const forUser = mode !== undefined;
 const tokens = new Tokens(settings, ...(forUser ? [signIn(settings, browser)] : []));
 const caller = new Caller(settings, tokens, forUser);

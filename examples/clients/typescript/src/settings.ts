@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 export interface Settings {
-  // Who it is, at which authorization server.
-  issuer: string;
+  // Who it is, at the authorization server.
   client_id: string;
   // Its private key for private_key_jwt (PKCS #8, P-256), and that key's `kid`.
   key_file: string;
@@ -16,6 +15,9 @@ export interface Settings {
   scope: string;
   // What a token is bound to: a key that the agent makes for itself, or its client certificate.
   bound: 'dpop' | 'mtls';
+  // The authorization server; or instead those that are trusted, of which the metadata of `resource` name one.
+  issuer?: string;
+  trusted_issuers?: string[];
   // With `mtls`: the certificate and its key, in PEM.
   certificate_file?: string;
   certificate_key_file?: string;
@@ -25,19 +27,26 @@ export interface Settings {
   redirect_uri?: string;
 }
 
-const needed = ['issuer', 'client_id', 'key_file', 'key_id', 'api', 'resource', 'scope', 'bound'] as const;
+const needed = ['client_id', 'key_file', 'key_id', 'api', 'resource', 'scope', 'bound'] as const;
 const files = ['key_file', 'certificate_file', 'certificate_key_file', 'authorities_file'] as const;
-const others = ['redirect_uri'] as const;
+const others = ['issuer', 'trusted_issuers', 'redirect_uri'] as const;
 
 export async function readSettings(file: string): Promise<Settings> {
   const read = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
   const known = new Set<string>([...needed, ...files, ...others]);
   for (const [name, value] of Object.entries(read)) {
     if (!known.has(name)) throw new Error(`${file}: \`${name}\` is no setting`);
-    if (typeof value !== 'string') throw new Error(`${file}: \`${name}\` is no text`);
+    if (name === 'trusted_issuers') {
+      if (!Array.isArray(value) || value.length === 0 || !value.every((issuer) => typeof issuer === 'string')) {
+        throw new Error(`${file}: \`trusted_issuers\` is no list of texts`);
+      }
+    } else if (typeof value !== 'string') throw new Error(`${file}: \`${name}\` is no text`);
   }
   for (const name of needed) if (read[name] === undefined) throw new Error(`${file}: \`${name}\` is missing`);
   const settings = read as unknown as Settings;
+  if ((settings.issuer === undefined) === (settings.trusted_issuers === undefined)) {
+    throw new Error(`${file}: either issuer or trusted_issuers says whose tokens to get`);
+  }
   if (settings.bound !== 'dpop' && settings.bound !== 'mtls') throw new Error(`${file}: bound to ${settings.bound}?`);
   if (settings.bound === 'mtls' && !(settings.certificate_file && settings.certificate_key_file)) {
     throw new Error(`${file}: mtls needs certificate_file and certificate_key_file`);
