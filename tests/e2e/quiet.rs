@@ -37,6 +37,7 @@ async fn the_public_listener_tells_metadata_and_health() {
     assert!(metadata["resource"].is_string(), "{body}");
     assert_eq!(metadata["authorization_servers"].as_array().map(Vec::len), Some(1), "{body}");
     assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
+    assert_eq!(metadata["scopes_supported"], json!(["documents:read", "documents:write"]));
     assert_eq!(get("/.well-known/oauth-protected-resource", "elsewhere").await.0, 404);
     assert_eq!(get("/.well-known/oauth-protected-resource/other", "localhost").await.0, 404);
     assert_eq!(get("/metrics", "localhost").await.0, 404);
@@ -49,7 +50,8 @@ async fn the_metadata_of_an_identifier_with_a_path() {
     let named = ("- resource: https://api.example.com", "- resource: https://api.example.com/public/mcp");
     let audience =
         ("audiences: [https://api.example.com]", "audiences: [https://api.example.com/public/mcp]");
-    let options = Options { exequatur: vec![named, audience], ..Options::default() };
+    let scopes = ("    scopes: [documents:read, documents:write]\n", "");
+    let options = Options { exequatur: vec![named, audience, scopes], ..Options::default() };
     let stack = Stack::start(options).await.unwrap();
     let get = async |path: &str, host: &str| {
         let url = format!("http://127.0.0.1:{}{path}", stack.ports.public);
@@ -61,6 +63,8 @@ async fn the_metadata_of_an_identifier_with_a_path() {
     assert_eq!(status, 200, "{body}");
     let metadata: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(metadata["resource"], "https://api.example.com/public/mcp");
+    // RFC 9728 §3.2: what has no values is left out.
+    assert_eq!(metadata.get("scopes_supported"), None, "{body}");
     for (other, host) in [
         (path, "elsewhere"),
         ("/.well-known/oauth-protected-resource", "localhost"),

@@ -125,10 +125,10 @@ fn document(state: &Public, resource: &ProtectedResource, routes: &Routes) -> Va
         "dpop_bound_access_tokens_required": state.dpop_required,
     });
     let types = detail_types(resource, routes);
-    if let Value::Object(members) = &mut document
-        && !types.is_empty()
-    {
+    if let Value::Object(members) = &mut document {
         members.insert("authorization_details_types_supported".to_owned(), json!(types));
+        // §3.2: a member without any value is left out.
+        members.retain(|_, member| member.as_array().is_none_or(|values| !values.is_empty()));
     }
     document
 }
