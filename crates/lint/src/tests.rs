@@ -5,6 +5,7 @@ mod families;
 mod gateways;
 mod istio;
 mod manifests;
+mod mesh;
 mod reading;
 mod unasked;
 

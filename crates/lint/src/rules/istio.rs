@@ -3,17 +3,23 @@
 //! From `pilot/pkg/security/authz/builder` of Istio 1.30 and 1.31: a shadow RBAC filter marks what the policy selects, and
 //! `ext_authz` asks about what is marked (`filter_enabled_metadata`). What is not marked passes, unless `deny_at_disable` says no.
 
+mod ingress;
 mod patch;
+mod pods;
 mod policy;
 mod provider;
+mod reach;
 mod transport;
+mod waypoint;
 
 pub(crate) use provider::UNASKED;
 
 use crate::linter::Linter;
 use crate::rule::Rule;
-use crate::rules::{check, fields};
+use crate::rules::{check, fields, kinds};
 use crate::tree::Node;
+
+use reach::Pods;
 
 /// What stands in the files.
 #[derive(Debug, Default)]
@@ -24,9 +30,17 @@ pub(crate) struct Resources<'n> {
     filters: Vec<&'n Node>,
     peers: Vec<&'n Node>,
     destinations: Vec<&'n Node>,
+    /// `Gateway` of Istio's own API.
+    gateways: Vec<&'n Node>,
     /// `Gateway` of class `istio-waypoint`.
     waypoints: Vec<&'n Node>,
+    /// Any other `Gateway` of the Gateway API.
+    ingresses: Vec<&'n Node>,
+    /// `HTTPRoute` and `GRPCRoute`
+    routes: Vec<&'n Node>,
     namespaces: Vec<&'n Node>,
+    services: Vec<&'n Node>,
+    pods: Vec<Pods<'n>>,
 }
 
 impl<'n> Resources<'n> {
@@ -47,10 +61,17 @@ impl<'n> Resources<'n> {
             "PeerAuthentication" => &mut self.peers,
             "DestinationRule" => &mut self.destinations,
             "Namespace" => &mut self.namespaces,
+            "Service" => &mut self.services,
+            "HTTPRoute" | "GRPCRoute" => &mut self.routes,
+            "Gateway" if kinds::group(document) == kinds::ISTIO => &mut self.gateways,
             "Gateway" if document.at("spec.gatewayClassName").and_then(Node::text) == Some(WAYPOINT) => {
                 &mut self.waypoints
             }
-            _ => return,
+            "Gateway" => &mut self.ingresses,
+            _ => {
+                self.pods.extend(Pods::of(document));
+                return;
+            }
         };
         list.push(document);
     }
@@ -58,6 +79,22 @@ impl<'n> Resources<'n> {
     /// Whether a policy asks a provider.
     pub(crate) fn asks(&self) -> bool {
         self.custom().next().is_some()
+    }
+
+    /// The namespace whose resources are for all of the mesh.
+    fn root(&self) -> &'n str {
+        let said = self.meshes.iter().find_map(|mesh| mesh.get("root_namespace")?.text());
+        said.filter(|name| !name.is_empty()).unwrap_or("istio-system")
+    }
+
+    /// A waypoint, by name.
+    fn waypoint(&self, at: &str, wanted: &str) -> Option<&'n Node> {
+        self.waypoints.iter().copied().find(|one| reach::is(one, at, wanted))
+    }
+
+    /// Another Gateway of the Gateway API, by name.
+    fn ingress(&self, at: &str, wanted: &str) -> Option<&'n Node> {
+        self.ingresses.iter().copied().find(|one| reach::is(one, at, wanted))
     }
 
     /// The policies that send requests to a provider.
@@ -86,9 +123,18 @@ pub(crate) static RULES: &[&Rule] = &[
     &policy::SELECTS_NOTHING,
     &policy::SELECTS_PART,
     &policy::DRY_RUN,
-    &policy::NOT_AMBIENT,
-    &policy::PAST_WAYPOINT,
+    &policy::UNSEEN,
+    &waypoint::NOT_AMBIENT,
+    &waypoint::PAST,
+    &waypoint::UNUSED,
+    &waypoint::FOR,
+    &pods::OUT,
+    &pods::NOT_INJECTED,
+    &ingress::UNASKED,
+    &ingress::OPAQUE,
     &patch::PATCH,
+    &patch::ASTRAY,
+    &patch::CONTEXT,
     &patch::WAYPOINT_KEYS,
     &transport::PERMISSIVE,
     &transport::DESTINATION,
@@ -96,14 +142,19 @@ pub(crate) static RULES: &[&Rule] = &[
     &transport::ASKERS,
 ];
 
-/// Judges all that belongs together.
-pub(crate) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+/// Judges all that belongs together. `others`: whether another product asks at Gateways of the Gateway API.
+pub(crate) fn judge(resources: &Resources<'_>, others: bool, linter: &mut Linter<'_>) {
     for mesh in &resources.meshes {
         provider::judge(mesh, resources, linter);
     }
     for policy in &resources.policies {
         linter.within(policy, |linter| policy::judge(policy, resources, linter));
     }
+    for gateway in &resources.waypoints {
+        linter.within(gateway, |linter| waypoint::judge_gateway(gateway, linter));
+    }
+    ingress::judge(resources, others, linter);
+    pods::judge(resources, linter);
     patch::judge(resources, linter);
     transport::judge(resources, linter);
 }

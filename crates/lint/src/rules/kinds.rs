@@ -33,7 +33,13 @@ const SINGLE: [(&str, &str, &str); 2] =
     [(ISTIO, "v1alpha3", "EnvoyFilter"), ("install.istio.io", "v1alpha1", "IstioOperator")];
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
-const ISTIO: &str = "networking.istio.io";
+/// The group of Istio's traffic management.
+pub(crate) const ISTIO: &str = "networking.istio.io";
+
+/// The group of a resource; empty for Kubernetes' own.
+pub(crate) fn group(resource: &Node) -> &str {
+    split(resource.text_of("apiVersion")).0
+}
 
 /// Whether these rules know what a resource of that kind, group and version does.
 pub(crate) fn is_known(resource: &Node) -> bool {

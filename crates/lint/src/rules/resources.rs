@@ -77,7 +77,7 @@ pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_
             gateway.take(resource);
         }
     }
-    istio::judge(&mesh, linter);
+    istio::judge(&mesh, gateway.asks(), linter);
     envoy_gateway::judge(&gateway, linter);
     if let Some(place) = unasked
         && !mesh.asks()

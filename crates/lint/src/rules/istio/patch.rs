@@ -1,10 +1,11 @@
 //! `EnvoyFilter`: what is laid over the filters that Istio makes. The outcome is judged by the rules for a bootstrap.
 
-use super::{Resources, policy};
+use super::reach::Reach;
+use super::{Resources, ingress, policy};
 use crate::linter::Linter;
 use crate::rule::{Part, Rule, Severity};
 use crate::rules::listener::CONNECTION_MANAGER;
-use crate::rules::resources::given;
+use crate::rules::resources::{given, name, namespace};
 use crate::rules::{self, body, check, fields, mutation, order};
 use crate::tree::{Entry, Node, Place, Value, shortened};
 
@@ -14,6 +15,24 @@ pub(super) static PATCH: Rule = Rule::new(
     &["N01"],
     "what this patch makes of listeners, filters or routes is not known here",
     "merge into ext_authz and the connection manager only, for every listener of the context; or allow it",
+)
+.allowable();
+
+pub(super) static ASTRAY: Rule = Rule::new(
+    Severity::Unknown,
+    "istio-patch-astray",
+    &["N01"],
+    "this filter is for no workload of a CUSTOM policy: what it adds is missing there, and what it does elsewhere is not judged",
+    "the policy's namespace and labels in the filter, for a policy whose workloads have a proxy that takes patches; or leave it out",
+)
+.allowable();
+
+pub(super) static CONTEXT: Rule = Rule::new(
+    Severity::Unknown,
+    "istio-context",
+    &["N01"],
+    "patches for GATEWAY change nothing in a sidecar, and no Gateway here selects these workloads",
+    "give the `Gateway` that selects them; for a sidecar the context SIDECAR_INBOUND",
 )
 .allowable();
 
@@ -36,14 +55,16 @@ const CONNECTION: &str = "{ use_remote_address: true, xff_num_trusted_hops: 0, n
      http_protocol_options: { accept_http_10: false, override_stream_error_on_invalid_http_message: false } }";
 
 /// What the patches for one kind of proxy come to.
+#[derive(Clone)]
 struct Merged {
     check: Node,
     connection: Node,
     strips: bool,
 }
 
-/// Judges what is left of Istio's defaults once everything is merged, for each context that a patch names.
+/// Judges what is left of Istio's defaults once everything is merged, for the workloads of each policy that asks.
 pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    let root = resources.root();
     let (waypoints, others): (Vec<&Node>, Vec<&Node>) =
         resources.custom().partition(|custom| policy::is_of_waypoint(custom, resources));
     for custom in &waypoints {
@@ -55,51 +76,139 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
             );
         });
     }
-    if others.is_empty() && resources.filters.is_empty() {
-        return;
-    }
-    let Some(asking) = others.first().or_else(|| waypoints.first()).copied() else { return };
-    let patches: Vec<(&Node, &Node)> = resources
-        .filters
+    let filters = filters(resources);
+    let wanted: Vec<(&Node, Reach)> = others
         .iter()
-        .flat_map(|filter| {
-            filter
-                .at("spec.configPatches")
-                .map(Node::items)
-                .unwrap_or_default()
-                .iter()
-                .map(|patch| (*filter, patch))
+        .flat_map(|custom| {
+            Reach::of(custom, policy::SELECTOR, root).into_iter().map(|reach| (*custom, reach))
         })
         .collect();
-    let mut contexts: Vec<&str> = patches.iter().map(|(_, patch)| context(patch)).collect();
-    contexts.sort_unstable();
-    contexts.dedup();
-    if contexts.len() > 1 {
-        contexts.retain(|context| *context != ANY);
+    for filter in &filters {
+        linter.within(filter.resource, |linter| {
+            if let Some(spec) = filter.resource.get("spec") {
+                fields::judge(&fields::ENVOY_FILTER, spec, linter);
+            }
+            if resources.asks() && !wanted.iter().any(|(_, reach)| filter.meets(reach)) {
+                let message =
+                    format!("`{}` is for no workload of a CUSTOM policy here", name(filter.resource));
+                linter.report(&ASTRAY, filter.resource.place, message);
+                return;
+            }
+            let strange = |patch: &&Node| !TAKEN.contains(&context(patch));
+            for patch in filter.patches().iter().filter(strange) {
+                let message = format!(
+                    "the context `{}` is not one that requests come in by",
+                    shortened(context(patch))
+                );
+                linter.report(&PATCH, patch.place, message);
+            }
+        });
     }
-    if contexts.is_empty() {
-        contexts.push(ANY);
-    }
-    for filter in &resources.filters {
-        if let Some(spec) = filter.get("spec") {
-            linter.within(filter, |linter| fields::judge(&fields::ENVOY_FILTER, spec, linter));
+    for (custom, reach) in &wanted {
+        for context in contexts(reach, &filters, resources, linter) {
+            guarded(custom, reach, context, &filters, linter);
         }
-    }
-    for wanted in contexts {
-        let place = patches.first().map_or(asking.place, |(filter, _)| filter.place);
-        let mut merged =
-            Merged { check: given(CHECK, place), connection: given(CONNECTION, place), strips: false };
-        for (filter, patch) in patches.iter().filter(|(_, patch)| [wanted, ANY].contains(&context(patch))) {
-            linter.within(filter, |linter| lay(patch, &mut merged, linter));
-        }
-        let around = patches.first().map_or(asking, |(filter, _)| *filter);
-        linter.within(around, |linter| outcome(&merged, place, linter));
     }
 }
 
+/// An `EnvoyFilter`, and whom it is for.
+struct Filter<'n> {
+    resource: &'n Node,
+    reaches: Vec<Reach>,
+}
+
+impl<'n> Filter<'n> {
+    fn patches(&self) -> &'n [Node] {
+        self.resource.at("spec.configPatches").map(Node::items).unwrap_or_default()
+    }
+
+    fn covers(&self, reach: &Reach) -> bool {
+        self.reaches.iter().any(|own| own.covers(reach))
+    }
+
+    fn meets(&self, reach: &Reach) -> bool {
+        self.reaches.iter().any(|own| own.meets(reach))
+    }
+}
+
+/// In the order in which Istio applies them: by priority, those of the root namespace first. By age it is not known.
+fn filters<'n>(resources: &Resources<'n>) -> Vec<Filter<'n>> {
+    let root = resources.root();
+    let mut filters: Vec<Filter<'n>> = resources
+        .filters
+        .iter()
+        .map(|resource| Filter { resource, reaches: Reach::of(resource, "workloadSelector.labels", root) })
+        .collect();
+    let priority =
+        |filter: &Filter<'_>| filter.resource.at("spec.priority").and_then(Node::integer).unwrap_or(0);
+    filters.sort_by_key(|filter| (priority(filter), namespace(filter.resource) != root));
+    filters
+}
+
+/// The contexts of the proxies of these workloads.
+fn contexts<'f>(
+    reach: &Reach,
+    filters: &[Filter<'f>],
+    resources: &Resources<'_>,
+    linter: &mut Linter<'_>,
+) -> Vec<&'f str> {
+    if ingress::is_gateway(reach, resources) {
+        return vec![GATEWAY];
+    }
+    let covering = || filters.iter().filter(|filter| filter.covers(reach));
+    let mut named: Vec<&str> = covering()
+        .flat_map(Filter::patches)
+        .map(context)
+        .filter(|named| [INBOUND, GATEWAY].contains(named))
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    if named == [GATEWAY]
+        && let Some(filter) = covering().next()
+    {
+        linter.within(filter.resource, |linter| {
+            linter.report(
+                &CONTEXT,
+                filter.resource.place,
+                "whether these workloads are a gateway is not known here",
+            );
+        });
+    }
+    if named.is_empty() { vec![INBOUND] } else { named }
+}
+
+/// Judges what the proxies of one policy's workloads come to.
+fn guarded(custom: &Node, reach: &Reach, wanted: &str, filters: &[Filter<'_>], linter: &mut Linter<'_>) {
+    let (covering, partial): (Vec<_>, Vec<_>) =
+        filters.iter().filter(|filter| filter.meets(reach)).partition(|filter| filter.covers(reach));
+    let around = covering.first().map_or(custom, |filter| filter.resource);
+    let place = around.place;
+    let mut merged =
+        Merged { check: given(CHECK, place), connection: given(CONNECTION, place), strips: false };
+    let fits = |patch: &&Node| [wanted, ANY].contains(&context(patch));
+    for filter in &covering {
+        linter.within(filter.resource, |linter| {
+            filter.patches().iter().filter(fits).for_each(|patch| lay(patch, &mut merged, linter));
+        });
+    }
+    linter.within(around, |linter| {
+        outcome(&merged, place, linter);
+        // Some of the workloads have these too.
+        for filter in partial {
+            let mut merged = merged.clone();
+            linter.within(filter.resource, |linter| {
+                filter.patches().iter().filter(fits).for_each(|patch| lay(patch, &mut merged, linter));
+                outcome(&merged, place, linter);
+            });
+        }
+    });
+}
+
 const ANY: &str = "ANY";
-/// In the API since 1.29; no pilot up to 1.31 applies such a patch.
-const WAYPOINT: &str = "WAYPOINT";
+const INBOUND: &str = "SIDECAR_INBOUND";
+const GATEWAY: &str = "GATEWAY";
+/// `WAYPOINT` is in the API since 1.29; no pilot up to 1.31 applies such a patch. `SIDECAR_OUTBOUND` is the caller's side.
+const TAKEN: [&str; 3] = [ANY, INBOUND, GATEWAY];
 
 fn context(patch: &Node) -> &str {
     patch.at("match.context").and_then(Node::text).unwrap_or(ANY)
@@ -110,7 +219,7 @@ fn lay(patch: &Node, merged: &mut Merged, linter: &mut Linter<'_>) {
     let typed = value.and_then(|value| value.get("typed_config")).and_then(Node::typed);
     let operation = patch.at("patch.operation").and_then(Node::text).unwrap_or_default();
     let (network, http) = names(patch);
-    let here = network == Some(HTTP_MANAGER) && is_wide(patch) && context(patch) != WAYPOINT;
+    let here = network == Some(HTTP_MANAGER) && is_wide(patch);
     let own = http == Some(EXT_AUTHZ);
     match (patch.text_of("applyTo"), operation, typed) {
         ("HTTP_FILTER", "MERGE", Some((check::FILTER, config))) if here && own => {

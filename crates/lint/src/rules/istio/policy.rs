@@ -1,10 +1,11 @@
 //! `AuthorizationPolicy`: which requests Exequatur is asked about.
 
-use super::Resources;
+use super::reach::targets;
+use super::{Resources, waypoint};
 use crate::linter::Linter;
 use crate::rule::{Rule, Severity};
 use crate::rules::fields;
-use crate::rules::resources::{name, namespace};
+use crate::rules::resources::namespace;
 use crate::tree::{Node, Value, shortened};
 
 pub(super) static PROVIDER_MISSING: Rule = Rule::new(
@@ -36,42 +37,35 @@ pub(super) static DRY_RUN: Rule = Rule::new(
     "what a CUSTOM policy does under this annotation differs between versions of Istio, and is not what a decision says",
     "leave the annotation out, and try policies with `exequatur check --explain` and `exequatur policy test`",
 );
-pub(super) static NOT_AMBIENT: Rule = Rule::new(
-    Severity::Hole,
-    "istio-ambient-selector",
+pub(super) static UNSEEN: Rule = Rule::new(
+    Severity::Unknown,
+    "istio-target-unseen",
     &["B-15"],
-    "a waypoint follows `targetRefs` only, and ztunnel leaves CUSTOM out: nothing asks, and everything passes",
-    "targetRefs: [ { group: gateway.networking.k8s.io, kind: Gateway, name: … } ]",
-);
-pub(super) static PAST_WAYPOINT: Rule = Rule::new(
-    Severity::Hole,
-    "istio-past-waypoint",
-    &["B-15"],
-    "who reaches the workload by its own address does not come by the waypoint, and is not asked about",
-    "an ALLOW policy for the workload whose every rule names the waypoint's identity in `from.source.principals`",
+    "what the policy is attached to is not in these files: whether it is there, and asks, is not known",
+    "give the Gateway, in the policy's namespace, to the same run of the command",
 )
 .allowable();
+
+/// Where the labels stand that a policy selects workloads by.
+pub(super) const SELECTOR: &str = "selector.matchLabels";
 
 pub(super) fn is_custom(policy: &Node) -> bool {
     policy.at("spec.action").is_some_and(|action| action.is_member(&[("CUSTOM", 3)]))
 }
 
+/// Whether a policy lets in whom its rules select.
+pub(super) fn allows(policy: &Node) -> bool {
+    policy.at("spec.action").is_none_or(|action| action.is_member(&[("ALLOW", 0)]))
+}
+
 /// Whether a policy is one that a waypoint follows.
 pub(super) fn is_of_waypoint(policy: &Node, resources: &Resources<'_>) -> bool {
-    let targets = policy.get("spec").into_iter().flat_map(targets);
     let waypoint = |target: &Node| match target.text_of("kind") {
-        "Gateway" => {
-            let wanted = target.text_of("name");
-            resources.waypoints.iter().any(|one| name(one) == wanted && namespace(one) == namespace(policy))
-        }
+        "Gateway" => resources.waypoint(namespace(policy), target.text_of("name")).is_some(),
         // Nothing but a waypoint follows what is attached to a service.
         _ => true,
     };
-    targets.into_iter().any(waypoint)
-}
-
-fn targets(spec: &Node) -> impl Iterator<Item = &Node> {
-    spec.list("targetRefs").iter().chain(spec.get("targetRef"))
+    policy.get("spec").is_some_and(|spec| targets(spec).any(waypoint))
 }
 
 /// The provider that a policy names.
@@ -79,20 +73,42 @@ pub(super) fn provider(policy: &Node) -> &str {
     policy.at("spec.provider.name").and_then(Node::text).unwrap_or_default()
 }
 
-/// Whether a policy lets in nobody but identities that it names.
-pub(super) fn names_callers(policy: &Node) -> bool {
-    let allows = policy.at("spec.action").is_none_or(|action| action.is_member(&[("ALLOW", 0)]));
-    let rules = policy.at("spec.rules").map(Node::items).unwrap_or_default();
+/// Whether a policy lets nobody ask at a port but identities that it names.
+pub(super) fn names_callers(policy: &Node, port: Option<i64>) -> bool {
+    let elsewhere = |to: &Node| {
+        let ports = to.at("operation.ports").map(Node::items).unwrap_or_default();
+        let other = |one: &Node| one.integer().is_some() && one.integer() != port;
+        port.is_some() && !ports.is_empty() && ports.iter().all(other)
+    };
+    let closed = |rule: &Node| {
+        let to = rule.list("to");
+        (!to.is_empty() && to.iter().all(elsewhere)) || from(rule, |_| true)
+    };
+    policy.at("spec.rules").map(Node::items).unwrap_or_default().iter().all(closed)
+}
+
+/// Whether a policy lets in nobody but that one service account.
+pub(super) fn names_only(policy: &Node, at: &str, account: &str) -> bool {
+    let short = namespace(policy) == at;
+    let (name, suffix) = (format!("{at}/{account}"), format!("/ns/{at}/sa/{account}"));
+    let is = |one: &str| {
+        let domain = one.strip_suffix(&suffix);
+        domain.is_some_and(|domain| !domain.is_empty() && !domain.contains('/'))
+            || one == name
+            || (short && one == account)
+    };
+    policy.at("spec.rules").map(Node::items).unwrap_or_default().iter().all(|rule| from(rule, is))
+}
+
+/// Whether a rule is for such identities alone, each of them named in full.
+fn from(rule: &Node, is: impl Fn(&str) -> bool) -> bool {
     let named = |source: &Node| {
         let identities = source.list("principals").iter().chain(source.list("serviceAccounts"));
         let mut names = identities.map(|identity| identity.text().unwrap_or("*")).peekable();
-        names.peek().is_some() && names.all(|name| !name.contains('*'))
+        names.peek().is_some() && names.all(|name| !name.contains('*') && is(name))
     };
-    let strict = |rule: &Node| {
-        let from = rule.list("from");
-        !from.is_empty() && from.iter().all(|from| from.get("source").is_some_and(named))
-    };
-    allows && !rules.is_empty() && rules.iter().all(strict)
+    let from = rule.list("from");
+    !from.is_empty() && from.iter().all(|from| from.get("source").is_some_and(named))
 }
 
 /// Judges an `AuthorizationPolicy`.
@@ -120,7 +136,14 @@ pub(super) fn judge(policy: &Node, resources: &Resources<'_>, linter: &mut Linte
             format!("no `MeshConfig` here has a provider `{}` that can be asked", shortened(wanted)),
         );
     }
-    ambient(policy, spec, resources, linter);
+    for target in targets(spec).filter(|target| target.text_of("kind") == "Gateway") {
+        let (here, wanted) = (namespace(policy), target.text_of("name"));
+        if resources.waypoint(here, wanted).or_else(|| resources.ingress(here, wanted)).is_none() {
+            let message = format!("the `Gateway` `{}` is not here", shortened(wanted));
+            linter.report(&UNSEEN, target.place, message);
+        }
+    }
+    waypoint::judge(policy, spec, resources, linter);
 }
 
 fn selected(policy: &Node, spec: &Node, linter: &mut Linter<'_>) {
@@ -140,38 +163,5 @@ fn selected(policy: &Node, spec: &Node, linter: &mut Linter<'_>) {
     if !rules.iter().any(every) {
         let place = spec.nearest("rules").place;
         linter.report(&SELECTS_PART, place, "no rule is empty, so that some requests may be left out");
-    }
-}
-
-/// Where a waypoint stands, the policy has to be its own, and the way past it closed.
-fn ambient(policy: &Node, spec: &Node, resources: &Resources<'_>, linter: &mut Linter<'_>) {
-    let here = namespace(policy);
-    let labelled = |resource: &Node| {
-        let labels = resource.at("metadata.labels").map(Node::entries).unwrap_or_default();
-        labels
-            .iter()
-            .any(|label| label.key == "istio.io/dataplane-mode" && label.value.text() == Some("ambient"))
-    };
-    let in_ambient = resources.namespaces.iter().any(|one| name(one) == here && labelled(one));
-    let waypoint = resources.waypoints.iter().any(|gateway| namespace(gateway) == here);
-    if targets(spec).count() == 0 {
-        if in_ambient || waypoint {
-            linter.report(
-                &NOT_AMBIENT,
-                policy.place,
-                "the policy has no `targetRefs`, and this namespace is ambient",
-            );
-        }
-        return;
-    }
-    let closed = |other: &&&Node| {
-        namespace(other) == here && other.at("spec.targetRefs").is_none() && names_callers(other)
-    };
-    if waypoint && !resources.policies.iter().any(|other| closed(&other)) {
-        linter.report(
-            &PAST_WAYPOINT,
-            policy.place,
-            "no policy here turns away who does not come by the waypoint",
-        );
     }
 }
