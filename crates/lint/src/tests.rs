@@ -1,5 +1,6 @@
 //! The shipped examples, changed in one place at a time.
 
+mod astray;
 mod examples;
 mod families;
 mod gateways;

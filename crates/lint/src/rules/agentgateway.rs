@@ -95,9 +95,28 @@ static LISTENER: Rule = Rule::new(
     "protocol: HTTPS, and `tls` with `cert` and `key`",
 );
 
+static ENVIRONMENT: Rule = Rule::new(
+    Severity::Unknown,
+    "agw-environment",
+    &["N01"],
+    "agentgateway puts in what its environment says before it reads the file: what that is, is not seen here",
+    "write the value out; or put it in before, and judge what comes of it (a dollar that is one is `$$`)",
+);
+
 /// Every rule of agentgateway's configuration.
-pub(crate) static RULES: &[&Rule] =
-    &[&FAILURE, &STATUS, &HIDDEN, &CACHE, &TIMEOUT, &PLAINTEXT, &UNGUARDED, &CONDITIONAL, &POLICY, &LISTENER];
+pub(crate) static RULES: &[&Rule] = &[
+    &FAILURE,
+    &STATUS,
+    &HIDDEN,
+    &CACHE,
+    &TIMEOUT,
+    &PLAINTEXT,
+    &UNGUARDED,
+    &CONDITIONAL,
+    &POLICY,
+    &LISTENER,
+    &ENVIRONMENT,
+];
 
 /// Policies of a route that refuse, count or answer, and change nothing that is judged.
 const HARMLESS: [&str; 11] = [
@@ -136,6 +155,9 @@ pub(crate) fn judge(document: &Node, linter: &mut Linter<'_>) {
             }
         }
     }
+    for entry in document.entries().iter().filter(|entry| entry.key != "config") {
+        environment(&entry.value, linter);
+    }
     let mut ways = 0_usize;
     for bind in document.list("binds") {
         known("a bind", &["port", "listeners"], bind, linter);
@@ -148,6 +170,39 @@ pub(crate) fn judge(document: &Node, linter: &mut Linter<'_>) {
     if ways == 0 {
         linter.report(&UNGUARDED, document.nearest("binds").place, "no route here has `extAuthz`");
     }
+}
+
+/// Reports each name or value that is put in from the environment (`shellexpand::full` over the whole text, in `types/local.rs`).
+fn environment(part: &Node, linter: &mut Linter<'_>) {
+    let mut open = vec![part];
+    while let Some(node) = open.pop() {
+        let keys = node.entries().iter().map(|entry| (entry.key.as_str(), entry.place));
+        for (text, place) in keys.chain(node.text().map(|text| (text, node.place))) {
+            if is_substituted(text) {
+                linter.report(&ENVIRONMENT, place, format!("`{}` is not known here", shortened(text)));
+            }
+        }
+        open.extend(node.items());
+        open.extend(node.entries().iter().map(|entry| &entry.value));
+    }
+}
+
+/// `$NAME`, `${NAME}` or `${NAME:-default}`; not `$$`, nor a dollar that stands alone.
+fn is_substituted(text: &str) -> bool {
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter != '$' {
+            continue;
+        }
+        match letters.peek() {
+            Some('$') => {
+                letters.next();
+            }
+            Some(next) if *next == '{' || *next == '_' || next.is_alphanumeric() => return true,
+            Some(_) | None => {}
+        }
+    }
+    false
 }
 
 /// Reports each key that may do to requests what is not known here.

@@ -6,13 +6,17 @@
 mod client;
 mod patch;
 mod security;
+mod target;
 
 pub(crate) use security::UNASKED;
 
 use crate::linter::Linter;
 use crate::rule::Rule;
-use crate::rules::{fields, resources};
+use crate::rules::resources::{name, namespace};
+use crate::rules::{fields, kinds, resources};
 use crate::tree::Node;
+
+use target::Asked;
 
 /// What stands in the files.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub(crate) struct Resources<'n> {
     traffic: Vec<&'n Node>,
     /// `HTTPRoute` and `GRPCRoute`
     routes: Vec<&'n Node>,
+    /// `Gateway` of the Gateway API, but those of Istio.
+    gateways: Vec<&'n Node>,
 }
 
 impl<'n> Resources<'n> {
@@ -36,6 +42,9 @@ impl<'n> Resources<'n> {
             "BackendTLSPolicy" => &mut self.transports,
             "BackendTrafficPolicy" => &mut self.traffic,
             "HTTPRoute" | "GRPCRoute" => &mut self.routes,
+            "Gateway" if kinds::group(document) == kinds::GATEWAY_API && !is_istios(document) => {
+                &mut self.gateways
+            }
             _ => return,
         };
         list.push(document);
@@ -44,6 +53,30 @@ impl<'n> Resources<'n> {
     /// Whether a policy asks.
     pub(crate) fn asks(&self) -> bool {
         self.asking().next().is_some()
+    }
+
+    /// A Gateway, by name.
+    fn gateway(&self, at: &str, wanted: &str) -> Option<&'n Node> {
+        self.gateways.iter().copied().find(|one| namespace(one) == at && name(one) == wanted)
+    }
+
+    /// A route, by name.
+    fn route(&self, kind: &str, at: &str, wanted: &str) -> Option<&'n Node> {
+        let mut of_kind = self.routes.iter().copied().filter(|one| one.text_of("kind") == kind);
+        of_kind.find(|one| namespace(one) == at && name(one) == wanted)
+    }
+
+    /// The Gateways that somebody asks at, each once, with a policy that does.
+    fn asked(&self) -> Vec<(&'n Node, Asked<'n>)> {
+        let mut all: Vec<(&Node, Asked<'_>)> = Vec::new();
+        for (policy, _) in self.asking() {
+            for gateway in target::asked(policy, self) {
+                if !all.iter().any(|(_, known)| *known == gateway) {
+                    all.push((policy, gateway));
+                }
+            }
+        }
+        all
     }
 
     /// The policies that ask, with their `extAuth`.
@@ -74,6 +107,8 @@ pub(crate) static RULES: &[&Rule] = &[
     &client::FORWARDED,
     &client::MERGE,
     &patch::PATCH,
+    &target::UNSEEN,
+    &target::ASTRAY,
 ];
 
 /// Judges all that belongs together.
@@ -88,10 +123,9 @@ pub(crate) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     }
 }
 
-/// Whether a policy is for one of these kinds.
-fn targets(policy: &Node) -> impl Iterator<Item = &Node> {
-    let spec = policy.get("spec");
-    spec.into_iter().flat_map(|spec| spec.list("targetRefs").iter().chain(spec.get("targetRef")))
+/// Whether a Gateway is Istio's to make.
+fn is_istios(gateway: &Node) -> bool {
+    target::class(gateway).is_some_and(|class| class == "istio" || class.starts_with("istio-"))
 }
 
 /// `250ms`, `10s`, `1m30s`: the durations of the Gateway API.

@@ -32,7 +32,8 @@ const KNOWN: [(&str, &[&str], &[&str]); 15] = [
 const SINGLE: [(&str, &str, &str); 2] =
     [(ISTIO, "v1alpha3", "EnvoyFilter"), ("install.istio.io", "v1alpha1", "IstioOperator")];
 
-const GATEWAY_API: &str = "gateway.networking.k8s.io";
+/// The group of the Gateway API.
+pub(crate) const GATEWAY_API: &str = "gateway.networking.k8s.io";
 /// The group of Istio's traffic management.
 pub(crate) const ISTIO: &str = "networking.istio.io";
 

@@ -91,12 +91,20 @@ fn a_security_policy_asks() {
     GATEWAY.misses("3/spec/validation/caCertificateRefs", &["eg-check-plaintext"]);
     GATEWAY.misses("2", &["eg-unasked"]);
     GATEWAY.misses("2/spec/extAuth", &["eg-unasked"]);
-    GATEWAY.breaks("2/spec/targetRefs/0/name", "other", &["eg-unguarded-route"]);
-    GATEWAY.breaks("2/spec/targetRefs/0/sectionName", "https", &["eg-unguarded-route"]);
+    GATEWAY.breaks(
+        "2/spec/targetRefs/0/name",
+        "other",
+        &["eg-astray", "eg-target-unseen", "eg-unguarded-route"],
+    );
+    GATEWAY.breaks("2/spec/targetRefs/0/sectionName", "other", &["eg-unguarded-route"]);
     GATEWAY.breaks("2/spec/targetRefs", "[ { kind: HTTPRoute, name: documents } ]", &[]);
-    GATEWAY.breaks("2/spec/targetRefs", "[ { kind: HTTPRoute, name: other } ]", &["eg-unguarded-route"]);
+    GATEWAY.breaks(
+        "2/spec/targetRefs",
+        "[ { kind: HTTPRoute, name: other } ]",
+        &["eg-astray", "eg-target-unseen", "eg-unguarded-route"],
+    );
     GATEWAY.breaks("1/spec/parentRefs/0/name", "public", &["eg-unguarded-route"]);
-    let other = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: { name: route }\nspec: { cors: {} }\n";
+    let other = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: { name: route, namespace: documents }\nspec: { targetRefs: [ { kind: HTTPRoute, name: documents } ], cors: {} }\n";
     let report = lint_all(&[GATEWAY_FILE, other], &options()).unwrap();
     assert_eq!(ids(&report.findings), ["eg-replaced"]);
     let mut tree = GATEWAY.tree();
@@ -111,7 +119,7 @@ fn a_security_policy_asks() {
 /// B-14, B-15: a policy reaches its own namespace, and every way in has to be asked about.
 #[test]
 fn a_policy_reaches_its_own_namespace() {
-    GATEWAY.breaks("2/metadata/namespace", "other", &["eg-unguarded-route"]);
+    GATEWAY.breaks("2/metadata/namespace", "other", &["eg-astray", "eg-target-unseen", "eg-unguarded-route"]);
     GATEWAY.breaks("1/metadata/namespace", "other", &["eg-unguarded-route"]);
     GATEWAY.breaks("1/spec/parentRefs/0/namespace", "other", &["eg-unguarded-route"]);
     GATEWAY.breaks("1/spec/parentRefs/0/namespace", "documents", &[]);

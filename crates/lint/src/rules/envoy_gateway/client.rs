@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::target::{self, ASTRAY, Asked, Target};
 use super::{Resources, duration};
 use crate::linter::Linter;
 use crate::names;
 use crate::rule::{Key, Part, Rule, Severity, is_false, is_true};
 use crate::rules::fields;
-use crate::tree::Node;
+use crate::rules::resources::{name, namespace};
+use crate::tree::{Node, Place, Value};
 
 pub(super) static SLASHES: Rule = Rule::new(
     Severity::Weak,
@@ -143,14 +145,28 @@ fn strips(matcher: &Node) -> bool {
 }
 
 pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
-    if let (true, Some((policy, auth))) = (resources.clients.is_empty(), resources.asking().next()) {
-        // Nothing is said: each key that has to be is missing.
-        let nothing = Node { place: auth.place, value: crate::tree::Value::Map(Vec::new()) };
-        linter.within(policy, |linter| linter.keys(Part::Client, &nothing));
+    let asked = resources.asked();
+    for (policy, gateway) in &asked {
+        linter.within(policy, |linter| unshaped(gateway, resources, linter));
+    }
+    if let (true, true, Some((policy, auth))) =
+        (asked.is_empty(), resources.clients.is_empty(), resources.asking().next())
+    {
+        linter.within(policy, |linter| linter.keys(Part::Client, &nothing(auth.place)));
     }
     for policy in &resources.clients {
         let Some(spec) = policy.get("spec") else { continue };
         linter.within(policy, |linter| {
+            target::seen(policy, resources, linter);
+            let targets = target::of(policy, resources);
+            let here = |one: &Asked<'_>| {
+                one.namespace == namespace(policy)
+                    && targets.iter().any(|target| target.kind == "Gateway" && target.name == one.name)
+            };
+            if resources.asks() && !asked.iter().any(|(_, one)| here(one)) {
+                let message = format!("`{}` is for no Gateway that is asked at", name(policy));
+                linter.report(&ASTRAY, policy.place, message);
+            }
             linter.keys(Part::Client, spec);
             fields::judge(&fields::CLIENT_TRAFFIC, spec, linter);
             for (key, message) in [
@@ -165,4 +181,21 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
             }
         });
     }
+}
+
+/// A Gateway, or a listener of it, that no policy shapes has Envoy Gateway's defaults: each key that has to be said is missing.
+fn unshaped(gateway: &Asked<'_>, resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    // What is not here is told by the policy that names it.
+    let Some(known) = gateway.known else { return };
+    let of = resources.clients.iter().filter(|policy| namespace(policy) == gateway.namespace);
+    let targets: Vec<Target<'_>> = of.flat_map(|policy| target::of(policy, resources)).collect();
+    for listener in target::listeners(known) {
+        if !target::hold(&targets, &gateway.name, Some(known), Some(listener.text_of("name"))) {
+            linter.within(known, |linter| linter.keys(Part::Client, &nothing(listener.place)));
+        }
+    }
+}
+
+fn nothing(place: Place) -> Node {
+    Node { place, value: Value::Map(Vec::new()) }
 }

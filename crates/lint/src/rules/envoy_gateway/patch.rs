@@ -1,9 +1,10 @@
 //! `EnvoyPatchPolicy`: keys that are added to each `ext_authz` filter and each connection manager.
 
 use super::Resources;
+use super::target::{self, ASTRAY, Asked};
 use crate::linter::Linter;
 use crate::rule::{Part, Rule, Severity};
-use crate::rules::resources::{given, one_of};
+use crate::rules::resources::{given, namespace, one_of};
 use crate::rules::{body, check, fields, mutation};
 use crate::tree::{Entry, Node, Place, Value, shortened};
 
@@ -31,12 +32,74 @@ const CONNECTION: &str = "{ use_remote_address: true, xff_num_trusted_hops: 0, n
      request_headers_timeout: 10s, max_request_headers_kb: 60, \
      http_protocol_options: { accept_http_10: false, override_stream_error_on_invalid_http_message: false } }";
 
+/// Judges what each listener that is asked at comes to.
 pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
-    let Some((asking, auth)) = resources.asking().next() else { return };
-    let around = resources.patches.first().copied().unwrap_or(asking);
+    let asked = resources.asked();
+    for policy in &resources.patches {
+        linter.within(policy, |linter| {
+            target::seen(policy, resources, linter);
+            for patch in patches(policy) {
+                let fits = |gateway: &Asked<'_>| {
+                    is_for(policy, gateway, resources) && own(gateway, patch.text_of("name"))
+                };
+                if resources.asks() && !asked.iter().any(|(_, gateway)| fits(gateway)) {
+                    let message =
+                        format!("`{}` is no listener that is asked at", shortened(patch.text_of("name")));
+                    linter.report(&ASTRAY, patch.place, message);
+                }
+            }
+        });
+    }
+    for (asking, auth) in resources.asking() {
+        for gateway in target::asked(asking, resources) {
+            for listener in gateway.known.map(first_of_ports).unwrap_or_default() {
+                let full = format!("{}/{}/{listener}", gateway.namespace, gateway.name);
+                let laid = resources.patches.iter().filter(|policy| is_for(policy, &gateway, resources));
+                guarded(asking, auth, &full, &laid.copied().collect::<Vec<_>>(), linter);
+            }
+        }
+    }
+}
+
+fn patches(policy: &Node) -> &[Node] {
+    policy.at("spec.jsonPatches").map(Node::items).unwrap_or_default()
+}
+
+/// Whether a policy may patch a Gateway: it names it, or its class.
+fn is_for(policy: &Node, gateway: &Asked<'_>, resources: &Resources<'_>) -> bool {
+    target::of(policy, resources).iter().any(|target| match target.kind {
+        "Gateway" => namespace(policy) == gateway.namespace && target.name == gateway.name,
+        "GatewayClass" => gateway.known.and_then(target::class) == Some(target.name.as_str()),
+        _ => false,
+    })
+}
+
+/// Whether a name is that of a listener of the Gateway.
+fn own(gateway: &Asked<'_>, listener: &str) -> bool {
+    let named = |wanted: &str| listener == format!("{}/{}/{wanted}", gateway.namespace, gateway.name);
+    gateway.known.is_none_or(|known| first_of_ports(known).into_iter().any(named))
+}
+
+/// Listeners of one port are one of Envoy's, by the name of the first (`findXdsListenerByHostPort` in `translator.go`).
+fn first_of_ports(gateway: &Node) -> Vec<&str> {
+    let mut ports = Vec::new();
+    let mut names = Vec::new();
+    for listener in target::listeners(gateway) {
+        let port = listener.get("port").and_then(Node::integer);
+        if !ports.contains(&port) {
+            ports.push(port);
+            names.push(listener.text_of("name"));
+        }
+    }
+    names
+}
+
+/// Judges what becomes of one listener.
+fn guarded(asking: &Node, auth: &Node, listener: &str, policies: &[&Node], linter: &mut Linter<'_>) {
+    let around = policies.first().copied().unwrap_or(asking);
     let mut check = given(CHECK, around.place);
     let mut connection = given(CONNECTION, around.place);
-    if let Some(shown) = resources.asking().find_map(|(_, auth)| auth.get("bodyToExtAuth")) {
+    if let Some(shown) = auth.get("bodyToExtAuth") {
         let size = shown.get("maxRequestBytes").cloned();
         let whole = Node { place: auth.place, value: Value::Bool(false) };
         let unset = Node { place: shown.place, value: Value::Null };
@@ -45,9 +108,9 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
         let settings = Node { place: shown.place, value: Value::Map(settings.to_vec()) };
         check.merge(&one_of("with_request_body", settings));
     }
-    for policy in &resources.patches {
+    for policy in policies {
         linter.within(policy, |linter| {
-            for patch in policy.at("spec.jsonPatches").map(Node::items).unwrap_or_default() {
+            for patch in patches(policy).iter().filter(|patch| patch.text_of("name") == listener) {
                 lay(patch, &mut check, &mut connection, linter);
             }
         });

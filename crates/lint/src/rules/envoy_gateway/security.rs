@@ -1,6 +1,7 @@
 //! `SecurityPolicy`: how Exequatur is asked, and about which routes.
 
-use super::{Resources, duration, targets};
+use super::target::{self, Target};
+use super::{Resources, duration};
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, is_false, never};
 use crate::rules::per_route::BODY_NOT_SHOWN;
@@ -112,6 +113,7 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     }
     for policy in &resources.security {
         linter.within(policy, |linter| {
+            target::seen(policy, resources, linter);
             if let Some(spec) = policy.get("spec") {
                 headers(spec, linter);
             }
@@ -120,16 +122,8 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
             }
         });
     }
-    for route in &resources.routes {
-        if !asking.is_empty() && !covered(&asking, route) {
-            linter.within(route, |linter| {
-                linter.report(
-                    &UNGUARDED,
-                    route.place,
-                    format!("nobody asks about the route `{}`", name(route)),
-                );
-            });
-        }
+    if !asking.is_empty() {
+        ways(&asking, resources, linter);
     }
     for (policy, auth) in asking {
         linter.within(policy, |linter| {
@@ -148,28 +142,44 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     }
 }
 
+/// Reports each way in that no policy asks about.
+fn ways(asking: &[(&Node, &Node)], resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    let named: Vec<(&str, Vec<Target<'_>>)> =
+        asking.iter().map(|(policy, _)| (namespace(policy), target::of(policy, resources))).collect();
+    for route in resources.routes.iter().filter(|route| !covered(&named, route, resources)) {
+        linter.within(route, |linter| {
+            linter.report(&UNGUARDED, route.place, format!("nobody asks about the route `{}`", name(route)));
+        });
+    }
+    let asked = resources.asked();
+    let idle = |gateway: &&&Node| !asked.iter().any(|(_, one)| one.known == Some(**gateway));
+    for gateway in resources.gateways.iter().filter(idle) {
+        linter.within(gateway, |linter| {
+            linter.report(
+                &UNGUARDED,
+                gateway.place,
+                format!("nobody asks at the Gateway `{}`", name(gateway)),
+            );
+        });
+    }
+}
+
 /// Whether policies that ask name a route, or each Gateway that it hangs on: by any other one requests come in unasked.
-fn covered(asking: &[(&Node, &Node)], route: &Node) -> bool {
-    let named = |kind: &str, namespace: &str, wanted: &str| {
-        asking.iter().any(|(policy, _)| names_whole(policy, kind, namespace, wanted))
-    };
-    let own = route.at("metadata.name").and_then(Node::text).unwrap_or_default();
+fn covered(asking: &[(&str, Vec<Target<'_>>)], route: &Node, resources: &Resources<'_>) -> bool {
+    let own = Target { kind: route.text_of("kind"), name: name(route), section: None };
     let parents = route.at("spec.parentRefs").map(Node::items).unwrap_or_default();
     let through = |parent: &Node| {
         let at = parent.get("namespace").and_then(Node::text).unwrap_or_else(|| namespace(route));
-        named("Gateway", at, parent.text_of("name"))
+        let gateway = parent.text_of("name");
+        let (known, listener) =
+            (resources.gateway(at, gateway), parent.get("sectionName").and_then(Node::text));
+        let holds = |(from, targets): &(&str, Vec<Target<'_>>)| {
+            *from == at && target::hold(targets, gateway, known, listener)
+        };
+        target::is_gateway(parent) && asking.iter().any(holds)
     };
-    named(route.text_of("kind"), namespace(route), own)
+    asking.iter().any(|(from, targets)| *from == namespace(route) && targets.contains(&own))
         || (!parents.is_empty() && parents.iter().all(through))
-}
-
-/// Whether a policy names that resource, and no part of it alone. A policy reaches its own namespace.
-fn names_whole(policy: &Node, kind: &str, at: &str, wanted: &str) -> bool {
-    let whole = |target: &&Node| target.get("sectionName").is_none();
-    namespace(policy) == at
-        && targets(policy)
-            .filter(whole)
-            .any(|target| target.text_of("kind") == kind && target.text_of("name") == wanted)
 }
 
 /// The names of ours that other parts of the policy write. They come after the decision.
@@ -187,7 +197,9 @@ fn asked(grpc: &Node, around: &str, resources: &Resources<'_>, linter: &mut Lint
     for backend in grpc.list("backendRefs").iter().chain(grpc.get("backendRef")) {
         let service = backend.text_of("name");
         let at = backend.get("namespace").and_then(Node::text).unwrap_or(around);
-        let ours = |policy: &&&Node| names_whole(policy, "Service", at, service);
+        let whole = Target { kind: "Service", name: service.to_owned(), section: None };
+        let ours =
+            |policy: &&&Node| namespace(policy) == at && target::of(policy, resources).contains(&whole);
         let mut found = false;
         for policy in resources.transports.iter().filter(ours) {
             found = true;
