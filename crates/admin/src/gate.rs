@@ -3,8 +3,6 @@
 //! Whoever can reach the port may be the very agent that is to be stopped, so nothing is believed of the address. What is
 //! cheap is looked at first, and a source that fails too often is not looked at any more.
 
-mod names;
-
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -20,15 +18,13 @@ use exequatur_store::{
     Asked, Finding, Rate, RatePer, RevocationKind, Snapshot, SourceKey, SourceLimits, StoreError, Unknown,
 };
 use exequatur_token::{
-    BindingError, CertifiedTenantError, ClientCertificate, IssuerProfile, PresentedSender, Scheme,
-    TokenDigest, TokenError, TokenSize, UnverifiedToken, VerifiedToken, bind,
+    BindingError, CertificateName, CertifiedTenantError, ClientCertificate, IssuerProfile, PresentedSender,
+    Scheme, TokenDigest, TokenError, TokenSize, UnverifiedToken, VerifiedToken, bind,
 };
 use jiff::Timestamp;
 
 use crate::caller::{Actor, Caller, Reach};
 use crate::role::{Role, Roles};
-
-pub(crate) use names::names_in;
 
 /// What may come in over TCP.
 #[derive(Clone, Debug)]
@@ -78,15 +74,6 @@ pub struct CertificateRule {
     pub roles: Roles,
     /// How far he reaches.
     pub reach: Reach,
-}
-
-/// A subject alternative name (RFC 5280 §4.2.1.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateName {
-    /// A URI, such as a SPIFFE id.
-    Uri(String),
-    /// A DNS name, as it stands in the certificate.
-    Dns(String),
 }
 
 /// The client certificate of a connection, whose chain was verified.
@@ -336,9 +323,7 @@ impl Gate {
         let thumbprint = peer.certificate.thumbprint().to_string();
         let key = Revocable::parse(RevocationKind::Key, &thumbprint).or(Err(NotLetIn::Certificate))?;
         self.not_revoked(&[Asked { target: key.target(), issued_at: None }], now)?;
-        let name = match &rule.name {
-            CertificateName::Uri(name) | CertificateName::Dns(name) => name.clone(),
-        };
+        let name = rule.name.as_str().to_owned();
         Ok(Caller::new(Actor::Certificate(name), rule.roles.clone(), rule.reach.clone()))
     }
 

@@ -22,7 +22,7 @@ pub mod wire;
 pub use caller::{Actor, Caller, Reach};
 pub use description::description;
 pub use desk::{Clock, Desk, DeskParts, Tally};
-pub use gate::{CertificateName, CertificateRule, Gate, GateParts, TokenReach, TokenRule};
+pub use gate::{CertificateRule, Gate, GateParts, TokenReach, TokenRule};
 pub use listener::{Listener, Tls};
 pub use operation::{Described, operations};
 pub use role::{Role, Roles};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use exequatur_store::SourceKey;
-use exequatur_token::ClientCertificate;
+use exequatur_token::{CertificateName, ClientCertificate};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{self, Counter, Entrance, Work};
 use crate::connection::{self, Lasts};
 use crate::desk::Desk;
-use crate::gate::{Arrival, Gate, PeerCertificate, key_of, names_in};
+use crate::gate::{Arrival, Gate, PeerCertificate, key_of};
 
 /// Connections at once, and of one address.
 const MAX_CONNECTIONS: usize = 64;
@@ -117,7 +117,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfi
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = leaf.and_then(|leaf| {
         let certificate = ClientCertificate::from_der(leaf).ok()?;
-        Some(PeerCertificate { certificate, names: names_in(leaf) })
+        Some(PeerCertificate { certificate, names: CertificateName::all_in(leaf) })
     });
     connection::serve(stream, counter(true, certificate), Lasts::ForOne).await;
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod authorization_details;
+mod certificate_names;
 mod claims;
 mod document;
 mod duration;

@@ -1,5 +1,7 @@
 //! The certificates of listeners: read at the start, and again when their files change.
 
+mod clients;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use self::clients::NamedClients;
 use crate::config::TlsFiles;
 
 /// How often the files are looked at.
@@ -191,9 +194,9 @@ impl Read {
                     WithoutCertificate::TurnAway => verifier,
                 };
                 let verifier = verifier.build();
-                builder.with_client_cert_verifier(
-                    verifier.map_err(|source| TlsError::Authorities { file: file.clone(), source })?,
-                )
+                let verifier =
+                    verifier.map_err(|source| TlsError::Authorities { file: file.clone(), source })?;
+                builder.with_client_cert_verifier(NamedClients::among(&files.clients, verifier))
             }
             (None, _) | (_, None) => builder.with_no_client_auth(),
         };
@@ -237,6 +240,7 @@ mod tests {
             certificate: folder.join("tls.crt"),
             key: folder.join("tls.key"),
             client_authority: Some(folder.join("ca.crt")),
+            clients: Vec::new(),
         }
     }
 

@@ -16,6 +16,7 @@ mod authorization_details;
 pub mod base64url;
 mod binding;
 mod certificate;
+mod certificate_name;
 mod certified_tenant;
 mod claim_names;
 mod claims;
@@ -52,6 +53,7 @@ pub use authentication::Authentication;
 pub use authorization_details::{AuthorizationDetail, AuthorizationDetails};
 pub use binding::{BindingError, Bound, Constraint, PresentedSender, Scheme, TokenBinding, bind};
 pub use certificate::{CertificateError, ClientCertificate};
+pub use certificate_name::CertificateName;
 pub use certified_tenant::{
     AuthoritiesProblem, CertifiedTenants, ClientAuthorities, PatternProblem, TenantUri,
 };

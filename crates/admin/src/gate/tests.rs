@@ -1,5 +1,4 @@
 use axum::http::HeaderValue;
-use rcgen::{CertificateParams, KeyPair, SanType};
 
 use super::*;
 
@@ -48,24 +47,4 @@ fn a_network_of_ipv6_is_one_source() {
     assert_ne!(key("10.0.0.1"), key("10.0.0.2"));
     assert_eq!(key("10.0.0.1"), key("::ffff:10.0.0.1"));
     assert_ne!(key("10.0.0.1"), key("0a00:1::"));
-}
-
-#[test]
-fn names_are_those_of_the_certificate() {
-    let der = |names: Vec<SanType>| {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = names;
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
-    };
-    let uri = |text: &str| SanType::URI(text.try_into().unwrap());
-    let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
-    let found = names_in(&der(vec![uri("spiffe://a/b"), dns("a.example"), uri("https://c")]));
-    let expected = [
-        CertificateName::Uri("spiffe://a/b".to_owned()),
-        CertificateName::Uri("https://c".to_owned()),
-        CertificateName::Dns("a.example".to_owned()),
-    ];
-    assert_eq!(found, expected);
-    assert_eq!(names_in(&der((0..65).map(|n| dns(&format!("h{n}.example"))).collect())), []);
-    assert_eq!(names_in(&der(Vec::new())), []);
 }

@@ -49,7 +49,7 @@ pub(super) fn probe(config: &Config) -> (Vec<Listener>, Vec<File>) {
     for (name, tls) in grpc.into_iter().chain(admin) {
         let usable = exequatur_server::examine_tls(tls).map_err(|error| error.to_string());
         listeners.push(Listener { name, usable });
-        let TlsFiles { certificate, key: _, client_authority } = tls;
+        let TlsFiles { certificate, key: _, client_authority, clients: _ } = tls;
         files.push(file(&format!("{name}.certificate_file"), certificate, false));
         files.extend(client_authority.iter().map(|path| file(&format!("{name}.client_ca_file"), path, true)));
     }

@@ -184,6 +184,7 @@ mod tests {
                 certificate: "a".into(),
                 key: "b".into(),
                 client_authority: client_authority.map(Into::into),
+                clients: Vec::new(),
             };
             Listen { grpc_tls: Some(files), ..Listen::default() }
         };

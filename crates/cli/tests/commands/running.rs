@@ -114,6 +114,10 @@ fn write_certificates(folder: &Path) {
         fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     }
+    let both: String = ["client", "stranger"]
+        .map(|name| fs::read_to_string(folder.join(format!("{name}.crt"))).unwrap())
+        .concat();
+    fs::write(folder.join("both.crt"), both).unwrap();
 }
 
 /// A permit, denials, what was expected and what was not, over a Unix socket.
@@ -204,6 +208,42 @@ fn a_server_with_mutual_tls_is_asked_with_a_certificate() {
     ] {
         let run = run.ended(5);
         assert!(run.err.contains("no server answers"), "{}", run.err);
+    }
+}
+
+/// B-14: whose authority signs for agents too, names who may ask.
+#[test]
+fn a_certificate_with_another_name_is_not_answered() {
+    for (clients, taken) in [
+        ("[{ dns: client.example.com }]", true),
+        ("[{ uri: \"spiffe://a/b\" }, { dns: client.example.com }]", true),
+        ("[{ dns: example.com }]", false),
+        ("[{ dns: \"*.example.com\" }]", false),
+        ("[{ uri: client.example.com }]", false),
+    ] {
+        let server = Running::start(&format!(
+            "grpc: \"IP:9191\", grpc_tls: {{ certificate_file: server.crt, key_file: server.key, client_ca_file: both.crt, clients: {clients} }}",
+        ));
+        let url = format!("https://{}:9191", server.ip);
+        let asked = |name: &str| {
+            let (certificate, key) = (format!("{name}.crt"), format!("{name}.key"));
+            server.check(&[
+                "--server",
+                &url,
+                "--url",
+                "https://api.example.com/healthz",
+                "--server-name",
+                "server.example.com",
+                "--ca-file",
+                "server.crt",
+                "--certificate-file",
+                &certificate,
+                "--key-file",
+                &key,
+            ])
+        };
+        asked("client").ended(if taken { 0 } else { 5 });
+        asked("stranger").ended(5);
     }
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use exequatur_admin::{CertificateName, CertificateRule, Reach, Role, Roles, TokenReach, TokenRule};
+use exequatur_admin::{CertificateRule, Reach, Role, Roles, TokenReach, TokenRule};
 use exequatur_decide::ProtectedResources;
 use exequatur_issuers::IssuerConfig;
 
+use super::certificate_names;
 use super::keys::{Key, either, list, map, optional, pattern, required, text, texts, words};
 use super::listen::{ADDRESS, parse_address};
 use super::reader::{Fields, Node, Notes, Value, once};
@@ -57,8 +58,8 @@ const ROLE_KEYS: &[Key] = &[
 ];
 
 const CERTIFICATE_KEYS: &[Key] = &[
-    optional("uri", "A URI in the certificate's `subjectAltName`, such as a SPIFFE id.", text),
-    optional("dns", "A DNS name there, instead of a URI.", text),
+    certificate_names::URI,
+    certificate_names::DNS,
     required("role", "What its holder may do.", || words(ROLES)),
     required("reach", "`everything`, or `{ tenant: … }`.", || {
         either([words(EVERYTHING), map(&[required("tenant", "This tenant alone.", text)])])
@@ -85,7 +86,7 @@ pub(super) fn read(
 ) -> Option<Admin> {
     let fields = Fields::open(node, KEYS, notes)?;
     let listen = fields.required("listen").and_then(|node| parse_address(node, notes));
-    let tls = fields.or("tls", None, |node| tls::read(node, folder, notes).map(Some));
+    let tls = fields.or("tls", None, |node| tls::read(node, tls::KEYS, folder, notes).map(Some));
     let mut seen = Vec::new();
     let tokens = fields.or("tokens", Vec::new(), |node| {
         node.some(notes, |item| token(item, (issuers, protected), &mut seen, notes))
@@ -186,18 +187,7 @@ fn roles(node: &Node, notes: &Notes) -> Option<Vec<(String, Role)>> {
 
 fn certificate(node: &Node, seen: &mut Vec<String>, notes: &Notes) -> Option<CertificateRule> {
     let fields = Fields::open(node, CERTIFICATE_KEYS, notes)?;
-    let name = match (fields.optional("uri"), fields.optional("dns")) {
-        (Some(uri), None) => uri.text(notes).map(|name| CertificateName::Uri(name.to_owned())),
-        (None, Some(dns)) => dns.text(notes).map(|name| CertificateName::Dns(name.to_owned())),
-        (None, None) | (Some(_), Some(_)) => {
-            notes.add(node.place, "either `uri` or `dns` is needed");
-            None
-        }
-    };
-    let name = name.filter(|name| {
-        let (CertificateName::Uri(text) | CertificateName::Dns(text)) = name;
-        once(text, seen, node.place, notes)
-    });
+    let name = certificate_names::read(node, &fields, seen, notes);
     let role = fields.required("role").and_then(|node| node.word(ROLES, notes));
     let reach = fields.required("reach").and_then(|node| {
         if let Value::Map(_) = node.value {
@@ -213,11 +203,9 @@ fn certificate(node: &Node, seen: &mut Vec<String>, notes: &Notes) -> Option<Cer
 pub(super) fn show(admin: &Admin, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Admin { listen, tls, tokens, certificates } = admin;
     writeln!(f, "admin:\n  listen: \"{listen}\"")?;
-    if let Some(TlsFiles { certificate, key, client_authority }) = tls {
-        writeln!(f, "  tls:\n    certificate_file: {certificate:?}\n    key_file: {key:?}")?;
-        if let Some(authority) = client_authority {
-            writeln!(f, "    client_ca_file: {authority:?}")?;
-        }
+    if let Some(files) = tls {
+        writeln!(f, "  tls:")?;
+        tls::show(files, f)?;
     }
     let section = |name: &str, empty: bool| if empty { String::new() } else { format!("  {name}:\n") };
     write!(f, "{}", section("tokens", tokens.is_empty()))?;
@@ -239,11 +227,9 @@ pub(super) fn show(admin: &Admin, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     write!(f, "{}", section("certificates", certificates.is_empty()))?;
     for CertificateRule { name, roles, reach } in certificates {
-        match name {
-            CertificateName::Uri(uri) => writeln!(f, "    - uri: {uri:?}")?,
-            CertificateName::Dns(dns) => writeln!(f, "    - dns: {dns:?}")?,
-        }
-        writeln!(f, "      role: {roles}")?;
+        write!(f, "    - ")?;
+        certificate_names::show(name, f)?;
+        writeln!(f, "\n      role: {roles}")?;
         match reach {
             Reach::Everything => writeln!(f, "      reach: everything")?,
             Reach::Tenant(tenant) => writeln!(f, "      reach: {{ tenant: {tenant:?} }}")?,

@@ -23,7 +23,7 @@ pub(super) const KEYS: &[Key] = &[
     optional(
         "grpc_tls",
         "Certificate and key of `grpc` over TCP. With `client_ca_file` nobody is answered without a certificate of it.",
-        || map(tls::KEYS),
+        || map(tls::GRPC_KEYS),
     ),
     optional(
         "grpc_peers",
@@ -124,7 +124,8 @@ pub(super) fn read(node: &Node, folder: &Path, notes: &Notes) -> Option<Listen> 
     let plaintext = fields.or("plaintext", false, |node| node.word(PLAINTEXT, notes))?;
     let default = Listen::default();
     let tcp = |node: &Node| address(node, plaintext, notes);
-    let grpc_tls = fields.or("grpc_tls", None, |node| tls::read(node, folder, notes).map(Some));
+    let grpc_tls =
+        fields.or("grpc_tls", None, |node| tls::read(node, tls::GRPC_KEYS, folder, notes).map(Some));
     // A broken section is noted already.
     let secured = !matches!(grpc_tls, Some(None));
     let grpc = fields.or("grpc", default.grpc, |node| match node.text(notes)?.strip_prefix("unix:") {

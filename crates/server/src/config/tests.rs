@@ -7,7 +7,7 @@ use exequatur_decide::{
     Access, CredentialHandling, Locations, NonceMode, PartForm, Per, RouteMisfit, Template,
 };
 use exequatur_issuers::KeySource;
-use exequatur_token::{Algorithm, TenantScope};
+use exequatur_token::{Algorithm, CertificateName, TenantScope};
 use jiff::SignedDuration;
 
 use super::*;
@@ -161,6 +161,30 @@ fn the_grpc_listener_is_for_envoy() {
     let shown = show(&config);
     assert!(!shown.contains("plaintext"), "{shown}");
     assert_eq!(read(&shown).listen, config.listen);
+
+    let named = |clients: &str| {
+        format!("grpc: \"10.0.0.2:9191\", {}", tls.replace(" }", &format!(", clients: {clients} }}")))
+    };
+    let config = read(&with(&named("[{ uri: \"spiffe://example.com/envoy\" }, { dns: envoy.example.com }]")));
+    let names = [
+        CertificateName::Uri("spiffe://example.com/envoy".to_owned()),
+        CertificateName::Dns("envoy.example.com".to_owned()),
+    ];
+    assert_eq!(config.listen.grpc_tls.as_ref().unwrap().clients, names);
+    assert_eq!(read(&show(&config)).listen, config.listen);
+    let many = format!("[{}]", (0..257).map(|n| format!("{{ dns: h{n} }},")).collect::<String>());
+    for (clients, mistake) in [
+        ("[]", "at least one is needed"),
+        ("envoy", "a list expected, text found"),
+        ("[{ uri: \"spiffe://a/b\", dns: b }]", "either `uri` or `dns` is needed"),
+        ("[{ dns: b }, { dns: b }]", "`b` stands here a second time"),
+        (&many, "more than 256 names"),
+    ] {
+        assert_eq!(mistakes(&with(&named(clients))), [format!("1: {mistake}")], "{clients}");
+    }
+    let nobodys = named("[{ dns: b }]").replace("client_ca_file: envoys.crt, ", "");
+    let mistake = "1: `clients` without `client_ca_file`: nobody vouches for their names";
+    assert_eq!(mistakes(&with(&nobodys)), [mistake]);
 
     let config = read(&with("grpc: unix:run/grpc.sock, grpc_peers: [101, 0]"));
     assert_eq!(config.listen.grpc_peers, [101, 0]);

@@ -1,7 +1,9 @@
 //! E-02: who may give orders over TCP, and mistakes about that.
 
+use exequatur_token::CertificateName;
+
 use super::super::tests::{SMALL, WHOLE, mistakes, read};
-use super::{CertificateName, Reach, Role, TokenReach};
+use super::{Reach, Role, TokenReach};
 
 #[test]
 fn operators_are_read() {

@@ -132,7 +132,10 @@ fn on_redis(whole: &Json) -> [Json; 2] {
     });
     let listen = json!({
         "grpc": "10.0.0.2:9191",
-        "grpc_tls": { "certificate_file": "grpc.crt", "key_file": "grpc.key", "client_ca_file": "envoys.crt" },
+        "grpc_tls": {
+            "certificate_file": "grpc.crt", "key_file": "grpc.key", "client_ca_file": "envoys.crt",
+            "clients": [{ "uri": "spiffe://example.com/envoy" }, { "dns": "envoy.example.com" }],
+        },
     });
     let whole = changed(&whole, "/listen", listen);
     let with = |key: &str, value: &str| {
