@@ -134,6 +134,8 @@ def connected(findings: Findings, rendered: list[Object], given: Object) -> None
     tls = {"certificate_file": f"{GRPC}/tls.crt", "key_file": f"{GRPC}/tls.key"}
     if secured(given).get("clientCa"):
         tls["client_ca_file"] = f"{GRPC}/clients.crt"
+    if names := secured(given).get("clients"):
+        tls["clients"] = names
     wanted = {"grpc_tls": tls} if secured(given) else {}
     findings.same("listen", config["listen"], {**listen, **given["config"]["listen"], **wanted})
     findings.same("config.policies", config["policies"], CLAIM if "existingClaim" in given["policies"] else ".")

@@ -169,6 +169,9 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("certificates", "certManager/duration", "90d", "certManager/duration"),
     ("certificates", "config/listen/grpc_tls", OWN_TLS, "config.listen.grpc_tls is set by the chart"),
     ("operators", "grpc/tls/existingSecret", "more", "config.listen.grpc_tls is set by the chart"),
+    ("certificates", "grpc/tls/clientCa", {}, "grpc.tls.clients without grpc.tls.clientCa.existingSecret"),
+    ("certificates", "grpc/tls/clients", [{"uri": "spiffe://a/b", "dns": "c"}], "grpc/tls/clients/0"),
+    ("certificates", "grpc/tls/clients", ["envoy"], "grpc/tls/clients/0"),
     ("redis", "grpc/tls/clientCa/existingSecret", "envoys", "grpc.tls.clientCa without grpc.tls.existingSecret"),
     (
         *("redis", "certManager", {"enabled": True, "issuerRef": {"name": "a"}, "secret": "b"}),

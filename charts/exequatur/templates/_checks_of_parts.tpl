@@ -47,6 +47,9 @@
 {{- if and .Values.grpc.tls.clientCa.existingSecret (not (include "exequatur.grpcSecret" .)) -}}
 {{- $wrong = append $wrong "grpc.tls.clientCa without grpc.tls.existingSecret or certManager: Envoys' certificates are asked for with TLS only" -}}
 {{- end -}}
+{{- if and .Values.grpc.tls.clients (not .Values.grpc.tls.clientCa.existingSecret) -}}
+{{- $wrong = append $wrong "grpc.tls.clients without grpc.tls.clientCa.existingSecret: nobody vouches for their names" -}}
+{{- end -}}
 {{- toJson $wrong -}}
 {{- end -}}
 

@@ -26,6 +26,9 @@ one volume, so that kubelet switches both at once; but for those of a claim. */ 
 {{- if .Values.grpc.tls.clientCa.existingSecret -}}
 {{- $_ := set $tls "client_ca_file" (printf "%s/clients.crt" $files) -}}
 {{- end -}}
+{{- with .Values.grpc.tls.clients -}}
+{{- $_ := set $tls "clients" . -}}
+{{- end -}}
 {{- $_ := set $listen "grpc_tls" $tls -}}
 {{- end -}}
 {{- $policies := ternary (include "exequatur.policies" .) "." (ne .Values.policies.existingClaim "") -}}

@@ -39,6 +39,7 @@ central:
       clientCa:
         existingSecret: ''
         key: ca.crt
+      clients: []
       existingSecret: ''
   istio:
     ambient: false

@@ -256,8 +256,8 @@ fn examples_are_valid() {
     for page in ["README.md".into(), "policies/README.md".into()].into_iter().chain(pages(&root.join("docs")))
     {
         let text = std::fs::read_to_string(root.join(&page)).expect("a page");
-        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("\n```")) {
-            let json = json(block.0);
+        for block in yaml_blocks(&text) {
+            let json = json(&block);
             if json.get("routes").is_some() {
                 blocks += 1;
                 let mistakes = agree(&validator, &json, &page.display().to_string());
@@ -274,6 +274,18 @@ fn examples_are_valid() {
     }
     let (whole, _secret) = every_key();
     agree(&validator, &whole, "every key");
+}
+
+/// What stands between fences of YAML, also within the item of a list.
+fn yaml_blocks(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines();
+    while let Some(fence) = lines.find(|line| line.trim_start() == "```yaml") {
+        let indent = fence.len() - fence.trim_start().len();
+        let inside = lines.by_ref().take_while(|line| line.trim() != "```");
+        blocks.push(inside.map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect());
+    }
+    blocks
 }
 
 fn pages(folder: &Path) -> Vec<PathBuf> {
