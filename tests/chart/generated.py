@@ -14,12 +14,12 @@ DEFAULTS = CHART / "templates/_defaults.tpl"
 ONLY: dict[str, list[str]] = {
     "central": [
         *("admin", "autoscaling", "certManager", "grpc", "istio", "monitoring.podMonitor", "monitoring.serviceMonitor", "networkPolicy"),
-        *("pod", "podDisruptionBudget", "replicas", "service", "serviceAccount", "storage", "tests"),
+        *("pod", "podDisruptionBudget", "podSecurityContext", "replicas", "service", "serviceAccount", "storage", "tests"),
     ],
     "sidecar": ["sidecar"],
 }
 BOTH = {
-    *("mode", "image", "config", "policies", "secrets", "listenAddress", "monitoring", "log", "resources", "commonLabels"),
+    *("mode", "fullnameOverride", "image", "config", "policies", "secrets", "listenAddress", "monitoring", "log", "resources", "commonLabels"),
     *("extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts"),
 }
 CONFIG = ROOT / "docs/reference/config.schema.json"

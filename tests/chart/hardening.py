@@ -78,11 +78,12 @@ def container_problems(container: Object) -> list[str]:
 
 # Lines of the templates' texts that harden, each of which is taken out.
 LINES = {
-    "deployment.yaml": r"checksum|automountServiceAccountToken|enableServiceLinks|runAs|fsGroup|seccompProfile|terminationGrace|strategy: |maxUnavail",
+    "deployment.yaml": r"checksum|automountServiceAccountToken|enableServiceLinks|runAs|exequatur.ids|fsGroup|seccompProfile|terminationGrace|strategy: |maxUnavail",
     "_pod.tpl": r"allowPrivilege|readOnlyRoot|capabilities|defaultMode|readOnly: true|preStop|sizeLimit",
     "_sidecar.tpl": r"runAsNonRoot|readOnly|fsGroup",
-    "tests.yaml": r"automount|enableService|runAs|fsGroup|seccomp|allowPriv|readOnlyRoot|capabilities|defaultMode|policyTypes"
+    "tests.yaml": r"automount|enableService|runAs|exequatur.ids|fsGroup|seccomp|allowPriv|readOnlyRoot|capabilities|defaultMode|policyTypes"
     r"|port: |from:|podSelector|testSelector|hook|restartPolicy|limits|terminationGrace|mountPath",
+    "_names.tpl": r"set \$ids|toYaml \$ids",
     "serviceaccount.yaml": r"^automountServiceAccountToken",
     "istio.yaml": r"namespace: |matchLabels|STRICT|ALLOW|from: |to: |host: |ISTIO_MUTUAL|connectionPool",
     "networkpolicy.yaml": r"policyTypes|from: |to: |port: |matchLabels",

@@ -8,7 +8,8 @@ import examples
 import hardening
 import platforms
 from generated import BOTH
-from rendering import CHART, NAME, NAMESPACE, Object, cases, changed, metadata, render, rendered_texts, values, yaml
+from rendering import ADDONS, CHART, MESH, NAME, NAMESPACE, Object, Refused, cases, changed, metadata, render, rendered_texts
+from rendering import schema_problems, values, yaml
 
 FULL = f"{NAME}-exequatur"
 SELECTOR = {"app.kubernetes.io/name": "exequatur", "app.kubernetes.io/instance": NAME}
@@ -77,6 +78,8 @@ def check() -> list[str]:
     restarted(findings)
     noted(findings)
     provided(findings)
+    numbers(findings)
+    users(findings)
     return findings.wrong
 
 
@@ -120,6 +123,49 @@ def called(findings: Findings) -> None:
                 "helm.sh/chart": f"exequatur-{chart['version']}",
             }
             findings.same(f"the labels of {found['kind']}", found["metadata"]["labels"], labels)
+
+
+def numbers(findings: Findings) -> None:
+    """Names that YAML would read as numbers, or as what is true or nothing, stay names."""
+    for case in cases():
+        given = values(case)
+        for name in ("true", "null"):
+            findings.case = f"{case}, called {name}"
+            named = {**given, "fullnameOverride": name, "serviceAccount": {"create": True, "name": "0x10"}, "commonLabels": {"team": "12"}}
+            named["image"] = {**given["image"], "pullSecrets": ["123"], "tag": "12"}
+            if case == "embedded":
+                named["tests"] = {"enabled": True, "deny": {"reason": "123"}}
+            monitors = ("serviceMonitor" if "monitoring" in given else "podMonitor", "rules", "dashboards")
+            named["monitoring"] = {key: {"enabled": True} for key in monitors}
+            found = render(named, "123", namespace="456")
+            strange = [one["metadata"]["name"] for one in found if not isinstance(one["metadata"]["name"], str)]
+            findings.same("names that are none", strange, [])
+            findings.same("namespaces", {one["metadata"]["namespace"] for one in found}, {"456"})
+            findings.same("releases", {one["metadata"]["labels"]["app.kubernetes.io/instance"] for one in found}, {"123"})
+            findings.same("the Deployment's name", next(one for one in found if one["kind"] == "Deployment")["metadata"]["name"], name)
+            for one in found:
+                if one["kind"] not in ADDONS | MESH:
+                    findings.wrong += [f"{findings.case}: {line}" for line in schema_problems(one)]
+    findings.case = "numbers"
+    try:
+        render(values("embedded"), "123")
+        findings.same("a Service whose name begins with a digit", "rendered", "refused")
+    except Refused as refused:
+        findings.same("what is told of `123`", "`123-exequatur` does not begin with a letter" in str(refused), True)
+
+
+def users(findings: Findings) -> None:
+    """Other ids than the image's, or the cluster's own; never root, and all the rest of the restricted profile."""
+    findings.case = "users"
+    ids = ("runAsUser", "runAsGroup", "fsGroup")
+    given = changed(values("embedded"), "tests", {"enabled": True})
+    for wanted in ({}, {"runAsUser": 1000670000}, {"runAsUser": 1001, "runAsGroup": 1002, "fsGroup": 1003}):
+        found = render({**given, "podSecurityContext": {key: wanted.get(key) for key in ids}})
+        held = {key: value for key, value in hardening.POD.items() if key not in ids}
+        for spec in (pod(found), find(found, "Pod", f"{FULL}-test")["spec"]):
+            findings.same(f"as whom it runs with {wanted}", spec["securityContext"], {**held, **wanted})
+        for one in found:
+            findings.wrong += [f"users: {line}" for line in schema_problems(one)]
 
 
 def connected(findings: Findings, rendered: list[Object], given: Object) -> None:

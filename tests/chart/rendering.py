@@ -65,16 +65,20 @@ def changed(value: Object, path: str, new: Any) -> Object:
     return result
 
 
-def render(given: Object, name: str = NAME, version: str = NEWEST, chart: Path = CHART) -> list[Object]:
+def render(
+    given: Object, name: str = NAME, version: str = NEWEST, chart: Path = CHART, namespace: str = NAMESPACE
+) -> list[Object]:
     """What would be applied to a cluster of that version."""
-    texts = rendered_texts(given, name, version, chart)
+    texts = rendered_texts(given, name, version, chart, namespace)
     texts = [text for path, text in texts.items() if path.endswith(".yaml")]
     return [found for text in texts for found in yaml.load_all(text, Loader) if found]
 
 
-def rendered_texts(given: Object, name: str = NAME, version: str = NEWEST, chart: Path = CHART) -> dict[str, str]:
+def rendered_texts(
+    given: Object, name: str = NAME, version: str = NEWEST, chart: Path = CHART, namespace: str = NAMESPACE
+) -> dict[str, str]:
     # The library's own `render` has no argument for the version.
-    options = json.dumps({"name": name, "namespace": NAMESPACE, "kube_version": f"v{version}.0"})
+    options = json.dumps({"name": name, "namespace": namespace, "kube_version": f"v{version}.0"})
     try:
         return json.loads(native.call_string("helm_render", loaded(chart)._raw(), json.dumps(given), options))
     except helm.HelmError as error:

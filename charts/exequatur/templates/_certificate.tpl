@@ -5,10 +5,10 @@ apiVersion: cert-manager.io/v1
 kind: Certificate
 metadata:
   name: {{ include "exequatur.name" .root }}-{{ .of }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "exequatur.labels" .root | nindent 4 }}
 spec:
-  secretName: {{ .secret }}
+  secretName: {{ .secret | quote }}
   dnsNames: [{{ $host }}, {{ $host }}.cluster.local]
   duration: {{ $manager.duration }}
   renewBefore: {{ $manager.renewBefore }}

@@ -9,6 +9,9 @@
 {{- $wrong = append $wrong "image.repository is empty: no image is published yet, so name the one that you built" -}}
 {{- end -}}
 
+{{- if and (eq .Values.mode "central") (not (regexMatch "^[a-z]" (include "exequatur.name" .))) -}}
+{{- $wrong = append $wrong (printf "`%s` does not begin with a letter, which the name of a Service has to: give fullnameOverride" (include "exequatur.name" .)) -}}
+{{- end -}}
 {{- if ne (toString $listen.plaintext) "accepted" -}}
 {{- $wrong = append $wrong "config.listen.plaintext is not `accepted`: the listeners are reached over the network, and those for metadata and metrics have no TLS. Say `accepted` if who reaches them may; of the gRPC port, grpc.plaintext says it" -}}
 {{- end -}}

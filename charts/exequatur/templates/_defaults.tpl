@@ -94,6 +94,10 @@ central:
     enabled: true
     maxUnavailable: 1
     minAvailable: ''
+  podSecurityContext:
+    fsGroup: 65532
+    runAsGroup: 65532
+    runAsUser: 65532
   replicas: 1
   service:
     adminPort: 9194

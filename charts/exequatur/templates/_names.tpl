@@ -1,15 +1,26 @@
 {{- /* The name of a Service, which may be longer by `-public`: 63 characters, and none of the dots of a release's name. */ -}}
 {{- define "exequatur.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | replace "." "-" | trunc 54 | trimSuffix "-" -}}
 {{- else -}}
 {{- printf "%s-%s" .Release.Name .Chart.Name | replace "." "-" | trunc 54 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
+{{- /* As whom the pods run: what is null is left to the cluster, as OpenShift wants it. */ -}}
+{{- define "exequatur.ids" -}}
+{{- $ids := dict -}}
+{{- range $key, $value := .Values.podSecurityContext -}}
+{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $ids $key (int64 $value) -}}{{- end -}}
+{{- end -}}
+{{- if $ids -}}{{- toYaml $ids -}}{{- end -}}
+{{- end -}}
+
 {{- define "exequatur.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "exequatur.labels" -}}

@@ -92,7 +92,7 @@ volumeMounts:
             {{- end }}
       {{- end }}
       # Last, so that no file of another ConfigMap takes the place of the configuration.
-      - configMap: { name: {{ include "exequatur.name" . }} }
+      - configMap: { name: {{ include "exequatur.name" . | quote }} }
 # For Unix sockets: that of operators, admin.sock.
 - name: sockets
   emptyDir: { medium: Memory, sizeLimit: 1Mi }

@@ -1,6 +1,6 @@
 {{- define "exequatur.testSelector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- /* What `helm test` asks, of whom, and from which Secrets: what the values say, and otherwise what `config` lets guess. */ -}}
