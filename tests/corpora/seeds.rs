@@ -163,6 +163,11 @@ deadline: 150ms
 "#;
     let repository = exequatur_tests::binaries::repository();
     let read = |path: &str| std::fs::read(repository.join(path)).expect("a file of the repository");
+    // What is judged together, as one text.
+    let mesh = |kind: &str| {
+        let files = ["mesh", "exequatur", kind].map(|file| read(&format!("examples/istio/{file}.yaml")));
+        files.join(&b"\n---\n"[..])
+    };
     vec![
         ("config_yaml", "whole", text(config)),
         ("config_yaml", "twice", text("policies: a\npolicies: b\nroutes: [*x, &y 1, !z 2]\n")),
@@ -170,6 +175,10 @@ deadline: 150ms
         ("policy_tests", "small", text("cases:\n  - { name: a, expect: no_permit }\n")),
         ("envoy_lint", "plain", read("envoy/plain.yaml")),
         ("envoy_lint", "hardened", read("envoy/hardened.yaml")),
+        ("envoy_lint", "sidecar", mesh("sidecar")),
+        ("envoy_lint", "waypoint", mesh("waypoint")),
+        ("envoy_lint", "gateway", read("examples/envoy-gateway/exequatur.yaml")),
+        ("envoy_lint", "agent", read("examples/agentgateway/config.yaml")),
         ("route_pattern", "parameters", text("/tenants/{tenant}/documents/{id}/**")),
         ("route_pattern", "template", text("doc:{id}")),
         ("audit_line", "torn", text("\u{5}{\"v\":GET")),
