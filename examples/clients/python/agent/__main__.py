@@ -41,16 +41,17 @@ async def browser(address: str) -> str:
 async def main(file: Path, for_user: bool) -> None:
     try:
         settings = read_settings(file)
+        tokens = Tokens(settings, sign_in(settings, browser) if for_user else None)
     except ValueError as error:
         sys.exit(str(error))
-    tokens = Tokens(settings, sign_in(settings, browser) if for_user else None)
     caller = Caller(settings, tokens, can_step_up=for_user)
     while line := await next_line():
-        method, path, *body = line.split(" ", 2)
+        method, _, rest = line.partition(" ")
+        path, _, body = rest.partition(" ")
         steps: list[Step] = []
         said: dict[str, object]
         try:
-            call = Call(method, path, body[0] if body else None)
+            call = Call(method, path, body or None)
             response = await caller.call(call, steps.append)
             said = {"status": response.status_code, "body": response.text}
         except Refused as refused:

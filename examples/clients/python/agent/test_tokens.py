@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import ssl
+import sys
 import tempfile
 import unittest
 from collections.abc import Callable
@@ -181,6 +182,35 @@ class Wrong(Files):
         for path in ("/\x00", "//[", f"{API}:x/"):
             with self.assertRaises(ValueError, msg=path):
                 await caller.call(Call("GET", path))
+
+
+class Program(Files):
+    async def test_it_ends_with_words_and_not_with_a_trace(self) -> None:
+        told = {
+            "issuer": LOGIN,
+            "client_id": "a",
+            "key_file": "nowhere.pem",
+            "key_id": "a-1",
+            "api": API,
+            "bound": "dpop",
+        }
+        file = self.folder / "agent.json"
+        for settings, more, told_by, line in (
+            ("[]", [], "stderr", "no object of JSON"),
+            (json.dumps(told), [], "stderr", "scope"),
+            (json.dumps(told | {"resource": API, "scope": "a"}), ["--for-user"], "stderr", "redirect_uri"),
+            (json.dumps(told | {"resource": API, "scope": "a"}), [], "stdout", "is not to be reached without TLS"),
+        ):
+            file.write_text(settings)
+            program = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "agent", str(file), *more),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            said, errors = await program.communicate(b"GET http://elsewhere.example.com/\n")
+            assert b"Traceback" not in errors, errors
+            assert line.encode() in (said if told_by == "stdout" else errors), (settings, said, errors)
 
 
 class Connections(Files):
