@@ -197,7 +197,6 @@ class Program(Files):
         file = self.folder / "agent.json"
         for settings, more, told_by, line in (
             ("[]", [], "stderr", "no object of JSON"),
-            (json.dumps(told), [], "stderr", "scope"),
             (json.dumps(told | {"resource": API, "scope": "a"}), ["--for-user"], "stderr", "redirect_uri"),
             (json.dumps(told | {"resource": API, "scope": "a"}), [], "stdout", "is not to be reached without TLS"),
         ):
