@@ -11,8 +11,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from rendering import ROOT, Loader, Object, schema_problems, yaml
+
+# After rendering.py, which says where it is installed.
+from jsonschema import Draft202012Validator  # isort: skip
 
 SCHEMAS = ROOT / "tests/chart/schemas"
 FOLDERS = ["istio", "envoy-gateway", "agentgateway"]
