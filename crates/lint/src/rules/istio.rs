@@ -26,6 +26,8 @@ use reach::Pods;
 pub(crate) struct Resources<'n> {
     /// `MeshConfig`, wherever it stood.
     meshes: Vec<&'n Node>,
+    /// Values of istiod's chart.
+    values: Vec<&'n Node>,
     policies: Vec<&'n Node>,
     filters: Vec<&'n Node>,
     peers: Vec<&'n Node>,
@@ -49,10 +51,12 @@ impl<'n> Resources<'n> {
         let list = match document.text_of("kind") {
             "IstioOperator" => {
                 self.meshes.extend(document.at("spec.meshConfig"));
+                self.values.extend(document.at("spec.values").into_iter().chain(document.get("spec")));
                 return;
             }
             "" if document.get("meshConfig").is_some() => {
                 self.meshes.extend(document.get("meshConfig"));
+                self.values.push(document);
                 return;
             }
             "" if document.get("extensionProviders").is_some() => &mut self.meshes,

@@ -300,6 +300,7 @@ fn pods_stay_in_the_mesh() {
         assert_eq!(sidecar("", "", &annotated(bad)), ["istio-out-of-mesh"], "{bad}");
         // Somebody else's pods are not guarded.
         let other = annotated(bad).replace("app: documents", "app: other");
+        let other = format!("{DEPLOYMENT}---\n{other}");
         assert!(sidecar("", "", &other).is_empty(), "{bad}");
         let other = annotated(bad).replace("namespace: documents", "namespace: other");
         assert!(sidecar("", "", &other).is_empty(), "{bad}");
@@ -451,4 +452,39 @@ fn something_goes_by_the_waypoint() {
     );
     assert_eq!(waypoint("", "", &off), ["istio-out-of-mesh"]);
     assert!(waypoint("", "", DEPLOYMENT).is_empty());
+}
+
+/// B-15: labels that no pod carries select nothing.
+#[test]
+fn a_policy_selects_pods_that_are_there() {
+    let other = DEPLOYMENT.replace("app: documents", "app: document");
+    assert_eq!(sidecar("", "", &other), ["istio-target-unseen"]);
+    let both = format!("{DEPLOYMENT}---\n{other}");
+    assert!(sidecar("", "", &both).is_empty());
+    assert!(sidecar("", "", &other.replace("namespace: documents", "namespace: other")).is_empty());
+}
+
+/// B-15: what the values of istiod say is for every pod.
+#[test]
+fn every_pod_stays_in_the_mesh() {
+    for (values, expected) in [
+        ("global: { proxy: { excludeInboundPorts: \"9090\" } }", &["istio-out-of-mesh"][..]),
+        ("global: { proxy: { includeInboundPorts: \"80\" } }", &["istio-out-of-mesh"]),
+        ("global: { proxy: { autoInject: disabled } }", &["istio-out-of-mesh"]),
+        (
+            "global: { proxy: { includeInboundPorts: \"*\", excludeInboundPorts: \"\", autoInject: enabled } }",
+            &[],
+        ),
+    ] {
+        let mesh = format!("{MESH}{values}\n");
+        assert_eq!(ids(&judged(&[&mesh, AROUND, SIDECAR]).findings), expected, "{values}");
+        let inner =
+            MESH.split_once("meshConfig:\n").unwrap().1.replace("\n  ", "\n    ").replacen("  ", "    ", 1);
+        let operator = format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  values: {{ {values} }}\n  meshConfig:\n{inner}"
+        );
+        assert_eq!(ids(&judged(&[&operator, AROUND, SIDECAR]).findings), expected, "{values}");
+    }
+    let mesh = replaced(MESH, "meshConfig:\n", "meshConfig:\n  defaultConfig: { interceptionMode: NONE }\n");
+    assert_eq!(ids(&judged(&[&mesh, AROUND, SIDECAR]).findings), ["istio-out-of-mesh"]);
 }

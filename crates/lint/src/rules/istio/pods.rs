@@ -29,6 +29,9 @@ pub(super) static NOT_INJECTED: Rule = Rule::new(
 
 /// Judges the pods that policies are for.
 pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    for values in &resources.values {
+        defaults(values, linter);
+    }
     for custom in resources.custom() {
         if policy::is_of_waypoint(custom, resources) {
             continue;
@@ -57,6 +60,23 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     }
 }
 
+/// What values of istiod's chart say of every pod.
+fn defaults(values: &Node, linter: &mut Linter<'_>) {
+    let proxy = |key: &str| values.at(&format!("global.proxy.{key}"));
+    let said = |value: &&Node| value.text() != Some("");
+    let found = [
+        proxy("excludeInboundPorts").filter(said),
+        proxy("includeInboundPorts").filter(|value| value.text() != Some("*")),
+        proxy("autoInject").filter(|value| value.text() != Some("enabled")),
+        values
+            .at("meshConfig.defaultConfig.interceptionMode")
+            .filter(|value| value.is_member(&[("NONE", 2)])),
+    ];
+    for value in found.into_iter().flatten() {
+        linter.report(&OUT, value.place, format!("`{}` is for every pod of the mesh", value.shown()));
+    }
+}
+
 fn host_network<'n>(pods: &Pods<'n>) -> Option<&'n Node> {
     pods.template.at("spec.hostNetwork").filter(|value| value.truth() != Some(false))
 }
@@ -65,6 +85,14 @@ fn sidecars(custom: &Node, reach: &Reach, resources: &Resources<'_>, linter: &mu
     let around = resources.namespaces.iter().find(|one| Some(name(one).as_str()) == reach.namespace());
     let injection = around.and_then(|around| labelled(around, "metadata.labels", "istio-injection"));
     let mine: Vec<&Pods<'_>> = resources.pods.iter().filter(|pods| reach.covers(&pods.reach())).collect();
+    let near = || resources.pods.iter().any(|pods| pods.reach().namespace() == reach.namespace());
+    if mine.is_empty() && reach.gateway().is_none() && near() {
+        linter.within(custom, |linter| {
+            let message =
+                "no pods here carry the labels that the policy selects, and others of its namespace are here";
+            linter.report(&policy::UNSEEN, custom.place, message);
+        });
+    }
     for pods in &mine {
         linter.within(pods.made_by, |linter| past(pods, linter));
     }

@@ -41,8 +41,8 @@ pub(super) static UNSEEN: Rule = Rule::new(
     Severity::Unknown,
     "istio-target-unseen",
     &["B-15"],
-    "what the policy is attached to is not in these files: whether it is there, and asks, is not known",
-    "give the Gateway, in the policy's namespace, to the same run of the command",
+    "what the policy is attached to, or selects, is not in these files: whether it is there, and asks, is not known",
+    "give the Gateway or the pods, in the policy's namespace, to the same run of the command; look at names and labels",
 )
 .allowable();
 
