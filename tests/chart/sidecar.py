@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import hardening
-from rendering import CHART, HARMLESS, NAMESPACE, NEWEST, ROOT, Object, Refused, changed, helm, render, schema_problems, yaml
+from rendering import CHART, HARMLESS, MESH, NAMESPACE, NEWEST, ROOT, Object, Refused, changed, helm, render, rendered_texts
+from rendering import schema_problems, values, yaml
 
 EXAMPLE = CHART / "examples" / "sidecar"
 SHARED = {"name": "exequatur-envoy", "mountPath": "/run/exequatur-envoy", "readOnly": True}
@@ -220,6 +222,28 @@ def missed(chart: Path) -> bool:
 
 
 def run(program: Path) -> list[str]:
+    return meshes(program) + envoy(program)
+
+
+def meshes(program: Path) -> list[str]:
+    """What the chart renders for Istio, with its Services, and the provider that its notes tell, are clean beside the examples of who asks."""
+    wrong = []
+    for case, example_of in [("istio-sidecar", "sidecar"), ("istio-ambient", "waypoint")]:
+        objects = [found for found in render(values(case)) if found["kind"] in {*MESH, "Service"}]
+        notes = rendered_texts(values(case))["exequatur/templates/NOTES.txt"]
+        mesh = yaml.safe_load(re.search(r"^meshConfig:\n(?: .*\n?)+", notes, re.MULTILINE)[0])  # type: ignore[index]
+        # The mesh's own affair, and not Exequatur's provider.
+        mesh["meshConfig"]["pathNormalization"] = {"normalization": "MERGE_SLASHES"}
+        with tempfile.TemporaryDirectory(prefix="exequatur-mesh-") as folder:
+            files = [Path(folder) / "mesh.yaml", Path(folder) / "rendered.yaml", ROOT / f"examples/istio/{example_of}.yaml"]
+            files[0].write_text(yaml.safe_dump(mesh), encoding="utf-8")
+            files[1].write_text(yaml.safe_dump_all(objects), encoding="utf-8")
+            told = subprocess.run([program, "envoy", "lint", *files], capture_output=True, text=True, check=False)
+        wrong += [] if told.returncode == 0 else [f"envoy lint of {case}: {told.stdout}{told.stderr}"]
+    return wrong
+
+
+def envoy(program: Path) -> list[str]:
     """Envoy's configuration for it: the hardened example with the socket as Exequatur's address is clean."""
     text = (ROOT / "envoy/hardened.yaml").read_text(encoding="utf-8")
     address = "socket_address: { address: 127.0.0.1, port_value: 9191 }"

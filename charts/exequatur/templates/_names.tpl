@@ -9,11 +9,11 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* As whom the pods run: what is null is left to the cluster, as OpenShift wants it. */ -}}
+{{- /* As whom the pods run: what is null or "" is left to the cluster, as OpenShift wants it. */ -}}
 {{- define "exequatur.ids" -}}
 {{- $ids := dict -}}
 {{- range $key, $value := .Values.podSecurityContext -}}
-{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $ids $key (int64 $value) -}}{{- end -}}
+{{- if $value -}}{{- $_ := set $ids $key (int64 $value) -}}{{- end -}}
 {{- end -}}
 {{- if $ids -}}{{- toYaml $ids -}}{{- end -}}
 {{- end -}}
