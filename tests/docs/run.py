@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ("README.md", "docs/tutorial/*.md", "docs/how-to/*.md", "examples/*/README.md")
 # Of these none may leave anything behind.
 TIDY = ("docs/tutorial/", "docs/how-to/")
-# What a page's folder has: a clone as it is after `make build envoy`.
-CLONE = ("charts", "docs", "envoy", "examples", "packaging", "policies", "tests/docs/bin", "tests/tools", "Makefile", "README.md")
+# What a page's folder has: a clone as it is after `make build tools`.
+CLONE = ("charts", "docs", "envoy", "examples", "packaging", "policies", "tests/authorization-server", "tests/docs/bin", "tests/tools", "Makefile", "README.md")
 COMMANDS = {"console", "sh", "bash", "shell"}
 SET_UP = "set up"
 TEXTS = {"", "text"}
@@ -296,7 +296,7 @@ class Shell:
 
 
 def lay_out(folder):
-    """A clone as it is after `make build envoy`, and a home with nothing in it."""
+    """A clone as it is after `make build tools`, and a home with nothing in it."""
     clone = Path(folder) / "clone"
     for name in CLONE:
         source, target = ROOT / name, clone / name
@@ -312,6 +312,7 @@ def lay_out(folder):
     (clone / "target/debug").mkdir(parents=True)
     (clone / "target/debug/exequatur").symlink_to(binary)
     (clone / ".tools").symlink_to((ROOT / ".tools").resolve())
+    (clone / "tests/authorization-server/node_modules").symlink_to((ROOT / "tests/authorization-server/node_modules").resolve())
     (Path(folder) / "home").mkdir()
 
 
