@@ -82,7 +82,7 @@ LINES = {
     "_pod.tpl": r"allowPrivilege|readOnlyRoot|capabilities|defaultMode|readOnly: true|preStop|sizeLimit",
     "_sidecar.tpl": r"runAsNonRoot|readOnly|fsGroup",
     "tests.yaml": r"automount|enableService|runAs|exequatur.ids|fsGroup|seccomp|allowPriv|readOnlyRoot|capabilities|defaultMode|policyTypes"
-    r"|port: |from:|podSelector|testSelector|hook|restartPolicy|limits|terminationGrace|mountPath",
+    r"|port: |from:|podSelector|testSelector|namespace: |image|- name: |hook|restartPolicy|limits|terminationGrace|mountPath",
     "_names.tpl": r"set \$ids|toYaml \$ids",
     "serviceaccount.yaml": r"^automountServiceAccountToken",
     "istio.yaml": r"namespace: |matchLabels|STRICT|ALLOW|from: |to: |host: |ISTIO_MUTUAL|connectionPool",

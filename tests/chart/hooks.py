@@ -9,7 +9,7 @@ from typing import Any
 import hardening
 import mounts
 from objects import FULL, SELECTOR, find
-from rendering import CHART, Object, Refused, changed, render, schema_problems, values
+from rendering import CHART, NAMESPACE, Object, Refused, changed, render, schema_problems, values
 
 TESTER = {"app.kubernetes.io/name": "exequatur-test", "app.kubernetes.io/instance": "gate"}
 FILES = "/run/secrets/exequatur-test"
@@ -33,7 +33,7 @@ def on(given: Object, tests: Object) -> Object:
 
 def secured() -> Object:
     """TLS of one's own, with clients' certificates, and a permit to a token."""
-    given = changed(values("embedded"), "grpc", {"tls": OWN_TLS})
+    given = changed(changed(values("embedded"), "grpc", {"tls": OWN_TLS}), "image/pullSecrets", ["registry"])
     tls = {"ca": {"existingSecret": "envoys-ca", "key": "ca.crt"}, "clientSecret": "exequatur-grpc-tls"}
     return on(given, {"tls": tls})
 
@@ -85,7 +85,13 @@ def problems(rendered: list[Object], given: Object, chart: Path = CHART) -> list
     for found in (pod, policy):
         wrong.extend(schema_problems(found))
         same("when it is there", found["metadata"]["annotations"]["helm.sh/hook"], "test")
+        same("whose it is", (found["metadata"]["namespace"], found["metadata"]["labels"]["helm.sh/chart"]), (NAMESPACE, chart_label(rendered)))
     wrong.extend(hardening.problems(pod["spec"]))
+    serving = find(rendered, "Deployment")["spec"]["template"]["spec"]
+    same("what it is pulled with", pod["spec"].get("imagePullSecrets"), serving.get("imagePullSecrets"))
+    for container in pod["spec"]["containers"]:
+        for key in ("image", "imagePullPolicy"):
+            same(f"its {key}", container.get(key), serving["containers"][0][key])
     for volume in pod["spec"].get("volumes", []):
         same("the mode of its files", volume["projected"]["defaultMode"], 0o440)
     same("how long it is kept", pod["metadata"]["annotations"].get("helm.sh/hook-delete-policy"), "before-hook-creation")
@@ -106,6 +112,10 @@ def problems(rendered: list[Object], given: Object, chart: Path = CHART) -> list
     same("before the pod", int(policy["metadata"]["annotations"]["helm.sh/hook-weight"]) < 0, True)
     same("what is asked", [one["name"] for one in pod["spec"]["containers"]], ["permit", "deny"])
     return wrong
+
+
+def chart_label(rendered: list[Object]) -> str:
+    return find(rendered, "Deployment")["metadata"]["labels"]["helm.sh/chart"]
 
 
 def run(program: Path) -> list[str]:

@@ -104,7 +104,8 @@ def added(findings: "Findings", rendered: list[Object], given: Object) -> None:
         labels = found["metadata"]["labels"]
         findings.same(f"labels of {found['kind']}", {**labels, **common, **SELECTOR}, labels)
     service = given.get("service", {})
-    for which, name in [("grpc", FULL), ("public", f"{FULL}-public")]:
+    services = {"grpc": FULL, "public": f"{FULL}-public", **({"admin": f"{FULL}-admin"} if given.get("admin", {}).get("enabled") else {})}
+    for which, name in services.items():
         metadata = one(rendered, "Service", name)["metadata"]
         wanted = service.get("annotations", {}).get(which, {})
         findings.same(f"annotations of {name}", metadata.get("annotations", {}), wanted)
