@@ -16,7 +16,7 @@ use crate::workers::Load;
 /// replicas are replaced one after the other.
 const LEAST: Duration = Duration::from_secs(2);
 /// The same at most, while requests go on coming.
-const MOST: Duration = Duration::from_secs(4);
+pub(crate) const MOST: Duration = Duration::from_secs(4);
 /// Who has asked for nothing for so long has noticed.
 const QUIET: Duration = Duration::from_millis(500);
 /// How often it is looked whether anybody asks.
@@ -29,7 +29,6 @@ pub(crate) async fn withdraw(
     load: &Load,
     closed: &CancellationToken,
 ) {
-    tracing::info!("draining");
     readiness.drain();
     set_health(health, ServingStatus::NotServing).await;
     until_unasked(|| load.asked()).await;
@@ -55,7 +54,37 @@ async fn until_unasked(asked: impl Fn() -> u64) {
 
 #[cfg(test)]
 mod tests {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus as Said;
+    use tonic_health::pb::health_server::Health as _;
+    use tonic_health::server::HealthService;
+
     use super::*;
+    use crate::workers::Intake;
+
+    /// Whoever asks hears it before anything else is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn that_it_stops_is_said_first() {
+        let (readiness, closed) = (Readiness::default(), CancellationToken::new());
+        readiness.complete();
+        let health = HealthReporter::new();
+        set_health(&health, ServingStatus::Serving).await;
+        let asked = HealthService::from_health_reporter(health.clone());
+        let said = async || {
+            let service = "envoy.service.auth.v3.Authorization".to_owned();
+            let answer = asked.check(tonic::Request::new(HealthCheckRequest { service })).await.unwrap();
+            answer.into_inner().status()
+        };
+        assert_eq!((said().await, readiness.is_ready()), (Said::Serving, true));
+        let load = Intake::default().load();
+        let mut leave = std::pin::pin!(withdraw(&readiness, &health, &load, &closed));
+        // Before any time has passed.
+        assert!(tokio::time::timeout(Duration::ZERO, &mut leave).await.is_err());
+        assert_eq!((said().await, readiness.is_ready()), (Said::NotServing, false));
+        assert!(!closed.is_cancelled());
+        leave.await;
+        assert!(closed.is_cancelled());
+    }
 
     /// For how long it goes on where somebody asks for so long.
     async fn goes_on(asked_for: Duration) -> Duration {

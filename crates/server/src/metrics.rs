@@ -184,7 +184,7 @@ pub(crate) fn describe() {
         ATTRIBUTES,
         "What signals have said of subjects, as known here, and what is over for less than a day."
     );
-    metrics::describe_counter!(DUTIES_LOST, "Tasks beside the workers that ended by themselves.");
+    metrics::describe_counter!(DUTIES_LOST, "Workers, and tasks beside them, that ended by themselves.");
 }
 
 fn describe_condition() {

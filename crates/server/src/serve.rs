@@ -23,7 +23,7 @@ use tonic_health::ServingStatus;
 
 use crate::clock::{self, Clock};
 use crate::config::{Config, GrpcAddress, Listen};
-use crate::drain::withdraw;
+use crate::drain::{self, withdraw};
 use crate::duties::Duties;
 use crate::generations::{self, GenerationError, Reloader, Snapshot, State};
 use crate::http;
@@ -45,12 +45,19 @@ use crate::state::{self, Opened, StateError, Tending};
 use crate::tenant_tally::TenantTally;
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
 use crate::traces::Tracer;
-use crate::workers::{Listener, WorkerError, Workers, accept};
+use crate::workers::{Listener, WORKERS_WITHIN, WorkerError, Workers, accept};
 
-/// How long requests in flight have to end, once no new ones come.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-/// How long background tasks have to end, and the record file to close.
+/// How long background tasks have to end. They end when they are told to; one that does not is left behind.
+const TASKS_WITHIN: Duration = Duration::from_secs(3);
+/// How long the record file has to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A stop takes no longer, whatever hangs: taking leave, the workers, the tasks beside them, the records. Who stops a server by force
+/// waits for longer.
+const STOP_WITHIN: Duration = {
+    let leave = drain::MOST.saturating_add(WORKERS_WITHIN);
+    leave.saturating_add(TASKS_WITHIN).saturating_add(CLOSE_WITHIN)
+};
 /// Why the server does not start, or stopped.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -173,14 +180,10 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         duty = duties.lost() => Err(ServeError::Duty(duty)),
         error = workers.broken() => Err(error.into()),
     };
-    let outcome = match end {
-        // Workers that are whole finish what they have.
-        Ok(()) | Err(ServeError::Duty(_)) => {
-            withdraw(&readiness, &health, &load, &closed).await;
-            end.and(workers.finish(DRAIN_WITHIN).await.map_err(ServeError::from))
-        }
-        Err(_) => end,
-    };
+    // Whatever it is that ends it, it is said at once, and what is whole goes on until those who ask have heard it.
+    tracing::info!(at_most = ?STOP_WITHIN, "draining");
+    withdraw(&readiness, &health, &load, &closed).await;
+    let outcome = end.and(workers.finish().await.map_err(ServeError::from));
     stop.cancel();
     let stopped = first_of(outcome, close(&tasks, recorder).await);
     tracing::info!("stopped");
@@ -297,7 +300,7 @@ fn metadata(config: &Config, readiness: &Arc<Readiness>, generation: &Arc<ArcSwa
 /// If what is recorded could not be written.
 async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), ServeError> {
     tasks.close();
-    if tokio::time::timeout(CLOSE_WITHIN, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(TASKS_WITHIN, tasks.wait()).await.is_err() {
         tracing::warn!("background tasks did not end in time");
     }
     if let Some(recorder) = recorder {
@@ -483,6 +486,16 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
         };
         assert!(recognises(&both, &old) && recognises(&both, &new) && recognises(&new, &both));
         assert!(!recognises(&new, &old) && !recognises(&old, &both));
+    }
+
+    /// The bound that the manual, the unit and the chart go by.
+    #[test]
+    fn a_stop_takes_as_long_as_the_manual_says() {
+        assert_eq!(STOP_WITHIN, Duration::from_secs(18));
+        let manual = include_str!("../../../docs/how-to/upgrade.md");
+        assert!(manual.contains("whatever hangs, within 18 s"));
+        let unit = include_str!("../../../packaging/systemd/exequatur.service");
+        assert!(unit.contains("or 18 where") && unit.contains("TimeoutStopSec=30"));
     }
 
     #[test]

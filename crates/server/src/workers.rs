@@ -13,7 +13,7 @@ mod stream;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use exequatur_proto::envoy::service::auth::v3::CheckResponse;
@@ -37,6 +37,7 @@ use connection::{Accepted, Connection, Open};
 use endpoint::Endpoint;
 use metered::Metered;
 
+use crate::metrics;
 use crate::outcomes::Outcomes;
 use crate::service::{Front, Service};
 
@@ -66,6 +67,12 @@ const CHECK_WITHIN: Duration = Duration::from_secs(12);
 /// would wake each other for nothing.
 const SHORTER_BY: usize = 3;
 
+/// How long requests in flight have to end, once no new ones come; and the threads, once theirs were cut.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+const THREADS_WITHIN: Duration = Duration::from_secs(1);
+/// [`Workers::finish`] takes no longer.
+pub(crate) const WORKERS_WITHIN: Duration = FINISH_WITHIN.saturating_add(THREADS_WITHIN);
+
 /// Why a worker does not start, or ended.
 #[derive(Debug, Error)]
 pub enum WorkerError {
@@ -92,6 +99,17 @@ pub(crate) struct Floor {
 struct Desk {
     queue: Arc<Queue>,
     runtime: tokio::runtime::Handle,
+    /// Nobody works there any more.
+    left: AtomicBool,
+}
+
+/// Whoever works at a desk. Gone, by a panic too, it says that the desk was left.
+struct AtDesk<'a>(&'a Desk);
+
+impl Drop for AtDesk<'_> {
+    fn drop(&mut self) {
+        self.0.left.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A decision's place in one worker's queue, and when its answer is due.
@@ -100,6 +118,12 @@ pub(crate) struct Seat {
     worker: usize,
     place: Place,
     by: tokio::time::Instant,
+}
+
+impl Desk {
+    fn new(runtime: tokio::runtime::Handle) -> Self {
+        Self { queue: Queue::new(), runtime, left: AtomicBool::new(false) }
+    }
 }
 
 impl Floor {
@@ -135,7 +159,9 @@ impl Floor {
     /// The own desk, unless another has clearly less to do.
     fn choose(&self) -> Option<(usize, &Desk)> {
         let own = self.desks.get(self.own)?;
-        let others = self.desks.iter().enumerate().filter(|(index, _)| *index != self.own);
+        let others = self.desks.iter().enumerate();
+        // A queue that nobody comes to would look like the shortest.
+        let others = others.filter(|(index, desk)| *index != self.own && !desk.left.load(Ordering::Relaxed));
         let shortest = others.map(|(index, desk)| (desk.queue.length(), index, desk)).min_by_key(|it| it.0);
         match shortest {
             Some((length, index, desk)) if length.saturating_add(SHORTER_BY) <= own.queue.length() => {
@@ -187,7 +213,7 @@ impl TurnedAway {
 }
 
 /// Where new connections go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Intake {
     slots: Arc<[Slot]>,
     turned_away: TurnedAway,
@@ -226,7 +252,9 @@ impl Intake {
     fn place(&self, connection: Accepted) {
         let open = |slot: &Slot| slot.open.load(Ordering::Relaxed);
         let all = self.slots.iter().map(open).fold(0, usize::saturating_add);
-        let emptiest = self.slots.iter().min_by_key(|slot| open(slot));
+        // A worker that broke has none open.
+        let taking = self.slots.iter().filter(|slot| !slot.connections.is_closed());
+        let emptiest = taking.min_by_key(|slot| open(slot));
         let Some(slot) = emptiest.filter(|_| all < MAX_CONNECTIONS) else {
             self.turned_away.count();
             return;
@@ -273,10 +301,7 @@ impl Workers {
         let runtimes =
             (0..count.max(1)).map(|_| tokio::runtime::Builder::new_current_thread().enable_all().build());
         let runtimes = runtimes.collect::<Result<Vec<Runtime>, _>>()?;
-        let desks: Arc<[Desk]> = runtimes
-            .iter()
-            .map(|runtime| Desk { queue: Queue::new(), runtime: runtime.handle().clone() })
-            .collect();
+        let desks: Arc<[Desk]> = runtimes.iter().map(|runtime| Desk::new(runtime.handle().clone())).collect();
         let (drain, end) = (CancellationToken::new(), CancellationToken::new());
         let (tell_served, served) = mpsc::channel(desks.len());
         let (mut slots, mut gone) = (Vec::new(), Vec::new());
@@ -311,11 +336,11 @@ impl Workers {
         self.intake.clone()
     }
 
-    /// Lets the workers finish what they have, for at most `within`, and ends them.
+    /// Lets the workers finish what they have, for at most 5 s, and ends them.
     ///
     /// # Errors
     /// If the transport failed in one of them, before or now.
-    pub(crate) async fn finish(self, within: Duration) -> Result<(), WorkerError> {
+    pub(crate) async fn finish(self) -> Result<(), WorkerError> {
         let Self { intake, drain, end, mut served, gone } = self;
         drop(intake);
         drain.cancel();
@@ -326,7 +351,7 @@ impl Workers {
             }
             outcome
         };
-        let outcome = match tokio::time::timeout(within, finished).await {
+        let outcome = match tokio::time::timeout(FINISH_WITHIN, finished).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => {
                 tracing::warn!("gRPC connections were still open and are cut");
@@ -341,7 +366,7 @@ impl Workers {
                 }
             }
         };
-        if tokio::time::timeout(within, all_gone).await.is_err() {
+        if tokio::time::timeout(THREADS_WITHIN, all_gone).await.is_err() {
             tracing::error!("a worker did not end in time");
         }
         outcome
@@ -349,10 +374,13 @@ impl Workers {
 
     /// Resolves when a worker has ended though nobody asked it to.
     pub(crate) async fn broken(&mut self) -> WorkerError {
-        match self.served.recv().await {
+        let error = match self.served.recv().await {
             Some(Err(error)) => error,
             Some(Ok(())) | None => WorkerError::Gone,
-        }
+        };
+        metrics::duty_lost("worker");
+        tracing::error!(%error, "a worker broke; the server stops");
+        error
     }
 }
 
@@ -395,6 +423,7 @@ impl<H: Health> Worker<H> {
     async fn run(self) {
         let Self { front, floor, outcomes, health, incoming, drain, end, served } = self;
         let Some(desk) = floor.desks.get(floor.own) else { return };
+        let _at_desk = AtDesk(desk);
         let work = async {
             let incoming =
                 ReceiverStream::new(incoming).filter_map(|(accepted, open)| {
@@ -434,3 +463,6 @@ fn server() -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
         .timeout(CHECK_WITHIN)
 }
+
+#[cfg(test)]
+mod tests;
