@@ -78,6 +78,17 @@ CASES = {
         counter("exequatur_grpc_failures_total", 9, 9, 'service="grpc.health.v1.Health",code="Internal"'),
     ],
     "ExequaturReloadFailed": [gauge("exequatur_reload_failed", 0, 1)],
+    "ExequaturCertificateRefused": [gauge("exequatur_certificate_refused", 0, 1, 'listener="grpc"')],
+    # The clock of promtool begins at 0: 40 minutes later a week is left, or a second less.
+    "ExequaturCertificateEnds": [
+        gauge("exequatur_certificate_expires_timestamp_seconds", 7 * 86400 + 1201, 7 * 86400 + 1200, 'listener="grpc"'),
+        gauge("exequatur_certificate_lifetime_seconds", 90 * 86400, 90 * 86400, 'listener="grpc"'),
+    ],
+    # One that is given out for a day is renewed in time with less than a week left.
+    "ExequaturCertificateEnds brief": [
+        gauge("exequatur_certificate_expires_timestamp_seconds", 4320 * 4 + 1201, 4320 * 4 + 1200, 'listener="admin"'),
+        gauge("exequatur_certificate_lifetime_seconds", 86400, 86400, 'listener="admin"'),
+    ],
     "ExequaturGenerationsDiffer": [
         gauge("exequatur_generation_fingerprint", 17, 17),
         gauge("exequatur_generation_fingerprint", 17, 18, replica=OTHER),

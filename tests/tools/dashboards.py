@@ -264,6 +264,9 @@ def evidence() -> Panel:
 # Metrics of docs/reference/metrics.md that no panel shows, and why.
 UNSHOWN = {
     "exequatur_build_info": "the replicas to choose from are those that have it",
+    "exequatur_certificate_expires_timestamp_seconds": "an alert says it in time; none where no listener has TLS",
+    "exequatur_certificate_lifetime_seconds": "as above",
+    "exequatur_certificate_refused": "an alert says it",
     "exequatur_duties_lost_total": "the process ends with it",
     "exequatur_store_nodes": "of a cluster alone",
     "exequatur_store_uncovered_slots": "of a cluster alone",

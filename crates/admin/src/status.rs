@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::When;
 
-/// The version of a report. It changes with each change of its form: another version's is shown as such.
-pub const REPORT_VERSION: u32 = 1;
+/// The version of a report. It changes with each change of its form: those of before are read, and one of later is shown as such.
+pub const REPORT_VERSION: u32 = 2;
 /// Longest text in a report, in characters.
 const MAX_TEXT: usize = 200;
 /// A replica that is there says so twice a second.
@@ -47,6 +47,9 @@ pub struct Report {
     pub store: StoreReport,
     /// What is revoked.
     pub revocations: RevocationsReport,
+    /// Whose nonces it takes; null if its secret is random and its own, or the report is of version 1.
+    #[serde(default)]
+    pub nonces: Option<NoncesReport>,
     /// Limits that are set otherwise; null if that is not known.
     pub overrides: Option<u64>,
     /// Attributes of subjects; null if they are not known.
@@ -85,8 +88,8 @@ pub struct GenerationReport {
     pub number: u64,
     /// SHA-256 of the configuration file, in hexadecimal digits.
     pub configuration: String,
-    /// SHA-256 over what of it decides: resources, issuers, sender constraint, routes, limits; not over listeners, stores and names,
-    /// in which replicas may differ.
+    /// SHA-256 over what of it decides, as the file spells it: resources, issuers, tenants, federations, sender constraint, routes,
+    /// limits; not over listeners, stores, names and where files lie, in which replicas may differ. Every version makes it alike.
     pub rules: String,
     /// The content hash of policies and schema.
     pub policies: String,
@@ -142,6 +145,23 @@ pub struct RevocationsReport {
     pub known: Knowledge,
     /// Whether they cannot be written to the disk any more.
     pub not_kept: bool,
+}
+
+/// The secrets of nonces, by marks of 8 hexadecimal digits: the same for the same secret, and of no use for anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoncesReport {
+    /// Of the secret that nonces are made with.
+    pub made: String,
+    /// Of those besides whose nonces are taken.
+    pub taken: Vec<String>,
+}
+
+impl NoncesReport {
+    /// Whether a nonce that is made with the secret of this mark is taken.
+    fn takes(&self, made: &str) -> bool {
+        self.made == made || self.taken.iter().any(|taken| taken == made)
+    }
 }
 
 /// Whether something is known.
@@ -247,7 +267,7 @@ fn read(found: &Found) -> Result<Report, &'static str> {
         Found::Said(bytes) => bytes,
     };
     match serde_json::from_slice::<AnyVersion>(bytes) {
-        Ok(AnyVersion { v: REPORT_VERSION }) => serde_json::from_slice(bytes).or(Err("broken")),
+        Ok(AnyVersion { v: 1..=REPORT_VERSION }) => serde_json::from_slice(bytes).or(Err("broken")),
         Ok(AnyVersion { .. }) => Err("another_version"),
         Err(_broken) => Err("broken"),
     }
@@ -311,10 +331,17 @@ impl Status {
                 (None, None) => {}
             }
         }
-        let sources: BTreeSet<_> = self
-            .replicas
-            .iter()
-            .filter_map(|replica| replica.report.as_ref())
+        let reports = || self.replicas.iter().filter_map(|replica| Some((replica, replica.report.as_ref()?)));
+        let nonces = || reports().filter_map(|(replica, report)| Some((replica, report.nonces.as_ref()?)));
+        for (replica, taken) in nonces() {
+            if let Some((other, _)) = nonces().find(|(_, theirs)| !taken.takes(&theirs.made)) {
+                let message =
+                    format!("refuses the nonces that {} makes: their secrets differ", cut(&other.id));
+                add("nonce_secrets_differ", Some(replica), message);
+            }
+        }
+        let sources: BTreeSet<_> = reports()
+            .map(|(_, report)| report)
             .map(|report| (&report.generation.rules, &report.generation.policies))
             .collect();
         if sources.len() > 1 {

@@ -3,7 +3,7 @@
 //! It needs nothing but the binary and the address: no shell, no HTTP client, no certificates of authorities. Of the
 //! configuration only the address is read, so that a broken new file does not make a good server unhealthy.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +47,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parsed.ok_or_else(|| "write 500ms, 2s or 1m, and at most 10m".to_owned())
 }
 
+/// Said where nobody answers at the address that a file names.
+const ELSEWHERE: &str = "a server that was started before `listen.public` changed still listens where it said then: restart it, or give \
+    --address";
+
 /// What was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -69,7 +73,12 @@ impl Healthcheck {
             return Err(Failure::Invalid(message.to_owned()));
         }
         let (path, word) = if self.live { ("healthz", "ok") } else { ("readyz", "ready") };
-        let health = asked(listener, path, word, self.timeout)?;
+        let health =
+            asked(listener, path, word, self.timeout).map_err(|failure| match (failure, self.config) {
+                // The file may say what the server was not started with.
+                (Failure::Other(why), Some(_)) => Failure::Other(format!("{why}; {ELSEWHERE}")),
+                (failure, _) => failure,
+            })?;
         match health {
             Health::Good => say(word),
             Health::Bad => {
@@ -90,6 +99,14 @@ impl Healthcheck {
 /// Nobody answers.
 pub(crate) fn health_of(listener: SocketAddr, within: Duration) -> Result<Health, Failure> {
     asked(listener, "readyz", "ready", within)
+}
+
+/// Whether a connection is taken at a public listener, whatever is said then. Blocks for at most `within`.
+pub(crate) fn is_listened_at(listener: SocketAddr, within: Duration) -> bool {
+    let addresses = reached_at(listener);
+    let share = u32::try_from(addresses.len()).ok().and_then(|shares| within.checked_div(shares));
+    let share = share.unwrap_or(within);
+    addresses.iter().any(|address| TcpStream::connect_timeout(address, share).is_ok())
 }
 
 fn asked(listener: SocketAddr, path: &str, word: &str, within: Duration) -> Result<Health, Failure> {

@@ -109,6 +109,17 @@ impl Issuers {
             let anew = config.client_key()?;
             let running =
                 self.by_issuer.get(&config.profile.issuer)?.introspection()?.config().client_key()?;
+            running.renew(anew).then(|| anew.file())
+        });
+        renewed.collect()
+    }
+
+    /// Goes over to the authorities of tenants' certificates that `configs` have by now, which were read anew. Names the files that had
+    /// changed.
+    pub fn renew_authorities(&self, configs: &[IssuerConfig]) -> Vec<PathBuf> {
+        let renewed = configs.iter().filter_map(|config| {
+            let anew = config.profile.tenants.authorities()?;
+            let running = self.by_issuer.get(&config.profile.issuer)?.profile().tenants.authorities()?;
             running.renew(anew).then(|| anew.file().to_owned())
         });
         renewed.collect()

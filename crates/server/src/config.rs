@@ -28,6 +28,7 @@ mod remarks;
 mod replica;
 mod resources;
 mod routes;
+mod rules;
 mod schema;
 mod secrets;
 mod sender;
@@ -137,6 +138,8 @@ pub struct Config {
     pub replica: Option<ReplicaName>,
     /// SHA-256 of the file's text.
     pub digest: [u8; 32],
+    /// SHA-256 of what of it decides; the same in every version of the program.
+    pub rules: [u8; 32],
     /// The file.
     pub source: Source,
 }
@@ -224,6 +227,7 @@ struct Parts {
     token_size: TokenSize,
     workers: NonZeroUsize,
     replica: Option<ReplicaName>,
+    rules: [u8; 32],
 }
 
 impl Parts {
@@ -356,6 +360,7 @@ impl Parts {
             token_size: token_size?,
             workers: workers?,
             replica: replica?,
+            rules: rules::digest(root),
         })
     }
 
@@ -383,6 +388,7 @@ impl Parts {
             workers: self.workers,
             replica: self.replica,
             digest: Sha256::digest(source.text.as_bytes()).into(),
+            rules: self.rules,
             source,
         }
     }

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exequatur_audit::{PublicKeys, SigningKey};
-use exequatur_issuers::{HttpConfig, IssuerStatus, Issuers, told_time};
+use exequatur_issuers::{HttpConfig, IssuerStatus, Issuers, KeysConfig, told_time};
 use exequatur_store::{Examination, StoreError};
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, TlsFiles};
 use crate::nonce_secrets::nonces;
 use crate::serve::ServeError;
 use crate::state::{StateError, redis_config};
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
 use crate::trial::wait_for_keys;
+
+/// Issuers whose clocks are asked at once: each waits for 2 s at most.
+const AT_ONCE: usize = 64;
 
 /// How another clock stands to this one.
 #[derive(Clone, Debug)]
@@ -46,14 +50,27 @@ pub async fn examine_issuers(config: &Config) -> Result<(Vec<IssuerStatus>, Vec<
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    let issuers = config.issuers.iter().map(|issuer| (issuer.profile.name.to_string(), issuer.keys()));
+    Ok((status, ask_clocks(issuers.collect(), http, &clock).await))
+}
+
+/// Asks some at once, so that those that hang are waited for together. By name.
+async fn ask_clocks(issuers: Vec<(String, KeysConfig)>, http: HttpConfig, clock: &Clock) -> Vec<ToldTime> {
     let mut times = Vec::new();
-    for issuer in &config.issuers {
-        let asked = clock();
-        if let Some(told) = told_time(&issuer.keys(), http).await {
-            times.push(ToldTime { whose: issuer.profile.name.to_string(), told, asked, answered: clock() });
+    for some in issuers.chunks(AT_ONCE) {
+        let mut asked = JoinSet::new();
+        for (whose, keys) in some.iter().cloned() {
+            let clock = Arc::clone(clock);
+            asked.spawn(async move {
+                let asked = clock();
+                let told = told_time(&keys, http).await?;
+                Some(ToldTime { whose, told, asked, answered: clock() })
+            });
         }
+        times.extend(asked.join_all().await.into_iter().flatten());
     }
-    Ok((status, times))
+    times.sort_unstable_by(|one, other| one.whose.cmp(&other.whose));
+    times
 }
 
 /// What the store's servers say of themselves; nothing if it is in this process.
@@ -76,7 +93,7 @@ pub async fn examine_redis(
 /// # Errors
 /// [`TlsError`]
 pub fn examine_tls(files: &TlsFiles) -> Result<(), TlsError> {
-    Certificates::load(files.clone(), WithoutCertificate::LetIn, &[]).map(|_usable| ())
+    Certificates::load("examined", files.clone(), WithoutCertificate::LetIn, &[]).map(|_usable| ())
 }
 
 /// Whether the secrets of nonces can be used.
@@ -101,4 +118,52 @@ pub fn examine_receipt_key(config: &Config) -> Result<(), String> {
     let earlier = PublicKeys::read(previous).map_err(|error| told(previous, error.to_string()))?;
     PublicKeys::of(&key, Some(earlier)).map_err(|error| told(previous, error.to_string()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Source, from_text};
+
+    /// A server that answers nobody before all have asked: one after the other, each would be waited for in vain.
+    #[tokio::test]
+    async fn clocks_are_asked_together() {
+        use std::io::{BufRead as _, Write as _};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let names = ["a", "b", "c"];
+        std::thread::spawn(move || {
+            let asked: Vec<_> = names.iter().map(|_| listener.accept().unwrap().0).collect();
+            for mut stream in asked {
+                let mut line = String::new();
+                let mut request = std::io::BufReader::new(stream.try_clone().unwrap());
+                while request.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    line.clear();
+                }
+                let head =
+                    "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2015 00:00:00 GMT\r\ncontent-length: 0\r\n\r\n";
+                drop(stream.write_all(head.as_bytes()));
+            }
+        });
+        let issuer = |name: &&str| {
+            format!(
+                "{{ name: {name}, issuer: \"https://{name}.example.com\", jwks: \"http://{address}/\", audiences: [https://api.example.com] }}"
+            )
+        };
+        let text = format!(
+            "policies: p
+protected_resources: [{{ resource: https://api.example.com }}]
+issuers: [{}]
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+",
+            names.iter().map(issuer).collect::<Vec<_>>().join(", ")
+        );
+        let config = from_text(Source { path: "exequatur.yaml".into(), text: text.into() }).unwrap();
+        let issuers = config.issuers.iter().map(|issuer| (issuer.profile.name.to_string(), issuer.keys()));
+        let told = ask_clocks(issuers.collect(), HttpConfig::default(), &clock::system()).await;
+        let told: Vec<_> = told.iter().map(|time| (time.whose.as_str(), time.told.as_second())).collect();
+        assert_eq!(told, names.map(|name| (name, 1_420_070_400)));
+    }
 }

@@ -9,17 +9,20 @@ use exequatur_audit::Recorder;
 use exequatur_decide::{Federations, Generation, LimitRules, Routes, SharedNonces};
 use exequatur_issuers::{ClientKey, IssuerConfig, Issuers, IssuersError, Transport};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
+use exequatur_store::Address;
+use exequatur_token::ClientAuthorities;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Sender};
+use crate::config::{self, Config, RedisUrl, Sender};
 use crate::metrics;
-use crate::nonce_secrets::{NonceSecrets, NonceSecretsError};
+use crate::nonce_secrets::{NonceMarks, NonceSecrets, NonceSecretsError};
 use crate::reloads::{FilesInForce, Reloads};
 use crate::security_events::Streams;
+use crate::state::{StateError, redis_address};
 
 /// How often the files are looked at. Contents are compared, not times, so that a switched symbolic link
 /// (as Kubernetes mounts configuration) is seen too.
@@ -45,6 +48,9 @@ pub enum GenerationError {
     /// The secrets of nonces.
     #[error(transparent)]
     NonceSecrets(#[from] NonceSecretsError),
+    /// What Redis is reached with.
+    #[error("store: {0}")]
+    Store(#[from] StateError),
     /// A changed file of an issuer's connection.
     #[error("issuers: {0}")]
     Issuers(#[from] IssuersError),
@@ -85,7 +91,9 @@ pub(crate) struct Snapshot {
     pub(crate) folder: PolicyFolder,
     /// The secrets of nonces, where their files are named.
     nonces: Option<NonceSecrets>,
-    /// SHA-256 over the texts of configuration and policies.
+    /// What Redis is reached with, where it is used.
+    redis: Option<Address>,
+    /// SHA-256 over the texts of configuration and policies, the authorities of tenants, and what Redis is reached with.
     digest: [u8; 32],
 }
 
@@ -105,8 +113,20 @@ impl Snapshot {
                 digest.update(part);
             }
         }
+        for authorities in tenant_authorities(&config) {
+            digest.update(authorities.digest());
+        }
         let nonces = NonceSecrets::read(config.sender.nonce_secret.as_ref())?;
-        Ok(Self { config, folder, nonces, digest: digest.finalize().into() })
+        let redis = config.store.redis.as_ref().map(redis_address).transpose()?;
+        if let Some((_, said)) = &redis {
+            digest.update(said);
+        }
+        let redis = redis.map(|(address, _)| address);
+        Ok(Self { config, folder, nonces, redis, digest: digest.finalize().into() })
+    }
+
+    pub(crate) fn nonce_marks(&self) -> Option<NonceMarks> {
+        self.nonces.as_ref().map(NonceSecrets::marks)
     }
 
     pub(crate) fn state(&self) -> State {
@@ -140,10 +160,17 @@ pub(crate) fn compile(
     let mut digest = Sha256::new();
     digest.update(config.digest);
     digest.update(policies.schema_hash());
+    // Tokens whose tenant was said by others are to be looked at anew.
+    tenant_authorities(config).for_each(|authorities| digest.update(authorities.digest()));
     let limits = Arc::new(LimitRules::new(config.limits.clone()));
     let (tenants, federations) = (config.tenants.clone(), Federations::new(config.federations.clone()));
     let configuration = digest.finalize().into();
     Ok(Generation { number, routes, limits, tenants, federations, policies, configuration })
+}
+
+/// Those by whose word a tenant is said in certificates.
+fn tenant_authorities(config: &Config) -> impl Iterator<Item = &ClientAuthorities> {
+    config.issuers.iter().filter_map(|issuer| issuer.profile.tenants.authorities())
 }
 
 /// Says what is in force.
@@ -169,7 +196,7 @@ pub(crate) fn tell(generation: &Generation, files: FilesInForce) {
 pub(crate) const RELOADED: [&str; 5] = ["protected_resources", "tenants", "federations", "routes", "limits"];
 
 /// A digest of what a running process cannot change: everything but routes, resources, tenants and policies. Which files are
-/// named counts, but for those of nonce secrets; what a `ca_file`, a client's key or a nonce secret says does not.
+/// named counts, but for those of nonce secrets and of a client's key; what a `ca_file`, a client's key or a nonce secret says does not.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
         listen,
@@ -193,6 +220,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         workers,
         replica,
         digest: _,
+        rules: _,
         source: _,
     } = config;
     let fixed = format!(
@@ -223,6 +251,8 @@ pub(crate) struct Reloader {
     pub(crate) streams: Option<Arc<Streams>>,
     /// Whose secrets are replaced.
     pub(crate) nonces: SharedNonces,
+    /// What Redis is reached with, where it is used: shared by all that connect to it.
+    pub(crate) redis: Option<Address>,
     /// The part of the configuration that the process cannot change while it runs.
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
@@ -287,6 +317,7 @@ impl Reloader {
         let digest = Some(secrets.digest());
         if digest != self.nonces_in_use {
             self.nonces_in_use = digest;
+            self.reloads.nonces_replaced(secrets.marks());
             self.nonces.replace(secrets.into_nonces());
             tracing::info!("nonces are made and recognised with other secrets from now on");
         }
@@ -297,19 +328,27 @@ impl Reloader {
     async fn judge(&mut self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
         let (fixed, issuers, streams) = (self.fixed, Arc::clone(&self.issuers), self.streams.clone());
+        let reached = self.redis.clone();
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
-            let Snapshot { config, folder, nonces, .. } = found?;
+            let Snapshot { config, folder, nonces, redis, digest: _ } = found?;
             if fixed_part(&config) != fixed {
                 return Err(GenerationError::NeedsRestart);
             }
             let generation = compile(&config, &folder, number)?;
+            // What may be refused comes first: the rest is gone over to as a whole.
+            let redis = reached.zip(redis);
+            let elsewhere = |source| StateError::Address { named: redis_named(&config), source };
+            redis.iter().try_for_each(|(reached, anew)| reached.is_where(anew)).map_err(elsewhere)?;
             let mut renewed = issuers.renew(config.issuers.iter().flat_map(IssuerConfig::transports))?;
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
             }
             let keys = issuers.renew_keys(&config.issuers);
-            Ok((generation, (renewed, keys, nonces), FilesInForce::of(&config)))
+            let authorities = issuers.renew_authorities(&config.issuers);
+            let redis = redis.is_some_and(|(reached, anew)| reached.renew(&anew) == Ok(true));
+            let renewed = Renewed { connections: renewed, keys, authorities, redis };
+            Ok((generation, (renewed, nonces), FilesInForce::of(&config)))
         });
         let built = match compiled.await {
             Ok(built) => built,
@@ -324,15 +363,10 @@ impl Reloader {
             }
         };
         match built {
-            Ok((generation, (renewed, keys, nonces), files)) => {
+            Ok((generation, (renewed, nonces), files)) => {
                 metrics::reload(true);
                 self.renew_nonces(nonces);
-                for file in keys {
-                    tracing::info!(file = %file.display(), "changed; issuers are asked with the key in it from now on");
-                }
-                for file in renewed {
-                    tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
-                }
+                renewed.tell();
                 tell(&generation, files);
                 self.current.store(Arc::new(generation));
                 self.reloads.accepted(files, (self.clock)());
@@ -342,6 +376,45 @@ impl Reloader {
                 self.reloads.refused(error.first_line(), (self.clock)());
                 tracing::error!(%error, "reload refused; the last good generation stays");
             }
+        }
+    }
+}
+
+/// Where the configuration has the address of Redis.
+fn redis_named(config: &Config) -> PathBuf {
+    match config.store.redis.as_ref().map(|redis| &redis.url) {
+        Some(RedisUrl::File(file)) => file.clone(),
+        Some(RedisUrl::Here(_)) | None => "store.redis.url".into(),
+    }
+}
+
+/// What was gone over to beside the generation.
+struct Renewed {
+    /// Files that issuers and transmitters are reached with.
+    connections: Vec<PathBuf>,
+    /// Files of keys that issuers are asked with.
+    keys: Vec<PathBuf>,
+    /// Files of authorities by whose word tenants are known.
+    authorities: Vec<PathBuf>,
+    /// Whether Redis is reached with something else.
+    redis: bool,
+}
+
+impl Renewed {
+    fn tell(self) {
+        for file in self.keys {
+            tracing::info!(file = %file.display(), "changed; issuers are asked with the key in it from now on");
+        }
+        for file in self.connections {
+            tracing::info!(file = %file.display(), "changed; issuers are reached with it from the next load of keys on");
+        }
+        for file in self.authorities {
+            tracing::info!(file = %file.display(), "changed; tenants are known by the authorities in it from now on");
+        }
+        if self.redis {
+            tracing::info!(
+                "what Redis is reached with has changed; it counts for the next connection, and those that are open stay"
+            );
         }
     }
 }

@@ -35,6 +35,7 @@ mod tenant_tally;
 mod tls;
 mod traces;
 mod trial;
+mod validity;
 mod wire;
 mod workers;
 
@@ -52,5 +53,6 @@ pub use sinks::SinkError;
 pub use state::StateError;
 pub use tls::TlsError;
 pub use trial::{Trial, issuer_keys, token_introspection, token_status, try_once};
+pub use validity::Validity;
 pub use wire::headers::permit_headers;
 pub use workers::{MAX_MESSAGE, WorkerError};

@@ -18,6 +18,7 @@ use metrics_exporter_prometheus::{
 
 use crate::outcomes::Outcomes;
 use crate::tenant_tally::Verdict;
+use crate::validity::Validity;
 use crate::workers::Load;
 
 pub(crate) use decisions::{Decisions, turned_away};
@@ -25,6 +26,9 @@ pub(crate) use process::{PROCESS, exposition as process};
 pub(crate) use stages::Stages;
 
 const TENANT_DECISIONS: &str = "exequatur_tenant_decisions_total";
+const CERTIFICATE_EXPIRES: &str = "exequatur_certificate_expires_timestamp_seconds";
+const CERTIFICATE_LIFETIME: &str = "exequatur_certificate_lifetime_seconds";
+const CERTIFICATE_REFUSED: &str = "exequatur_certificate_refused";
 const GENERATION: &str = "exequatur_generation";
 const FINGERPRINT: &str = "exequatur_generation_fingerprint";
 const RELOADS: &str = "exequatur_reloads_total";
@@ -202,6 +206,20 @@ fn describe_condition() {
         RELOAD_FAILED,
         "Whether the files as they are now were refused, so that what was good before is in force (0 or 1)."
     );
+    metrics::describe_gauge!(
+        CERTIFICATE_EXPIRES,
+        metrics::Unit::Seconds,
+        "When the listener's certificate ends, or the first of its chain, in seconds since 1970."
+    );
+    metrics::describe_gauge!(
+        CERTIFICATE_LIFETIME,
+        metrics::Unit::Seconds,
+        "For how long that certificate is valid in all."
+    );
+    metrics::describe_gauge!(
+        CERTIFICATE_REFUSED,
+        "Whether the listener's files as they are now cannot be used, so that the certificate before goes on (0 or 1)."
+    );
     metrics::describe_gauge!(KEYS_USABLE, "Whether tokens of the issuer can be verified now (0 or 1).");
     metrics::describe_gauge!(CONNECTIONS, "gRPC connections that are open.");
     metrics::describe_gauge!(QUEUE, "Decisions that wait or are under way, of all workers.");
@@ -319,6 +337,19 @@ fn start(deadline: Duration) {
 
 pub(crate) fn ready(ready: bool) {
     metrics::gauge!(READY).set(flag(ready));
+}
+
+/// The certificate of a listener, the first that ends of its chain.
+pub(crate) fn certificate(listener: &'static str, validity: &Validity) {
+    let Validity { from, until } = validity;
+    metrics::gauge!(CERTIFICATE_EXPIRES, "listener" => listener).set(until.as_duration().as_secs_f64());
+    let lifetime = until.duration_since(*from);
+    metrics::gauge!(CERTIFICATE_LIFETIME, "listener" => listener).set(lifetime.as_secs_f64());
+}
+
+/// Whether its files as they are now cannot be used.
+pub(crate) fn certificate_refused(listener: &'static str, refused: bool) {
+    metrics::gauge!(CERTIFICATE_REFUSED, "listener" => listener).set(flag(refused));
 }
 
 /// What is in force; `fingerprint` is the same in replicas that decide by the same.

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::config::{NonceSecretFiles, Sender};
 
+/// Before a secret, so that its mark is the digest of nothing else.
+const MARK: &[u8] = b"exequatur: mark of a nonce secret\0";
+
 /// Most that is read of a file, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
@@ -53,11 +56,30 @@ impl NonceSecretsError {
     }
 }
 
+/// By what replicas tell whether they have the same secrets: 32 bits of a digest each. Of a secret of 32 random bytes they say nothing,
+/// and of one that could be guessed they do not say whether a guess is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NonceMarks {
+    /// Of the secret that nonces are made with.
+    pub(crate) made: u32,
+    /// Of the one besides whose nonces are taken.
+    pub(crate) taken: Option<u32>,
+}
+
+fn mark(secret: &[u8]) -> u32 {
+    let mut digest = Sha256::new();
+    digest.update(MARK);
+    digest.update(secret);
+    let [first, second, third, fourth, ..] = <[u8; 32]>::from(digest.finalize());
+    u32::from_be_bytes([first, second, third, fourth])
+}
+
 /// What the files said. Shown is nothing of it.
 pub(crate) struct NonceSecrets {
     current: NonceSecret,
     previous: Option<NonceSecret>,
     digest: [u8; 32],
+    marks: NonceMarks,
 }
 
 impl fmt::Debug for NonceSecrets {
@@ -78,11 +100,17 @@ impl NonceSecrets {
             let material = read(file)?;
             digest.update(Sha256::digest(&*material));
             let unusable = |source| NonceSecretsError::Secret { file: file.to_owned(), source };
-            NonceSecret::new(&material).map_err(unusable)
+            NonceSecret::new(&material).map_err(unusable).map(|secret| (secret, mark(&material)))
         };
-        let current = secret(current)?;
-        let previous = previous.as_deref().map(secret).transpose()?;
-        Ok(Some(Self { current, previous, digest: digest.finalize().into() }))
+        let (current, made) = secret(current)?;
+        let (previous, taken) = previous.as_deref().map(secret).transpose()?.unzip();
+        let marks = NonceMarks { made, taken };
+        Ok(Some(Self { current, previous, digest: digest.finalize().into(), marks }))
+    }
+
+    /// What other replicas may know of them.
+    pub(crate) const fn marks(&self) -> NonceMarks {
+        self.marks
     }
 
     /// By it a change is seen. Of a secret of 32 random bytes it says nothing.
@@ -116,4 +144,31 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, NonceSecretsError> {
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     opened.take(MAX_BYTES).read_to_end(&mut material).map_err(unreadable)?;
     Ok(material)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same for the same secret, whatever its file; another for another, and for one that is in use besides.
+    #[test]
+    fn a_mark_tells_secrets_apart_and_nothing_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, secret: &[u8]| {
+            std::fs::write(folder.path().join(name), secret).unwrap();
+            folder.path().join(name)
+        };
+        let (one, copy, other) = (file("a", &[1; 32]), file("b", &[1; 32]), file("c", &[2; 32]));
+        let marks = |current: &Path, previous: Option<&Path>| {
+            let files =
+                NonceSecretFiles { current: current.to_owned(), previous: previous.map(Path::to_owned) };
+            NonceSecrets::read(Some(&files)).unwrap().unwrap().marks()
+        };
+        assert_eq!(marks(&one, None), marks(&copy, None));
+        assert_ne!(marks(&one, None), marks(&other, None));
+        assert_eq!(marks(&other, Some(&one)).taken, Some(marks(&one, None).made));
+        // Nor is it a digest of the secret itself, which somebody may have published.
+        let plain: [u8; 32] = Sha256::digest([1; 32]).into();
+        assert_ne!(marks(&one, None).made.to_be_bytes(), plain[..4]);
+    }
 }

@@ -81,7 +81,7 @@ impl Orders {
     ) -> Result<(), ServeError> {
         let certificates = admin.tls.clone().map(|files| {
             // Who shows none may have a token.
-            Certificates::load(files, WithoutCertificate::LetIn, &[]).map(Arc::new)
+            Certificates::load("admin", files, WithoutCertificate::LetIn, &[]).map(Arc::new)
         });
         self.certificates = certificates.transpose()?;
         let unopened = |source| ServeError::Listener { listener: "admin", source };

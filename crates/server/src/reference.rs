@@ -9,4 +9,4 @@ pub(crate) mod reasons;
 pub use configuration::configuration;
 pub use headers::headers;
 pub use metrics::metrics;
-pub use reasons::reasons;
+pub use reasons::{meaning, reasons};

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 use crate::generations::GenerationError;
+use crate::nonce_secrets::NonceMarks;
+use crate::state::StateError;
 
 /// What the reloader tells of itself.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ struct Known {
     files: FilesInForce,
     since: Timestamp,
     failed: Option<FailedReload>,
+    nonces: Option<NonceMarks>,
 }
 
 /// Digests of the configuration in force.
@@ -30,9 +33,7 @@ pub(crate) struct FilesInForce {
 
 impl FilesInForce {
     pub(crate) fn of(config: &Config) -> Self {
-        let Config { protected, issuers, sender, routes, limits, unauthenticated, .. } = config;
-        let rules = format!("{:?}", (protected, issuers, sender, routes, limits, unauthenticated));
-        Self { configuration: config.digest, rules: Sha256::digest(rules.as_bytes()).into() }
+        Self { configuration: config.digest, rules: config.rules }
     }
 
     /// A number of what decides, with the policies of this hash: small enough for a metric, and no secret of anybody's.
@@ -54,17 +55,25 @@ pub(crate) struct Source {
     pub(crate) rules: String,
     pub(crate) since: Timestamp,
     pub(crate) failed: Option<FailedReload>,
+    /// Of the secrets of nonces in use; none of a random one.
+    pub(crate) nonces: Option<NonceMarks>,
 }
 
 impl Reloads {
     /// What the process started with.
-    pub(crate) fn started(config: &Config, now: Timestamp) -> Self {
-        Self(Mutex::new(Known { files: FilesInForce::of(config), since: now, failed: None }))
+    pub(crate) fn started(config: &Config, nonces: Option<NonceMarks>, now: Timestamp) -> Self {
+        Self(Mutex::new(Known { files: FilesInForce::of(config), since: now, failed: None, nonces }))
+    }
+
+    pub(crate) fn nonces_replaced(&self, nonces: NonceMarks) {
+        if let Ok(mut known) = self.0.lock() {
+            known.nonces = Some(nonces);
+        }
     }
 
     pub(crate) fn accepted(&self, files: FilesInForce, now: Timestamp) {
         if let Ok(mut known) = self.0.lock() {
-            *known = Known { files, since: now, failed: None };
+            *known = Known { files, since: now, failed: None, nonces: known.nonces };
         }
     }
 
@@ -76,9 +85,10 @@ impl Reloads {
 
     /// None if a thread failed while it told of itself.
     pub(crate) fn source(&self) -> Option<Source> {
-        let Known { files, since, failed } = self.0.lock().ok()?.clone();
+        let Known { files, since, failed, nonces } = self.0.lock().ok()?.clone();
         let digits = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(Source { configuration: digits(files.configuration), rules: digits(files.rules), since, failed })
+        let (configuration, rules) = (digits(files.configuration), digits(files.rules));
+        Some(Source { configuration, rules, since, failed, nonces })
     }
 }
 
@@ -98,7 +108,9 @@ impl GenerationError {
                 problems.iter().next().map_or_else(|| self.to_string(), ToString::to_string)
             }
             Self::NonceSecrets(error) => error.first_line(),
-            Self::NeedsRestart | Self::Issuers(_) => self.to_string(),
+            Self::Store(StateError::File { file, source }) => format!("{}: {source}", name(file)),
+            Self::Store(StateError::Address { named, source }) => format!("{}: {source}", name(named)),
+            Self::NeedsRestart | Self::Issuers(_) | Self::Store(_) => self.to_string(),
         }
     }
 }

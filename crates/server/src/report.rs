@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use exequatur_admin::status::{
-    GenerationReport, IssuerReport, Knowledge, REPORT_VERSION, ReplicaState, Report, RevocationsReport,
-    StoreReport,
+    GenerationReport, IssuerReport, Knowledge, NoncesReport, REPORT_VERSION, ReplicaState, Report,
+    RevocationsReport, StoreReport,
 };
 use exequatur_admin::wire::When;
 use exequatur_decide::Generation;
@@ -14,6 +14,7 @@ use exequatur_store::StoreError;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
+use crate::nonce_secrets::NonceMarks;
 use crate::public::Readiness;
 use crate::reloads::Reloads;
 use crate::state::Tending;
@@ -83,6 +84,11 @@ impl Reporter {
         now: Timestamp,
     ) -> Option<Report> {
         let (source, generation) = (self.reloads.source()?, self.generation.load());
+        let digits = |mark: u32| format!("{mark:08x}");
+        let nonces = source.nonces.map(|NonceMarks { made, taken }| NoncesReport {
+            made: digits(made),
+            taken: taken.into_iter().map(digits).collect(),
+        });
         Some(Report {
             v: REPORT_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -104,6 +110,7 @@ impl Reporter {
                 error: store.as_ref().err().map(ToString::to_string),
             },
             revocations: state.revocations_report(now),
+            nonces,
             overrides: state.overrides_known().and_then(|count| u64::try_from(count).ok()),
             attributes: state.attributes_known(now).and_then(|count| u64::try_from(count).ok()),
         })

@@ -12,8 +12,8 @@ use exequatur_decide::{
 };
 use exequatur_issuers::{HttpConfig, Issuers};
 use exequatur_store::{
-    AdmissionStore, AttributeStore, OverrideStore, Overrides, RevocationStore, Snapshot as Revocations,
-    Subjects,
+    Address, AdmissionStore, AttributeStore, OverrideStore, Overrides, RevocationStore,
+    Snapshot as Revocations, Subjects,
 };
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -113,7 +113,7 @@ pub enum ServeError {
 /// See [`ServeError`]; before the first listener is open, for anything that is wrong with the files.
 pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let snapshot = Snapshot::read(path)?;
-    let judged = Some(snapshot.state());
+    let (judged, marks) = (Some(snapshot.state()), snapshot.nonce_marks());
     let Snapshot { config, folder: policies, .. } = snapshot;
     let generation = Arc::new(ArcSwap::from_pointee(generations::compile(&config, &policies, 1)?));
     let (handle, clock) = (metrics::install(config.deadline)?, clock::system());
@@ -126,7 +126,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
     let (recorder, receipt_keys) = open_recorder(&config, &clock)?;
-    let Opened { revocations, overrides, attributes, store, background } = state::open(&config, clock())?;
+    let Opened { revocations, overrides, attributes, store, redis, background } =
+        state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
     let subject = Subject::of((&revocations, &overrides), (&generation, &issuers), &recorder, &clock);
     let orders = Orders::open(&config, subject).await?;
@@ -148,9 +149,10 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         Arc::clone(&clock),
     )?;
     let service = Service::new(ServiceParts { tracer: trace(&config, &clock, &duties, &stop)?, ..parts });
-    let reloads = Arc::new(Reloads::started(&config, clock()));
+    let reloads = Arc::new(Reloads::started(&config, marks, clock()));
     let current = (&generation, &issuers, &streams);
-    let files = reloader((path, judged), &config, current, service.nonces(), &recorder, (&reloads, &clock));
+    let files =
+        reloader((path, judged, redis), &config, current, service.nonces(), &recorder, (&reloads, &clock));
     duties.begin("reload", &stop, files.run(stop.clone()));
     let listener = listen_grpc(&config.listen, &duties, &stop).await?;
     let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
@@ -251,7 +253,7 @@ fn trace(
 
 /// Follows the files from what they said at the start.
 fn reloader(
-    (path, judged): (&Path, Option<State>),
+    (path, judged, redis): (&Path, Option<State>, Option<Address>),
     config: &Config,
     (generation, issuers, streams): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>, &Option<Arc<Streams>>),
     nonces: &SharedNonces,
@@ -265,6 +267,7 @@ fn reloader(
         issuers: Arc::clone(issuers),
         streams: streams.clone(),
         nonces: nonces.clone(),
+        redis,
         fixed: generations::fixed_part(config),
         nonces_in_use: judged.as_ref().and_then(|state| state.nonces),
         judged,
@@ -335,7 +338,7 @@ async fn listen_grpc(
         if files.client_authority.is_none() {
             tracing::warn!("without grpc_tls.client_ca_file, whoever reaches the gRPC listener may ask");
         }
-        Certificates::load(files, WithoutCertificate::TurnAway, &[b"h2"]).map(Arc::new)
+        Certificates::load("grpc", files, WithoutCertificate::TurnAway, &[b"h2"]).map(Arc::new)
     });
     let tls = tls.transpose()?;
     let listener = listen("grpc", address).await?;

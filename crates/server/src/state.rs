@@ -12,6 +12,7 @@ use exequatur_store::{
     RevocationLimits, RevocationOpenError, RevocationStore, Staleness, StateFolder, StoreError,
 };
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -78,7 +79,11 @@ pub(crate) fn open_store(store: &Store, now: Timestamp) -> Result<Arc<dyn Admiss
     })
 }
 
-pub(crate) fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
+/// What Redis is reached with, as the files say now; and a digest of that.
+///
+/// # Errors
+/// A file cannot be read, or does not hold what it should. Nothing of it is told.
+pub(crate) fn redis_address(redis: &Redis) -> Result<(Address, [u8; 32]), StateError> {
     let (url, named) = match &redis.url {
         RedisUrl::Here(url) => (Zeroizing::new(url.clone()), Path::new("store.redis.url")),
         RedisUrl::File(file) => {
@@ -87,9 +92,17 @@ pub(crate) fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
         }
     };
     let ca = redis.ca_file.as_deref().map(read).transpose()?;
+    let mut digest = Sha256::new();
+    digest.update(Sha256::digest(url.as_bytes()));
+    digest.update(Sha256::digest(ca.as_deref().unwrap_or_default()));
     let address =
         if redis.cluster { Address::of_cluster(&url, ca) } else { Address::new(&url, &redis.sentinels, ca) };
     let address = address.map_err(|source| StateError::Address { named: named.to_owned(), source })?;
+    Ok((address, digest.finalize().into()))
+}
+
+pub(crate) fn redis_config(redis: &Redis) -> Result<RedisConfig, StateError> {
+    let (address, _said) = redis_address(redis)?;
     Ok(RedisConfig {
         address,
         prefix: redis.prefix.clone(),
@@ -114,6 +127,8 @@ pub(crate) struct Opened {
     pub(crate) attributes: Arc<dyn AttributeStore>,
     /// Used proofs and limits.
     pub(crate) store: Arc<dyn AdmissionStore>,
+    /// What Redis is reached with, where it is used.
+    pub(crate) redis: Option<Address>,
     pub(crate) background: Background,
 }
 
@@ -166,16 +181,18 @@ fn open_here(config: &Store, name: Option<ReplicaName>, now: Timestamp) -> Resul
     let Some(folder) = folder else {
         let store = open_store(config, now)?;
         let background = Background::Nothing;
-        return Ok(Opened { revocations, overrides, attributes, store, background });
+        return Ok(Opened { revocations, overrides, attributes, store, redis: None, background });
     };
     let store = open_embedded(config, folder, now)?;
     let quotas = Keeping { store: Arc::clone(&store), failing: false };
     let background = Background::Quotas(quotas);
-    Ok(Opened { revocations, overrides, attributes, store, background })
+    Ok(Opened { revocations, overrides, attributes, store, redis: None, background })
 }
 
 fn open_redis(config: &Store, redis: &Redis, name: Option<ReplicaName>) -> Result<Opened, StateError> {
-    let store = RedisStore::new(redis_config(redis)?);
+    let configured = redis_config(redis)?;
+    let address = configured.address.clone();
+    let store = RedisStore::new(configured);
     let limits = RevocationLimits { max_revocations: config.max_revocations, ..RevocationLimits::default() };
     let span = |span: Duration| SignedDuration::try_from(span).unwrap_or(SignedDuration::ZERO);
     let usual = span(redis.max_staleness);
@@ -192,6 +209,7 @@ fn open_redis(config: &Store, redis: &Redis, name: Option<ReplicaName>) -> Resul
         overrides: Arc::<RedisOverrides>::clone(&overrides),
         attributes: Arc::<RedisAttributes>::clone(&attributes),
         store: Arc::new(store),
+        redis: Some(address),
         background: Background::Feed(feed, overrides, attributes),
     })
 }
@@ -386,7 +404,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store { path: Some(folder.path().join("state")), ..Store::default() };
         let now = Timestamp::UNIX_EPOCH;
-        let Opened { revocations, overrides, attributes, store: used, background } =
+        let Opened { revocations, overrides, attributes, store: used, redis: _, background } =
             open_here(&store, None, now).unwrap();
         let taken = || matches!(open_folder(&store), Err(StateError::Folder(FolderError::InUse(_))));
         assert!(taken());

@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 use self::clients::NamedClients;
 use crate::config::TlsFiles;
+use crate::metrics;
+use crate::validity::Validity;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -72,6 +74,7 @@ pub enum TlsError {
 /// What handshakes are made with.
 #[derive(Debug)]
 pub(crate) struct Certificates {
+    listener: &'static str,
     files: TlsFiles,
     without: WithoutCertificate,
     protocols: &'static [&'static [u8]],
@@ -87,18 +90,32 @@ struct Read {
 }
 
 impl Certificates {
-    /// For a listener that speaks `protocols` (RFC 7301); any if there is none.
+    /// For the listener of this name, that speaks `protocols` (RFC 7301); any if there is none. Tells when its certificate ends.
     ///
     /// # Errors
     /// [`TlsError`]
     pub(crate) fn load(
+        listener: &'static str,
         files: TlsFiles,
         without: WithoutCertificate,
         protocols: &'static [&'static [u8]],
     ) -> Result<Self, TlsError> {
         let read = Read::from(&files)?;
         let current = ArcSwap::from_pointee(read.config(&files, without, protocols)?);
-        Ok(Self { without, protocols, current, read: ArcSwap::from_pointee(read.digest()), files })
+        let digest = ArcSwap::from_pointee(read.digest());
+        let loaded = Self { listener, without, protocols, current, read: digest, files };
+        loaded.tell(&read);
+        metrics::certificate_refused(listener, false);
+        Ok(loaded)
+    }
+
+    /// When the first of the chain ends, and for how long it is valid in all.
+    fn tell(&self, read: &Read) {
+        let chain = certificates(&read.certificate).unwrap_or_default();
+        let ends = chain.iter().filter_map(|der| Validity::of(der)).min_by_key(|one| one.until);
+        if let Some(validity) = ends {
+            metrics::certificate(self.listener, &validity);
+        }
     }
 
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
@@ -113,7 +130,9 @@ impl Certificates {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            match self.renew() {
+            let renewed = self.renew();
+            metrics::certificate_refused(self.listener, renewed.is_err());
+            match renewed {
                 Ok(Renewed::Yes) => {
                     told = false;
                     tracing::info!(certificate = %self.files.certificate.display(), "a listener's certificate was renewed");
@@ -136,6 +155,7 @@ impl Certificates {
         }
         self.current.store(Arc::new(read.config(&self.files, self.without, self.protocols)?));
         self.read.store(Arc::new(digest));
+        self.tell(&read);
         Ok(Renewed::Yes)
     }
 }
@@ -248,7 +268,7 @@ mod tests {
     fn a_new_certificate_is_gone_over_to_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.example.com");
-        let held = Certificates::load(files(folder.path()), WithoutCertificate::LetIn, &[]).unwrap();
+        let held = Certificates::load("grpc", files(folder.path()), WithoutCertificate::LetIn, &[]).unwrap();
         let first = held.current();
         assert_eq!(held.renew().unwrap(), Renewed::Same);
         write(folder.path(), "b.example.com");
@@ -267,5 +287,55 @@ mod tests {
         assert!(Arc::ptr_eq(&second, &held.current()));
         std::fs::remove_file(folder.path().join("tls.key")).unwrap();
         assert!(matches!(held.renew(), Err(TlsError::Unreadable { .. })));
+    }
+
+    /// What is asked of `/metrics` while a listener follows its files.
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_when_a_certificate_ends_and_that_one_was_refused() {
+        let recorder = metrics::recorder().unwrap();
+        let handle = recorder.handle();
+        let _recording = ::metrics::set_default_local_recorder(&recorder);
+        let folder = tempfile::tempdir().unwrap();
+        let until = |year| {
+            let mut made = rcgen::CertificateParams::new(vec!["a.example.com".to_owned()]).unwrap();
+            (made.not_before, made.not_after) =
+                (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(year, 1, 1));
+            let key = rcgen::KeyPair::generate().unwrap();
+            std::fs::write(folder.path().join("tls.key"), key.serialize_pem()).unwrap();
+            std::fs::write(folder.path().join("tls.crt"), made.self_signed(&key).unwrap().pem()).unwrap();
+        };
+        let said = |seconds: u64, refused: u8| {
+            let text = handle.render();
+            let line = |name: &str, value: &str| {
+                assert!(
+                    text.contains(&format!("exequatur_certificate_{name}{{listener=\"grpc\"}} {value}\n")),
+                    "{text}"
+                );
+            };
+            line("expires_timestamp_seconds", &seconds.to_string());
+            line("refused", &refused.to_string());
+        };
+        until(2030);
+        std::fs::write(folder.path().join("ca.crt"), std::fs::read(folder.path().join("tls.crt")).unwrap())
+            .unwrap();
+        let held = Certificates::load("grpc", files(folder.path()), WithoutCertificate::LetIn, &[]).unwrap();
+        said(1_893_456_000, 0);
+        assert!(
+            handle.render().contains("exequatur_certificate_lifetime_seconds{listener=\"grpc\"} 315619200\n")
+        );
+        let stop = CancellationToken::new();
+        let mut following = std::pin::pin!(Arc::new(held).follow(stop.clone()));
+        let mut for_a_while = async || {
+            assert!(tokio::time::timeout(LOOK_EVERY * 2, &mut following).await.is_err());
+        };
+        until(2031);
+        for_a_while().await;
+        said(1_924_992_000, 0);
+        std::fs::write(folder.path().join("tls.crt"), "broken").unwrap();
+        for_a_while().await;
+        said(1_924_992_000, 1);
+        until(2032);
+        for_a_while().await;
+        said(1_956_528_000, 0);
     }
 }

@@ -5,10 +5,14 @@
 
 mod pattern;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as _};
+use sha2::{Digest as _, Sha256};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 pub use self::pattern::{PatternProblem, TenantUri};
@@ -28,11 +32,19 @@ pub struct CertifiedTenants {
     pub uri: TenantUri,
 }
 
-/// Authorities that sign clients' certificates, each by itself: a chain that is longer is not reported by the proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Authorities that sign clients' certificates, each by itself: a chain that is longer is not reported by the proxy. They may be replaced by
+/// others of the same file between two looks. Clones share them. Shown is the file alone.
+#[derive(Clone)]
 pub struct ClientAuthorities {
     file: PathBuf,
+    held: Arc<ArcSwap<Held>>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Held {
     anchors: Vec<TrustAnchor<'static>>,
+    /// Of what they were read from.
+    digest: [u8; 32],
 }
 
 impl ClientAuthorities {
@@ -49,7 +61,10 @@ impl ClientAuthorities {
         }
         match anchors.len() {
             0 => Err(AuthoritiesProblem::None),
-            1..=MAX_AUTHORITIES => Ok(Self { file, anchors }),
+            1..=MAX_AUTHORITIES => {
+                let held = Held { anchors, digest: Sha256::digest(pem).into() };
+                Ok(Self { file, held: Arc::new(ArcSwap::from_pointee(held)) })
+            }
             _ => Err(AuthoritiesProblem::TooMany),
         }
     }
@@ -60,12 +75,43 @@ impl ClientAuthorities {
         &self.file
     }
 
+    /// SHA-256 of what the file said: what was judged by other authorities is to be judged anew.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.held.load().digest
+    }
+
+    /// Goes over to those that `other` has. Whether its file said something else.
+    pub fn renew(&self, other: &Self) -> bool {
+        let differs = self.digest() != other.digest();
+        if differs {
+            self.held.store(other.held.load_full());
+        }
+        differs
+    }
+
     /// Whether one of them signed this for a client, and it is valid at `when`.
     fn vouch_for(&self, leaf: &EndEntityCert<'_>, when: Timestamp) -> bool {
         let Ok(seconds) = u64::try_from(when.as_second()) else { return false };
         let when = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let usage = KeyUsage::client_auth();
-        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, &[], when, usage, None, None).is_ok()
+        let held = self.held.load();
+        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &held.anchors, &[], when, usage, None, None).is_ok()
+    }
+}
+
+impl PartialEq for ClientAuthorities {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file && *self.held.load_full() == *other.held.load_full()
+    }
+}
+
+impl Eq for ClientAuthorities {}
+
+/// The file alone: what it says may change while the configuration stays the same.
+impl fmt::Debug for ClientAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAuthorities").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::binding::BindingError;
 use crate::certificate::ClientCertificate;
-use crate::certified_tenant::{CertifiedTenant, CertifiedTenants};
+use crate::certified_tenant::{CertifiedTenant, CertifiedTenants, ClientAuthorities};
 use crate::confirmation::Confirmation;
 
 /// The tenants that an issuer's tokens may be of. Tenants are not scoped by issuer, so this is what keeps one issuer out of
@@ -42,6 +42,15 @@ pub(crate) enum Tenancy {
 }
 
 impl TenantScope {
+    /// By whose word tenants are said in certificates, if they are.
+    #[must_use]
+    pub const fn authorities(&self) -> Option<&ClientAuthorities> {
+        match self {
+            Self::Certified { by, only: _ } => Some(&by.authorities),
+            Self::Any | Self::Only(_) | Self::Always(_) => None,
+        }
+    }
+
     /// The tenant of a token that claims `claimed`.
     ///
     /// # Errors

@@ -28,9 +28,53 @@ fn report() -> Report {
         issuers_unlisted: 0,
         store: StoreReport { kind: "redis".to_owned(), error: None },
         revocations: RevocationsReport { entries: 1, position: 7, known: Knowledge::Known, not_kept: false },
+        nonces: Some(nonces("11", &[])),
         overrides: Some(0),
         attributes: Some(0),
     }
+}
+
+fn nonces(made: &str, taken: &[&str]) -> NoncesReport {
+    NoncesReport { made: made.to_owned(), taken: taken.iter().map(|&mark| mark.to_owned()).collect() }
+}
+
+/// D26: in the steps of a rotation each takes what the other makes. With a random secret of its own, or one that says nothing, none is
+/// held against others.
+#[test]
+fn secrets_of_nonces_are_told_apart() {
+    let refuses = |a: Option<NoncesReport>, b: Option<NoncesReport>| {
+        let with = |nonces| said(Report { nonces, ..report() });
+        let status = Status::of(&fleet(vec![presence("a", with(a)), presence("b", with(b))]));
+        let named = status.findings.iter().filter(|one| one.finding == "nonce_secrets_differ");
+        let named: Vec<_> = named.filter_map(|one| one.replica.clone()).collect();
+        assert_eq!(named.len(), status.findings.len());
+        named.concat()
+    };
+    for (one, other, expected) in [
+        (nonces("11", &[]), nonces("11", &[]), ""),
+        (nonces("11", &[]), nonces("22", &[]), "ab"),
+        // Step one, two and three of a rotation, each while the other replica is a step behind.
+        (nonces("11", &["22"]), nonces("11", &[]), ""),
+        (nonces("22", &["11"]), nonces("11", &["22"]), ""),
+        (nonces("22", &[]), nonces("22", &["11"]), ""),
+        // A step was left out.
+        (nonces("22", &["11"]), nonces("11", &[]), "b"),
+        (nonces("22", &[]), nonces("11", &["22"]), "a"),
+    ] {
+        assert_eq!(refuses(Some(one.clone()), Some(other.clone())), expected, "{one:?} {other:?}");
+    }
+    assert_eq!(refuses(Some(nonces("11", &[])), None), "");
+}
+
+/// What a replica of the version before says of itself is read; what one of a later one says is not guessed at.
+#[test]
+fn a_report_of_before_is_read() {
+    let mut before = serde_json::to_value(report()).unwrap();
+    before["v"] = 1.into();
+    before.as_object_mut().unwrap().remove("nonces");
+    let found = Found::Said(before.to_string().into_bytes().into());
+    let read = read(&found).unwrap();
+    assert_eq!((read.v, read.nonces), (1, None));
 }
 
 fn issuer(name: &str) -> IssuerReport {
@@ -147,8 +191,8 @@ fn what_cannot_be_read_is_shown_as_such() {
         (text("{\"v\":1}"), "broken"),
         (of(|json| json["more"] = true.into()), "broken"),
         (of(|json| json["at"] = "yesterday".into()), "broken"),
-        (of(|json| json["v"] = 2.into()), "another_version"),
-        (text("{\"v\":2,\"whatever\":[]}"), "another_version"),
+        (of(|json| json["v"] = 3.into()), "another_version"),
+        (text("{\"v\":3,\"whatever\":[]}"), "another_version"),
     ] {
         let status = Status::of(&fleet(vec![presence("b", found_there)]));
         assert_eq!(status.replicas[0].unreadable.as_deref(), Some(why));

@@ -1,8 +1,10 @@
 //! `--explain`: each stage, and what it found.
 
-use exequatur_decide::{Facts, Stage};
+use exequatur_decide::{Denial, Facts, Fault, Refusal, Stage};
 use exequatur_policy::{PrincipalKind, Principals};
 use exequatur_server::Trial;
+use exequatur_server::reference::meaning;
+use exequatur_token::{ProofError, TokenError};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, say};
@@ -29,9 +31,84 @@ pub(super) fn explain(trial: &Trial) -> Result<(), Failure> {
         say(format_args!("{:<13} {mark}  {}", stage.name(), evidence(*stage, facts)))?;
     }
     if let Err(refusal) = result {
-        say(format_args!("{:<13} {:?}", "because", refusal))?;
+        say(format_args!("{:<13} {}", "because", because(refusal)))?;
     }
     Ok(())
+}
+
+/// The reason and when it is given, in the words of the reference, then what exactly was found, where more is known.
+fn because(refusal: &Refusal) -> String {
+    let reason = refusal.reason();
+    let words = format!("{reason}: {}", meaning(reason));
+    let found = match refusal {
+        Refusal::Denied(denial) => denied(denial),
+        Refusal::Faulted(fault) => faulted(fault),
+    };
+    found.map_or_else(|| words.clone(), |found| format!("{words} ({found})"))
+}
+
+fn denied(denial: &Denial) -> Option<String> {
+    match denial {
+        Denial::Token(error) => {
+            // The reason says all of the others.
+            let more = matches!(
+                error,
+                TokenError::Malformed(_) | TokenError::ClaimMissing(_) | TokenError::ClaimInvalid(_)
+            );
+            more.then(|| error.to_string())
+        }
+        Denial::Proof(error) => {
+            let more = matches!(error, ProofError::Malformed(_) | ProofError::KeyInvalid(_));
+            more.then(|| error.to_string())
+        }
+        Denial::Binding(error) => Some(error.to_string()),
+        Denial::PathRefused(error) => Some(error.to_string()),
+        Denial::Malformed(_)
+        | Denial::HostUnknown
+        | Denial::RouteUnmatched
+        | Denial::CredentialsMissing
+        | Denial::SchemeUnsupported
+        | Denial::MultipleCredentials
+        | Denial::TokenInQuery
+        | Denial::Inactive
+        | Denial::NonceRequired(_)
+        | Denial::NonceInvalid(_)
+        | Denial::BindingRequired
+        | Denial::TenantMismatch
+        | Denial::ScopeInsufficient { .. }
+        | Denial::ActorNotPermitted
+        | Denial::UserRequired
+        | Denial::UserNotAllowed
+        | Denial::StepUpRequired(_)
+        | Denial::AuthorizationDetailsInsufficient
+        | Denial::Revoked(_)
+        | Denial::Status(_)
+        | Denial::Replayed
+        | Denial::ReplayBound(_)
+        | Denial::Limited(_)
+        | Denial::SourceLimited { .. }
+        | Denial::Forbidden { .. }
+        | Denial::NotPermitted { .. } => None,
+    }
+}
+
+fn faulted(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::Keys(error) => Some(error.to_string()),
+        Fault::Revocations(error) => Some(error.to_string()),
+        Fault::StatusList(error) => Some(error.to_string()),
+        Fault::Introspection(error) => Some(error.to_string()),
+        Fault::Replay(error) | Fault::Limits(error) => Some(error.to_string()),
+        Fault::Policy(error) => Some(error.to_string()),
+        Fault::Signals
+        | Fault::ReplayFull
+        | Fault::Overrides
+        | Fault::LimitsFull
+        | Fault::Deadline
+        | Fault::Overloaded
+        | Fault::Record
+        | Fault::Internal => None,
+    }
 }
 
 /// Who acts, through whom, for whom: from the one that acts now back to the user.
@@ -132,6 +209,31 @@ mod tests {
     use exequatur_decide::{RequirementFact, StepUp};
 
     use super::*;
+
+    /// In the words of the reference, and never as the program spells it.
+    #[test]
+    fn a_cause_is_told_in_words() {
+        use exequatur_token::MalformedProof;
+        for (refusal, expected) in [
+            (Denial::RouteUnmatched.into(), "route_unmatched: no route takes this host, path and method"),
+            (Denial::Token(TokenError::Expired).into(), "token_expired: exp has passed"),
+            (
+                Denial::Proof(ProofError::Malformed(MalformedProof::MemberMissing("jti"))).into(),
+                "dpop_proof_malformed: no strict compact JWS, or a member is missing or wrong (proof malformed: `jti` missing)",
+            ),
+            (
+                Denial::NotPermitted { principal: PrincipalKind::Agent }.into(),
+                "policy_no_permit: no policy permits it",
+            ),
+            (
+                Fault::Replay(exequatur_store::StoreError::Unavailable).into(),
+                "replay_store_unavailable: the replay store failed, or is full (the store is unavailable)",
+            ),
+        ] {
+            let refusal: Refusal = refusal;
+            assert_eq!(because(&refusal), expected);
+        }
+    }
 
     /// S01, S02: what is asked beyond the scopes is told once it was looked at.
     #[test]

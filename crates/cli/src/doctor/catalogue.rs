@@ -60,7 +60,7 @@ catalogue! {
         "Redis does not answer: proofs are refused with 503",
         "look at the address, TLS, user and password, and at network policies";
     REDIS_CLUSTER = "redis-cluster", SHARED,
-        "Redis is a cluster and is not configured as one, or the other way round, or the cluster is not whole",
+        "Redis is a cluster and is not configured as one, or the other way round, or the cluster is not whole or does not tell its nodes",
         "set `store.redis.cluster` as it is; `redis-cli cluster info` tells what is missing";
     REDIS_VERSION = "redis-version", SHARED,
         "Redis is older than 6.2: it is not used",
@@ -109,10 +109,13 @@ catalogue! {
         "set `listen.grpc_tls` and the cluster's `transport_socket` alike";
     DOWN = "server-not-running", RUNBOOK,
         "no server answers at the address of this configuration",
-        "start it, if it is to run here";
+        "start it, if it is to run here; if it runs, it was started with another `listen.public`, and a restart takes this one over";
     PORT = "address-taken", CONFIGURATION,
         "an address to listen on cannot be had: no start",
         "end what listens there, or choose another address of this machine";
+    HANGS = "server-hangs", RUNBOOK,
+        "something listens at the address of this configuration, and does not answer",
+        "if it is the server (`ss -ltnp`): look at its log and processor, then restart it; else end what has the address";
     UNREADY = "server-not-ready", RUNBOOK,
         "the server runs and is not ready: keys of an issuer were never loaded, or it is stopping",
         "`exequatur status` tells which keys are missing, and its log why";
@@ -137,6 +140,9 @@ catalogue! {
     STATE = "state-unwritable", CONFIGURATION,
         "the folder of the store is none, or cannot be used by this user",
         "make it, and give it to the service's user";
+    DISK = "disk-space", RECEIPTS,
+        "a disk that records or state are written to has less than 1 GiB left (`doubtful`), or next to nothing",
+        "rotate and take away old files of records, or give it more room";
 }
 
 const HEAD: &str = "\

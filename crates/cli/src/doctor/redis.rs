@@ -53,6 +53,7 @@ pub(super) fn judge(server: &Examination, expected: Expected, findings: &mut Fin
         if denied.is_empty() { who.clone() } else { format!("{who}: NOPERM for {denied}") },
     );
     findings.check(&found::REDIS_PLAIN, Severity::Doubtful, !server.secured, who.clone());
+    whole(server, expected.cluster, &who, findings);
     speed(server, expected.timeout, &who, findings);
     let info = Info(&server.info);
     if server.info.is_empty() {
@@ -63,6 +64,24 @@ pub(super) fn judge(server: &Examination, expected: Expected, findings: &mut Fin
     memory(&info, &who, findings);
     persistence(&info, server.save.as_deref(), &who, findings);
     replicas(&info, &who, findings);
+}
+
+/// Whether the cluster has all of its slots, and tells who has them. One that is none is told by [`identity`].
+fn whole(server: &Examination, cluster: bool, who: &str, findings: &mut Findings) {
+    if !cluster || server.info.get("cluster_enabled").is_some_and(|enabled| enabled != "1") {
+        return;
+    }
+    if server.alone {
+        let seen = format!("{who}: it does not tell the cluster's nodes; the others were not looked at");
+        findings.add(&found::REDIS_CLUSTER, Severity::Wrong, seen);
+    }
+    let (severity, said) = match server.cluster_state.as_deref() {
+        Some("ok") => (Severity::Fine, "ok"),
+        Some(other) => (Severity::Wrong, other),
+        // Those permissions that are documented do without.
+        None => return,
+    };
+    findings.add(&found::REDIS_CLUSTER, severity, format!("{who}: cluster_state {said}"));
 }
 
 struct Info<'a>(&'a BTreeMap<String, String>);
@@ -259,6 +278,22 @@ mod tests {
             [("redis-slow", Doubtful), ("redis-slow", Wrong)]
         );
         assert_eq!(with(&|server| server.info.clear()), [("redis-version", Unknown)]);
-        assert_eq!(judged(&good(), Expected { cluster: true, ..EXPECTED }), [("redis-cluster", Wrong)]);
+        let of_cluster = Expected { cluster: true, ..EXPECTED };
+        assert_eq!(judged(&good(), of_cluster), [("redis-cluster", Wrong)]);
+        // Configured as a cluster, and one: it has to be whole, and to tell its nodes.
+        for (state, alone, expected) in [
+            (Some("ok"), false, vec![]),
+            (Some("fail"), false, vec![Wrong]),
+            (None, false, vec![]),
+            (None, true, vec![Wrong]),
+            (Some("ok"), true, vec![Wrong]),
+            (Some("fail"), true, vec![Wrong, Wrong]),
+        ] {
+            let mut server = good();
+            set(&mut server, "cluster_enabled", "1");
+            (server.cluster_state, server.alone) = (state.map(str::to_owned), alone);
+            let found: Vec<_> = expected.into_iter().map(|severity| ("redis-cluster", severity)).collect();
+            assert_eq!(judged(&server, of_cluster), found, "{state:?} {alone}");
+        }
     }
 }

@@ -17,6 +17,8 @@ use crate::healthcheck::{self, Health};
 pub(super) struct Running {
     /// What its public listener says; nothing if nobody answers.
     health: Option<Health>,
+    /// Nobody answers, and somebody listens.
+    hangs: bool,
     /// What its admin socket says, or why it says nothing; `None` if there is none.
     status: Option<Result<Status, String>>,
     /// Of a server that does not run: which addresses cannot be listened on, and why.
@@ -32,7 +34,7 @@ pub(super) struct Files {
     pub(super) policies: String,
 }
 
-/// Asks it. Blocks for at most twice `within`.
+/// Asks it. Blocks for at most three times `within`.
 pub(super) fn probe(config: &Config, within: Duration) -> Running {
     let health = healthcheck::health_of(config.listen.public, within).ok();
     let socket = config.listen.admin.as_deref().filter(|_| health.is_some());
@@ -40,8 +42,10 @@ pub(super) fn probe(config: &Config, within: Duration) -> Running {
         let asked = Admin::at(socket, within).ask::<Value, Status>("/v1/status", &Sent::Get);
         asked.map_err(|failure| failure.to_string())
     });
-    let taken = if health.is_none() { taken(config) } else { Vec::new() };
-    Running { health, status, taken }
+    let hangs = health.is_none() && healthcheck::is_listened_at(config.listen.public, within);
+    // What hangs has the other addresses too: it is no stranger's.
+    let taken = if health.is_none() && !hangs { taken(config) } else { Vec::new() };
+    Running { health, hangs, status, taken }
 }
 
 fn taken(config: &Config) -> Vec<String> {
@@ -60,11 +64,16 @@ fn taken(config: &Config) -> Vec<String> {
 
 /// Judges it against the files.
 pub(super) fn judge(running: &Running, files: &Files, public: SocketAddr, findings: &mut Findings) {
-    let Running { health, status, taken } = running;
+    let Running { health, hangs, status, taken } = running;
     for address in taken {
         findings.add(&found::PORT, Severity::Wrong, address.clone());
     }
     match health {
+        None if *hangs => {
+            let seen = format!("{public}: a connection is taken, and nothing is answered");
+            findings.add(&found::HANGS, Severity::Wrong, seen);
+            return;
+        }
         None => {
             findings.add(&found::DOWN, Severity::Unknown, format!("nobody answers at {public}"));
             return;
@@ -157,7 +166,7 @@ mod tests {
 
     fn running(status: &Value) -> Running {
         let status = serde_json::from_value(status.clone()).unwrap();
-        Running { health: Some(Health::Good), status: Some(Ok(status)), taken: Vec::new() }
+        Running { health: Some(Health::Good), hangs: false, status: Some(Ok(status)), taken: Vec::new() }
     }
 
     /// Each differs from a server with which nothing is wrong in one thing.
@@ -186,12 +195,15 @@ mod tests {
     #[test]
     fn a_server_that_says_nothing_is_told_apart() {
         use Severity::{Unknown, Wrong};
-        let with = |health, status| judged(&Running { health, status, taken: Vec::new() });
+        let with = |health, status| judged(&Running { health, hangs: false, status, taken: Vec::new() });
         assert_eq!(with(None, None), [("server-not-running", Unknown)]);
         assert_eq!(with(Some(Health::Another), None), [("address-taken", Wrong)]);
         assert_eq!(with(Some(Health::Bad), None), [("server-not-ready", Wrong), ("server-silent", Unknown)]);
         assert_eq!(with(Some(Health::Good), Some(Err("no".to_owned()))), [("server-silent", Unknown)]);
-        let taken = Running { health: None, status: None, taken: vec!["listen.grpc".to_owned()] };
+        let taken =
+            Running { health: None, hangs: false, status: None, taken: vec!["listen.grpc".to_owned()] };
         assert_eq!(judged(&taken), [("address-taken", Wrong), ("server-not-running", Unknown)]);
+        let hangs = Running { health: None, hangs: true, status: None, taken: Vec::new() };
+        assert_eq!(judged(&hangs), [("server-hangs", Wrong)]);
     }
 }

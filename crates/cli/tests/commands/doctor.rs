@@ -171,3 +171,50 @@ fn what_listens_elsewhere_and_what_does_not_is_found() {
     let strict = run_in(folder.path(), &["doctor", "-c", "exequatur.yaml", "--strict"], b"");
     assert_eq!(strict.code, Some(1));
 }
+
+/// What takes a connection and answers nothing is neither nobody nor a stranger.
+#[test]
+fn a_server_that_hangs_is_told_from_none() {
+    let folder = written("", FILE, "");
+    let text = fs::read_to_string(folder.path().join("exequatur.yaml")).unwrap();
+    let at = |name: &str| text.split(name).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let _held = [at("public: \""), at("metrics: \"")].map(|address| TcpListener::bind(address).unwrap());
+    assert_eq!(found(folder.path(), "wrong"), (vec!["server-hangs".to_owned()], Some(1)));
+    let asked = run_in(folder.path(), &["healthcheck", "-c", "exequatur.yaml", "--timeout", "200ms"], b"");
+    assert_eq!(asked.code, Some(5));
+    assert!(asked.err.contains("still listens where it said then"), "{}", asked.err);
+}
+
+/// Every file with authorities is looked at, whoever uses it: each of these is over.
+#[test]
+fn authorities_that_are_over_are_found_wherever_they_are_named() {
+    let (over, holds) = (2021, 4096);
+    let authority = |until| {
+        let mut made = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        made.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        made.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        made.not_after = rcgen::date_time_ymd(until, 1, 1);
+        made.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let otlp = "otlp: { endpoint: \"https://127.0.0.1:9\", ca_file: ca.pem }";
+    let tenant = "corp, tenant: { certificate: { ca_file: ca.pem, uri: \"spiffe://a/{tenant}\" } }";
+    for (before, after, more, named) in [
+        ("", "", format!("traces: {{ {otlp} }}\n"), "traces.otlp.ca_file"),
+        ("", "", format!("records: {{ sinks: [{{ name: siem, {otlp} }}] }}\n"), "sink siem: ca_file"),
+        ("name: corp", &format!("name: {tenant}"), String::new(), "issuer corp: tenant.certificate.ca_file"),
+    ] {
+        let folder = written("", FILE, &more);
+        let file = folder.path().join("exequatur.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replacen(before, after, usize::from(!before.is_empty()))).unwrap();
+        for (until, code) in [(holds, 0), (over, 1)] {
+            fs::write(folder.path().join("ca.pem"), authority(until)).unwrap();
+            let text = run_in(folder.path(), &["doctor", "-c", "exequatur.yaml"], b"").ended(code).out;
+            assert_eq!(
+                text.contains("certificate-expired") && text.contains(named),
+                code == 1,
+                "{named} {text}"
+            );
+        }
+    }
+}

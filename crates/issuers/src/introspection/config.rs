@@ -214,14 +214,15 @@ pub enum AssertionAudience {
     Endpoint,
 }
 
-/// Our key, from a file, which may be replaced by another between two questions. Clones share it. Shown is the file alone.
+/// Our key, from a file, which may be replaced by another between two questions, of another file too. Clones share it. Nothing of it is
+/// shown, not even the file: the rest of a configuration stays the same where another is named.
 #[derive(Clone)]
 pub struct ClientKey {
-    file: PathBuf,
     held: Arc<ArcSwap<Held>>,
 }
 
 struct Held {
+    file: PathBuf,
     key: AssertionKey,
     /// What it was made from, to see whether another one is the same.
     pem: Zeroizing<String>,
@@ -238,23 +239,21 @@ impl ClientKey {
             Unreadable::File(error) => ClientKeyProblem::Unreadable(error),
         })?;
         let key = AssertionKey::from_pem(&pem, algorithm, key_id).map_err(ClientKeyProblem::Key)?;
-        let held = Held { key, pem };
-        Ok(Self { file: file.to_owned(), held: Arc::new(ArcSwap::from_pointee(held)) })
+        let held = Held { file: file.to_owned(), key, pem };
+        Ok(Self { held: Arc::new(ArcSwap::from_pointee(held)) })
     }
 
-    /// Goes over to the key that `other` has. Whether that is another one.
+    /// Goes over to the key that `other` has, and its file. Whether that is another key.
     pub(crate) fn renew(&self, other: &Self) -> bool {
         let differs = self != other;
-        if differs {
-            self.held.store(other.held.load_full());
-        }
+        self.held.store(other.held.load_full());
         differs
     }
 
     /// The file that it is from.
     #[must_use]
-    pub fn file(&self) -> &Path {
-        &self.file
+    pub fn file(&self) -> PathBuf {
+        self.held.load().file.clone()
     }
 
     /// The algorithm that it signs with.
@@ -295,7 +294,7 @@ impl Eq for ClientKey {}
 
 impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientKey").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("ClientKey").finish_non_exhaustive()
     }
 }
 
@@ -365,6 +364,12 @@ mod tests {
         assert_eq!((before.as_deref(), shared.key_id().as_deref()), (Some("first"), Some("second")));
         assert!(shared == other);
         let shown = format!("{running:?}");
-        assert!(shown.contains("client.key") && !shown.contains("second"), "{shown}");
+        assert!(!shown.contains("client.key") && !shown.contains("second"), "{shown}");
+        // The same key in another file is no other key, and that file is its own from then on.
+        let copy = folder.path().join("copy.key");
+        std::fs::copy(&file, &copy).unwrap();
+        let moved = ClientKey::read(&copy, Algorithm::Es256, Some("second".to_owned())).unwrap();
+        assert!(!running.renew(&moved));
+        assert_eq!(shared.file(), copy);
     }
 }

@@ -78,12 +78,13 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
             current: Arc::new(ArcSwap::from_pointee(compile(&snapshot.config, &snapshot.folder, 1).unwrap())),
             issuers,
             streams: None,
+            redis: snapshot.redis.clone(),
             nonces: crate::nonce_secrets::nonces(&snapshot.config.sender).unwrap().into(),
             nonces_in_use: snapshot.state().nonces,
             fixed: fixed_part(&snapshot.config),
             recorder: None,
             judged: Some(snapshot.state()),
-            reloads: Arc::new(Reloads::started(&snapshot.config, at(0))),
+            reloads: Arc::new(Reloads::started(&snapshot.config, snapshot.nonce_marks(), at(0))),
             clock: Arc::new(|| at(5)),
         }
     }
@@ -310,12 +311,20 @@ async fn secrets_change_while_the_process_runs() {
     reloader.judge(folder.look()).await;
     let told = log.take();
     assert!(told.contains("asked with the key in it") && !told.contains("other secrets"), "{told}");
+    // Another file and the id of its key, in one write: neither is ever used with the other's.
+    folder.key("next.key");
+    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    let next = "key_file: next.key, key_id: third";
+    folder.write("exequatur.yaml", &text.replace("key_file: client.key, key_id: second", next));
+    reloader.judge(folder.look()).await;
+    let told = log.take();
+    assert!(told.contains("next.key") && told.contains("asked with the key in it"), "{told}");
 
     let in_force = reloader.current.load().number;
     for (file, broken, said) in [
         ("nonce.secret", "zzz", "nonce.secret: a nonce secret has at least 32 bytes"),
         ("previous.secret", "zzz", "previous.secret: a nonce secret has at least 32 bytes"),
-        ("client.key", "zzz", "exequatur.yaml:14: not one PEM block `PRIVATE KEY`"),
+        ("next.key", "zzz", "exequatur.yaml:14: not one PEM block `PRIVATE KEY`"),
     ] {
         let whole = std::fs::read_to_string(folder.path(file)).unwrap();
         folder.write(file, broken);
@@ -333,4 +342,75 @@ async fn secrets_change_while_the_process_runs() {
     reloader.judge(folder.look()).await;
     assert!(log.take().contains("reload refused"));
     assert_eq!(reloader.current.load().number, in_force, "the last good one goes on");
+}
+
+/// C-09, C-14, C-16: a password of Redis and the authorities of tenants are gone over to while the process runs, each by itself. What cannot
+/// be used, or is another Redis, is refused with its file's name and nothing of what is in it; the last good one goes on.
+#[tokio::test]
+async fn what_redis_is_reached_with_and_authorities_of_tenants_change_while_the_process_runs() {
+    let folder = Folder::new();
+    folder.write("nonce.secret", &"a".repeat(32));
+    folder.write("redis.url", "redis://gate:firstword@127.0.0.1:9/0\n");
+    folder.authority("tenants.pem");
+    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    let tenant = "audiences: [https://api.example.com]
+    tenant: { certificate: { ca_file: tenants.pem, uri: \"spiffe://example.com/{tenant}\" } }";
+    let text = text.replace("audiences: [https://api.example.com]\n", &format!("{tenant}\n"));
+    let store = "sender_constraint: { dpop: { nonce_secret_file: nonce.secret } }
+store: { redis: { url_file: redis.url } }\n";
+    folder.write("exequatur.yaml", &(text + store));
+    let mut reloader = folder.reloader();
+    let log = Log::default();
+    let _logging = log.begin();
+    let judged_by = |reloader: &Reloader| reloader.current.load().configuration;
+    for (number, file, said) in [
+        (2, "redis.url", "what Redis is reached with has changed"),
+        (3, "tenants.pem", "tenants are known by the authorities in it"),
+    ] {
+        let before = judged_by(&reloader);
+        match file {
+            "redis.url" => folder.write(file, "redis://gate:secondword@127.0.0.1:9/0"),
+            _ => folder.authority(file),
+        }
+        let found = folder.look();
+        assert_ne!(Some(State::of(&found)), reloader.judged, "{file}");
+        reloader.judged = Some(State::of(&found));
+        reloader.judge(found).await;
+        let told = log.take();
+        assert_eq!(reloader.current.load().number, number, "{file}: {told}");
+        assert_eq!((told.matches(said).count(), told.contains("word@")), (1, false), "{file}: {told}");
+        // Tokens whose tenant was said by others are looked at anew.
+        assert_eq!(judged_by(&reloader) != before, file == "tenants.pem", "{file}");
+        reloader.judge(folder.look()).await;
+        let told = log.take();
+        assert!(!told.contains(said), "told once: {told}");
+        reloader.current.store(Arc::new(
+            compile(&folder.look().unwrap().config, &folder.look().unwrap().folder, number).unwrap(),
+        ));
+    }
+    for (file, broken, said) in [
+        ("redis.url", "not a thirdword", "redis.url: not a Redis URL"),
+        (
+            "redis.url",
+            "redis://gate:thirdword@127.0.0.2:9/0",
+            "redis.url: another server, database or protocol",
+        ),
+        (
+            "redis.url",
+            "rediss://gate:thirdword@127.0.0.1:9/0",
+            "redis.url: another server, database or protocol",
+        ),
+        ("tenants.pem", "thirdword", "tenants.pem"),
+    ] {
+        let whole = std::fs::read_to_string(folder.path(file)).unwrap();
+        folder.write(file, broken);
+        reloader.judge(folder.look()).await;
+        let (told, failed) = (log.take(), reloader.reloads.source().unwrap().failed.unwrap().error);
+        assert!(told.contains("reload refused") && failed.contains(said), "{told} {failed}");
+        assert!(![&told, &failed].iter().any(|text| text.contains("thirdword")), "{told} {failed}");
+        folder.write(file, &whole);
+    }
+    assert_eq!(reloader.current.load().number, 3, "the last good one goes on");
+    let held = reloader.redis.clone().unwrap();
+    assert_eq!(held.renew(&folder.look().unwrap().redis.unwrap()), Ok(false));
 }

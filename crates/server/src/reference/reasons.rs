@@ -49,6 +49,12 @@ pub fn reasons() -> String {
     out
 }
 
+/// When a reason is given, in the words of the reference, without their marks of Markdown.
+#[must_use]
+pub fn meaning(reason: Reason) -> String {
+    said(reason).1.replace('`', "")
+}
+
 fn row(reason: Reason, when: &str) -> String {
     let shape = shape(reason);
     let grpc = grpc_status(shape.status).map_or_else(|| "–".to_owned(), |code| code.to_string());

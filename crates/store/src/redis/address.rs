@@ -1,7 +1,10 @@
 //! Where the primary is: at an address, where sentinels say, or one of a cluster's nodes.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates,
 };
@@ -10,18 +13,28 @@ use zeroize::Zeroizing;
 use super::link::unreachable_server;
 use crate::admission::StoreError;
 
-/// Where the primary is. It may hold a password, so it shows nothing of itself.
+/// Where the primary is, and what it is reached with: that may be replaced, and clones share it. It may hold a password, so it shows
+/// nothing of itself.
 #[derive(Clone)]
 pub struct Address {
+    means: Arc<ArcSwap<Means>>,
+    /// A node of a cluster that is elsewhere than the URL says.
+    node: Option<(String, u16)>,
+    cluster: bool,
+}
+
+/// What connections are made with, from now on.
+struct Means {
+    url: Zeroizing<String>,
     client: Client,
     sentinels: Vec<Client>,
     ca: Option<Vec<u8>>,
-    cluster: bool,
 }
 
 impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Address").field("sentinels", &self.sentinels.len()).finish_non_exhaustive()
+        let sentinels = self.means.load().sentinels.len();
+        f.debug_struct("Address").field("sentinels", &sentinels).finish_non_exhaustive()
     }
 }
 
@@ -43,6 +56,9 @@ pub enum AddressError {
     /// A cluster has one.
     #[error("a cluster has the database 0 alone")]
     Database,
+    /// What is remembered is there and not here.
+    #[error("another server, database or protocol than the one in use: restart to go over to it")]
+    Elsewhere,
 }
 
 /// A URL of a server, for those who only look at it.
@@ -94,7 +110,37 @@ impl Address {
             return Err(AddressError::Unnamed);
         }
         let sentinels = sentinels.iter().map(|url| self::client(url.as_str(), ca.as_ref()));
-        Ok(Self { sentinels: sentinels.collect::<Result<_, _>>()?, client, ca, cluster: false })
+        let sentinels = sentinels.collect::<Result<_, _>>()?;
+        Ok(Self::with(Means { url: url.clone(), client, sentinels, ca }, false))
+    }
+
+    fn with(means: Means, cluster: bool) -> Self {
+        Self { means: Arc::new(ArcSwap::from_pointee(means)), node: None, cluster }
+    }
+
+    /// Whether `other` is the same server, database and protocol.
+    ///
+    /// # Errors
+    /// [`AddressError::Elsewhere`] if not.
+    pub fn is_where(&self, other: &Self) -> Result<(), AddressError> {
+        let (held, anew) = (self.means.load(), other.means.load());
+        let same = self.cluster == other.cluster && place(&held.client) == place(&anew.client);
+        if same { Ok(()) } else { Err(AddressError::Elsewhere) }
+    }
+
+    /// Goes over to the user, the password and the authorities of `other`, for connections that are made from now on, by whoever shares
+    /// this. Those that are open stay. Whether anything differs.
+    ///
+    /// # Errors
+    /// [`AddressError::Elsewhere`] if `other` is another place. Nothing has changed then.
+    pub fn renew(&self, other: &Self) -> Result<bool, AddressError> {
+        self.is_where(other)?;
+        let (held, anew) = (self.means.load(), other.means.load_full());
+        let differs = held.url != anew.url || held.ca != anew.ca;
+        if differs {
+            self.means.store(anew);
+        }
+        Ok(differs)
     }
 
     /// The cluster of which a node is at `url`, or all are by one name. User, password, TLS and `ca` are for every node.
@@ -104,7 +150,7 @@ impl Address {
     pub fn of_cluster(url: &Zeroizing<String>, ca: Option<Vec<u8>>) -> Result<Self, AddressError> {
         let client = client(url.as_str(), ca.as_ref())?;
         of_cluster(client.get_connection_info())?;
-        Ok(Self { sentinels: Vec::new(), client, ca, cluster: true })
+        Ok(Self::with(Means { url: url.clone(), client, sentinels: Vec::new(), ca }, true))
     }
 
     pub(super) const fn is_of_cluster(&self) -> bool {
@@ -112,8 +158,9 @@ impl Address {
     }
 
     /// The host of the URL; empty if it has none.
-    pub(super) fn host(&self) -> &str {
-        host(&self.client).unwrap_or_default()
+    pub(super) fn host(&self) -> String {
+        let named = || host(&self.means.load().client).map(str::to_owned);
+        self.node.as_ref().map(|(host, _)| host.clone()).or_else(named).unwrap_or_default()
     }
 
     /// The same at another place.
@@ -121,7 +168,9 @@ impl Address {
     /// # Errors
     /// [`StoreError::Unavailable`] if there can be no connection to it.
     pub(super) fn moved_to(&self, host: String, port: u16) -> Result<Self, StoreError> {
-        Ok(Self { client: self.at(host, port)?, sentinels: Vec::new(), ca: self.ca.clone(), cluster: true })
+        // That there can be a connection is seen here; it is made with what is known then.
+        self.means.load().at(host.clone(), port)?;
+        Ok(Self { means: Arc::clone(&self.means), node: Some((host, port)), cluster: true })
     }
 
     /// A client for the server that is primary now.
@@ -129,21 +178,25 @@ impl Address {
     /// # Errors
     /// [`StoreError::Unavailable`] if no sentinel knows.
     pub(super) async fn primary(&self, within: Duration) -> Result<Client, StoreError> {
-        if self.sentinels.is_empty() {
-            return Ok(self.client.clone());
+        let means = self.means.load_full();
+        if let Some((host, port)) = &self.node {
+            return means.at(host.clone(), *port);
         }
-        let name = host(&self.client).ok_or(StoreError::Unavailable)?;
+        if means.sentinels.is_empty() {
+            return Ok(means.client.clone());
+        }
+        let name = host(&means.client).ok_or(StoreError::Unavailable)?;
         // One that hangs leaves time for the others: it may well have gone down with the primary.
-        let shares = u32::try_from(self.sentinels.len().saturating_add(1)).unwrap_or(u32::MAX);
+        let shares = u32::try_from(means.sentinels.len().saturating_add(1)).unwrap_or(u32::MAX);
         let share = within.checked_div(shares).unwrap_or_default();
-        for sentinel in &self.sentinels {
+        for sentinel in &means.sentinels {
             let answer = tokio::time::timeout(share, ask(sentinel, name, share)).await;
             let Ok(answer) = answer else {
                 tracing::debug!("a sentinel does not answer");
                 continue;
             };
             match answer {
-                Ok(Some((host, port))) => return self.at(host, port),
+                Ok(Some((host, port))) => return means.at(host, port),
                 Ok(None) => tracing::debug!("a sentinel does not know the primary"),
                 Err(error) => {
                     unreachable_server(&error);
@@ -152,7 +205,10 @@ impl Address {
         }
         Err(StoreError::Unavailable)
     }
+}
 
+impl Means {
+    /// A client for the same at another place.
     fn at(&self, host: String, port: u16) -> Result<Client, StoreError> {
         let info = self.client.get_connection_info().clone();
         let address = match info.addr() {
@@ -194,6 +250,18 @@ fn of_cluster(info: &ConnectionInfo) -> Result<(), AddressError> {
     if info.redis_settings().db() == 0 { Ok(()) } else { Err(AddressError::Database) }
 }
 
+/// Which server it is, whoever asks: host or socket, port, whether by TLS, and the database.
+fn place(client: &Client) -> (Option<&str>, Option<u16>, Option<&Path>, bool, i64) {
+    let info = client.get_connection_info();
+    let database = info.redis_settings().db();
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => (Some(host), Some(*port), None, false, database),
+        ConnectionAddr::TcpTls { host, port, .. } => (Some(host), Some(*port), None, true, database),
+        ConnectionAddr::Unix(socket) => (None, None, Some(socket), false, database),
+        _ => (None, None, None, false, database),
+    }
+}
+
 fn host(client: &Client) -> Option<&str> {
     match client.get_connection_info().addr() {
         ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => Some(host),
@@ -203,4 +271,40 @@ fn host(client: &Client) -> Option<&str> {
 
 fn certificates(ca: Option<&Vec<u8>>) -> TlsCertificates {
     TlsCertificates { client_tls: None, root_cert: ca.cloned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str) -> Address {
+        Address::new(&url.to_owned().into(), &[], None).unwrap()
+    }
+
+    #[test]
+    fn who_asks_may_change_and_where_may_not() {
+        let held = address("redis://gate:word@h:1/2");
+        let shared = held.clone();
+        assert_eq!(held.renew(&address("redis://gate:word@h:1/2")), Ok(false));
+        assert_eq!(held.renew(&address("redis://other:second@h:1/2")), Ok(true));
+        assert_eq!(shared.renew(&address("redis://other:second@h:1/2")), Ok(false), "clones share it");
+        for elsewhere in [
+            "redis://other:second@i:1/2",
+            "redis://other:second@h:2/2",
+            "redis://other:second@h:1/3",
+            "rediss://other:second@h:1/2",
+            "redis+unix:///h?db=2",
+        ] {
+            assert_eq!(held.renew(&address(elsewhere)), Err(AddressError::Elsewhere), "{elsewhere}");
+        }
+        let cluster = Address::of_cluster(&"redis://a:b@h:1".to_owned().into(), None).unwrap();
+        assert_eq!(address("redis://a:b@h:1").renew(&cluster), Err(AddressError::Elsewhere));
+        // A node goes by what the cluster is reached with, at its own place.
+        let node = cluster.moved_to("node".to_owned(), 7).unwrap();
+        let anew = Address::of_cluster(&"redis://a:c@h:1".to_owned().into(), None).unwrap();
+        assert_eq!((cluster.renew(&anew), node.host().as_str()), (Ok(true), "node"));
+        assert_eq!(node.means.load().url.as_str(), "redis://a:c@h:1");
+        let shown = format!("{held:?} {}", AddressError::Elsewhere);
+        assert!(!shown.contains("second"), "{shown}");
+    }
 }

@@ -223,7 +223,7 @@ impl Cluster {
             let Value::BulkString(info) = info else { return Err(StoreError::Foreign) };
             check_cluster(&String::from_utf8_lossy(&info), true).map_err(StoreError::Unfit)?;
             let slots = slots.extract_error().map_err(|error| unreachable_server(&error))?;
-            Slots::read(&slots, place.host()).ok_or(StoreError::Foreign)
+            Slots::read(&slots, &place.host()).ok_or(StoreError::Foreign)
         };
         tokio::time::timeout(within, asked).await.unwrap_or(Err(StoreError::Unavailable))
     }

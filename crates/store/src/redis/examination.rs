@@ -24,6 +24,10 @@ const TRIPS: usize = 5;
 pub struct Examination {
     /// Which node of a cluster it is; `None` for a server alone.
     pub node: Option<String>,
+    /// Of a cluster: whether this server was asked alone, since it did not tell the nodes.
+    pub alone: bool,
+    /// What `CLUSTER INFO` says of `cluster_state`; `None` if it is not asked, or may not be.
+    pub cluster_state: Option<String>,
     /// The fields of `INFO`.
     pub info: BTreeMap<String, String>,
     /// What `CONFIG GET` says of `save`; `None` if it may not be asked.
@@ -53,7 +57,8 @@ pub async fn examine(
     let cluster = std::sync::Arc::new(Cluster::new(address.clone(), within));
     let Ok(nodes) = cluster.all().await else {
         // It may be no cluster at all, which it says itself.
-        return Ok(vec![one(address, None, prefix, within).await?]);
+        let server = one(address, None, prefix, within).await?;
+        return Ok(vec![Examination { alone: true, ..server }]);
     };
     let mut found = Vec::new();
     for links in nodes {
@@ -80,7 +85,12 @@ async fn one(
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         let connection = connection.map_err(|error| unreachable_server(&error))?;
         let mut examined = Examination { node, secured, ..Examination::default() };
+        let mut again = connection.clone();
         examined.ask(connection, prefix).await?;
+        if address.is_of_cluster() {
+            let asked = redis::cmd("CLUSTER").arg("INFO").query_async::<String>(&mut again).await;
+            examined.cluster_state = asked.ok().and_then(|said| fields(&said).remove("cluster_state"));
+        }
         Ok(examined)
     };
     tokio::time::timeout(within, asked).await.unwrap_or(Err(StoreError::Unavailable))

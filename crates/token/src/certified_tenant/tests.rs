@@ -53,6 +53,28 @@ fn said(params: &CertificateParams) -> Option<String> {
     tenants(&[&authority], URI).tenant(&certificate, at(0)).ok().map(|said| said.tenant)
 }
 
+/// C-14: another authority counts from the next look on, wherever they are shared, and the one before no more.
+#[test]
+fn authorities_are_replaced_where_they_are_shared() {
+    let (before, after) = (authority(), authority());
+    let by = |authority: &Authority| signed(&params(&[ACME]), authority);
+    let (old, new) = (by(&before), by(&after));
+    let running = tenants(&[&before], URI);
+    let shared = running.clone();
+    let says = |certificate| shared.tenant(certificate, at(0)).is_ok();
+    assert_eq!((says(&old), says(&new)), (true, false));
+    let again = tenants(&[&before], URI);
+    assert!(!running.authorities.renew(&again.authorities), "the same again");
+    // First both, as while clients get their new certificates.
+    let both = tenants(&[&before, &after], URI);
+    assert!(running.authorities.renew(&both.authorities));
+    assert_eq!((says(&old), says(&new)), (true, true));
+    assert!(running.authorities.renew(&tenants(&[&after], URI).authorities));
+    assert_eq!((says(&old), says(&new)), (false, true));
+    assert_ne!(shared.authorities.digest(), both.authorities.digest());
+    assert_eq!(format!("{:?}", shared.authorities), "ClientAuthorities { file: \"ca.pem\", .. }");
+}
+
 #[test]
 fn an_authority_says_the_tenant() {
     assert_eq!(said(&params(&[ACME])).as_deref(), Some("acme"));
@@ -201,7 +223,8 @@ fn a_pattern_has_one_meaning() {
 fn a_file_of_authorities() {
     let authority = authority();
     let read = |pem: &str| {
-        ClientAuthorities::from_pem("ca.pem".into(), pem.as_bytes()).map(|read| read.anchors.len())
+        ClientAuthorities::from_pem("ca.pem".into(), pem.as_bytes())
+            .map(|read| read.held.load().anchors.len())
     };
     assert_eq!(read(&authority.pem()), Ok(1));
     assert_eq!(read(&authority.pem().repeat(16)), Ok(16));

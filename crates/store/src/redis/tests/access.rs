@@ -107,3 +107,41 @@ async fn acl_is_enough_for(cluster: &Cluster) {
     let used = undoubted(&store, &cluster.nodes[0], 1).await;
     asks_everything(&store, &used).await;
 }
+
+/// C-09: the password is replaced while the store is in use. The connection that is open goes on; the next one is made with the new one.
+#[tokio::test]
+async fn a_password_is_replaced_without_a_new_store() {
+    let folder = folder();
+    let redis = start(Kind::Newest, folder.path());
+    permit(&redis, &documented(false));
+    let url = |word: &str| format!("{}?user=gate&pass={word}", redis.socket_url());
+    let address = |word: &str| Address::new(&url(word).into(), &[], None).unwrap();
+    let held = address("word");
+    let store = RedisStore::new(RedisConfig {
+        address: held.clone(),
+        prefix: Prefix::default(),
+        timeout: Duration::from_secs(5),
+        bounds: WindowBounds::default(),
+        limits_without: LimitsWithout::Local,
+        replicas: NonZeroU32::MIN,
+    });
+    let used = undoubted(&store, &redis, 1).await;
+    let say = |words: &[&str]| redis.say(words).unwrap();
+    let cut = || assert!(say(&["CLIENT", "KILL", "USER", "gate"]).starts_with(':'));
+    say(&["ACL", "SETUSER", "gate", ">second"]);
+    assert_eq!(held.renew(&address("second")), Ok(true));
+    assert!(store.health(used.issued_at).await.is_ok(), "the open connection goes on");
+    say(&["ACL", "SETUSER", "gate", "<word"]);
+    cut();
+    // What broke is told once, and made anew then.
+    let again = async {
+        while store.health(used.issued_at).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), again).await.unwrap();
+    // With the old one, nobody gets in.
+    assert_eq!(held.renew(&address("word")), Ok(true));
+    cut();
+    assert!(store.epoch(SCOPE, at(0)).await.is_err());
+}
