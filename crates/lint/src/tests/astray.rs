@@ -91,6 +91,11 @@ fn targets_are_selected_by_labels() {
     };
     assert!(selecting("matchLabels: { asks: exequatur }").is_empty());
     assert!(missing(&selecting("matchLabels: { asks: other }")));
+    let elsewhere = CLIENT.replace("namespace: documents", "namespace: other").replace(
+        "targetRefs: [ { group: gateway.networking.k8s.io, kind: Gateway, name: agents } ]",
+        "targetSelectors: [ { kind: Gateway, matchLabels: { asks: exequatur } } ]",
+    );
+    assert!(missing(&ids(&judged(&[&labelled.replace(CLIENT, &elsewhere)]).findings)));
     assert!(selecting("matchExpressions: [ { key: asks, operator: Exists } ]").contains(&"eg-target-unseen"));
 }
 

@@ -364,6 +364,8 @@ fn nobody_is_let_past_the_waypoint() {
         ),
         ("principals: [ \"*/ns/documents/sa/waypoint\" ]", &["istio-past-waypoint"]),
         ("principals: [ other.example/ns/documents/sa/waypoint ]", &[]),
+        ("principals: [ a/ns/b/ns/documents/sa/waypoint ]", &["istio-past-waypoint"]),
+        ("principals: [ /ns/documents/sa/waypoint ]", &["istio-past-waypoint"]),
         ("serviceAccounts: [ documents/waypoint ]", &[]),
         ("serviceAccounts: [ waypoint ]", &[]),
         ("namespaces: [ documents ]", &["istio-past-waypoint"]),
