@@ -218,3 +218,23 @@ fn authorities_that_are_over_are_found_wherever_they_are_named() {
         }
     }
 }
+
+/// Of findings that are doubtful, or about what cannot be read.
+#[test]
+fn what_is_doubtful_is_found() {
+    let folder = written("", FILE, "");
+    fs::write(folder.path().join("policies/all.cedar"), "@id(\"all\") permit (principal, action, resource);")
+        .unwrap();
+    let (doubtful, code) = found(folder.path(), "doubtful");
+    assert!(doubtful.contains(&"policies-unscoped".to_owned()) && code == Some(0), "{doubtful:?}");
+    let run =
+        run_in(folder.path(), &["doctor", "-c", "exequatur.yaml", "--envoy", "none.yaml"], b"").ended(1);
+    assert!(run.out.contains("envoy-unreadable"), "{}", run.out);
+    let file = folder.path().join("exequatur.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("require: none", "require: none, dpop: { nonce_secret_file: secret }"))
+        .unwrap();
+    fs::write(folder.path().join("secret"), "short").unwrap();
+    fs::set_permissions(folder.path().join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(found(folder.path(), "wrong"), (vec!["nonce-secret-unusable".to_owned()], Some(1)));
+}
