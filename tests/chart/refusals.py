@@ -45,6 +45,13 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("istio-sidecar", "istio/principals/operators", ["cluster.local/ns/a/sa/b"], "istio.principals.operators is for admin.enabled"),
     ("istio-sidecar", "service/publicType", "LoadBalancer", "istio.enabled lets in nobody from outside the mesh"),
     ("istio-sidecar", "tests", {"enabled": True, "permit": {"url": "https://a/b"}}, "tests.enabled with istio.enabled"),
+    ("istio-sidecar", "commonLabels", {"sidecar.istio.io/inject": "false"}, "commonLabels has sidecar.istio.io/inject"),
+    ("istio-sidecar", "pod/labels", {"sidecar.istio.io/inject": "false"}, "pod.labels has sidecar.istio.io/inject"),
+    (
+        *("istio-sidecar", "pod/annotations", {"traffic.sidecar.istio.io/excludeInboundPorts": "9191"}),
+        "pod.annotations has traffic.sidecar.istio.io/excludeInboundPorts",
+    ),
+    ("istio-ambient", "pod/labels", {"istio.io/dataplane-mode": "none"}, "pod.labels has istio.io/dataplane-mode"),
     ("redis", "istio", {"ambient": True}, "istio without istio.enabled"),
     ("redis", "istio", {"principals": {"envoy": ["cluster.local/ns/a/sa/b"]}}, "istio without istio.enabled"),
     # E-02: orders over TCP, with TLS, and by somebody.
@@ -177,6 +184,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("certificates", "grpc/tls/clientCa", {}, "grpc.tls.clients without grpc.tls.clientCa.existingSecret"),
     ("certificates", "grpc/tls/clients", [{"uri": "spiffe://a/b", "dns": "c"}], "grpc/tls/clients/0"),
     ("certificates", "grpc/tls/clients", ["envoy"], "grpc/tls/clients/0"),
+    ("embedded", "config/listen", {"plaintext": "accepted", "grpc_peers": [1]}, "config.listen.grpc_peers is for a Unix socket"),
     ("redis", "grpc/tls/clientCa/existingSecret", "envoys", "grpc.tls.clientCa without grpc.tls.existingSecret"),
     (
         *("redis", "certManager", {"enabled": True, "issuerRef": {"name": "a"}, "secret": "b"}),

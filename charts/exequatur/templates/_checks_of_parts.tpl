@@ -38,6 +38,9 @@
 {{- if and (include "exequatur.grpcSecret" .) (dig "listen" "grpc_tls" "" .Values.config) -}}
 {{- $wrong = append $wrong "config.listen.grpc_tls is set by the chart, from grpc.tls or certManager: leave it out" -}}
 {{- end -}}
+{{- if and (eq .Values.mode "central") (dig "listen" "grpc_peers" "" .Values.config) -}}
+{{- $wrong = append $wrong "config.listen.grpc_peers is for a Unix socket, and Exequatur would not start: leave it out" -}}
+{{- end -}}
 {{- $secured := or (include "exequatur.grpcSecret" .) (dig "listen" "grpc_tls" "" .Values.config) -}}
 {{- if and $secured .Values.grpc.plaintext -}}
 {{- $wrong = append $wrong "grpc.plaintext is for a port without TLS, and this one has it: leave it out" -}}
@@ -76,6 +79,19 @@
 {{- end -}}
 {{- if .Values.tests.enabled -}}
 {{- $wrong = append $wrong "tests.enabled with istio.enabled: the test's pod is none of istio.principals" -}}
+{{- end -}}
+{{- range $place, $given := dict "commonLabels" .Values.commonLabels "pod.labels" .Values.pod.labels "pod.annotations" .Values.pod.annotations -}}
+{{- $found := dict -}}
+{{- range $key, $value := $given | default dict -}}
+{{- if regexMatch "^(traffic\\.sidecar|proxy|ambient)\\.istio\\.io/|^istio\\.io/reroute|^sidecar\\.istio\\.io/interceptionMode$" $key -}}
+{{- $_ := set $found $key true -}}
+{{- else if or (and (eq $key "sidecar.istio.io/inject") (ne (toString $value) "true")) (and (eq $key "istio.io/dataplane-mode") (ne (toString $value) "ambient")) -}}
+{{- $_ := set $found $key true -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := keys $found | sortAlpha -}}
+{{- $wrong = append $wrong (printf "%s has %s: what is led past the mesh's proxy is held to none of istio.principals" $place $key) -}}
+{{- end -}}
 {{- end -}}
 {{- else if and (eq .Values.mode "central") (ne (toJson $istio) (toJson (index (include "exequatur.defaults" . | fromYaml).central "istio"))) -}}
 {{- $wrong = append $wrong "istio without istio.enabled would change nothing, or let in at ztunnel's port whom nobody holds to his" -}}
