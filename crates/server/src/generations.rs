@@ -311,7 +311,7 @@ impl Reloader {
         }
     }
 
-    /// Goes over to what the files of the nonce secrets say. Where none is named, the process keeps its own.
+    /// Goes over to what the files of the nonce secrets say. Where none is named, the process goes on with its own random one.
     fn renew_nonces(&mut self, found: Option<NonceSecrets>) {
         let Some(secrets) = found else { return };
         let digest = Some(secrets.digest());
@@ -328,11 +328,12 @@ impl Reloader {
     async fn judge(&mut self, found: Result<Snapshot, GenerationError>) {
         let number = self.current.load().number.saturating_add(1);
         let (fixed, issuers, streams) = (self.fixed, Arc::clone(&self.issuers), self.streams.clone());
-        let reached = self.redis.clone();
+        let (reached, named_before) = (self.redis.clone(), self.nonces_in_use.is_some());
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
             let Snapshot { config, folder, nonces, redis, digest: _ } = found?;
-            if fixed_part(&config) != fixed {
+            // No file named any more would leave the secret of the last one in use, with the files saying otherwise.
+            if fixed_part(&config) != fixed || (named_before && nonces.is_none()) {
                 return Err(GenerationError::NeedsRestart);
             }
             let generation = compile(&config, &folder, number)?;

@@ -344,6 +344,41 @@ async fn secrets_change_while_the_process_runs() {
     assert_eq!(reloader.current.load().number, in_force, "the last good one goes on");
 }
 
+/// D26, C-16: a secret is named where none was, and gone over to; that none is named any more is refused whole, and the one in use goes on.
+#[tokio::test]
+async fn a_nonce_secret_is_added_while_the_process_runs_and_not_taken_away() {
+    let folder = with_secrets();
+    let with = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+    let without: String = with
+        .lines()
+        .filter(|line| !line.starts_with("sender_constraint"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    folder.write("exequatur.yaml", &without);
+    let mut reloader = folder.reloader();
+    let marks = |reloader: &Reloader| reloader.reloads.source().unwrap().nonces;
+    assert_eq!((reloader.nonces_in_use, marks(&reloader)), (None, None));
+    let log = Log::default();
+    let _logging = log.begin();
+    folder.write("exequatur.yaml", &with);
+    reloader.judge(folder.look()).await;
+    let (told, named) = (log.take(), marks(&reloader));
+    assert_eq!(reloader.current.load().number, 2, "{told}");
+    assert_eq!(told.matches("other secrets").count(), 1, "{told}");
+    assert!(named.is_some() && named == folder.look().unwrap().nonce_marks());
+
+    let in_use = reloader.nonces_in_use;
+    // With another route besides, so that a reload in part would be seen.
+    folder.write("exequatur.yaml", &without.replace("/healthz", "/ready"));
+    reloader.judge(folder.look()).await;
+    let (told, source) = (log.take(), reloader.reloads.source().unwrap());
+    assert!(told.contains("reload refused") && !told.contains("other secrets"), "{told}");
+    let failed = source.failed.unwrap().error;
+    assert!(failed.contains("sender_constraint") && failed.contains("restart to apply"), "{failed}");
+    assert_eq!(reloader.current.load().number, 2, "the last good one goes on");
+    assert_eq!((reloader.nonces_in_use, source.nonces), (in_use, named));
+}
+
 /// C-09, C-14, C-16: a password of Redis and the authorities of tenants are gone over to while the process runs, each by itself. What cannot
 /// be used, or is another Redis, is refused with its file's name and nothing of what is in it; the last good one goes on.
 #[tokio::test]
