@@ -4,7 +4,7 @@ use crate::linter::Linter;
 use crate::names;
 use crate::rule::{Key, Part, Rule, Severity, never};
 use crate::rules::{check, cluster, fields, listener};
-use crate::tree::{Node, Value, shortened};
+use crate::tree::{Node, Place, Value, shortened};
 
 static ADMIN_EXPOSED: Rule = Rule::new(
     Severity::Hole,
@@ -33,6 +33,13 @@ static RUNTIME: Rule = Rule::new(
     &["B-15"],
     "runtime values that do not stand in this file can switch checks and safe defaults off",
     "keep to a `static_layer`, without `envoy.reloadable_features`",
+);
+static RUNTIME_KEY: Rule = Rule::new(
+    Severity::Hole,
+    "runtime-key",
+    &["N01"],
+    "it takes the place of the default that stands in the filter: where the filter is switched off, everything passes",
+    "leave the key out of the runtime values, or set it to true",
 );
 static HEADER_PREFIX: Rule = Rule::new(
     Severity::Hole,
@@ -70,6 +77,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &DYNAMIC_LISTENERS,
     &NO_LISTENER,
     &RUNTIME,
+    &RUNTIME_KEY,
     &HEADER_PREFIX,
     &INLINE_HEADERS,
     &REGEX_ENGINE,
@@ -120,6 +128,7 @@ fn admin(bootstrap: &Node, linter: &mut Linter<'_>) {
 }
 
 fn runtime(bootstrap: &Node, linter: &mut Linter<'_>) {
+    let keys = check::runtime_keys(bootstrap);
     let layers = bootstrap.at("layered_runtime.layers").map(Node::items).unwrap_or_default();
     for layer in layers {
         let Some(fixed) = layer.get("static_layer") else {
@@ -127,24 +136,33 @@ fn runtime(bootstrap: &Node, linter: &mut Linter<'_>) {
             linter.report(&RUNTIME, layer.place, format!("runtime layer `{name}` is changed from outside"));
             continue;
         };
-        for (name, place) in leaves(fixed) {
-            if name.starts_with("envoy.reloadable_features.") || name.starts_with("envoy.restart_features.") {
-                let message = format!("`{}` changes how Envoy behaves by default", shortened(&name));
-                linter.report(&RUNTIME, place, message);
-            }
+        for (name, place, value) in leaves(fixed) {
+            judge_runtime(&name, value, place, &keys, linter);
         }
     }
 }
 
-/// The names in a runtime layer: nested maps are names with dots.
-fn leaves(layer: &Node) -> Vec<(String, crate::Place)> {
+/// Judges one runtime value. `keys`: those that filters read which were judged.
+pub(crate) fn judge_runtime(name: &str, value: &Node, place: Place, keys: &[&str], linter: &mut Linter<'_>) {
+    if name.starts_with("envoy.reloadable_features.") || name.starts_with("envoy.restart_features.") {
+        let message = format!("`{}` changes how Envoy behaves by default", shortened(name));
+        linter.report(&RUNTIME, place, message);
+    }
+    if keys.contains(&name) && value.truth() != Some(true) {
+        let message = format!("`{}` is set to `{}`", shortened(name), value.shown());
+        linter.report(&RUNTIME_KEY, place, message);
+    }
+}
+
+/// The names in a runtime layer, and what they are set to: nested maps are names with dots.
+fn leaves(layer: &Node) -> Vec<(String, Place, &Node)> {
     let mut names = Vec::new();
     let mut open: Vec<(String, &Node)> = vec![(String::new(), layer)];
     while let Some((prefix, node)) = open.pop() {
         for entry in node.entries() {
             let name = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
             if entry.value.entries().is_empty() {
-                names.push((name, entry.place));
+                names.push((name, entry.place, &entry.value));
             } else {
                 open.push((name, &entry.value));
             }

@@ -308,3 +308,15 @@ pub(crate) fn hidden(check: &Node, linter: &mut Linter<'_>) {
         }
     }
 }
+
+/// The runtime keys that a filter reads before it refuses what nobody asks about.
+pub(crate) fn runtime_keys(tree: &Node) -> Vec<&str> {
+    let mut keys = Vec::new();
+    let mut open = vec![tree];
+    while let Some(node) = open.pop() {
+        keys.extend(node.at("deny_at_disable.runtime_key").and_then(Node::text));
+        open.extend(node.items());
+        open.extend(node.entries().iter().map(|entry| &entry.value));
+    }
+    keys
+}

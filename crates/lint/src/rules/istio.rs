@@ -8,6 +8,7 @@ mod patch;
 mod pods;
 mod policy;
 mod provider;
+mod proxy;
 mod reach;
 mod transport;
 mod waypoint;

@@ -487,6 +487,98 @@ fn every_pod_stays_in_the_mesh() {
         );
         assert_eq!(ids(&judged(&[&operator, AROUND, SIDECAR]).findings), expected, "{values}");
     }
-    let mesh = replaced(MESH, "meshConfig:\n", "meshConfig:\n  defaultConfig: { interceptionMode: NONE }\n");
-    assert_eq!(ids(&judged(&[&mesh, AROUND, SIDECAR]).findings), ["istio-out-of-mesh"]);
+}
+
+/// The four forms in which a mesh is given, with another `defaultConfig`.
+fn forms(config: &str) -> [(&'static str, String); 4] {
+    let inner = MESH.split_once("meshConfig:\n").unwrap().1;
+    let inner = format!("  defaultConfig: {config}\n{inner}");
+    let at = |by: &str| inner.lines().map(|line| format!("{by}{line}\n")).collect::<String>();
+    [
+        ("values", format!("meshConfig:\n{inner}")),
+        (
+            "bare",
+            inner.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect(),
+        ),
+        (
+            "ConfigMap",
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: istio, namespace: istio-system }}\ndata:\n  mesh: |\n{}",
+                at("  ")
+            ),
+        ),
+        (
+            "IstioOperator",
+            format!(
+                "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  meshConfig:\n{}",
+                at("  ")
+            ),
+        ),
+    ]
+}
+
+/// What a `ProxyConfig` says, and what that breaks.
+const PROXY_CONFIGS: [(&str, &[&str]); 12] = [
+    ("{ interceptionMode: NONE }", &["istio-out-of-mesh"]),
+    ("{ interceptionMode: 2 }", &["istio-out-of-mesh"]),
+    ("{ interceptionMode: OF_TOMORROW }", &["istio-out-of-mesh"]),
+    ("{ customConfigFile: a.json }", &["istio-out-of-mesh"]),
+    ("{ proxyBootstrapTemplatePath: a.json }", &["istio-out-of-mesh"]),
+    ("{ proxyMetadata: { ISTIO_META_INTERCEPTION_MODE: NONE } }", &["istio-out-of-mesh"]),
+    ("{ proxyMetadata: { ISTIO_BOOTSTRAP_OVERRIDE: a.json } }", &["istio-out-of-mesh"]),
+    ("{ runtimeValues: { exequatur.deny_at_disable: 'false' } }", &["runtime-key"]),
+    ("{ runtimeValues: { envoy.reloadable_features.a: 'false' } }", &["runtime-layer"]),
+    ("{ runtimeValues: { exequatur.deny_at_disable: 'true', overload.a: '1' } }", &[]),
+    ("{ interceptionMode: TPROXY, proxyMetadata: { ISTIO_META_DNS_CAPTURE: 'true' } }", &[]),
+    ("{ concurrency: 2 }", &[]),
+];
+
+/// B-15, N01: what a mesh says of every proxy is judged in whatever form it is given.
+#[test]
+fn a_proxy_config_is_judged_in_every_form() {
+    for (config, expected) in PROXY_CONFIGS {
+        for (form, mesh) in forms(config) {
+            let report = judged(&[&mesh, AROUND, SIDECAR]);
+            assert_eq!(ids(&report.findings), expected, "{form}: {config}: {mesh}");
+            assert_eq!(report.findings.len(), expected.len(), "{form}: {config}");
+        }
+    }
+}
+
+/// B-15, N01: a pod says the same of its own proxy, as text.
+#[test]
+fn a_proxy_config_is_judged_in_an_annotation() {
+    let annotated = |key: &str, text: &str| {
+        replaced(DEPLOYMENT, "annotations: {}", &format!("annotations: {{ {key}: \"{text}\" }}"))
+    };
+    for (config, expected) in PROXY_CONFIGS {
+        assert_eq!(sidecar("", "", &annotated("proxy.istio.io/config", config)), expected, "{config}");
+    }
+    let report = |key: &str, text: &str| judged(&[MESH, AROUND, SIDECAR, &annotated(key, text)]);
+    let hole = report("proxy.istio.io/config", "interceptionMode: NONE");
+    assert_eq!(hole.findings[0].severity, Severity::Hole);
+    assert_eq!((hole.findings[0].place.text, hole.findings[0].place.line), (3, 8));
+    for (key, text) in [
+        ("proxy.istio.io/config", "a: [ b"),
+        ("proxy.istio.io/config", "NONE"),
+        ("proxy.istio.io/of-tomorrow", "a"),
+        ("traffic.sidecar.istio.io/of-tomorrow", "a"),
+        ("istio.io/reroute-of-tomorrow", "a"),
+    ] {
+        let report = report(key, text);
+        assert_eq!(ids(&report.findings), ["istio-out-of-mesh"], "{key}");
+        assert_eq!(report.findings[0].severity, Severity::Unknown, "{key}");
+    }
+    for key in ["traffic.sidecar.istio.io/kubevirtInterfaces", "istio.io/reroute-virtual-interfaces"] {
+        let report = report(key, "net1");
+        assert_eq!(report.findings[0].severity, Severity::Hole, "{key}");
+        assert!(sidecar("", "", &annotated(key, "")).is_empty(), "{key}");
+    }
+    assert!(sidecar("", "", &annotated("proxy.istio.io/config", "")).is_empty());
+    for key in ["includeOutboundPorts", "excludeOutboundIPRanges", "includeOutboundIPRanges"] {
+        assert!(
+            sidecar("", "", &annotated(&format!("traffic.sidecar.istio.io/{key}"), "1")).is_empty(),
+            "{key}"
+        );
+    }
 }

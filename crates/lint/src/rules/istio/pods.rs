@@ -4,7 +4,7 @@
 //! to it, are reached unasked.
 
 use super::reach::{Pods, Reach, labelled};
-use super::{Resources, ingress, policy, waypoint};
+use super::{Resources, ingress, policy, proxy, waypoint};
 use crate::linter::Linter;
 use crate::rule::{Rule, Severity};
 use crate::rules::resources::name;
@@ -32,6 +32,7 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     for values in &resources.values {
         defaults(values, linter);
     }
+    proxy::judge(resources, linter);
     for custom in resources.custom() {
         if policy::is_of_waypoint(custom, resources) {
             continue;
@@ -68,9 +69,6 @@ fn defaults(values: &Node, linter: &mut Linter<'_>) {
         proxy("excludeInboundPorts").filter(said),
         proxy("includeInboundPorts").filter(|value| value.text() != Some("*")),
         proxy("autoInject").filter(|value| value.text() != Some("enabled")),
-        values
-            .at("meshConfig.defaultConfig.interceptionMode")
-            .filter(|value| value.is_member(&[("NONE", 2)])),
     ];
     for value in found.into_iter().flatten() {
         linter.report(&OUT, value.place, format!("`{}` is for every pod of the mesh", value.shown()));
@@ -94,7 +92,10 @@ fn sidecars(custom: &Node, reach: &Reach, resources: &Resources<'_>, linter: &mu
         });
     }
     for pods in &mine {
-        linter.within(pods.made_by, |linter| past(pods, linter));
+        linter.within(pods.made_by, |linter| {
+            past(pods, linter);
+            proxy::annotations(pods, resources, linter);
+        });
     }
     if ingress::is_gateway(reach, resources) {
         return;
@@ -140,10 +141,9 @@ fn past(pods: &Pods<'_>, linter: &mut Linter<'_>) {
     if let Some(value) = only.filter(|value| value.text() != Some("*")) {
         report(value, format!("`includeInboundPorts` is `{}`, and not `*`", value.shown()));
     }
-    if let Some(value) =
-        pods.annotation("sidecar.istio.io/interceptionMode").filter(|value| value.text() == Some("NONE"))
-    {
-        report(value, "nothing is redirected to the proxy".to_owned());
+    let mode = pods.annotation("sidecar.istio.io/interceptionMode");
+    if let Some(value) = mode.filter(|value| !value.is_member(&[("REDIRECT", 0), ("TPROXY", 1)])) {
+        report(value, "nothing is redirected to the proxy, as far as is known here".to_owned());
     }
     let templates = pods.annotation("inject.istio.io/templates");
     if let Some(value) = templates.filter(|value| !matches!(value.text(), Some("sidecar" | "gateway"))) {

@@ -31,6 +31,21 @@ fn the_bootstrap() {
                 &["runtime-layer"],
             ),
             ("layered_runtime", "{ layers: [ { name: a, static_layer: { overload: { a: 1 } } } ] }", &[]),
+            (
+                "layered_runtime",
+                "{ layers: [ { name: a, static_layer: { exequatur.deny_at_disable: 0 } } ] }",
+                &["runtime-key"],
+            ),
+            (
+                "layered_runtime",
+                "{ layers: [ { name: a, static_layer: { exequatur: { deny_at_disable: false } } } ] }",
+                &["runtime-key"],
+            ),
+            (
+                "layered_runtime",
+                "{ layers: [ { name: a, static_layer: { exequatur.deny_at_disable: true } } ] }",
+                &[],
+            ),
             ("default_regex_engine", "{ name: a }", &["regex-engine"]),
             (
                 "inline_headers",
