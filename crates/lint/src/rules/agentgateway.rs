@@ -3,6 +3,8 @@
 //! From `crates/agentgateway/src/http/ext_authz.rs` and `schema/config.json` of agentgateway 1.4.1 and later. It is no Envoy: it
 //! has none of Envoy's keys, and shows no certificate.
 
+use std::net::IpAddr;
+
 use crate::linter::Linter;
 use crate::rule::{Key, Part, Rule, Severity, never};
 use crate::rules::per_route::BODY_NOT_SHOWN;
@@ -87,6 +89,13 @@ static POLICY: Rule = Rule::new(
     "if it changes method, path, host, headers or body, what is judged is not what the upstream gets",
     "leave it out",
 );
+static HOST: Rule = Rule::new(
+    Severity::Weak,
+    "agw-host",
+    &["N09"],
+    "the upstream gets its own name for the `Host` that was judged: a service that reads it takes the request for another, and Exequatur's metadata are not found",
+    "urlRewrite: { authority: none } in the policies of the route",
+);
 static LISTENER: Rule = Rule::new(
     Severity::Hole,
     "agw-plaintext",
@@ -114,6 +123,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &UNGUARDED,
     &CONDITIONAL,
     &POLICY,
+    &HOST,
     &LISTENER,
     &ENVIRONMENT,
 ];
@@ -245,13 +255,34 @@ fn judge_listener(listener: &Node, linter: &mut Linter<'_>) {
         }
         let own = route.at("policies.extAuthz");
         for entry in route.get("policies").map(Node::entries).unwrap_or_default() {
-            judge_policy(&entry.key, &entry.value, linter);
+            if entry.key != "urlRewrite" || !keeps_host(&entry.value) {
+                judge_policy(&entry.key, &entry.value, linter);
+            }
+        }
+        if !route.at("policies.urlRewrite").is_some_and(keeps_host) {
+            for backend in route.list("backends").iter().filter(|backend| is_named(backend)) {
+                let message = format!("the host becomes that of `{}`", shortened(backend.text_of("host")));
+                linter.report(&HOST, backend.place, message);
+            }
         }
         if own.or(around).is_none() {
             let route_name = shortened(route.text_of("name"));
             linter.report(&UNGUARDED, route.place, format!("route `{route_name}` has no `extAuthz`"));
         }
     }
+}
+
+/// Whether a rewrite is the one that changes nothing, and keeps the name of a backend out of the `Host`: without it a backend's
+/// name is written there (`apply_auto_hostname` in `proxy/httpproxy.rs`).
+fn keeps_host(rewrite: &Node) -> bool {
+    rewrite.entries().len() == 1 && rewrite.text_of("authority") == "none"
+}
+
+/// Whether a backend is a name; an address or a socket has none that could be written.
+fn is_named(backend: &Node) -> bool {
+    let host = backend.text_of("host");
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    !host.is_empty() && !host.starts_with("unix:") && name.parse::<IpAddr>().is_err()
 }
 
 fn judge_policy(key: &str, value: &Node, linter: &mut Linter<'_>) {

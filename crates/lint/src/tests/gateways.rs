@@ -210,7 +210,7 @@ fn agentgateway_asks_for_each_route() {
     AGENT.misses(&format!("{EXT_AUTHZ}/policies/http"), &["agw-timeout"]);
     AGENT.misses(&format!("{EXT_AUTHZ}/policies/backendTLS"), &["agw-check-plaintext"]);
     let route = "0/binds/0/listeners/0/routes/0";
-    AGENT.misses(&format!("{route}/policies"), &["agw-unguarded"]);
+    AGENT.misses(&format!("{route}/policies"), &["agw-host", "agw-unguarded"]);
     AGENT.breaks(&format!("{route}/policies/transformations"), "{}", &["agw-policy"]);
     AGENT.breaks("0/binds/0/listeners/0/routes/1", "{ name: open, backends: [] }", &["agw-unguarded"]);
     AGENT.breaks("0/binds/0/listeners/0/tcpRoutes", "[ {} ]", &["agw-unguarded"]);
@@ -236,6 +236,41 @@ fn agentgateway_asks_for_each_route() {
     let local = AGENT_FILE.replace("host: exequatur.internal:9191", "host: 127.0.0.1:9191");
     let local = local.lines().filter(|line| !line.contains("backendTLS")).collect::<Vec<_>>().join("\n");
     assert!(lint(&local, &options()).unwrap().findings.is_empty());
+}
+
+/// N09: agentgateway writes a backend's name into the `Host`, unless a route says no.
+#[test]
+fn agentgateway_keeps_the_host() {
+    let route = "0/binds/0/listeners/0/routes/0";
+    let metadata = "0/binds/0/listeners/0/routes/1";
+    for at in [route, metadata] {
+        AGENT.misses(&format!("{at}/policies/urlRewrite"), &["agw-host"]);
+        for (rewrite, expected) in [
+            ("{ authority: auto }", &["agw-host", "agw-policy"][..]),
+            ("{ authority: { full: admin.internal } }", &["agw-host", "agw-policy"]),
+            ("{ authority: none, path: { full: /admin } }", &["agw-host", "agw-policy"]),
+            ("{ path: { full: /admin } }", &["agw-host", "agw-policy"]),
+            ("{}", &["agw-host", "agw-policy"]),
+            ("{ authority: none }", &[]),
+        ] {
+            AGENT.breaks(&format!("{at}/policies/urlRewrite"), rewrite, expected);
+        }
+    }
+    // A listener's is not known to be a route's.
+    AGENT.breaks("0/binds/0/listeners/0/policies", "{ urlRewrite: { authority: none } }", &["agw-policy"]);
+    let rewrite = "        urlRewrite: { authority: none }";
+    let bare = AGENT_FILE.lines().filter(|line| !line.starts_with(rewrite)).collect::<Vec<_>>().join("\n");
+    assert_ne!(bare, AGENT_FILE.trim_end());
+    for (backend, expected) in [
+        ("documents.internal:8080", &["agw-host"][..]),
+        ("localhost:8080", &["agw-host"]),
+        ("10.0.0.1:8080", &[]),
+        ("unix:/run/documents.sock", &[]),
+    ] {
+        let text =
+            bare.replace("documents.internal:8080", backend).replace("exequatur.internal:9192", backend);
+        assert_eq!(ids(&lint(&text, &options()).unwrap().findings), expected, "{backend}");
+    }
 }
 
 /// Durations of the Gateway API, and what is none.
