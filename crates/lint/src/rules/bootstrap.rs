@@ -3,7 +3,7 @@
 use crate::linter::Linter;
 use crate::names;
 use crate::rule::{Key, Part, Rule, Severity, never};
-use crate::rules::{check, cluster, fields, listener};
+use crate::rules::{check, cluster, fields, listener, route};
 use crate::tree::{Node, Place, Value, shortened};
 
 static ADMIN_EXPOSED: Rule = Rule::new(
@@ -116,6 +116,7 @@ pub(crate) fn judge(bootstrap: &Node, linter: &mut Linter<'_>) {
     for cluster in clusters {
         linter.within(cluster, |linter| cluster::judge_upstream(cluster, linter));
     }
+    route::to_check(bootstrap, linter);
     overlooked(bootstrap, linter);
 }
 

@@ -81,6 +81,11 @@ impl<'n> Resources<'n> {
         list.push(document);
     }
 
+    /// Takes a `MeshConfig` that is known to be one by where it stood.
+    pub(crate) fn take_mesh(&mut self, mesh: &'n Node) {
+        self.meshes.push(mesh);
+    }
+
     /// Whether a policy asks a provider.
     pub(crate) fn asks(&self) -> bool {
         self.custom().next().is_some()
@@ -158,6 +163,7 @@ pub(crate) fn judge(resources: &Resources<'_>, others: bool, linter: &mut Linter
     for gateway in &resources.waypoints {
         linter.within(gateway, |linter| waypoint::judge_gateway(gateway, linter));
     }
+    waypoint::judge_services(resources, linter);
     ingress::judge(resources, others, linter);
     pods::judge(resources, linter);
     patch::judge(resources, linter);

@@ -4,7 +4,21 @@ use crate::tree::Node;
 
 /// Kinds by group and version. Those without a rule of their own send no request past a decision.
 const KNOWN: [(&str, &[&str], &[&str]); 15] = [
-    ("", &["v1"], &["ConfigMap", "Namespace", "Pod", "Secret", "Service", "ServiceAccount"]),
+    (
+        "",
+        &["v1"],
+        &[
+            "ConfigMap",
+            "LimitRange",
+            "Namespace",
+            "PersistentVolumeClaim",
+            "Pod",
+            "ResourceQuota",
+            "Secret",
+            "Service",
+            "ServiceAccount",
+        ],
+    ),
     ("apps", &["v1"], &["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
     ("batch", &["v1"], &["CronJob", "Job"]),
     ("autoscaling", &["v1", "v2"], &["HorizontalPodAutoscaler"]),

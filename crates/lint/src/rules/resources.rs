@@ -41,7 +41,7 @@ pub(crate) fn is_one(document: &Node) -> bool {
 
 /// Judges all of them together.
 pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_>) -> Result<(), Unreadable> {
-    let mut resources = unlisted(documents);
+    let resources = unlisted(documents);
     let mut meshes = Vec::new();
     for document in &resources {
         if let Some(text) = document.at("data.mesh").filter(|_| document.text_of("kind") == "ConfigMap") {
@@ -49,8 +49,10 @@ pub(crate) fn judge(documents: Vec<Node>, texts: &[&str], linter: &mut Linter<'_
             meshes.push(inner(text, last)?);
         }
     }
-    resources.extend(meshes);
     let mut mesh = istio::Resources::default();
+    for inner in &meshes {
+        mesh.take_mesh(inner);
+    }
     let mut gateway = envoy_gateway::Resources::default();
     let mut unasked = None;
     for resource in &resources {

@@ -11,7 +11,7 @@ use crate::rules::connection::{LONGEST_STREAM, UPGRADES, bounded};
 use crate::rules::listener::Around;
 use crate::rules::order::Line;
 use crate::rules::per_route::{self, Bodies, Level};
-use crate::rules::{fields, logs};
+use crate::rules::{check, fields, logs};
 use crate::tree::{Node, shortened};
 
 static DYNAMIC: Rule = Rule::new(
@@ -100,7 +100,16 @@ static PATH_PARAMETERS: Rule = Rule::new(
     "leave `ignore_path_parameters_in_path_matching` out",
 );
 
+static TO_CHECK: Rule = Rule::new(
+    Severity::Hole,
+    "route-to-check",
+    &["B-14"],
+    "whoever comes in by the route asks Checks: tries out tokens, spends proofs and limits of others",
+    "lead to the upstream; for metadata, to a cluster of Exequatur's public listener (`listen.public`)",
+);
+
 pub(crate) static RULES: &[&Rule] = &[
+    &TO_CHECK,
     &DYNAMIC,
     &REWRITE,
     &HOST_FROM_HEADER,
@@ -150,6 +159,29 @@ pub(crate) fn judge_manager(manager: &Node, line: &Line<'_>, around: Around<'_>,
     }
     if !found {
         linter.report(&DYNAMIC, manager.place, "there is no `route_config`");
+    }
+}
+
+/// Reports each route, wherever it stands, that leads to a cluster that some filter asks.
+pub(crate) fn to_check(bootstrap: &Node, linter: &mut Linter<'_>) {
+    let mut asked = Vec::new();
+    let mut routes = Vec::new();
+    let mut open = vec![bootstrap];
+    while let Some(node) = open.pop() {
+        if let Some((_, check)) = node.typed().filter(|(kind, _)| *kind == check::FILTER) {
+            asked.extend(check.at("grpc_service.envoy_grpc.cluster_name").and_then(Node::text));
+        }
+        if let Some(action) = node.get("route") {
+            let weighted = action.at("weighted_clusters.clusters").map(Node::items).unwrap_or_default();
+            routes.extend(action.get("cluster"));
+            routes.extend(weighted.iter().filter_map(|cluster| cluster.get("name")));
+        }
+        open.extend(node.items());
+        open.extend(node.entries().iter().map(|entry| &entry.value));
+    }
+    for cluster in routes.iter().filter(|cluster| cluster.text().is_some_and(|name| asked.contains(&name))) {
+        let message = format!("a route leads to the cluster that is asked, `{}`", cluster.shown());
+        linter.report(&TO_CHECK, cluster.place, message);
     }
 }
 

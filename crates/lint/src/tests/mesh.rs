@@ -456,6 +456,66 @@ fn something_goes_by_the_waypoint() {
     assert!(waypoint("", "", DEPLOYMENT).is_empty());
 }
 
+/// B-15: a Service leaves the waypoint of its namespace by a label of its own.
+#[test]
+fn a_service_that_leaves_the_waypoint_is_seen() {
+    let service = |at: &str, labels: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{ name: reports, namespace: {at}, labels: {{ {labels} }} }}\nspec: {{ selector: {{ app: documents }}, ports: [ {{ port: 80 }} ] }}\n"
+        )
+    };
+    for (labels, expected) in [
+        ("istio.io/use-waypoint: none", &["istio-waypoint-unused"][..]),
+        ("istio.io/use-waypoint: other", &["istio-waypoint-unused"]),
+        (
+            "istio.io/use-waypoint: waypoint, istio.io/use-waypoint-namespace: other",
+            &["istio-waypoint-unused"],
+        ),
+        ("istio.io/use-waypoint: waypoint", &[]),
+        ("team: a", &[]),
+    ] {
+        assert_eq!(waypoint("", "", &service("documents", labels)), expected, "{labels}");
+        // Nobody said that what is elsewhere is guarded.
+        let found = waypoint("", "", &service("other", labels));
+        assert!(found.is_empty(), "{labels}: {found:?}");
+    }
+    let report = judged(&[MESH, AROUND, WAYPOINT, &service("documents", "istio.io/use-waypoint: none")]);
+    assert_eq!((report.findings[0].place.text, report.findings[0].place.line), (3, 3));
+    // A waypoint that is here, and at which nobody asks.
+    let open = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: { name: open, namespace: documents, labels: { istio.io/waypoint-for: service } }\nspec: { gatewayClassName: istio-waypoint, listeners: [ { name: mesh, port: 15008, protocol: HBONE } ] }\n---\n";
+    let by_open = format!("{open}{}", service("documents", "istio.io/use-waypoint: open"));
+    assert_eq!(waypoint("", "", &by_open), ["istio-waypoint-unused"]);
+    // Its namespace goes by a waypoint of another one.
+    let elsewhere = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{ name: far, labels: {{ istio.io/dataplane-mode: ambient, istio.io/use-waypoint: waypoint, istio.io/use-waypoint-namespace: documents }} }}\n---\n{}",
+        service("far", "istio.io/use-waypoint: none")
+    );
+    assert_eq!(waypoint("", "", &elsewhere), ["istio-waypoint-unused"]);
+    let named = service("documents", "istio.io/use-waypoint: none")
+        .replace("labels:", "annotations: { exequatur.allow/istio-waypoint-unused: \"public\" }, labels:");
+    let report = judged(&[MESH, AROUND, WAYPOINT, &named]);
+    assert!(report.findings.is_empty() && report.allowed.len() == 2, "{report:#?}");
+}
+
+/// B-15: a `ConfigMap` whose data has `mesh` is a `MeshConfig`, whatever that holds.
+#[test]
+fn a_mesh_in_a_config_map_is_one_whatever_it_holds() {
+    let mesh = |text: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: istio-b, namespace: a }}\ndata:\n  mesh: \"{text}\"\n"
+        )
+    };
+    assert_eq!(
+        sidecar("", "", &mesh("defaultConfig: { interceptionMode: NONE }")),
+        ["istio-normalization", "istio-out-of-mesh"]
+    );
+    assert!(sidecar("", "", &mesh("pathNormalization: { normalization: MERGE_SLASHES }")).is_empty());
+    for kind in ["LimitRange", "PersistentVolumeClaim", "ResourceQuota"] {
+        let text = format!("apiVersion: v1\nkind: {kind}\nmetadata: {{ name: a }}\n");
+        assert!(sidecar("", "", &text).is_empty(), "{kind}");
+    }
+}
+
 /// B-15: labels that no pod carries select nothing.
 #[test]
 fn a_policy_selects_pods_that_are_there() {

@@ -100,9 +100,47 @@ pub(super) fn way<'n>(service: &Node, resources: &Resources<'n>) -> Option<&'n N
     let around = resources.namespaces.iter().copied().find(|one| name(one) == namespace(service));
     let says = |resource: &&Node| labelled(resource, "metadata.labels", "istio.io/use-waypoint").is_some();
     let said = Some(service).filter(says).or_else(|| around.filter(says))?;
+    named(said, namespace(service), resources)
+}
+
+/// The waypoint that the labels of a Service or of its Namespace name.
+fn named<'n>(said: &Node, here: &str, resources: &Resources<'n>) -> Option<&'n Node> {
     let wanted = labelled(said, "metadata.labels", "istio.io/use-waypoint")?.text()?;
     let at = labelled(said, "metadata.labels", "istio.io/use-waypoint-namespace").and_then(Node::text);
-    resources.waypoint(at.unwrap_or_else(|| namespace(service)), wanted)
+    resources.waypoint(at.unwrap_or(here), wanted)
+}
+
+/// Judges Services that leave the waypoint of their namespace by a label of their own: for none, or for one where nobody asks.
+pub(super) fn judge_services(resources: &Resources<'_>, linter: &mut Linter<'_>) {
+    for service in &resources.services {
+        let Some(label) = labelled(service, "metadata.labels", "istio.io/use-waypoint") else { continue };
+        let asked = way(service, resources).is_some_and(|waypoint| {
+            asks(waypoint, "Gateway", resources) || asks(service, "Service", resources)
+        });
+        if !asked && is_guarded(namespace(service), resources) {
+            linter.within(service, |linter| {
+                let message = format!("no policy asks about what goes to `{}`", shortened(&name(service)));
+                linter.report(&UNUSED, label.place, message);
+            });
+        }
+    }
+}
+
+/// Whether a policy that asks is attached to it.
+fn asks(to: &Node, kind: &str, resources: &Resources<'_>) -> bool {
+    let of = |target: &Node| target.text_of("kind") == kind && target.text_of("name") == name(to);
+    resources.custom().any(|custom| {
+        namespace(custom) == namespace(to) && custom.get("spec").is_some_and(|spec| targets(spec).any(of))
+    })
+}
+
+/// Whether somebody asks at a waypoint of that namespace, or at the one that it names.
+fn is_guarded(at: &str, resources: &Resources<'_>) -> bool {
+    resources.custom().any(|custom| namespace(custom) == at && policy::is_of_waypoint(custom, resources))
+        || resources.namespaces.iter().any(|around| {
+            name(around) == at
+                && named(around, at, resources).is_some_and(|waypoint| asks(waypoint, "Gateway", resources))
+        })
 }
 
 fn is_ambient(resource: &Node) -> bool {

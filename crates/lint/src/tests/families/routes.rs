@@ -344,3 +344,20 @@ fn bodies() {
         assert_eq!(ids(&judged(&tree).findings), [""; 0], "{settings}");
     }
 }
+
+/// B-14: no route leads to where Checks are asked.
+#[test]
+fn no_route_leads_to_the_check() {
+    each(
+        &format!("{MANAGER}/route_config/virtual_hosts/0/routes/3/route"),
+        &[
+            ("cluster", "exequatur", &["route-to-check"]),
+            (
+                "weighted_clusters",
+                "{ clusters: [ { name: upstream, weight: 1 }, { name: exequatur, weight: 1 } ] }",
+                &["route-to-check"],
+            ),
+            ("cluster", "exequatur-public", &[]),
+        ],
+    );
+}
