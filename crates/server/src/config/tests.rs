@@ -692,6 +692,7 @@ fn single_mistakes() {
             "both `embedded` and `redis`: what is remembered is in one place",
         ),
         ("store: { redis: { url: redis://h, url_file: f } }", "both `url` and `url_file`"),
+        ("store: { redis: { url: \"rediss://h#insecure\" } }", "`#insecure` would take any certificate"),
         (
             "store: { redis: { url: http://h } }",
             "not a Redis URL; write redis://[user:password@]host[:port][/database], or rediss:// for TLS",

@@ -435,6 +435,11 @@ store: { redis: { url_file: redis.url } }\n";
             "rediss://gate:thirdword@127.0.0.1:9/0",
             "redis.url: another server, database or protocol",
         ),
+        (
+            "redis.url",
+            "rediss://gate:thirdword@127.0.0.1:9/0#insecure",
+            "redis.url: `#insecure` would take any",
+        ),
         ("tenants.pem", "thirdword", "tenants.pem"),
     ] {
         let whole = std::fs::read_to_string(folder.path(file)).unwrap();

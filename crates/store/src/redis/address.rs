@@ -44,6 +44,9 @@ pub enum AddressError {
     /// Not of the form.
     #[error("not a Redis URL; write redis://[user:password@]host[:port][/database], or rediss:// for TLS")]
     Malformed,
+    /// TLS that takes any certificate. No connection is made so.
+    #[error("`#insecure` would take any certificate: leave it out, and name the authorities in `ca_file`")]
+    Insecure,
     /// The certificates, or TLS's own parts.
     #[error("the CA certificates cannot be used")]
     Certificates,
@@ -70,9 +73,9 @@ pub struct RedisPlace {
 
 impl RedisPlace {
     /// # Errors
-    /// [`AddressError::Malformed`].
+    /// [`AddressError::Malformed`], [`AddressError::Insecure`].
     pub fn parse(url: &str) -> Result<Self, AddressError> {
-        let info = url.into_connection_info().or(Err(AddressError::Malformed))?;
+        let info = connection(url)?;
         Ok(Self { password: info.redis_settings().password().is_some(), of_cluster: of_cluster(&info) })
     }
 
@@ -234,8 +237,14 @@ async fn ask(sentinel: &Client, name: &str, within: Duration) -> redis::RedisRes
     redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).query_async(&mut connection).await
 }
 
-fn client(url: &str, ca: Option<&Vec<u8>>) -> Result<Client, AddressError> {
+fn connection(url: &str) -> Result<ConnectionInfo, AddressError> {
     let info = url.into_connection_info().or(Err(AddressError::Malformed))?;
+    let insecure = matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. });
+    if insecure { Err(AddressError::Insecure) } else { Ok(info) }
+}
+
+fn client(url: &str, ca: Option<&Vec<u8>>) -> Result<Client, AddressError> {
+    let info = connection(url)?;
     let tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
     match ca {
         Some(_) if tls => Client::build_with_tls(info, certificates(ca)).or(Err(AddressError::Certificates)),
@@ -279,6 +288,20 @@ mod tests {
 
     fn address(url: &str) -> Address {
         Address::new(&url.to_owned().into(), &[], None).unwrap()
+    }
+
+    /// Whoever it is of, and wherever it is read: no connection would ever be made.
+    #[test]
+    fn tls_that_takes_any_certificate_is_refused() {
+        let (insecure, url) = ("rediss://a:word@h:1/0#insecure", |url: &str| Zeroizing::new(url.to_owned()));
+        let refused = Some(AddressError::Insecure);
+        assert_eq!(RedisPlace::parse(insecure).err(), refused);
+        assert_eq!(Address::new(&url(insecure), &[], None).err(), refused);
+        assert_eq!(Address::of_cluster(&url(insecure), None).err(), refused);
+        let sentinels = [insecure.to_owned()];
+        assert_eq!(Address::new(&url("rediss://main"), &sentinels, None).err(), refused);
+        assert!(RedisPlace::parse("rediss://a:word@h:1/0").is_ok());
+        assert!(!AddressError::Insecure.to_string().contains("word"));
     }
 
     #[test]
