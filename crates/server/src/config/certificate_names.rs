@@ -11,7 +11,8 @@ pub(super) const URI: Key =
     optional("uri", "A URI in the certificate's `subjectAltName`, such as a SPIFFE id.", text);
 pub(super) const DNS: Key = optional("dns", "A DNS name there, instead of a URI.", text);
 
-/// The one name that a map with [`URI`] and [`DNS`] says, once among those `seen`.
+/// The one name that a map with [`URI`] and [`DNS`] says, once among those `seen`. One with `*` is refused: it would be compared byte by
+/// byte, and so mean nobody; that a server's certificate may have such a name makes it no name of a client.
 pub(super) fn read(
     node: &Node,
     fields: &Fields<'_>,
@@ -26,7 +27,13 @@ pub(super) fn read(
             None
         }
     };
-    name.filter(|name| once(name.as_str(), seen, node.place, notes))
+    let name = name.filter(|name| once(name.as_str(), seen, node.place, notes))?;
+    if name.as_str().contains('*') {
+        let hint = "each name in full: there are no wildcards";
+        notes.hint(node.place, format!("`{}` has a `*`", name.as_str()), hint);
+        return None;
+    }
+    Some(name)
 }
 
 /// In the form of the file.

@@ -178,10 +178,15 @@ fn the_grpc_listener_is_for_envoy() {
         ("envoy", "a list expected, text found"),
         ("[{ uri: \"spiffe://a/b\", dns: b }]", "either `uri` or `dns` is needed"),
         ("[{ dns: b }, { dns: b }]", "`b` stands here a second time"),
+        ("[{ dns: \"*.example.com\" }]", "`*.example.com` has a `*`"),
+        ("[{ dns: b }, { uri: \"spiffe://a/*\" }]", "`spiffe://a/*` has a `*`"),
         (&many, "more than 256 names"),
     ] {
         assert_eq!(mistakes(&with(&named(clients))), [format!("1: {mistake}")], "{clients}");
     }
+    let wildcard = self::config(&with(&named("[{ dns: \"*.example.com\" }]"))).unwrap_err();
+    let hints: Vec<_> = wildcard.iter().filter_map(|problem| problem.hint.as_deref()).collect();
+    assert_eq!(hints, ["each name in full: there are no wildcards"]);
     let nobodys = named("[{ dns: b }]").replace("client_ca_file: envoys.crt, ", "");
     let mistake = "1: `clients` without `client_ca_file`: nobody vouches for their names";
     assert_eq!(mistakes(&with(&nobodys)), [mistake]);

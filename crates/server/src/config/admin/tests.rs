@@ -76,6 +76,10 @@ fn mistakes_about_operators() {
         ),
         (certificate("{ role: reader, reach: everything }"), "either `uri` or `dns` is needed"),
         (
+            certificate("{ dns: \"*.example.com\", role: reader, reach: everything }"),
+            "`*.example.com` has a `*`",
+        ),
+        (
             certificate("{ uri: u, dns: d, role: reader, reach: everything }"),
             "either `uri` or `dns` is needed",
         ),
