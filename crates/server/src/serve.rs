@@ -499,6 +499,8 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
         assert!(manual.contains("whatever hangs, within 18 s"));
         let unit = include_str!("../../../packaging/systemd/exequatur.service");
         assert!(unit.contains("or 18 where") && unit.contains("TimeoutStopSec=30"));
+        let chart = include_str!("../../../charts/exequatur/templates/deployment.yaml");
+        assert!(chart.contains("18 s that a stop takes at most") && chart.contains("GracePeriodSeconds: 30"));
     }
 
     #[test]
