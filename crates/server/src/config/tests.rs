@@ -697,7 +697,10 @@ fn single_mistakes() {
             "both `embedded` and `redis`: what is remembered is in one place",
         ),
         ("store: { redis: { url: redis://h, url_file: f } }", "both `url` and `url_file`"),
-        ("store: { redis: { url: \"rediss://h#insecure\" } }", "`#insecure` would take any certificate"),
+        (
+            "store: { redis: { url: \"rediss://h#insecure\" } }",
+            "`#insecure` would take any certificate: leave it out, and name the authorities in `ca_file`",
+        ),
         (
             "store: { redis: { url: http://h } }",
             "not a Redis URL; write redis://[user:password@]host[:port][/database], or rediss:// for TLS",
