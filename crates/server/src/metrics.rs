@@ -168,7 +168,7 @@ pub(crate) fn describe() {
     metrics::describe_counter!(CONNECTIONS_REFUSED, "gRPC connections closed at once, beyond the bound.");
     metrics::describe_counter!(
         STRANGERS,
-        "gRPC connections closed before anything was read (user) or answered (handshake), for want of trust."
+        "gRPC connections closed before anything was read (user) or answered (name, handshake), for want of trust."
     );
     metrics::describe_counter!(
         FAILED,

@@ -129,6 +129,7 @@ impl Observer {
         metrics::load(load);
         metrics::connections_refused(away.total());
         metrics::strangers("user", away.strangers());
+        metrics::strangers("name", away.names());
         metrics::strangers("handshake", away.handshakes());
         // Without it, what histograms were told is kept until somebody asks for it, one by one.
         self.metrics.run_upkeep();
@@ -140,6 +141,7 @@ impl Observer {
             requests: self.service.shed().total(),
             connections: away.total(),
             strangers: away.strangers(),
+            names: away.names(),
             handshakes: away.handshakes(),
             unrecorded: self.recorder.as_ref().map_or(0, Recorder::gaps),
         }
@@ -152,6 +154,7 @@ struct Refused {
     requests: u64,
     connections: u64,
     strangers: u64,
+    names: u64,
     handshakes: u64,
     unrecorded: u64,
 }
@@ -176,6 +179,13 @@ impl Refused {
             tracing::warn!(
                 refused = strangers,
                 "gRPC connections of users that may not connect (`listen.grpc_peers`) were closed"
+            );
+        }
+        let names = self.names.saturating_sub(before.names);
+        if names > 0 {
+            tracing::warn!(
+                refused = names,
+                "gRPC connections with certificates whose names are not among listen.grpc_tls.clients were closed"
             );
         }
         let handshakes = self.handshakes.saturating_sub(before.handshakes);

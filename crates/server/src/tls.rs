@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use self::clients::NamedClients;
+pub(crate) use self::clients::has_other_name;
 use crate::config::TlsFiles;
 use crate::metrics;
 use crate::validity::Validity;

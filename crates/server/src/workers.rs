@@ -180,6 +180,7 @@ pub(crate) struct TurnedAway(Arc<Counts>);
 struct Counts {
     beyond: AtomicU64,
     strangers: AtomicU64,
+    names: AtomicU64,
     handshakes: AtomicU64,
 }
 
@@ -194,7 +195,12 @@ impl TurnedAway {
         self.0.strangers.load(Ordering::Relaxed)
     }
 
-    /// Whose handshake failed.
+    /// Whose certificate is trusted, and has none of the names that may ask.
+    pub(crate) fn names(&self) -> u64 {
+        self.0.names.load(Ordering::Relaxed)
+    }
+
+    /// Whose handshake failed for any other reason.
     pub(crate) fn handshakes(&self) -> u64 {
         self.0.handshakes.load(Ordering::Relaxed)
     }
@@ -205,6 +211,10 @@ impl TurnedAway {
 
     fn count_stranger(&self) {
         self.0.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_name(&self) {
+        self.0.names.fetch_add(1, Ordering::Relaxed);
     }
 
     fn count_handshake(&self) {

@@ -2,6 +2,7 @@
 //!
 //! The authority of a mesh signs for agents too, and who may ask may learn what a policy says of others' tokens (B-14).
 
+use std::io;
 use std::sync::Arc;
 
 use exequatur_token::CertificateName;
@@ -11,6 +12,13 @@ use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifie
 use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
 };
+
+/// Whether a handshake failed because none of a certificate's names is let in, though an authority vouches for it: the judgement of
+/// authorities never ends so.
+pub(crate) fn has_other_name(failure: &io::Error) -> bool {
+    let cause = failure.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
+    matches!(cause, Some(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)))
+}
 
 /// Lets in whom the authorities vouch for, if one of his names is among these. Compared byte by byte.
 #[derive(Debug)]
