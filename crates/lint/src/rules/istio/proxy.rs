@@ -22,12 +22,9 @@ pub(super) fn judge(resources: &Resources<'_>, linter: &mut Linter<'_>) {
     let keys = runtime_keys(resources);
     let meshes = resources.meshes.iter().filter_map(|mesh| mesh.get("default_config"));
     let values = resources.values.iter().filter_map(|values| values.at("meshConfig.default_config"));
-    let mut seen: Vec<Place> = Vec::new();
+    // Values hold the mesh that is judged already; a finding is told once.
     for config in meshes.chain(values) {
-        if !seen.contains(&config.place) {
-            seen.push(config.place);
-            judge_config(config, None, &keys, linter);
-        }
+        judge_config(config, None, &keys, linter);
     }
 }
 
