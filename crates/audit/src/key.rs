@@ -200,6 +200,12 @@ impl PublicKeys {
         Self(vec![key.0.public.clone()]).with(others.collect())
     }
 
+    /// Whether the public half of `key` is one of these, by the same id.
+    #[must_use]
+    pub fn has(&self, key: &SigningKey) -> bool {
+        self.0.contains(&key.0.public)
+    }
+
     fn with(mut self, keys: Vec<PublicKey>) -> Result<Self, KeyError> {
         for key in keys {
             if self.0.iter().any(|other| other.id == key.id) {

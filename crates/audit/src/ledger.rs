@@ -206,6 +206,14 @@ impl<'a> Page<'a> {
         if self.ledger.is_due(self.now, self.checkpoints.every) { self.checkpoint(None) } else { Ok(()) }
     }
 
+    /// Puts down a checkpoint if there are lines that none sums up yet.
+    ///
+    /// # Errors
+    /// Those of [`Self::checkpoint`].
+    pub(crate) fn checkpoint_if_any(&mut self) -> Result<(), AuditError> {
+        if self.ledger.tree.len() > 0 { self.checkpoint(None) } else { Ok(()) }
+    }
+
     /// Puts down a checkpoint. One that closes nothing needs lines to sum up.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::admin::AdminRecord;
 use crate::error::AuditError;
 use crate::journal::Journal;
+use crate::key::SigningKey;
 use crate::ledger::Checkpoints;
 use crate::outcome::{Outcome, OutcomeCounts, Outcomes, Told};
 use crate::record::Record;
@@ -222,6 +223,15 @@ impl Recorder {
     pub fn tick(&self) {
         // A queue that is full has records, with which the checkpoint comes.
         drop(self.orders.try_send(Order::Tick));
+    }
+
+    /// Signs checkpoints with this key from now on. What was handed in before is summed up with the one until now, if the file
+    /// takes that.
+    ///
+    /// # Errors
+    /// [`AuditError::Closed`]
+    pub async fn sign_with(&self, key: SigningKey) -> Result<(), AuditError> {
+        self.order(|done| Order::Sign(key, done)).await
     }
 
     /// Goes on with a new file under the same path, if the old one was moved away. Records handed in before are in

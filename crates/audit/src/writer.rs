@@ -13,6 +13,7 @@ use crate::admin::AdminRecord;
 use crate::entry::Closes;
 use crate::error::AuditError;
 use crate::journal::Journal;
+use crate::key::SigningKey;
 use crate::ledger::{Begin, Checkpoints, Head, Ledger, Page};
 use crate::outcome::{Outcome, Outcomes};
 use crate::record::{Record, VERSION, milliseconds};
@@ -85,6 +86,8 @@ pub(crate) enum Order {
     Tick,
     /// Write the outcomes that wait: told once, however many they are.
     Outcomes,
+    /// Sign checkpoints with this key from now on.
+    Sign(SigningKey, oneshot::Sender<Result<(), AuditError>>),
     /// Go on with a new file under the same path.
     Reopen(oneshot::Sender<Result<(), AuditError>>),
     /// Write what waits, sync, end.
@@ -208,6 +211,11 @@ impl Writer {
                         drop(self.append(|page| page.checkpoint_if_due()));
                     }
                     Order::Outcomes => self.parts.outcomes.heard(),
+                    Order::Sign(key, done) => {
+                        self.write(&mut waiting);
+                        self.sign_with(key);
+                        answer(done, Ok(()));
+                    }
                     Order::Reopen(done) => {
                         self.write(&mut waiting);
                         answer(done, self.reopen());
@@ -255,7 +263,9 @@ impl Writer {
                 Order::Write(line, waiter) => waiting.push((line, waiter)),
                 Order::Tick => {}
                 Order::Outcomes => self.parts.outcomes.heard(),
-                Order::Reopen(done) | Order::Close(done) => answer(done, Err(AuditError::Closed)),
+                Order::Sign(_, done) | Order::Reopen(done) | Order::Close(done) => {
+                    answer(done, Err(AuditError::Closed))
+                }
             }
             if waiting.len() >= BATCH {
                 self.write(waiting);
@@ -348,6 +358,12 @@ impl Writer {
             self.sheet = lines;
         }
         if kept { Ok(()) } else { Err(AuditError::QueueFull) }
+    }
+
+    /// The key that was used until now sums up what was written under it; what the file does not take now, the next key does.
+    fn sign_with(&mut self, key: SigningKey) {
+        drop(self.append(|page| page.checkpoint_if_any()));
+        self.parts.checkpoints.key = Some(key);
     }
 
     fn reopen(&mut self) -> Result<(), AuditError> {

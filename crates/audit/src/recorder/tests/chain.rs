@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::*;
 use crate::chain::Link;
 use crate::key::PublicKeys;
-use crate::key::tests::{ed25519, public};
+use crate::key::tests::{ed25519, p256, public};
 use crate::testing::{at, verified};
 use crate::verify::{Report, Why};
 
@@ -18,7 +18,7 @@ impl Time {
         self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    fn sealing(&self, key: Option<crate::key::SigningKey>) -> Sealing {
+    fn sealing(&self, key: Option<SigningKey>) -> Sealing {
         let (time, checkpoints) = (Arc::clone(&self.0), Checkpoints { key, ..Checkpoints::default() });
         Sealing { checkpoints, clock: Arc::new(move || at(time.load(Ordering::Relaxed))) }
     }
@@ -78,6 +78,53 @@ async fn rotation_goes_on_in_the_new_file() {
     assert!(std::fs::read(&path).unwrap().starts_with(&earlier));
     let report = verified(Some(&keys), &[&std::fs::read(&path).unwrap()]).unwrap();
     assert_eq!(report.unvouched.iter().map(|one| one.why).collect::<Vec<_>>(), [Why::FileMissing]);
+}
+
+/// What signed the checkpoints of a file, in their order.
+fn signers(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter_map(|line| line["checkpoint"]["kid"].as_str().map(str::to_owned)).collect()
+}
+
+/// C-16: each key sums up what was written while it was in use. Whoever has both finds the file whole, whoever has one does not.
+#[tokio::test]
+async fn a_key_is_replaced_while_the_recorder_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, first, second) = (path(&folder), ed25519("first"), p256("second"));
+    let sealing = Time::default().sealing(Some(first.clone()));
+    let recorder = Recorder::open(&path, Mode::BestEffort, QUEUE, sealing).unwrap();
+    recorder.record(&record(0)).await.unwrap();
+    recorder.sign_with(second.clone()).await.unwrap();
+    assert_eq!(signers(&path), ["first"]);
+    // Nothing was written since, so that there is nothing to sum up.
+    recorder.sign_with(second.clone()).await.unwrap();
+    recorder.record(&record(1)).await.unwrap();
+    recorder.close().await.unwrap();
+    assert_eq!(signers(&path), ["first", "second"]);
+    let both = PublicKeys::of(&second, Some(public(&first))).unwrap();
+    assert!(both.has(&first) && both.has(&second));
+    assert_eq!(whole(Some(&both), &[&path]).runs, 1);
+    for (one, other) in [(&first, &second), (&second, &first)] {
+        assert!(!public(one).has(other));
+        assert!(verified(Some(&public(one)), &[&std::fs::read(&path).unwrap()]).is_err());
+    }
+}
+
+/// What a full disk did not take of the key before, the next one sums up.
+#[tokio::test]
+async fn a_key_is_replaced_while_the_disk_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, second) = (path(&folder), ed25519("second"));
+    let recorder = over_a_full_disk(&path, Mode::BestEffort);
+    recorder.record(&record(0)).await.unwrap();
+    recorder.sign_with(second.clone()).await.unwrap();
+    recorder.reopen().await.unwrap();
+    recorder.record(&record(1)).await.unwrap();
+    recorder.close().await.unwrap();
+    assert_eq!(signers(&path), ["second"]);
+    whole(Some(&public(&second)), &[&path]);
+    assert_eq!(recorder.sign_with(second).await, Err(AuditError::Closed));
 }
 
 /// Time passes, and nothing else happens: a checkpoint comes, and no second one without a line.
