@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use exequatur_audit::Recorder;
+use exequatur_audit::{Recorder, SigningKey};
 use exequatur_decide::{Federations, Generation, LimitRules, Routes, SharedNonces};
 use exequatur_issuers::{IssuerConfig, Issuers, IssuersError};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
@@ -17,11 +17,14 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tonic::codegen::http::Uri;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, RedisUrl, Sender};
+use crate::config::{self, Config, RecordCheckpoints, Records, RedisUrl, Sender};
 use crate::metrics;
 use crate::nonce_secrets::{NonceSecrets, NonceSecretsError};
+use crate::otlp::{Collector, CollectorFiles, OtlpError, Reach};
+use crate::receipts::{KeysInUse, ReceiptKeys, ReceiptsError};
 use crate::reloads::{FilesInForce, Reloads};
 use crate::security_events::Streams;
 use crate::state::StateError;
@@ -31,8 +34,8 @@ pub(crate) use snapshot::{Snapshot, State};
 /// (as Kubernetes mounts configuration) is seen too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the record file has to be opened anew; a disk that hangs must not stop reloads.
-const REOPEN_WITHIN: Duration = Duration::from_secs(2);
+/// How long the record file has to be opened anew, or its writer to take a key; a disk that hangs must not stop reloads.
+const WRITER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the files do not make a generation.
 #[derive(Debug, Error)]
@@ -51,6 +54,12 @@ pub enum GenerationError {
     /// The secrets of nonces.
     #[error(transparent)]
     NonceSecrets(#[from] NonceSecretsError),
+    /// The keys of checkpoints.
+    #[error("records: {0}")]
+    Receipts(#[from] ReceiptsError),
+    /// What a collector is reached with.
+    #[error("a collector: {0}")]
+    Collector(#[from] OtlpError),
     /// What Redis is reached with.
     #[error("store: {0}")]
     Store(#[from] StateError),
@@ -116,7 +125,8 @@ pub(crate) fn tell(generation: &Generation, files: FilesInForce) {
 pub(crate) const RELOADED: [&str; 5] = ["protected_resources", "tenants", "federations", "routes", "limits"];
 
 /// A digest of what a running process cannot change: everything but routes, resources, tenants and policies. Which files are
-/// named counts, but for those of nonce secrets and of a client's key; what a `ca_file`, a client's key or a nonce secret says does not.
+/// named counts, but for those of nonce secrets, of a client's key and of checkpoints' keys; what a `ca_file`, a collector's headers or any of these
+/// keys and secrets say does not.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
         listen,
@@ -151,7 +161,7 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
             issuers,
             (least, policy),
             store,
-            (unauthenticated, signals, records, traces),
+            (unauthenticated, signals, records.as_ref().map(fixed_records), traces),
             deadline,
             token_size,
             workers,
@@ -159,6 +169,13 @@ pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
         )
     );
     Sha256::digest(fixed.as_bytes()).into()
+}
+
+/// The same of records: that checkpoints are signed stays so, and with which key may change.
+fn fixed_records(records: &Records) -> impl std::fmt::Debug {
+    let Records { file, mode, checkpoints, redaction, sinks } = records;
+    let RecordCheckpoints { key_file, key_id: _, previous_keys_file: _, every, records } = checkpoints;
+    (file, mode, (key_file.is_some(), every, records), redaction, sinks)
 }
 
 /// Watches the files and switches generations.
@@ -177,6 +194,12 @@ pub(crate) struct Reloader {
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
     pub(crate) recorder: Option<Recorder>,
+    /// What its checkpoints are signed with.
+    pub(crate) receipts: Option<KeysInUse>,
+    /// The key that the recorder has not been handed yet.
+    pub(crate) key_due: Option<SigningKey>,
+    /// What records and spans are sent to, in the order of the configuration.
+    pub(crate) collectors: Vec<Collector>,
     /// The state of the files that was judged last, accepted or refused.
     pub(crate) judged: Option<State>,
     /// The secrets in use, by [`NonceSecrets::digest`].
@@ -217,17 +240,44 @@ impl Reloader {
                 self.judged = state;
                 self.judge(found).await;
             }
+            self.hand_over_key().await;
         }
     }
 
     async fn reopen_records(&self) {
         let Some(recorder) = &self.recorder else { return };
-        match tokio::time::timeout(REOPEN_WITHIN, recorder.reopen()).await {
+        match tokio::time::timeout(WRITER_WITHIN, recorder.reopen()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
             }
             Err(_elapsed) => tracing::error!("the record file did not open anew in time"),
+        }
+    }
+
+    /// Shows the public keys that the files say, and has another key handed over: who verifies knows it before it is used.
+    fn renew_receipts(&mut self, found: Option<ReceiptKeys>) {
+        if let Some((keys, found)) = self.receipts.as_ref().zip(found) {
+            self.key_due = keys.replace(found).or_else(|| self.key_due.take());
+        }
+    }
+
+    /// Lets checkpoints be signed with the key that is due. Where a disk hangs it is due again with the next look, and the one before
+    /// goes on.
+    async fn hand_over_key(&mut self) {
+        let Some((recorder, key)) = self.recorder.as_ref().zip(self.key_due.as_ref()) else { return };
+        match tokio::time::timeout(WRITER_WITHIN, recorder.sign_with(key.clone())).await {
+            Ok(Ok(())) => {
+                tracing::info!(
+                    kid = key.id(),
+                    "checkpoints of the records are signed with another key from now on"
+                );
+                self.key_due = None;
+            }
+            Ok(Err(error)) => tracing::error!(%error, "the key of checkpoints could not be handed over"),
+            Err(_elapsed) => {
+                tracing::error!("the records' writer did not take the key of checkpoints in time")
+            }
         }
     }
 
@@ -249,9 +299,10 @@ impl Reloader {
         let number = self.current.load().number.saturating_add(1);
         let (fixed, issuers, streams) = (self.fixed, Arc::clone(&self.issuers), self.streams.clone());
         let (reached, named_before) = (self.redis.clone(), self.nonces_in_use.is_some());
+        let (signing, sent_to) = (self.receipts.clone(), self.collectors.clone());
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
-            let Snapshot { config, folder, nonces, redis, digest: _ } = found?;
+            let Snapshot { config, folder, nonces, redis, receipts, collectors: files, digest: _ } = found?;
             // No file named any more would leave the secret of the last one in use, with the files saying otherwise.
             if fixed_part(&config) != fixed || (named_before && nonces.is_none()) {
                 return Err(GenerationError::NeedsRestart);
@@ -261,6 +312,10 @@ impl Reloader {
             let redis = reached.zip(redis);
             let elsewhere = |source| StateError::Address { named: redis_named(&config), source };
             redis.iter().try_for_each(|(reached, anew)| reached.is_where(anew)).map_err(elsewhere)?;
+            if let Some((signing, keys)) = signing.as_ref().zip(receipts.as_ref()) {
+                signing.admits(keys)?;
+            }
+            let collectors = others(&sent_to, &config, files)?;
             let mut renewed = issuers.renew(config.issuers.iter().flat_map(IssuerConfig::transports))?;
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
@@ -268,8 +323,9 @@ impl Reloader {
             let keys = issuers.renew_keys(&config.issuers);
             let authorities = issuers.renew_authorities(&config.issuers);
             let redis = redis.is_some_and(|(reached, anew)| reached.renew(&anew) == Ok(true));
-            let renewed = Renewed { connections: renewed, keys, authorities, redis };
-            Ok((generation, (renewed, nonces), FilesInForce::of(&config)))
+            let collectors = collectors.into_iter().map(|(at, reach)| at.replace(reach)).collect();
+            let renewed = Renewed { connections: renewed, keys, authorities, collectors, redis };
+            Ok((generation, (renewed, nonces, receipts), FilesInForce::of(&config)))
         });
         let built = match compiled.await {
             Ok(built) => built,
@@ -284,9 +340,10 @@ impl Reloader {
             }
         };
         match built {
-            Ok((generation, (renewed, nonces), files)) => {
+            Ok((generation, (renewed, nonces, receipts), files)) => {
                 metrics::reload(true);
                 self.renew_nonces(nonces);
+                self.renew_receipts(receipts);
                 renewed.tell();
                 tell(&generation, files);
                 self.current.store(Arc::new(generation));
@@ -299,6 +356,20 @@ impl Reloader {
             }
         }
     }
+}
+
+/// The collectors that are to be reached otherwise than they are.
+fn others(
+    collectors: &[Collector],
+    config: &Config,
+    files: Vec<CollectorFiles>,
+) -> Result<Vec<(Collector, Reach)>, OtlpError> {
+    let each = collectors.iter().zip(snapshot::collectors(config).zip(files));
+    let other = each.map(|(collector, (endpoint, files))| {
+        let other = collector.other(endpoint, files)?;
+        Ok(other.map(|reach| (collector.clone(), reach)))
+    });
+    other.filter_map(Result::transpose).collect()
 }
 
 /// Where the configuration has the address of Redis.
@@ -317,6 +388,8 @@ struct Renewed {
     keys: Vec<PathBuf>,
     /// Files of authorities by whose word tenants are known.
     authorities: Vec<PathBuf>,
+    /// Collectors that are reached otherwise.
+    collectors: Vec<Uri>,
     /// Whether Redis is reached with something else.
     redis: bool,
 }
@@ -331,6 +404,9 @@ impl Renewed {
         }
         for file in self.authorities {
             tracing::info!(file = %file.display(), "changed; tenants are known by the authorities in it from now on");
+        }
+        for collector in self.collectors {
+            tracing::info!(%collector, "what a collector is reached with has changed; it counts from the next call on");
         }
         if self.redis {
             tracing::info!(

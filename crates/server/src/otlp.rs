@@ -2,20 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use exequatur_store::ReplicaName;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+use tonic::codegen::http::Uri;
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 use zeroize::Zeroizing;
 
 use crate::config::OtlpEndpoint;
-use crate::replica;
+use crate::tls::NO_AUTHORITIES;
+use crate::{replica, tls};
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -51,16 +56,129 @@ pub enum OtlpError {
         /// Which line, from 1.
         line: usize,
     },
+    /// The file of authorities trusts nobody.
+    #[error("{}: {NO_AUTHORITIES}", file.display())]
+    Authorities {
+        /// Which.
+        file: PathBuf,
+    },
     /// The certificates or the address cannot be used.
     #[error("the collector: {0}")]
     Transport(#[from] tonic::transport::Error),
 }
 
-/// A collector. It is connected to when something is sent, and anew after that ends.
+/// What the files say that a collector is reached with.
 #[derive(Clone)]
-pub(crate) struct Otlp {
-    channel: Channel,
+pub(crate) struct CollectorFiles {
+    authorities: Option<Certificate>,
     headers: MetadataMap,
+    digest: [u8; 32],
+}
+
+impl std::fmt::Debug for CollectorFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CollectorFiles").finish_non_exhaustive()
+    }
+}
+
+impl CollectorFiles {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`OtlpError`]
+    pub(crate) fn read(config: &OtlpEndpoint) -> Result<Self, OtlpError> {
+        let OtlpEndpoint { endpoint: _, plaintext: _, ca_file, headers_file, timeout: _ } = config;
+        let mut digest = Sha256::new();
+        let mut text = |file: &Path| {
+            let text = read(file)?;
+            // Of fixed length, so that nothing moves from one file to the other unseen.
+            digest.update(Sha256::digest(&*text));
+            Ok::<_, OtlpError>(text)
+        };
+        let authorities = ca_file.as_deref().map(|file| {
+            let pem = text(file)?;
+            // The client would go on without them, and then reach nobody.
+            tls::authorities(&pem).ok_or_else(|| OtlpError::Authorities { file: file.to_owned() })?;
+            Ok::<_, OtlpError>(Certificate::from_pem(&*pem))
+        });
+        let authorities = authorities.transpose()?;
+        let headers = match headers_file {
+            Some(file) => headers(file, &text(file)?)?,
+            None => MetadataMap::new(),
+        };
+        Ok(Self { authorities, headers, digest: digest.finalize().into() })
+    }
+
+    /// SHA-256 of what they say.
+    pub(crate) const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+/// How a collector is reached.
+pub(crate) struct Reach {
+    endpoint: Endpoint,
+    headers: MetadataMap,
+    digest: [u8; 32],
+}
+
+impl Reach {
+    fn new(config: &OtlpEndpoint, files: CollectorFiles) -> Result<Self, OtlpError> {
+        let OtlpEndpoint { endpoint, plaintext: _, ca_file: _, headers_file: _, timeout } = config;
+        let CollectorFiles { authorities, headers, digest } = files;
+        let mut target = Channel::builder(endpoint.clone())
+            .user_agent(concat!("exequatur/", env!("CARGO_PKG_VERSION")))?
+            .connect_timeout(*timeout)
+            .http2_keep_alive_interval(ALIVE_EVERY)
+            .keep_alive_timeout(*timeout);
+        if endpoint.scheme_str() == Some("https") {
+            let tls = match authorities {
+                Some(authorities) => ClientTlsConfig::new().ca_certificate(authorities),
+                None => ClientTlsConfig::new().with_native_roots(),
+            };
+            target = target.tls_config(tls)?;
+        }
+        Ok(Self { endpoint: target, headers, digest })
+    }
+}
+
+/// A collector, for all that have to do with it: how it is reached may change while things are sent there.
+#[derive(Clone)]
+pub(crate) struct Collector(Arc<ArcSwap<Reach>>);
+
+impl std::fmt::Debug for Collector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Collector").field(self.0.load().endpoint.uri()).finish()
+    }
+}
+
+impl Collector {
+    /// How it is to be reached by what the files say now; nothing if that is how it is reached already.
+    ///
+    /// # Errors
+    /// The certificates cannot be used.
+    pub(crate) fn other(
+        &self,
+        config: &OtlpEndpoint,
+        files: CollectorFiles,
+    ) -> Result<Option<Reach>, OtlpError> {
+        if self.0.load().digest == files.digest { Ok(None) } else { Reach::new(config, files).map(Some) }
+    }
+
+    /// Lets it be reached so, from the next call on. Gives where it is.
+    pub(crate) fn replace(&self, reach: Reach) -> Uri {
+        let uri = reach.endpoint.uri().clone();
+        self.0.store(Arc::new(reach));
+        uri
+    }
+}
+
+/// What calls a collector. It is connected to when something is sent, and anew after that ends or is to be done otherwise.
+pub(crate) struct Otlp {
+    collector: Collector,
+    /// As of the connection.
+    reach: Arc<Reach>,
+    channel: Channel,
     timeout: Duration,
 }
 
@@ -71,42 +189,32 @@ impl std::fmt::Debug for Otlp {
 }
 
 impl Otlp {
-    /// Reads the files and connects to nothing yet.
+    /// Reads the files and connects to nothing yet. To be called where there is a runtime, as [`Self::call`].
     ///
     /// # Errors
     /// [`OtlpError`]
     pub(crate) fn new(config: &OtlpEndpoint) -> Result<Self, OtlpError> {
-        let OtlpEndpoint { endpoint, plaintext: _, ca_file, headers_file, timeout } = config;
-        let mut target = Channel::builder(endpoint.clone())
-            .user_agent(concat!("exequatur/", env!("CARGO_PKG_VERSION")))?
-            .connect_timeout(*timeout)
-            .http2_keep_alive_interval(ALIVE_EVERY)
-            .keep_alive_timeout(*timeout);
-        if endpoint.scheme_str() == Some("https") {
-            let tls = match ca_file {
-                Some(file) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&*read(file)?)),
-                None => ClientTlsConfig::new().with_native_roots(),
-            };
-            target = target.tls_config(tls)?;
+        let reach = Arc::new(Reach::new(config, CollectorFiles::read(config)?)?);
+        let channel = reach.endpoint.connect_lazy();
+        let collector = Collector(Arc::new(ArcSwap::new(Arc::clone(&reach))));
+        Ok(Self { collector, reach, channel, timeout: config.timeout })
+    }
+
+    /// For who changes how it is reached.
+    pub(crate) fn collector(&self) -> Collector {
+        self.collector.clone()
+    }
+
+    /// What clients of the protocol's services are made of, and a call with this message, as the collector wants to be called now.
+    pub(crate) fn call<T>(&mut self, message: T) -> (Channel, Request<T>) {
+        let reach = self.collector.0.load_full();
+        if !Arc::ptr_eq(&reach, &self.reach) {
+            (self.channel, self.reach) = (reach.endpoint.connect_lazy(), reach);
         }
-        let headers = match headers_file {
-            Some(file) => headers(file, &read(file)?)?,
-            None => MetadataMap::new(),
-        };
-        Ok(Self { channel: target.connect_lazy(), headers, timeout: *timeout })
-    }
-
-    /// What clients of the protocol's services are made of.
-    pub(crate) fn channel(&self) -> Channel {
-        self.channel.clone()
-    }
-
-    /// A call with this message, as the collector wants to be called.
-    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        *request.metadata_mut() = self.headers.clone();
+        *request.metadata_mut() = self.reach.headers.clone();
         request.set_timeout(self.timeout);
-        request
+        (self.channel.clone(), request)
     }
 
     /// Waits for an answer as long as one is waited for.

@@ -2,9 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
 use axum::http::header;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use exequatur_audit::{
     AuditError, Checkpoints, DigestKey, DigestKeyError, Head, KeyError, Progress, PublicKeys, Recorder,
@@ -12,11 +17,13 @@ use exequatur_audit::{
 };
 use exequatur_store::ReplicaName;
 use jiff::SignedDuration;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::config::{RecordCheckpoints, RecordRedaction, Records};
 use crate::metrics;
+use crate::otlp::Collector;
 use crate::sinks::{self, SinkError};
 
 /// Where the public keys are, on the public listener.
@@ -41,6 +48,17 @@ pub enum ReceiptsError {
         /// Why.
         source: KeyError,
     },
+    /// A key that takes the place of one which nobody could check any more.
+    #[error(
+        "{}: another key, and the one in use until now (`{before}`) is not in `previous_keys_file`: what it signed could not be verified. Put its public half there",
+        file.display()
+    )]
+    Forgotten {
+        /// The new key's.
+        file: PathBuf,
+        /// The id of the one in use.
+        before: String,
+    },
     /// The key of digests.
     #[error("{}: {source}", file.display())]
     DigestKey {
@@ -51,7 +69,114 @@ pub enum ReceiptsError {
     },
 }
 
-/// Begins a run. Also what shows the public keys.
+/// What signs checkpoints, and what they are checked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReceiptKeys {
+    file: PathBuf,
+    signing: SigningKey,
+    public: PublicKeys,
+}
+
+impl ReceiptKeys {
+    /// Reads the files, where a key is named.
+    ///
+    /// # Errors
+    /// [`ReceiptsError::Key`]
+    pub(crate) fn read(checkpoints: &RecordCheckpoints) -> Result<Option<Self>, ReceiptsError> {
+        let RecordCheckpoints { key_file, key_id, previous_keys_file, every: _, records: _ } = checkpoints;
+        let failed = |file: &Path| {
+            let file = file.to_owned();
+            |source| ReceiptsError::Key { file, source }
+        };
+        let Some(file) = key_file.as_deref() else { return Ok(None) };
+        let signing = SigningKey::read(file, key_id.as_deref()).map_err(failed(file))?;
+        let previous = previous_keys_file.as_deref();
+        let earlier = previous.map(|file| PublicKeys::read(file).map_err(failed(file))).transpose()?;
+        // Where there are no earlier ones, none has the id of another.
+        let public =
+            PublicKeys::of(&signing, earlier).map_err(failed(previous.unwrap_or_else(|| Path::new(""))))?;
+        Ok(Some(Self { file: file.to_owned(), signing, public }))
+    }
+
+    /// Of all public keys, and of which one signs.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(self.signing.id());
+        digest.update(self.public.jwks().to_string());
+        digest.finalize().into()
+    }
+}
+
+/// The keys in use, for all that ask for them.
+#[derive(Clone, Debug)]
+pub(crate) struct KeysInUse(Arc<ArcSwap<Shown>>);
+
+#[derive(Debug)]
+struct Shown {
+    keys: ReceiptKeys,
+    /// The public ones, as a JWK set.
+    body: Bytes,
+}
+
+impl Shown {
+    fn of(keys: ReceiptKeys) -> Self {
+        let body = keys.public.jwks().to_string().into();
+        Self { keys, body }
+    }
+}
+
+impl KeysInUse {
+    fn new(keys: ReceiptKeys) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(Shown::of(keys))))
+    }
+
+    /// Whether what was signed until now can be verified with what `keys` shows.
+    ///
+    /// # Errors
+    /// [`ReceiptsError::Forgotten`]
+    pub(crate) fn admits(&self, keys: &ReceiptKeys) -> Result<(), ReceiptsError> {
+        let used = &self.0.load().keys.signing;
+        if keys.public.has(used) {
+            return Ok(());
+        }
+        Err(ReceiptsError::Forgotten { file: keys.file.clone(), before: used.id().to_owned() })
+    }
+
+    /// Shows these from now on. Gives the key to sign with, if it is another one.
+    pub(crate) fn replace(&self, keys: ReceiptKeys) -> Option<SigningKey> {
+        let used = self.0.load();
+        if used.keys == keys {
+            return None;
+        }
+        let another = (used.keys.signing != keys.signing).then(|| keys.signing.clone());
+        self.0.store(Arc::new(Shown::of(keys)));
+        another
+    }
+
+    /// Where they are shown.
+    fn router(&self) -> Router {
+        Router::new().route(KEYS, get(shown)).with_state(self.clone())
+    }
+}
+
+async fn shown(State(KeysInUse(keys)): State<KeysInUse>) -> impl IntoResponse {
+    let headers =
+        [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];
+    (headers, keys.load().body.clone())
+}
+
+/// A run that has begun; none by default, where nothing is recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Receipts {
+    pub(crate) recorder: Option<Recorder>,
+    /// Shows the public keys, where there are any.
+    pub(crate) router: Router,
+    pub(crate) keys: Option<KeysInUse>,
+    /// The collectors among the sinks, in the order of the configuration.
+    pub(crate) collectors: Vec<Collector>,
+}
+
+/// Begins a run.
 ///
 /// # Errors
 /// [`ReceiptsError`]
@@ -59,32 +184,22 @@ pub(crate) fn open(
     records: &Records,
     replica: Option<&ReplicaName>,
     clock: &Clock,
-) -> Result<(Recorder, Router), ReceiptsError> {
+) -> Result<Receipts, ReceiptsError> {
     let Records { file, mode, checkpoints, redaction: _, sinks } = records;
-    let RecordCheckpoints { key_file, key_id, previous_keys_file, every, records } = checkpoints;
-    let failed = |file: &Path| {
-        let file = file.to_owned();
-        |source| ReceiptsError::Key { file, source }
-    };
-    let key = key_file.as_deref().map(|file| SigningKey::read(file, key_id.as_deref()).map_err(failed(file)));
-    let key = key.transpose()?;
-    let previous = previous_keys_file.as_deref();
-    let public = key.as_ref().map(|key| {
-        let earlier = previous.map(|file| PublicKeys::read(file).map_err(failed(file))).transpose()?;
-        // Where there are no earlier ones, none has the id of another.
-        PublicKeys::of(key, earlier).map_err(failed(previous.unwrap_or_else(|| Path::new(""))))
-    });
-    let router = public.transpose()?.map_or_else(Router::new, |keys| published(&keys));
-    let every = SignedDuration::try_from(*every).unwrap_or(Checkpoints::EVERY);
-    let checkpoints = Checkpoints { key, every, records: *records };
+    let keys = ReceiptKeys::read(checkpoints)?;
+    let every = SignedDuration::try_from(checkpoints.every).unwrap_or(Checkpoints::EVERY);
+    let key = keys.as_ref().map(|keys| keys.signing.clone());
+    let checkpoints = Checkpoints { key, every, records: checkpoints.records };
     if checkpoints.key.is_none() {
         tracing::info!("without records.checkpoints.key_file, whoever can write the records can forge them");
     }
     let queue = NonZeroUsize::new(QUEUE).unwrap_or(NonZeroUsize::MIN);
     let sealing = Sealing { checkpoints, clock: clock.clone() };
-    let sinks = sinks::open(sinks, replica, clock)?;
+    let (sinks, collectors) = sinks::open(sinks, replica, clock)?;
     let recorder = Recorder::open_with(file.as_deref(), *mode, queue, sealing, sinks)?;
-    Ok((recorder, router))
+    let keys = keys.map(KeysInUse::new);
+    let router = keys.as_ref().map_or_else(Router::new, KeysInUse::router);
+    Ok(Receipts { recorder: Some(recorder), router, keys, collectors })
 }
 
 /// How things are shown in records.
@@ -106,13 +221,6 @@ pub(crate) fn redaction(records: Option<&Records>) -> Result<Redaction, Receipts
         arguments: *arguments,
         key: key.transpose()?,
     })
-}
-
-fn published(keys: &PublicKeys) -> Router {
-    let body = keys.jwks().to_string();
-    let headers =
-        [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];
-    Router::new().route(KEYS, get(move || async move { (headers, body) }))
 }
 
 /// Tells how far the records have come.

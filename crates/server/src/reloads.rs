@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::Config;
 use crate::generations::GenerationError;
 use crate::nonce_secrets::NonceMarks;
+use crate::receipts::ReceiptsError;
 use crate::state::StateError;
 
 /// What the reloader tells of itself.
@@ -110,7 +111,12 @@ impl GenerationError {
             Self::NonceSecrets(error) => error.first_line(),
             Self::Store(StateError::File { file, source }) => format!("{}: {source}", name(file)),
             Self::Store(StateError::Address { named, source }) => format!("{}: {source}", name(named)),
-            Self::NeedsRestart | Self::Issuers(_) | Self::Store(_) => self.to_string(),
+            Self::Receipts(ReceiptsError::Key { file, source }) => format!("{}: {source}", name(file)),
+            Self::NeedsRestart
+            | Self::Issuers(_)
+            | Self::Store(_)
+            | Self::Receipts(_)
+            | Self::Collector(_) => self.to_string(),
         }
     }
 }

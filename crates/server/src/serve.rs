@@ -31,10 +31,10 @@ use crate::metrics::{self, Decisions, Stages};
 use crate::nonce_secrets::{NonceSecretsError, nonces};
 use crate::observer::{Observer, set_health};
 use crate::orders::{Orders, Subject};
-use crate::otlp::OtlpError;
+use crate::otlp::{Collector, OtlpError};
 use crate::outcomes::Outcomes;
 use crate::public::{self, Public, Readiness};
-use crate::receipts::{self, ReceiptsError};
+use crate::receipts::{self, Receipts, ReceiptsError};
 use crate::reloads::{FilesInForce, Reloads};
 use crate::report::Reporter;
 use crate::security_events::{Shared, SignalsError, Streams};
@@ -125,7 +125,8 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let mut duties = Duties::new(tasks.clone());
     let issuers =
         Issuers::start(config.issuers.clone(), HttpConfig::default(), Arc::clone(&clock), &tasks, &stop)?;
-    let (recorder, receipt_keys) = open_recorder(&config, &clock)?;
+    let receipts = open_recorder(&config, &clock)?;
+    let recorder = receipts.recorder.clone();
     let Opened { revocations, overrides, attributes, store, redis, background } =
         state::open(&config, clock())?;
     background.begin(&duties, &clock, &stop);
@@ -135,7 +136,7 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
     let readiness = Arc::new(Readiness::default());
     let shared = Shared::of((&revocations, &attributes), &recorder, &clock, (&tasks, &stop));
     let (streams, posted) = receive_events(&config, &shared, &duties)?;
-    let public = public::public(metadata(&config, &readiness, &generation)).merge(posted).merge(receipt_keys);
+    let public = metadata(&config, &readiness, &generation).merge(posted).merge(receipts.router.clone());
     listen_http(&config, [public, public::metrics(&handle, &clock)], &duties, &tasks, &stop).await?;
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::NotServing).await;
@@ -148,11 +149,12 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
         &generation,
         Arc::clone(&clock),
     )?;
-    let service = Service::new(ServiceParts { tracer: trace(&config, &clock, &duties, &stop)?, ..parts });
+    let (tracer, traced_to) = trace(&config, &clock, &duties, &stop)?.unzip();
+    let service = Service::new(ServiceParts { tracer, ..parts });
     let reloads = Arc::new(Reloads::started(&config, marks, clock()));
-    let current = (&generation, &issuers, &streams);
-    let files =
-        reloader((path, judged, redis), &config, current, service.nonces(), &recorder, (&reloads, &clock));
+    let (read, current) = ((path, judged, redis), (&generation, &issuers, &streams));
+    let sent = (receipts, traced_to);
+    let files = reloader(read, &config, current, service.nonces(), sent, (&reloads, &clock));
     duties.begin("reload", &stop, files.run(stop.clone()));
     let listener = listen_grpc(&config.listen, &duties, &stop).await?;
     let outcomes = Outcomes::new(recorder.clone(), Arc::clone(&clock));
@@ -235,7 +237,7 @@ fn receive_events(
     Ok((Some(Arc::new(streams)), posted))
 }
 
-/// Sends spans of decisions, where that is configured.
+/// Sends spans of decisions, where that is configured. Gives what they are sent to, too.
 ///
 /// # Errors
 /// See [`OtlpError`].
@@ -244,11 +246,12 @@ fn trace(
     clock: &Clock,
     duties: &Duties,
     stop: &CancellationToken,
-) -> Result<Option<Tracer>, OtlpError> {
+) -> Result<Option<(Tracer, Collector)>, OtlpError> {
     let Some(traces) = &config.traces else { return Ok(None) };
     let (tracer, exporter) = Tracer::new(traces, config.replica.as_ref(), Arc::clone(clock))?;
+    let collector = exporter.collector();
     duties.begin("traces", stop, exporter.run(stop.clone()));
-    Ok(Some(tracer))
+    Ok(Some((tracer, collector)))
 }
 
 /// Follows the files from what they said at the start.
@@ -257,13 +260,18 @@ fn reloader(
     config: &Config,
     (generation, issuers, streams): (&Arc<ArcSwap<Generation>>, &Arc<Issuers>, &Option<Arc<Streams>>),
     nonces: &SharedNonces,
-    recorder: &Option<Recorder>,
+    (receipts, traced_to): (Receipts, Option<Collector>),
     (reloads, clock): (&Arc<Reloads>, &Clock),
 ) -> Reloader {
+    let Receipts { recorder, router: _, keys, mut collectors } = receipts;
+    collectors.extend(traced_to);
     Reloader {
         path: path.to_owned(),
         current: Arc::clone(generation),
-        recorder: recorder.clone(),
+        recorder,
+        receipts: keys,
+        key_due: None,
+        collectors,
         issuers: Arc::clone(issuers),
         streams: streams.clone(),
         nonces: nonces.clone(),
@@ -285,8 +293,8 @@ fn first_of(outcome: Result<(), ServeError>, closed: Result<(), ServeError>) -> 
 }
 
 /// What the public listener tells.
-fn metadata(config: &Config, readiness: &Arc<Readiness>, generation: &Arc<ArcSwap<Generation>>) -> Public {
-    Public {
+fn metadata(config: &Config, readiness: &Arc<Readiness>, generation: &Arc<ArcSwap<Generation>>) -> Router {
+    public::public(Public {
         readiness: Arc::clone(readiness),
         generation: Arc::clone(generation),
         authorization_servers: Arc::new(
@@ -294,7 +302,7 @@ fn metadata(config: &Config, readiness: &Arc<Readiness>, generation: &Arc<ArcSwa
         ),
         algorithms: Arc::new(config.sender.policy.proofs.algorithms.iter().map(|a| a.jose_name()).collect()),
         dpop_required: config.sender.least == SenderRequirement::Dpop,
-    }
+    })
 }
 
 /// Waits for what runs beside the workers, and for the records.
@@ -432,12 +440,11 @@ pub(crate) fn decider(
     Ok(decider.with_token_size(config.token_size).with_unauthenticated(config.unauthenticated))
 }
 
-/// Where records are kept: who keeps them, and the public keys to check them with.
-fn open_recorder(config: &Config, clock: &Clock) -> Result<(Option<Recorder>, Router), ServeError> {
+/// Where records are kept, if they are.
+fn open_recorder(config: &Config, clock: &Clock) -> Result<Receipts, ServeError> {
     signals::outlive_full_files();
-    let Some(records) = &config.records else { return Ok((None, Router::new())) };
-    let (recorder, keys) = receipts::open(records, config.replica.as_ref(), clock)?;
-    Ok((Some(recorder), keys))
+    let Some(records) = &config.records else { return Ok(Receipts::default()) };
+    Ok(receipts::open(records, config.replica.as_ref(), clock)?)
 }
 
 async fn listen(listener: &'static str, address: std::net::SocketAddr) -> Result<TcpListener, ServeError> {

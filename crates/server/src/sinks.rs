@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::config::{SinkConfig, SinkPlace};
-use crate::otlp::{self, OtlpError};
+use crate::otlp::{self, Collector, OtlpError};
 use crate::{metrics, replica};
 use otlp_logs::OtlpLogs;
 
@@ -34,7 +34,7 @@ enum Unopened {
     Runtime(#[from] std::io::Error),
 }
 
-/// Opens what is on this machine, and connects to nothing yet.
+/// Opens what is on this machine, and connects to nothing yet. Gives the collectors too, in the order of the configuration.
 ///
 /// # Errors
 /// [`SinkError`]
@@ -42,9 +42,10 @@ pub(crate) fn open(
     sinks: &[SinkConfig],
     replica: Option<&ReplicaName>,
     clock: &Clock,
-) -> Result<Vec<Sink>, SinkError> {
+) -> Result<(Vec<Sink>, Vec<Collector>), SinkError> {
     let host = replica::name(replica);
     let host = host.as_ref().map_or("", ReplicaName::as_str);
+    let mut collectors = Vec::new();
     let open = |sink: &SinkConfig| {
         let SinkConfig { name, format, queue, place } = sink;
         let failed = |source| SinkError { name: name.clone(), source };
@@ -57,13 +58,16 @@ pub(crate) fn open(
             }
             SinkPlace::Otlp(endpoint) => {
                 let resource = otlp::resource(replica);
-                Box::new(OtlpLogs::new(endpoint, resource, *format, clock.clone()).map_err(failed)?)
+                let logs = OtlpLogs::new(endpoint, resource, *format, clock.clone()).map_err(failed)?;
+                collectors.push(logs.collector());
+                Box::new(logs)
             }
         };
         let queue = NonZeroUsize::new(*queue).unwrap_or(Sink::QUEUE);
         Ok(Sink { name: name.clone(), outlet, queue, patience: Patience::default() })
     };
-    sinks.iter().map(open).collect()
+    let sinks = sinks.iter().map(open).collect::<Result<_, _>>()?;
+    Ok((sinks, collectors))
 }
 
 /// Counts what became of lines, and tells when a sink begins to fail, when it goes on, and how many lines it lacks.

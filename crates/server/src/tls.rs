@@ -27,6 +27,8 @@ use crate::validity::Validity;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
+/// What is wrong with a file that trusts nobody.
+pub(crate) const NO_AUTHORITIES: &str = "no certificates of authorities in PEM";
 
 /// Whether a client without a certificate gets in, to say otherwise who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,12 +205,7 @@ impl Read {
             .map_err(pair)?;
         let builder = match (&self.authorities, &files.client_authority) {
             (Some(pem), Some(file)) => {
-                let mut roots = RootCertStore::empty();
-                let authorities = certificates(pem).unwrap_or_default();
-                let (added, _refused) = roots.add_parsable_certificates(authorities);
-                if added == 0 {
-                    return Err(unfit(file, "no certificates of authorities in PEM"));
-                }
+                let roots = authorities(pem).ok_or_else(|| unfit(file, NO_AUTHORITIES))?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 let verifier = match without {
                     WithoutCertificate::LetIn => verifier.allow_unauthenticated(),
@@ -228,6 +225,13 @@ impl Read {
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(config)
     }
+}
+
+/// Those whose certificates are trusted; none if there is no certificate that can be.
+pub(crate) fn authorities(pem: &[u8]) -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let (added, _refused) = roots.add_parsable_certificates(certificates(pem).unwrap_or_default());
+    (added > 0).then_some(roots)
 }
 
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {

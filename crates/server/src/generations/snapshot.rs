@@ -8,8 +8,10 @@ use exequatur_store::Address;
 use sha2::{Digest as _, Sha256};
 
 use super::{GenerationError, tenant_authorities};
-use crate::config::{self, Config};
+use crate::config::{self, Config, OtlpEndpoint, SinkPlace};
 use crate::nonce_secrets::{NonceMarks, NonceSecrets};
+use crate::otlp::CollectorFiles;
+use crate::receipts::ReceiptKeys;
 use crate::state::redis_address;
 
 /// What the files said at one look.
@@ -49,7 +51,12 @@ pub(crate) struct Snapshot {
     pub(super) nonces: Option<NonceSecrets>,
     /// What Redis is reached with, where it is used.
     pub(super) redis: Option<Address>,
-    /// SHA-256 over the texts of configuration and policies, the authorities of tenants, and what Redis is reached with.
+    /// What checkpoints are signed with, where they are.
+    pub(super) receipts: Option<ReceiptKeys>,
+    /// What the collectors are reached with, in the order of the configuration.
+    pub(super) collectors: Vec<CollectorFiles>,
+    /// SHA-256 over the texts of configuration and policies, the authorities of tenants, what Redis and collectors are reached with,
+    /// and the public keys of checkpoints.
     pub(super) digest: [u8; 32],
 }
 
@@ -78,7 +85,12 @@ impl Snapshot {
             digest.update(said);
         }
         let redis = redis.map(|(address, _)| address);
-        Ok(Self { config, folder, nonces, redis, digest: digest.finalize().into() })
+        let checkpoints = config.records.as_ref().map(|records| &records.checkpoints);
+        let receipts = checkpoints.map(ReceiptKeys::read).transpose()?.flatten();
+        digest.update(receipts.as_ref().map_or_else(Default::default, ReceiptKeys::digest));
+        let collectors: Vec<_> = collectors(&config).map(CollectorFiles::read).collect::<Result<_, _>>()?;
+        collectors.iter().for_each(|files| digest.update(files.digest()));
+        Ok(Self { config, folder, nonces, redis, receipts, collectors, digest: digest.finalize().into() })
     }
 
     pub(crate) fn nonce_marks(&self) -> Option<NonceMarks> {
@@ -93,4 +105,14 @@ impl Snapshot {
         let nonces = self.nonces.as_ref().map(NonceSecrets::digest);
         State { digest: self.digest, transports, keys, nonces }
     }
+}
+
+/// Where records go to collectors, then where spans do.
+pub(super) fn collectors(config: &Config) -> impl Iterator<Item = &OtlpEndpoint> {
+    let sinks = config.records.iter().flat_map(|records| &records.sinks);
+    let logs = sinks.filter_map(|sink| match &sink.place {
+        SinkPlace::Otlp(endpoint) => Some(endpoint),
+        SinkPlace::Stdout | SinkPlace::File(_) | SinkPlace::Syslog { .. } => None,
+    });
+    logs.chain(config.traces.iter().map(|traces| &traces.otlp))
 }

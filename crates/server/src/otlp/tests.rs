@@ -29,12 +29,49 @@ async fn headers_go_with_every_call() {
         ca_file: Some(authority.path().into()),
         ..config()
     });
-    let otlp = otlp.unwrap();
-    let request = otlp.request(());
+    let mut otlp = otlp.unwrap();
+    let (_, request) = otlp.call(());
     assert_eq!(request.metadata().get("authorization").unwrap(), "Bearer canary:1");
     let tenants: Vec<_> = request.metadata().get_all("x-scope-orgid").into_iter().collect();
     assert_eq!(tenants, ["acme", "globex"]);
     assert!(!format!("{otlp:?} {request:?}").contains("canary"));
+}
+
+/// C-16: what the files say is gone over to with the next call, and only where they say something else.
+#[tokio::test]
+async fn what_a_collector_is_reached_with_changes_between_calls() {
+    let (headers, authority) = (file(b"authorization: Bearer first"), NamedTempFile::new().unwrap());
+    let certify = || {
+        let made = rcgen::generate_simple_self_signed(["collector".to_owned()]).unwrap();
+        std::fs::write(authority.path(), made.cert.pem()).unwrap();
+    };
+    certify();
+    let config = OtlpEndpoint {
+        headers_file: Some(headers.path().into()),
+        ca_file: Some(authority.path().into()),
+        ..config()
+    };
+    let mut otlp = Otlp::new(&config).unwrap();
+    let collector = otlp.collector();
+    let other = || collector.other(&config, CollectorFiles::read(&config).unwrap());
+    assert!(other().unwrap().is_none());
+    certify();
+    collector.replace(other().unwrap().unwrap());
+    assert!(other().unwrap().is_none());
+
+    std::fs::write(headers.path(), "authorization: Bearer second").unwrap();
+    let reach = other().unwrap().unwrap();
+    let shown = |(_, request): (Channel, Request<()>)| {
+        request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned()
+    };
+    assert_eq!(shown(otlp.call(())), "Bearer first", "nothing was gone over to");
+    assert_eq!(collector.replace(reach).host(), Some("127.0.0.1"));
+    assert_eq!(shown(otlp.call(())), "Bearer second");
+
+    std::fs::write(authority.path(), "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    assert!(matches!(CollectorFiles::read(&config), Err(OtlpError::Authorities { .. })));
+    assert_eq!(shown(otlp.call(())), "Bearer second");
 }
 
 #[tokio::test]
@@ -98,8 +135,8 @@ async fn what_breaks_may_pass_and_what_is_refused_may_not() {
             drop(listener.accept().await);
         }
     });
-    let otlp = Otlp::new(&OtlpEndpoint { endpoint, plaintext: true, ..config() }).unwrap();
-    let mut client = LogsServiceClient::new(otlp.channel());
-    let failure = client.export(ExportLogsServiceRequest::default()).await.unwrap_err();
+    let mut otlp = Otlp::new(&OtlpEndpoint { endpoint, plaintext: true, ..config() }).unwrap();
+    let (channel, request) = otlp.call(ExportLogsServiceRequest::default());
+    let failure = LogsServiceClient::new(channel).export(request).await.unwrap_err();
     assert!(may_pass(&failure), "{failure:?}");
 }

@@ -9,13 +9,12 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::runtime::{Builder, Runtime};
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::Unopened;
 use crate::clock::Clock;
 use crate::config::OtlpEndpoint;
-use crate::otlp::{MAX_ANSWER, Otlp, may_pass, text};
+use crate::otlp::{Collector, MAX_ANSWER, Otlp, may_pass, text};
 
 /// Most bytes of lines in one call, but for a line that is longer: a receiver's usual bound is 4 MiB for all of a message.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -26,7 +25,6 @@ const CONVENTIONS: &str = "https://opentelemetry.io/schemas/1.45.0";
 pub(super) struct OtlpLogs {
     format: Format,
     otlp: Otlp,
-    client: LogsServiceClient<Channel>,
     resource: Resource,
     clock: Clock,
     /// Of the sink's own thread: decisions have no part in it.
@@ -50,15 +48,17 @@ impl OtlpLogs {
         drop(entered);
         let runtime = Some(runtime);
         match otlp {
-            Ok(otlp) => {
-                let client = LogsServiceClient::new(otlp.channel()).max_decoding_message_size(MAX_ANSWER);
-                Ok(Self { format, otlp, client, resource, clock, runtime })
-            }
+            Ok(otlp) => Ok(Self { format, otlp, resource, clock, runtime }),
             Err(error) => {
                 end(runtime);
                 Err(error.into())
             }
         }
+    }
+
+    /// For who changes how the collector is reached.
+    pub(super) fn collector(&self) -> Collector {
+        self.otlp.collector()
     }
 
     /// The line as the log data model has it.
@@ -132,8 +132,11 @@ impl OtlpLogs {
             scope_logs,
             schema_url: CONVENTIONS.to_owned(),
         }];
-        let request = self.otlp.request(ExportLogsServiceRequest { resource_logs });
-        runtime.block_on(self.otlp.in_time(self.client.export(request)))
+        runtime.block_on(async {
+            let (channel, request) = self.otlp.call(ExportLogsServiceRequest { resource_logs });
+            let mut client = LogsServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+            self.otlp.in_time(client.export(request)).await
+        })
     }
 }
 

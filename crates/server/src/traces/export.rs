@@ -14,11 +14,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::span::CONVENTIONS;
 use super::tally::{Dropped, Tally};
-use crate::otlp::{MAX_ANSWER, Otlp, may_pass};
+use crate::otlp::{Collector, MAX_ANSWER, Otlp, may_pass};
 
 /// Most spans of one call.
 const BATCH: usize = 512;
@@ -47,7 +46,6 @@ impl Default for Pace {
 #[derive(Debug)]
 pub(crate) struct Exporter {
     otlp: Otlp,
-    client: TraceServiceClient<Channel>,
     resource: Resource,
     spans: mpsc::Receiver<Span>,
     /// Those of the call that is under way.
@@ -65,8 +63,12 @@ impl Exporter {
         spans: mpsc::Receiver<Span>,
         tally: Arc<Tally>,
     ) -> Self {
-        let client = TraceServiceClient::new(otlp.channel()).max_decoding_message_size(MAX_ANSWER);
-        Self { otlp, client, resource, spans, batch: Vec::new(), tally, pace: Pace::default(), told: false }
+        Self { otlp, resource, spans, batch: Vec::new(), tally, pace: Pace::default(), told: false }
+    }
+
+    /// For who changes how the collector is reached.
+    pub(crate) fn collector(&self) -> Collector {
+        self.otlp.collector()
     }
 
     /// Sends what comes until told to stop, then, for a while, what is left.
@@ -163,8 +165,9 @@ impl Exporter {
             scope_spans: vec![spans],
             schema_url: CONVENTIONS.to_owned(),
         }];
-        let request = self.otlp.request(ExportTraceServiceRequest { resource_spans });
-        self.otlp.in_time(self.client.export(request)).await
+        let (channel, request) = self.otlp.call(ExportTraceServiceRequest { resource_spans });
+        let mut client = TraceServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+        self.otlp.in_time(client.export(request)).await
     }
 
     /// The collector has answered well; it may have left some of them out all the same.
