@@ -36,12 +36,7 @@ impl Server {
 
     /// Sends it a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, signal: &str) -> Result<(), String> {
-        let sent = Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status();
-        match sent {
-            Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(format!("SIG{signal} was not sent")),
-            Err(error) => Err(error.to_string()),
-        }
+        exequatur_tests::signal::send(signal, self.0.id()).map_err(|error| error.to_string())
     }
 
     /// The time that all its threads have run so far.

@@ -22,6 +22,7 @@ pub mod orders;
 pub mod ports;
 pub mod raw;
 pub mod redis;
+pub mod signal;
 pub mod stack;
 pub mod status_lists;
 pub mod steady;

@@ -115,8 +115,7 @@ impl Redis {
     /// # Errors
     /// What the system says.
     pub fn signal(&self, signal: &str) -> io::Result<()> {
-        let done = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status()?;
-        if done.success() { Ok(()) } else { Err(io::Error::other("no such process")) }
+        super::signal::send(signal, self.pid())
     }
 
     fn socket(&self) -> PathBuf {

@@ -253,10 +253,7 @@ impl Stack {
     /// # Errors
     /// When it has ended.
     pub async fn signal_exequatur(&self, signal: &str) -> Result<(), String> {
-        let id = self.process()?.to_string();
-        let sent = Command::new("kill").args(["-s", signal, &id]).status().await;
-        let sent = sent.map_err(|error| error.to_string())?;
-        if sent.success() { Ok(()) } else { Err(format!("SIG{signal} was not sent")) }
+        crate::signal::send(signal, self.process()?).map_err(|error| error.to_string())
     }
 
     /// The ids of the processes of all replicas.

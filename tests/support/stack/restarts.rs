@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::{READY_WITHIN, Stack, in_time, plain_client, start_exequatur, wait_for_exequatur};
 use crate::agent::Agent;
@@ -60,11 +60,7 @@ impl Stack {
     pub async fn signal(&mut self, which: Replica, signal: &str) -> Result<(), String> {
         let (process, _) = self.replica(which)?;
         let id = process.id().ok_or_else(|| format!("{which:?} has ended already"))?;
-        let sent = Command::new("kill").args(["-s", signal, &id.to_string()]).status().await;
-        if sent.map_err(|error| error.to_string())?.success() {
-            return Ok(());
-        }
-        Err(format!("SIG{signal} was not sent"))
+        crate::signal::send(signal, id).map_err(|error| error.to_string())
     }
 
     /// Stops a replica as a rollout does, starts another in its place, and waits until Envoy sends to both again.

@@ -35,6 +35,9 @@ pub(in crate::redis) mod ports;
 #[path = "../../../../tests/support/redis.rs"]
 #[expect(dead_code, unreachable_pub, reason = "it is shared with tests that need more of it")]
 pub(in crate::redis) mod process;
+#[path = "../../../../tests/support/signal.rs"]
+#[expect(unreachable_pub, reason = "it is shared with other tests")]
+mod signal;
 
 const SCOPE: Scope = Scope([2; 16]);
 const LIFE: SignedDuration = SignedDuration::from_secs(65);
