@@ -2,7 +2,7 @@
 //! it is named.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,25 +22,27 @@ impl Site {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("receipts.pem");
-        let pair =
-            aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new());
-        let base64 = STANDARD.encode(pair.unwrap().as_ref());
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n");
-        std::fs::write(&key, pem).unwrap();
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        new_key(&key);
         let checkpoints =
             format!("mode: required, checkpoints: {{ key_file: {}, every: 1s, records: 7 }}", key.display());
         let mut options = with_orders(Options::default());
         options.exequatur.push(("mode: best_effort", checkpoints.leak()));
         let site = Self { stack: Stack::start(options).await.unwrap(), folder };
-        let url = format!("http://127.0.0.1:{}/.well-known/exequatur-receipt-keys", site.stack.ports.public);
+        site.fetch("keys.json").await;
+        site
+    }
+
+    /// Keeps the public keys as the server shows them now.
+    async fn fetch(&self, name: &str) -> PathBuf {
+        let url = format!("http://127.0.0.1:{}/.well-known/exequatur-receipt-keys", self.stack.ports.public);
         let answer = reqwest::get(url).await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "application/jwk-set+json");
         let keys = answer.text().await.unwrap();
         assert!(!keys.contains("\"d\""), "{keys}");
-        std::fs::write(site.folder.path().join("keys.json"), keys).unwrap();
-        site
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, keys).unwrap();
+        file
     }
 
     async fn calls(&self, count: usize) {
@@ -76,6 +78,15 @@ impl Site {
     fn keys(&self) -> String {
         self.folder.path().join("keys.json").display().to_string()
     }
+}
+
+/// Another key, in this file.
+fn new_key(file: &Path) {
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new());
+    let base64 = STANDARD.encode(pair.unwrap().as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n");
+    std::fs::write(file, pem).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Without what colours it.
@@ -184,4 +195,34 @@ async fn a_killed_server_has_no_end_and_the_next_one_goes_on() {
     assert_eq!(said.code, Some(6), "{}{}", said.out, said.err);
     assert_eq!(said.out.matches("the run has no end").count(), 1, "{}", said.out);
     assert!(said.out.contains("2 runs"), "{}", said.out);
+}
+
+/// C-16: the key of checkpoints is replaced while the server runs: not before who verifies can know the old one for what it was, and
+/// with both, all that either has signed is whole.
+#[tokio::test]
+async fn the_key_of_checkpoints_is_replaced_without_a_restart() {
+    let mut site = Site::start().await;
+    let config = site.stack.folder().join("exequatur.yaml");
+    let (old, previous) = (site.keys(), site.folder.path().join("previous.json"));
+    site.calls(3).await;
+    new_key(&site.folder.path().join("receipts.pem"));
+    site.stack.logged("is not in `previous_keys_file`").await;
+    site.calls(3).await;
+
+    std::fs::copy(&old, &previous).unwrap();
+    let named = format!("previous_keys_file: {}, every: 1s", previous.display());
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert_eq!(text.matches("every: 1s").count(), 1);
+    std::fs::write(&config, text.replace("every: 1s", &named)).unwrap();
+    site.stack.logged("checkpoints of the records are signed with another key from now on").await;
+    let both = site.fetch("both.json").await.display().to_string();
+    site.calls(3).await;
+    site.until_summed_up().await;
+    site.stack.terminate_exequatur().await.unwrap();
+
+    let whole = site.audit(&["verify", "--keys", &both, "decisions.jsonl"]).await;
+    assert_eq!(whole.code, Some(0), "{}{}", whole.out, whole.err);
+    assert!(whole.out.starts_with("whole: ") && !whole.out.contains("2 runs"), "{}", whole.out);
+    let unknown = site.audit(&["verify", "--keys", &old, "decisions.jsonl"]).await;
+    assert_eq!(unknown.code, Some(1), "{}{}", unknown.out, unknown.err);
 }

@@ -275,6 +275,42 @@ async fn who_may_post_and_how_much() {
     assert_eq!(endpoint.push(&set).await, taken());
 }
 
+/// C-16: what the transmitter shows is replaced while the server runs, by way of a file in which both stand.
+#[tokio::test]
+async fn what_a_transmitter_shows_is_replaced_without_a_restart() {
+    const NEXT: &str = "Bearer another-secret-of-the-stream";
+    let transmitter = Transmitter::start().await.unwrap();
+    let stack = Stack::start(transmitter.pushing(options(), "")).await.unwrap();
+    let endpoint = Endpoint::of(stack.ports.public);
+    let revoked = format!("{CAEP}session-revoked");
+    let set = transmitter.set(&user("alice"), &revoked, &json!({}), &Value::Null).await.unwrap();
+    let shown = async |authorization: &str| {
+        let request = endpoint.client.post(&endpoint.url).header("content-type", SET);
+        answer(request.header("authorization", authorization).body(set.clone())).await
+    };
+    let refused = said(400, "authentication_failed");
+    assert_eq!(shown(Transmitter::AUTHORIZATION).await, taken());
+    assert_eq!(shown(NEXT).await, refused);
+
+    transmitter.secret("authorization", &format!("{NEXT}\n{}\n", Transmitter::AUTHORIZATION)).unwrap();
+    stack.logged("secrets of a stream of security events have changed").await;
+    assert_eq!(shown(NEXT).await, taken());
+    assert_eq!(shown(Transmitter::AUTHORIZATION).await, taken());
+
+    transmitter.secret("authorization", "too short").unwrap();
+    stack.logged("reload refused").await;
+    assert_eq!(shown(NEXT).await, taken(), "the last that could be used go on");
+
+    transmitter.secret("authorization", NEXT).unwrap();
+    in_time("the old one is not taken any more", async {
+        while shown(Transmitter::AUTHORIZATION).await != refused {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(shown(NEXT).await, taken());
+}
+
 /// A body that does not come is not waited for.
 #[tokio::test]
 async fn a_slow_body_is_not_waited_for() {

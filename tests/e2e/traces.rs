@@ -1,6 +1,8 @@
 //! L05, E-05: spans of decisions in Envoy's trace, received by the protocol's own service.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,9 +25,9 @@ use tonic::{Request, Response, Status};
 const RECORDS: &str = "records: { file: ./decisions.jsonl, mode: best_effort }";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// Takes what comes, from whomever.
+/// Takes what comes, from whomever, and keeps what was shown with it.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ResourceSpans>>>);
+struct Collector(Arc<Mutex<Vec<ResourceSpans>>>, Arc<Mutex<Vec<String>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -33,6 +35,8 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let shown = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        self.1.lock().unwrap().extend(shown);
         self.0.lock().unwrap().extend(request.into_inner().resource_spans);
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
@@ -123,6 +127,37 @@ fn envoy_traces(port: u16) -> Vec<(&'static str, &'static str)> {
         ("  - name: upstream\n", leaked(cluster)),
         ("static_resources:\n", leaked(format!("{flush}static_resources:\n"))),
     ]
+}
+
+/// C-16: what a collector is shown is replaced while the server runs.
+#[tokio::test]
+async fn headers_for_the_collector_are_replaced_without_a_restart() {
+    let (collector, port) = Collector::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let headers = folder.path().join("headers");
+    let show = |word: &str| std::fs::write(&headers, format!("authorization: Bearer {word}\n")).unwrap();
+    show("canary-first");
+    std::fs::set_permissions(&headers, Permissions::from_mode(0o600)).unwrap();
+    let file = format!(", headers_file: {}", headers.display());
+    let options = Options { exequatur: vec![sends_to(port, &file)], ..Options::default() };
+    let stack = Stack::start(options).await.unwrap();
+    let holder = stack.holder(&serde_json::Value::Null).await.unwrap();
+    let traced = async |shown: &str| {
+        let request =
+            Raw::new("GET", DOCUMENT).with("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
+        assert_eq!(stack.raw(Version::Http1).send(&holder.sign(request)).await.unwrap().status, 200);
+        in_time(shown, async {
+            while collector.1.lock().unwrap().last().is_none_or(|last| last != shown) {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        })
+        .await;
+    };
+    traced("Bearer canary-first").await;
+    show("canary-second");
+    stack.logged("what a collector is reached with has changed").await;
+    traced("Bearer canary-second").await;
+    assert!(!stack.log().unwrap().contains("canary"));
 }
 
 #[tokio::test]

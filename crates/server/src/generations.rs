@@ -26,7 +26,7 @@ use crate::nonce_secrets::{NonceSecrets, NonceSecretsError};
 use crate::otlp::{Collector, CollectorFiles, OtlpError, Reach};
 use crate::receipts::{KeysInUse, ReceiptKeys, ReceiptsError};
 use crate::reloads::{FilesInForce, Reloads};
-use crate::security_events::Streams;
+use crate::security_events::{SignalsError, Streams};
 use crate::state::StateError;
 pub(crate) use snapshot::{Snapshot, State};
 
@@ -57,6 +57,9 @@ pub enum GenerationError {
     /// The keys of checkpoints.
     #[error("records: {0}")]
     Receipts(#[from] ReceiptsError),
+    /// The secrets of streams.
+    #[error("signals: {0}")]
+    Signals(#[from] SignalsError),
     /// What a collector is reached with.
     #[error("a collector: {0}")]
     Collector(#[from] OtlpError),
@@ -125,8 +128,8 @@ pub(crate) fn tell(generation: &Generation, files: FilesInForce) {
 pub(crate) const RELOADED: [&str; 5] = ["protected_resources", "tenants", "federations", "routes", "limits"];
 
 /// A digest of what a running process cannot change: everything but routes, resources, tenants and policies. Which files are
-/// named counts, but for those of nonce secrets, of a client's key and of checkpoints' keys; what a `ca_file`, a collector's headers or any of these
-/// keys and secrets say does not.
+/// named counts, but for those of nonce secrets, of a client's key and of checkpoints' keys; what a `ca_file`, a collector's headers, a stream's
+/// secrets or any of these say does not.
 pub(crate) fn fixed_part(config: &Config) -> [u8; 32] {
     let Config {
         listen,
@@ -302,7 +305,16 @@ impl Reloader {
         let (signing, sent_to) = (self.receipts.clone(), self.collectors.clone());
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
-            let Snapshot { config, folder, nonces, redis, receipts, collectors: files, digest: _ } = found?;
+            let Snapshot {
+                config,
+                folder,
+                nonces,
+                redis,
+                receipts,
+                collectors: files,
+                streams: secrets,
+                digest: _,
+            } = found?;
             // No file named any more would leave the secret of the last one in use, with the files saying otherwise.
             if fixed_part(&config) != fixed || (named_before && nonces.is_none()) {
                 return Err(GenerationError::NeedsRestart);
@@ -317,14 +329,17 @@ impl Reloader {
             }
             let collectors = others(&sent_to, &config, files)?;
             let mut renewed = issuers.renew(config.issuers.iter().flat_map(IssuerConfig::transports))?;
+            let mut events = Vec::new();
             if let Some(streams) = streams {
                 renewed.extend(streams.renew(&config.signals)?);
+                events = streams.renew_secrets(&config.signals, secrets);
             }
             let keys = issuers.renew_keys(&config.issuers);
             let authorities = issuers.renew_authorities(&config.issuers);
             let redis = redis.is_some_and(|(reached, anew)| reached.renew(&anew) == Ok(true));
             let collectors = collectors.into_iter().map(|(at, reach)| at.replace(reach)).collect();
-            let renewed = Renewed { connections: renewed, keys, authorities, collectors, redis };
+            let renewed =
+                Renewed { connections: renewed, keys, authorities, collectors, streams: events, redis };
             Ok((generation, (renewed, nonces, receipts), FilesInForce::of(&config)))
         });
         let built = match compiled.await {
@@ -390,6 +405,8 @@ struct Renewed {
     authorities: Vec<PathBuf>,
     /// Collectors that are reached otherwise.
     collectors: Vec<Uri>,
+    /// Streams of security events whose secrets are others.
+    streams: Vec<String>,
     /// Whether Redis is reached with something else.
     redis: bool,
 }
@@ -407,6 +424,9 @@ impl Renewed {
         }
         for collector in self.collectors {
             tracing::info!(%collector, "what a collector is reached with has changed; it counts from the next call on");
+        }
+        for stream in self.streams {
+            tracing::info!(%stream, "secrets of a stream of security events have changed; its transmitter is known by them from now on");
         }
         if self.redis {
             tracing::info!(

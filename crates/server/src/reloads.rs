@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::generations::GenerationError;
 use crate::nonce_secrets::NonceMarks;
 use crate::receipts::ReceiptsError;
+use crate::security_events::SignalsError;
 use crate::state::StateError;
 
 /// What the reloader tells of itself.
@@ -111,11 +112,13 @@ impl GenerationError {
             Self::NonceSecrets(error) => error.first_line(),
             Self::Store(StateError::File { file, source }) => format!("{}: {source}", name(file)),
             Self::Store(StateError::Address { named, source }) => format!("{}: {source}", name(named)),
+            Self::Signals(SignalsError::Secret { file, error }) => format!("{}: {error}", name(file)),
             Self::Receipts(ReceiptsError::Key { file, source }) => format!("{}: {source}", name(file)),
             Self::NeedsRestart
             | Self::Issuers(_)
             | Self::Store(_)
             | Self::Receipts(_)
+            | Self::Signals(_)
             | Self::Collector(_) => self.to_string(),
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -64,8 +65,97 @@ pub enum SignalsError {
 pub(crate) struct Streams {
     signers: Signers,
     receivers: Vec<Arc<Receiver>>,
-    pushed: Vec<(Push, Arc<Receiver>)>,
+    /// Of each receiver, in their order.
+    secrets: Vec<SecretsInUse>,
+    pushed: Vec<Pushed>,
     pollers: Vec<Poller>,
+}
+
+/// Where sets of a stream are posted to, and what is asked for there.
+#[derive(Debug)]
+struct Pushed {
+    path: String,
+    receiver: Arc<Receiver>,
+    /// `None`: nothing is asked for.
+    authorization: Option<Arc<ArcSwap<Authorization>>>,
+}
+
+/// What the files of a stream's secrets say.
+#[derive(Debug)]
+pub(crate) struct StreamSecrets {
+    /// What its transmitter shows, where that is asked for.
+    authorization: Option<Authorization>,
+    /// What verification requests are known by.
+    states: Option<StateSecret>,
+    digest: [u8; 32],
+}
+
+impl StreamSecrets {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`SignalsError::Secret`]
+    pub(crate) fn read(config: &StreamConfig) -> Result<Self, SignalsError> {
+        let mut digest = Sha256::new();
+        let mut read = |file: &PathBuf| {
+            let failed = |error| SignalsError::Secret { file: file.clone(), error };
+            let lines = Secret::read_lines(file).map_err(failed)?;
+            // Of fixed length, so that nothing moves from one line or file to the other unseen.
+            lines.iter().for_each(|line| digest.update(Sha256::digest(line.expose())));
+            digest.update([0; 32]);
+            Ok::<_, SignalsError>(lines)
+        };
+        let authorization = match &config.delivery {
+            Delivery::Push(Push { authorization: PushAuthorization::File(file), .. }) => {
+                Some(Authorization::new(&read(file)?))
+            }
+            Delivery::Push(Push { authorization: PushAuthorization::NotAsked, .. }) | Delivery::Poll(_) => {
+                None
+            }
+        };
+        let states = config.secret_of_states().map(&mut read).transpose()?;
+        let states = states.and_then(|lines| lines.into_iter().next());
+        let states = states.map(|secret| StateSecret::new(secret.expose().as_bytes(), config.name()));
+        Ok(Self { authorization, states, digest: digest.finalize().into() })
+    }
+
+    /// SHA-256 of what they say.
+    pub(crate) const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+/// The secrets of one stream.
+#[derive(Debug)]
+struct SecretsInUse {
+    authorization: Option<Arc<ArcSwap<Authorization>>>,
+    rules: Arc<ArcSwap<Rules>>,
+    digest: ArcSwap<[u8; 32]>,
+}
+
+impl SecretsInUse {
+    fn new(config: &StreamConfig) -> Result<Self, SignalsError> {
+        let StreamSecrets { authorization, states, digest } = StreamSecrets::read(config)?;
+        Ok(Self {
+            authorization: authorization.map(|shown| Arc::new(ArcSwap::from_pointee(shown))),
+            rules: Arc::new(ArcSwap::from_pointee(rules(config, states))),
+            digest: ArcSwap::from_pointee(digest),
+        })
+    }
+
+    /// Whether they say something else, which counts from now on.
+    fn renew(&self, config: &StreamConfig, found: StreamSecrets) -> bool {
+        let StreamSecrets { authorization, states, digest } = found;
+        if **self.digest.load() == digest {
+            return false;
+        }
+        if let Some((used, found)) = self.authorization.as_ref().zip(authorization) {
+            used.store(Arc::new(found));
+        }
+        self.rules.store(Arc::new(rules(config, states)));
+        self.digest.store(Arc::new(digest));
+        true
+    }
 }
 
 /// What streams share.
@@ -103,13 +193,20 @@ impl Streams {
         let keys = configs.iter().map(|config| config.keys.clone()).collect();
         let http = HttpConfig::default();
         let signers = Signers::start(keys, http, Arc::clone(shared.clock), shared.tasks, shared.stop)?;
-        let mut streams = Self { signers, receivers: Vec::new(), pushed: Vec::new(), pollers: Vec::new() };
+        let mut streams = Self {
+            signers,
+            receivers: Vec::new(),
+            secrets: Vec::new(),
+            pushed: Vec::new(),
+            pollers: Vec::new(),
+        };
         let kept: Vec<_> = streams.signers.iter().map(Arc::clone).collect();
         for (config, keys) in configs.iter().zip(kept) {
+            let secrets = SecretsInUse::new(config)?;
             let receiver = Arc::new(Receiver::new(ReceiverParts {
                 name: config.name().to_owned(),
                 expected: config.expected.clone(),
-                rules: rules(config)?,
+                rules: Arc::clone(&secrets.rules),
                 keys,
                 revocations: Arc::clone(shared.revocations),
                 attributes: Arc::clone(shared.attributes),
@@ -119,7 +216,10 @@ impl Streams {
             }));
             streams.receivers.push(Arc::clone(&receiver));
             match &config.delivery {
-                Delivery::Push(push) => streams.pushed.push((push.clone(), receiver)),
+                Delivery::Push(push) => {
+                    let authorization = secrets.authorization.clone();
+                    streams.pushed.push(Pushed { path: push.path.clone(), receiver, authorization });
+                }
                 Delivery::Poll(poll) => match &poll.url {
                     Some(url) => {
                         let caller = streams.signers.caller(&config.keys.transport)?;
@@ -132,34 +232,24 @@ impl Streams {
                     ),
                 },
             }
+            streams.secrets.push(secrets);
         }
         Ok(streams)
     }
 
     /// The places that sets are posted to.
-    ///
-    /// # Errors
-    /// A secret cannot be read.
-    pub(crate) fn router(&self) -> Result<Router, SignalsError> {
+    pub(crate) fn router(&self) -> Router {
         let mut router = Router::new();
         let failures = Arc::new(SourceLimits::new(failures()));
-        for (push, receiver) in &self.pushed {
-            let authorization = match &push.authorization {
-                PushAuthorization::File(file) => {
-                    let read = Secret::read_lines(file);
-                    let failed = |error| SignalsError::Secret { file: file.clone(), error };
-                    Some(Authorization::new(&read.map_err(failed)?))
-                }
-                PushAuthorization::NotAsked => None,
-            };
+        for Pushed { path, receiver, authorization } in &self.pushed {
             let endpoint = Arc::new(Endpoint {
                 receiver: Arc::clone(receiver),
-                authorization,
+                authorization: authorization.clone(),
                 failures: Arc::clone(&failures),
             });
-            router = router.route(&push.path, post(pushed).with_state(endpoint));
+            router = router.route(path, post(pushed).with_state(endpoint));
         }
-        Ok(router)
+        router
     }
 
     /// Begins what fetches, and what counts.
@@ -177,6 +267,15 @@ impl Streams {
         self.signers.renew(configs.iter().map(|config| &config.keys.transport))
     }
 
+    /// Goes over to what the files of the streams' secrets say now. Gives the names of those streams whose say something else.
+    pub(crate) fn renew_secrets(&self, configs: &[StreamConfig], found: Vec<StreamSecrets>) -> Vec<String> {
+        let each = self.secrets.iter().zip(configs).zip(found);
+        let renewed = each.filter_map(|((used, config), found)| {
+            used.renew(config, found).then(|| config.name().to_owned())
+        });
+        renewed.collect()
+    }
+
     /// Publishes what was counted.
     pub(crate) fn measure(&self, now: jiff::Timestamp) {
         self.receivers.iter().for_each(|receiver| metrics::signals(receiver.name(), receiver.tally()));
@@ -191,22 +290,15 @@ impl Streams {
     }
 }
 
-fn rules(config: &StreamConfig) -> Result<Rules, SignalsError> {
-    let states = match config.secret_of_states() {
-        Some(file) => match Secret::read(file) {
-            Ok(secret) => Some(StateSecret::new(secret.expose().as_bytes(), config.name())),
-            Err(error) => return Err(SignalsError::Secret { file: file.clone(), error }),
-        },
-        None => None,
-    };
-    Ok(Rules {
+fn rules(config: &StreamConfig, states: Option<StateSecret>) -> Rules {
+    Rules {
         speakers: config.speakers.clone(),
         credential_change: config.credential_change,
         token_claims_change: config.token_claims_change,
         attributes_for: config.attributes_for,
         stream_id: config.stream_id.clone(),
         states,
-    })
+    }
 }
 
 fn failures() -> Rate {
@@ -219,7 +311,7 @@ fn failures() -> Rate {
 struct Endpoint {
     receiver: Arc<Receiver>,
     /// `None`: nothing is asked for.
-    authorization: Option<Authorization>,
+    authorization: Option<Arc<ArcSwap<Authorization>>>,
     failures: Arc<SourceLimits>,
 }
 
@@ -284,7 +376,7 @@ impl Endpoint {
         let Some(authorization) = &self.authorization else { return true };
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         match (shown.next(), shown.next()) {
-            (Some(shown), None) => authorization.accepts(shown.as_bytes()),
+            (Some(shown), None) => authorization.load().accepts(shown.as_bytes()),
             (None, _) | (Some(_), Some(_)) => false,
         }
     }

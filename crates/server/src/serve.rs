@@ -233,7 +233,7 @@ fn receive_events(
     let redaction = Arc::new(receipts::redaction(config.records.as_ref())?);
     let mut streams = Streams::open(&config.signals, &redaction, shared)?;
     streams.begin(duties, shared.stop);
-    let posted = streams.router()?;
+    let posted = streams.router();
     Ok((Some(Arc::new(streams)), posted))
 }
 

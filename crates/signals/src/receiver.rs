@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use exequatur_audit::{AdminOutcome, AdminRecord, AuditError, Recorder, Redaction, Text};
 use exequatur_decide::{Revocable, kind_word};
 use exequatur_issuers::{KeptKeys, KeysUnavailable};
@@ -35,8 +36,8 @@ pub struct ReceiverParts {
     pub name: String,
     /// What its sets have to be.
     pub expected: Expected,
-    /// What its events mean.
-    pub rules: Rules,
+    /// What its events mean. It may change while sets arrive: each is judged by one.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// Its transmitter's keys.
     pub keys: Arc<KeptKeys>,
     /// Where what is stopped is kept.
@@ -162,7 +163,7 @@ impl Receiver {
         }
         let set = self.verify(&unverified).await?;
         let now = self.now();
-        let meaning = self.parts.rules.meaning(&set, now)?;
+        let meaning = self.parts.rules.load().meaning(&set, now)?;
         let (stream, event, id) = (self.name(), set.event().kind().word(), set.id().as_str());
         if set.is_untimely(now) {
             tracing::warn!(stream, event, set = id, "`event_timestamp` cannot be; `iat` is gone by");

@@ -12,6 +12,7 @@ use crate::config::{self, Config, OtlpEndpoint, SinkPlace};
 use crate::nonce_secrets::{NonceMarks, NonceSecrets};
 use crate::otlp::CollectorFiles;
 use crate::receipts::ReceiptKeys;
+use crate::security_events::StreamSecrets;
 use crate::state::redis_address;
 
 /// What the files said at one look.
@@ -55,8 +56,10 @@ pub(crate) struct Snapshot {
     pub(super) receipts: Option<ReceiptKeys>,
     /// What the collectors are reached with, in the order of the configuration.
     pub(super) collectors: Vec<CollectorFiles>,
+    /// What streams of security events are known by, in the order of the configuration.
+    pub(super) streams: Vec<StreamSecrets>,
     /// SHA-256 over the texts of configuration and policies, the authorities of tenants, what Redis and collectors are reached with,
-    /// and the public keys of checkpoints.
+    /// the public keys of checkpoints, and the secrets of streams.
     pub(super) digest: [u8; 32],
 }
 
@@ -90,7 +93,10 @@ impl Snapshot {
         digest.update(receipts.as_ref().map_or_else(Default::default, ReceiptKeys::digest));
         let collectors: Vec<_> = collectors(&config).map(CollectorFiles::read).collect::<Result<_, _>>()?;
         collectors.iter().for_each(|files| digest.update(files.digest()));
-        Ok(Self { config, folder, nonces, redis, receipts, collectors, digest: digest.finalize().into() })
+        let streams: Vec<_> = config.signals.iter().map(StreamSecrets::read).collect::<Result<_, _>>()?;
+        streams.iter().for_each(|secrets| digest.update(secrets.digest()));
+        let digest = digest.finalize().into();
+        Ok(Self { config, folder, nonces, redis, receipts, collectors, streams, digest })
     }
 
     pub(crate) fn nonce_marks(&self) -> Option<NonceMarks> {

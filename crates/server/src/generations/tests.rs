@@ -8,6 +8,7 @@ use exequatur_issuers::HttpConfig;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::traces::Tracer;
 use crate::{clock, receipts};
 
 /// Configuration and policies, with an issuer whose connection is made from files.
@@ -360,6 +361,7 @@ async fn keys_of_records_and_headers_of_collectors_change_while_the_process_runs
   file: records.jsonl
   checkpoints: {{ {checkpoints} }}
   sinks: [{{ name: siem, otlp: {{ endpoint: 'https://127.0.0.1:9', headers_file: headers }} }}]
+traces: {{ otlp: {{ endpoint: 'https://127.0.0.1:8', headers_file: traced }} }}
 "
         );
         folder.write("exequatur.yaml", &(without.clone() + &records));
@@ -371,25 +373,30 @@ async fn keys_of_records_and_headers_of_collectors_change_while_the_process_runs
     folder.key("first.pem");
     folder.key("second.pem");
     folder.write("headers", "authorization: Bearer canary-1");
+    folder.write("traced", "authorization: Bearer canary-1");
     signed_by("key_file: first.pem, key_id: first");
-    let records = folder.look().unwrap().config.records.unwrap();
-    let kept = receipts::open(&records, None, &clock::system()).unwrap();
+    let config = folder.look().unwrap().config;
+    let kept = receipts::open(&config.records.unwrap(), None, &clock::system()).unwrap();
+    let (_tracer, exporter) = Tracer::new(&config.traces.unwrap(), None, clock::system()).unwrap();
     let recorder = kept.recorder.clone().unwrap();
     let mut reloader = Reloader {
         recorder: kept.recorder,
         receipts: kept.keys,
-        collectors: kept.collectors,
+        collectors: [kept.collectors, vec![exporter.collector()]].concat(),
         ..folder.reloader()
     };
     let log = Log::default();
     let _logging = log.begin();
 
-    folder.write("headers", "authorization: Bearer canary-2");
-    assert_ne!(Some(State::of(&folder.look())), reloader.judged);
-    reloader.judge(folder.look()).await;
-    let told = log.take();
-    assert_eq!(told.matches("what a collector is reached with has changed").count(), 1, "{told}");
-    assert!(!told.contains("canary"), "{told}");
+    for (file, port) in [("headers", ":9"), ("traced", ":8")] {
+        folder.write(file, "authorization: Bearer canary-2");
+        assert_ne!(Some(State::of(&folder.look())), reloader.judged, "{file}");
+        reloader.judged = Some(State::of(&folder.look()));
+        reloader.judge(folder.look()).await;
+        let told = log.take();
+        assert_eq!(told.matches("what a collector is reached with has changed").count(), 1, "{told}");
+        assert!(told.contains(port) && !told.contains("canary"), "{told}");
+    }
     reloader.judge(folder.look()).await;
     assert!(!log.take().contains("a collector"), "nothing has changed");
     folder.write("headers", "canary-3");

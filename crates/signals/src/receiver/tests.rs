@@ -61,14 +61,14 @@ impl World {
         let receiver = Receiver::new(ReceiverParts {
             name: "idp".to_owned(),
             expected: expected(),
-            rules: Rules {
+            rules: Arc::new(ArcSwap::from_pointee(Rules {
                 speakers: vec![corp],
                 credential_change: Response::Revoke,
                 token_claims_change: Response::Revoke,
                 attributes_for: SignedDuration::from_hours(24),
                 stream_id: None,
                 states: None,
-            },
+            })),
             keys,
             revocations: Arc::clone(&revocations),
             attributes: Arc::<EmbeddedAttributes>::clone(&attributes),
