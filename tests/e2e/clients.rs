@@ -43,7 +43,7 @@ async fn tells_no_secret(agent: ExampleAgent) {
 #[tokio::test]
 async fn what_they_do_in_each_conversation() {
     for (language, words) in [
-        (Language::TypeScript, &["--test", "dist/"][..]),
+        (Language::TypeScript, &["--test", "dist/conversations.test.js"][..]),
         (Language::Python, &["-m", "unittest", "--quiet", "agent.test_conversations", "agent.test_tokens"]),
     ] {
         let output = language.command().unwrap().args(words).output().await.unwrap();
