@@ -59,7 +59,7 @@ pub use record::{
     Policy, Record, ReplayCheck, RequirementCheck, Resource, RevocationCheck, Scopes, SenderConstraint,
     SenderConstraintCheck, StatusCheck, Timings, TokenCheck, TokenSource, Verdict,
 };
-pub use recorder::{Clock, Mode, Recorded, Recorder, Sealing};
+pub use recorder::{Clock, KeyTaken, Mode, Recorded, Recorder, Sealing};
 pub use redaction::{DigestKey, DigestKeyError, Digested, Form, PeerForm, Redaction};
 pub use search::{DecisionId, Found, NotADecisionId, Search, Standing, search};
 pub use sink::{

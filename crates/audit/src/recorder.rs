@@ -58,6 +58,20 @@ impl Recorded {
     }
 }
 
+/// A key that the thread which signs was handed, and when it has taken it.
+#[derive(Debug)]
+pub struct KeyTaken(oneshot::Receiver<Result<(), AuditError>>);
+
+impl KeyTaken {
+    /// Waits for that. The wait may be given up and begun again, until there is an answer.
+    ///
+    /// # Errors
+    /// [`AuditError::Closed`]: it was not taken.
+    pub async fn wait(&mut self) -> Result<(), AuditError> {
+        (&mut self.0).await.unwrap_or(Err(AuditError::Closed))
+    }
+}
+
 /// Hands records to the thread that writes them. No method blocks the caller's thread. Clones share the thread,
 /// which ends when it is told to, or with the last of them.
 #[derive(Debug, Clone)]
@@ -225,13 +239,18 @@ impl Recorder {
         drop(self.orders.try_send(Order::Tick));
     }
 
-    /// Signs checkpoints with this key from now on. What was handed in before is summed up with the one until now, if the file
-    /// takes that.
+    /// Has checkpoints signed with this key, once what was handed in before is summed up with the one until now, if the file
+    /// takes that. It takes the place of a record among those that wait, until it is taken.
     ///
     /// # Errors
-    /// [`AuditError::Closed`]
-    pub async fn sign_with(&self, key: SigningKey) -> Result<(), AuditError> {
-        self.order(|done| Order::Sign(key, done)).await
+    /// [`AuditError::QueueFull`], [`AuditError::Closed`]
+    pub fn sign_with(&self, key: SigningKey) -> Result<KeyTaken, AuditError> {
+        let (done, taken) = oneshot::channel();
+        match self.orders.try_send(Order::Sign(key, done)) {
+            Ok(()) => Ok(KeyTaken(taken)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(AuditError::QueueFull),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(AuditError::Closed),
+        }
     }
 
     /// Goes on with a new file under the same path, if the old one was moved away. Records handed in before are in

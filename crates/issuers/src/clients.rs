@@ -41,6 +41,14 @@ struct Kept {
     client: SharedClient,
 }
 
+/// A client that is to take the place of the one at `place`.
+#[derive(Debug)]
+pub(crate) struct Anew {
+    place: usize,
+    transport: Transport,
+    client: Client,
+}
+
 impl Clients {
     pub(crate) const fn new(http: HttpConfig) -> Self {
         Self { http, kept: Vec::new() }
@@ -89,26 +97,31 @@ impl Clients {
         })
     }
 
-    /// Makes each client anew whose files say something else in `transports`, and names these files. Either all are
-    /// replaced or none.
-    pub(crate) fn renew(&mut self, transports: &[&Transport]) -> Result<Vec<PathBuf>, reqwest::Error> {
-        let mut renewed = Vec::new();
-        for kept in &mut self.kept {
+    /// Makes a client for each whose files say something else in `transports`. None is replaced yet.
+    pub(crate) fn anew(&self, transports: &[&Transport]) -> Result<Vec<Anew>, reqwest::Error> {
+        let differ = self.kept.iter().enumerate().filter_map(|(place, kept)| {
             let unchanged = transports.contains(&&kept.transport);
             let other = transports.iter().find(|transport| transport.is_set_like(&kept.transport));
-            if let Some(other) = other.filter(|_| !unchanged) {
-                let client = other.client(self.http.timeout, kept.reach, kept.connections)?;
-                renewed.push((kept, Transport::clone(other), client));
-            }
-        }
+            other.filter(|_| !unchanged).map(|other| (place, kept, *other))
+        });
+        let made = differ.map(|(place, kept, other)| {
+            let client = other.client(self.http.timeout, kept.reach, kept.connections)?;
+            Ok(Anew { place, transport: other.clone(), client })
+        });
+        made.collect()
+    }
+
+    /// Replaces clients by these, and names the files that had changed.
+    pub(crate) fn replace(&mut self, anew: Vec<Anew>) -> Vec<PathBuf> {
         let mut files = Vec::new();
-        for (kept, transport, client) in renewed {
+        for Anew { place, transport, client } in anew {
+            let Some(kept) = self.kept.get_mut(place) else { continue };
             files.extend(transport.files_that_differ(&kept.transport));
             kept.client.0.store(Arc::new(client));
             kept.transport = transport;
         }
         files.sort_unstable();
         files.dedup();
-        Ok(files)
+        files
     }
 }

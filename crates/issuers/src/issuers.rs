@@ -14,7 +14,7 @@ use crate::config::{HttpConfig, IssuerConfig};
 use crate::introspection::{Introspection, IntrospectionStatus, Means, OpaqueTokens};
 use crate::issuer::Issuer;
 use crate::kept_keys::IssuerStatus;
-use crate::signers::{Clock, IssuersError, Signers};
+use crate::signers::{Clock, IssuersError, Renewal, Signers};
 use crate::status_lists::{ListsStatus, StatusLists, Upkeep};
 use crate::transport::{Reach, Transport};
 
@@ -91,15 +91,15 @@ impl Issuers {
         Ok(Arc::new(Self { by_issuer, by_opaque, signers }))
     }
 
-    /// See [`Signers::renew`].
+    /// See [`Signers::renewal`].
     ///
     /// # Errors
-    /// A client cannot be made. Nothing has changed then.
-    pub fn renew<T: Borrow<Transport>>(
+    /// A client cannot be made.
+    pub fn renewal<T: Borrow<Transport>>(
         &self,
         transports: impl IntoIterator<Item = T>,
-    ) -> Result<Vec<PathBuf>, IssuersError> {
-        self.signers.renew(transports)
+    ) -> Result<Renewal<'_>, IssuersError> {
+        self.signers.renewal(transports)
     }
 
     /// Goes over to the keys that `configs` have by now, which were read anew: those that we show who we are with where issuers are

@@ -43,7 +43,7 @@ pub use issuer::Issuer;
 pub use issuers::{Issuers, ambiguous};
 pub use kept_keys::{IssuerStatus, KeptKeys, KeysUnavailable};
 pub use outcome::{LoadCounts, LoadOutcome};
-pub use signers::{Clock, IssuersError, Signers};
+pub use signers::{Clock, IssuersError, Renewal, Signers};
 pub use status_lists::{
     ListError, ListPrefix, ListPrefixProblem, ListUnavailable, Listed, ListsStatus, StatusListConfig,
     StatusProblem,

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use exequatur_token::IssuerName;
@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::address;
 use crate::caller::Caller;
-use crate::clients::{Clients, SharedClient};
+use crate::clients::{Anew, Clients, SharedClient};
 use crate::config::{ConfigProblem, HttpConfig, KeySource, KeysConfig};
 use crate::fetch::{Discovered, Source};
 use crate::introspection::Lines;
@@ -31,6 +31,22 @@ const FILE_REFRESH: Duration = Duration::from_secs(2);
 pub struct Signers {
     kept: Vec<Arc<KeptKeys>>,
     clients: Mutex<Clients>,
+}
+
+/// Connections that are to be made otherwise. As long as it is there, nobody else's are.
+#[derive(Debug)]
+#[must_use = "nothing has changed before it is carried out"]
+pub struct Renewal<'a> {
+    clients: MutexGuard<'a, Clients>,
+    anew: Vec<Anew>,
+}
+
+impl Renewal<'_> {
+    /// Goes over to them, from the next load of keys on. Names the files that had changed.
+    #[must_use]
+    pub fn carry_out(mut self) -> Vec<PathBuf> {
+        self.clients.replace(self.anew)
+    }
 }
 
 /// The issuers cannot be started.
@@ -88,20 +104,20 @@ impl Signers {
         Ok(Self { kept, clients: Mutex::new(clients) })
     }
 
-    /// Goes over to what the files of the signers' connections say now, from the next load of keys on: `transports`
-    /// are those of the signers that were started, read anew. Names the files that had changed. Everything else of a
-    /// signer stays as it was at the start.
+    /// Makes what is needed to go over to what the files of the signers' connections say now: `transports` are those of the
+    /// signers that were started, read anew. Everything else of a signer stays as it was at the start.
     ///
     /// # Errors
-    /// A client cannot be made. Nothing has changed then.
-    pub fn renew<T: Borrow<Transport>>(
+    /// A client cannot be made.
+    pub fn renewal<T: Borrow<Transport>>(
         &self,
         transports: impl IntoIterator<Item = T>,
-    ) -> Result<Vec<PathBuf>, IssuersError> {
+    ) -> Result<Renewal<'_>, IssuersError> {
         let transports: Vec<_> = transports.into_iter().collect();
         let transports: Vec<_> = transports.iter().map(Borrow::borrow).collect();
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.renew(&transports).map_err(no_client)
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let anew = clients.anew(&transports).map_err(no_client)?;
+        Ok(Renewal { clients, anew })
     }
 
     /// Asks the signer that is reached like this for more than its keys.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exequatur_audit::{PublicKeys, SigningKey};
 use exequatur_issuers::{HttpConfig, IssuerStatus, Issuers, KeysConfig, told_time};
 use exequatur_store::{Examination, StoreError};
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::{self, Clock};
 use crate::config::{Config, TlsFiles};
 use crate::nonce_secrets::nonces;
+use crate::receipts::ReceiptKeys;
 use crate::serve::ServeError;
 use crate::state::{StateError, redis_config};
 use crate::tls::{Certificates, TlsError, WithoutCertificate};
@@ -110,14 +110,7 @@ pub fn examine_nonce_secrets(config: &Config) -> Result<(), String> {
 /// What is wrong, without the key.
 pub fn examine_receipt_key(config: &Config) -> Result<(), String> {
     let Some(records) = &config.records else { return Ok(()) };
-    let Some(file) = &records.checkpoints.key_file else { return Ok(()) };
-    let told = |file: &std::path::Path, error: String| format!("{}: {error}", file.display());
-    let key = SigningKey::read(file, records.checkpoints.key_id.as_deref())
-        .map_err(|error| told(file, error.to_string()))?;
-    let Some(previous) = &records.checkpoints.previous_keys_file else { return Ok(()) };
-    let earlier = PublicKeys::read(previous).map_err(|error| told(previous, error.to_string()))?;
-    PublicKeys::of(&key, Some(earlier)).map_err(|error| told(previous, error.to_string()))?;
-    Ok(())
+    ReceiptKeys::read(&records.checkpoints).map(drop).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use exequatur_audit::{Recorder, SigningKey};
+use exequatur_audit::Recorder;
 use exequatur_decide::{Federations, Generation, LimitRules, Routes, SharedNonces};
-use exequatur_issuers::{IssuerConfig, Issuers, IssuersError};
+use exequatur_issuers::{IssuerConfig, Issuers, IssuersError, Renewal};
 use exequatur_policy::{Limits, PolicyFolder, PolicySet};
 use exequatur_store::Address;
 use exequatur_token::ClientAuthorities;
@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::codegen::http::Uri;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, RecordCheckpoints, Records, RedisUrl, Sender};
+use crate::config::{self, Config, OtlpEndpoint, RecordCheckpoints, Records, RedisUrl, Sender};
 use crate::metrics;
 use crate::nonce_secrets::{NonceSecrets, NonceSecretsError};
 use crate::otlp::{Collector, CollectorFiles, OtlpError, Reach};
-use crate::receipts::{KeysInUse, ReceiptKeys, ReceiptsError};
+use crate::receipts::{ReceiptsError, Rotation};
 use crate::reloads::{FilesInForce, Reloads};
 use crate::security_events::{SignalsError, Streams};
 use crate::state::StateError;
@@ -34,8 +34,8 @@ pub(crate) use snapshot::{Snapshot, State};
 /// (as Kubernetes mounts configuration) is seen too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the record file has to be opened anew, or its writer to take a key; a disk that hangs must not stop reloads.
-const WRITER_WITHIN: Duration = Duration::from_secs(2);
+/// How long the record file has to be opened anew; a disk that hangs must not stop reloads.
+const REOPEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the files do not make a generation.
 #[derive(Debug, Error)]
@@ -61,14 +61,26 @@ pub enum GenerationError {
     #[error("signals: {0}")]
     Signals(#[from] SignalsError),
     /// What a collector is reached with.
-    #[error("a collector: {0}")]
-    Collector(#[from] OtlpError),
+    #[error("the collector {at}: {source}")]
+    Collector {
+        /// Which.
+        at: String,
+        /// Why.
+        source: OtlpError,
+    },
     /// What Redis is reached with.
     #[error("store: {0}")]
     Store(#[from] StateError),
     /// A changed file of an issuer's connection.
     #[error("issuers: {0}")]
     Issuers(#[from] IssuersError),
+}
+
+impl GenerationError {
+    fn collector(config: &OtlpEndpoint) -> impl FnOnce(OtlpError) -> Self + use<> {
+        let at = config.endpoint.to_string();
+        |source| Self::Collector { at, source }
+    }
 }
 
 /// Builds the generation that a configuration and its policy folder describe.
@@ -197,10 +209,8 @@ pub(crate) struct Reloader {
     pub(crate) fixed: [u8; 32],
     /// Told at SIGHUP to go on with a new file, where the old one was moved away.
     pub(crate) recorder: Option<Recorder>,
-    /// What its checkpoints are signed with.
-    pub(crate) receipts: Option<KeysInUse>,
-    /// The key that the recorder has not been handed yet.
-    pub(crate) key_due: Option<SigningKey>,
+    /// What its checkpoints are signed with, where they are.
+    pub(crate) rotation: Option<Rotation>,
     /// What records and spans are sent to, in the order of the configuration.
     pub(crate) collectors: Vec<Collector>,
     /// The state of the files that was judged last, accepted or refused.
@@ -243,44 +253,20 @@ impl Reloader {
                 self.judged = state;
                 self.judge(found).await;
             }
-            self.hand_over_key().await;
+            if let Some((rotation, recorder)) = self.rotation.as_mut().zip(self.recorder.as_ref()) {
+                rotation.advance(recorder).await;
+            }
         }
     }
 
     async fn reopen_records(&self) {
         let Some(recorder) = &self.recorder else { return };
-        match tokio::time::timeout(WRITER_WITHIN, recorder.reopen()).await {
+        match tokio::time::timeout(REOPEN_WITHIN, recorder.reopen()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::error!(%error, "the record file could not be opened anew; the old one goes on");
             }
             Err(_elapsed) => tracing::error!("the record file did not open anew in time"),
-        }
-    }
-
-    /// Shows the public keys that the files say, and has another key handed over: who verifies knows it before it is used.
-    fn renew_receipts(&mut self, found: Option<ReceiptKeys>) {
-        if let Some((keys, found)) = self.receipts.as_ref().zip(found) {
-            self.key_due = keys.replace(found).or_else(|| self.key_due.take());
-        }
-    }
-
-    /// Lets checkpoints be signed with the key that is due. Where a disk hangs it is due again with the next look, and the one before
-    /// goes on.
-    async fn hand_over_key(&mut self) {
-        let Some((recorder, key)) = self.recorder.as_ref().zip(self.key_due.as_ref()) else { return };
-        match tokio::time::timeout(WRITER_WITHIN, recorder.sign_with(key.clone())).await {
-            Ok(Ok(())) => {
-                tracing::info!(
-                    kid = key.id(),
-                    "checkpoints of the records are signed with another key from now on"
-                );
-                self.key_due = None;
-            }
-            Ok(Err(error)) => tracing::error!(%error, "the key of checkpoints could not be handed over"),
-            Err(_elapsed) => {
-                tracing::error!("the records' writer did not take the key of checkpoints in time")
-            }
         }
     }
 
@@ -302,7 +288,8 @@ impl Reloader {
         let number = self.current.load().number.saturating_add(1);
         let (fixed, issuers, streams) = (self.fixed, Arc::clone(&self.issuers), self.streams.clone());
         let (reached, named_before) = (self.redis.clone(), self.nonces_in_use.is_some());
-        let (signing, sent_to) = (self.receipts.clone(), self.collectors.clone());
+        let signing = self.rotation.as_ref().map(Rotation::in_use).unwrap_or_default();
+        let collectors = self.collectors.clone();
         // Thousands of policies take a second: not on the thread that serves metrics and accepts connections.
         let compiled = tokio::task::spawn_blocking(move || {
             let Snapshot {
@@ -324,22 +311,25 @@ impl Reloader {
             let redis = reached.zip(redis);
             let elsewhere = |source| StateError::Address { named: redis_named(&config), source };
             redis.iter().try_for_each(|(reached, anew)| reached.is_where(anew)).map_err(elsewhere)?;
-            if let Some((signing, keys)) = signing.as_ref().zip(receipts.as_ref()) {
-                signing.admits(keys)?;
-            }
-            let collectors = others(&sent_to, &config, files)?;
-            let mut renewed = issuers.renew(config.issuers.iter().flat_map(IssuerConfig::transports))?;
-            let mut events = Vec::new();
-            if let Some(streams) = streams {
-                renewed.extend(streams.renew(&config.signals)?);
-                events = streams.renew_secrets(&config.signals, secrets);
-            }
+            receipts.iter().try_for_each(|keys| keys.follow(&signing))?;
+            let collectors = changed(&collectors, &config, files)?;
+            let reached = issuers.renewal(config.issuers.iter().flat_map(IssuerConfig::transports))?;
+            let listened = streams.as_ref().map(|streams| streams.renewal(&config.signals)).transpose()?;
+            let mut renewed = reached.carry_out();
+            renewed.extend(listened.into_iter().flat_map(Renewal::carry_out));
+            let streams = streams.map(|streams| streams.renew_secrets(&config.signals, secrets));
             let keys = issuers.renew_keys(&config.issuers);
             let authorities = issuers.renew_authorities(&config.issuers);
             let redis = redis.is_some_and(|(reached, anew)| reached.renew(&anew) == Ok(true));
             let collectors = collectors.into_iter().map(|(at, reach)| at.replace(reach)).collect();
-            let renewed =
-                Renewed { connections: renewed, keys, authorities, collectors, streams: events, redis };
+            let renewed = Renewed {
+                connections: renewed,
+                keys,
+                authorities,
+                collectors,
+                streams: streams.unwrap_or_default(),
+                redis,
+            };
             Ok((generation, (renewed, nonces, receipts), FilesInForce::of(&config)))
         });
         let built = match compiled.await {
@@ -358,7 +348,9 @@ impl Reloader {
             Ok((generation, (renewed, nonces, receipts), files)) => {
                 metrics::reload(true);
                 self.renew_nonces(nonces);
-                self.renew_receipts(receipts);
+                if let Some((rotation, keys)) = self.rotation.as_mut().zip(receipts) {
+                    rotation.go_over(&keys);
+                }
                 renewed.tell();
                 tell(&generation, files);
                 self.current.store(Arc::new(generation));
@@ -373,18 +365,18 @@ impl Reloader {
     }
 }
 
-/// The collectors that are to be reached otherwise than they are.
-fn others(
+/// The collectors whose files say something else, and how they are to be reached.
+fn changed(
     collectors: &[Collector],
     config: &Config,
     files: Vec<CollectorFiles>,
-) -> Result<Vec<(Collector, Reach)>, OtlpError> {
+) -> Result<Vec<(Collector, Reach)>, GenerationError> {
     let each = collectors.iter().zip(snapshot::collectors(config).zip(files));
-    let other = each.map(|(collector, (endpoint, files))| {
-        let other = collector.other(endpoint, files)?;
-        Ok(other.map(|reach| (collector.clone(), reach)))
+    let changed = each.map(|(collector, (endpoint, files))| {
+        let reach = collector.changed(endpoint, files).map_err(GenerationError::collector(endpoint))?;
+        Ok(reach.map(|reach| (collector.clone(), reach)))
     });
-    other.filter_map(Result::transpose).collect()
+    changed.filter_map(Result::transpose).collect()
 }
 
 /// Where the configuration has the address of Redis.
@@ -426,7 +418,7 @@ impl Renewed {
             tracing::info!(%collector, "what a collector is reached with has changed; it counts from the next call on");
         }
         for stream in self.streams {
-            tracing::info!(%stream, "secrets of a stream of security events have changed; its transmitter is known by them from now on");
+            tracing::info!(%stream, "secrets of a stream of security events have changed; they count from now on");
         }
         if self.redis {
             tracing::info!(

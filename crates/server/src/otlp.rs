@@ -63,7 +63,7 @@ pub enum OtlpError {
         file: PathBuf,
     },
     /// The certificates or the address cannot be used.
-    #[error("the collector: {0}")]
+    #[error("it cannot be called: {0}")]
     Transport(#[from] tonic::transport::Error),
 }
 
@@ -152,12 +152,25 @@ impl std::fmt::Debug for Collector {
     }
 }
 
+impl OtlpError {
+    /// The file that cannot be used, where it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Unreadable { file, .. }
+            | Self::TooLarge { file }
+            | Self::Header { file, .. }
+            | Self::Authorities { file } => Some(file),
+            Self::Transport(_) => None,
+        }
+    }
+}
+
 impl Collector {
     /// How it is to be reached by what the files say now; nothing if that is how it is reached already.
     ///
     /// # Errors
     /// The certificates cannot be used.
-    pub(crate) fn other(
+    pub(crate) fn changed(
         &self,
         config: &OtlpEndpoint,
         files: CollectorFiles,

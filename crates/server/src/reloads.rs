@@ -1,5 +1,6 @@
 //! What came of the files last: which are in force since when, and which were refused.
 
+use std::path::Path;
 use std::sync::Mutex;
 
 use exequatur_admin::status::FailedReload;
@@ -95,9 +96,16 @@ impl Reloads {
 }
 
 impl GenerationError {
+    /// What it says, with the file's name in place of its path.
+    fn named(&self, file: Option<&Path>) -> String {
+        let name = file.and_then(|file| file.file_name().map(|name| (file, name.to_string_lossy())));
+        let told = self.to_string();
+        name.map_or_else(|| told.clone(), |(file, name)| told.replace(&*file.to_string_lossy(), &name))
+    }
+
     /// The first mistake in one line: where it is, and what; nothing of what the file says beside it.
     pub(crate) fn first_line(&self) -> String {
-        let name = |path: &std::path::Path| {
+        let name = |path: &Path| {
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
         };
         match self {
@@ -113,13 +121,12 @@ impl GenerationError {
             Self::Store(StateError::File { file, source }) => format!("{}: {source}", name(file)),
             Self::Store(StateError::Address { named, source }) => format!("{}: {source}", name(named)),
             Self::Signals(SignalsError::Secret { file, error }) => format!("{}: {error}", name(file)),
+            Self::Receipts(ReceiptsError::Forgotten { file, .. }) => self.named(Some(file)),
+            Self::Collector { source, .. } => self.named(source.file()),
             Self::Receipts(ReceiptsError::Key { file, source }) => format!("{}: {source}", name(file)),
-            Self::NeedsRestart
-            | Self::Issuers(_)
-            | Self::Store(_)
-            | Self::Receipts(_)
-            | Self::Signals(_)
-            | Self::Collector(_) => self.to_string(),
+            Self::NeedsRestart | Self::Issuers(_) | Self::Store(_) | Self::Receipts(_) | Self::Signals(_) => {
+                self.to_string()
+            }
         }
     }
 }

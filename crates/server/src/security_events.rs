@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use exequatur_audit::{Recorder, Redaction};
-use exequatur_issuers::{HttpConfig, IssuersError, Place, Signers};
+use exequatur_issuers::{HttpConfig, IssuersError, Place, Renewal, Signers};
 use exequatur_signals::{
     Authorization, Delivery, ErrorCode, MAX_SET_BYTES, Poller, Push, PushAuthorization, PushRefusal,
     Receiver, ReceiverParts, Refusal, Rules, Secret, SecretError, StateSecret, StreamConfig, Unavailable,
@@ -80,14 +80,20 @@ struct Pushed {
     authorization: Option<Arc<ArcSwap<Authorization>>>,
 }
 
-/// What the files of a stream's secrets say.
-#[derive(Debug)]
+/// What the files of a stream's secrets say. A token for polls is none of them: it is read when it is needed, and one that
+/// is missing is nobody else's business.
 pub(crate) struct StreamSecrets {
     /// What its transmitter shows, where that is asked for.
     authorization: Option<Authorization>,
     /// What verification requests are known by.
     states: Option<StateSecret>,
     digest: [u8; 32],
+}
+
+impl std::fmt::Debug for StreamSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamSecrets").finish_non_exhaustive()
+    }
 }
 
 impl StreamSecrets {
@@ -113,7 +119,7 @@ impl StreamSecrets {
                 None
             }
         };
-        let states = config.secret_of_states().map(&mut read).transpose()?;
+        let states = config.own_secret_of_states().map(&mut read).transpose()?;
         let states = states.and_then(|lines| lines.into_iter().next());
         let states = states.map(|secret| StateSecret::new(secret.expose().as_bytes(), config.name()));
         Ok(Self { authorization, states, digest: digest.finalize().into() })
@@ -126,16 +132,30 @@ impl StreamSecrets {
 }
 
 /// The secrets of one stream.
-#[derive(Debug)]
 struct SecretsInUse {
     authorization: Option<Arc<ArcSwap<Authorization>>>,
     rules: Arc<ArcSwap<Rules>>,
     digest: ArcSwap<[u8; 32]>,
 }
 
+impl std::fmt::Debug for SecretsInUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretsInUse").finish_non_exhaustive()
+    }
+}
+
 impl SecretsInUse {
     fn new(config: &StreamConfig) -> Result<Self, SignalsError> {
         let StreamSecrets { authorization, states, digest } = StreamSecrets::read(config)?;
+        let states = match (states, config.secret_of_states()) {
+            (Some(states), _) => Some(states),
+            (None, Some(file)) => {
+                let failed = |error| SignalsError::Secret { file: file.clone(), error };
+                let secret = Secret::read(file).map_err(failed)?;
+                Some(StateSecret::new(secret.expose().as_bytes(), config.name()))
+            }
+            (None, None) => None,
+        };
         Ok(Self {
             authorization: authorization.map(|shown| Arc::new(ArcSwap::from_pointee(shown))),
             rules: Arc::new(ArcSwap::from_pointee(rules(config, states))),
@@ -152,7 +172,9 @@ impl SecretsInUse {
         if let Some((used, found)) = self.authorization.as_ref().zip(authorization) {
             used.store(Arc::new(found));
         }
-        self.rules.store(Arc::new(rules(config, states)));
+        if states.is_some() {
+            self.rules.store(Arc::new(rules(config, states)));
+        }
         self.digest.store(Arc::new(digest));
         true
     }
@@ -259,12 +281,12 @@ impl Streams {
         }
     }
 
-    /// Goes over to what the files of the transmitters' connections say now.
+    /// Makes what is needed to go over to what the files of the transmitters' connections say now.
     ///
     /// # Errors
-    /// A client cannot be made. Nothing has changed then.
-    pub(crate) fn renew(&self, configs: &[StreamConfig]) -> Result<Vec<PathBuf>, IssuersError> {
-        self.signers.renew(configs.iter().map(|config| &config.keys.transport))
+    /// A client cannot be made.
+    pub(crate) fn renewal(&self, configs: &[StreamConfig]) -> Result<Renewal<'_>, IssuersError> {
+        self.signers.renewal(configs.iter().map(|config| &config.keys.transport))
     }
 
     /// Goes over to what the files of the streams' secrets say now. Gives the names of those streams whose say something else.
@@ -430,4 +452,99 @@ fn closing(status: StatusCode) -> Response {
 
 fn again(status: StatusCode) -> Response {
     (status, [(header::CONNECTION, "close"), (header::RETRY_AFTER, RETRY_AFTER)]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::config::{Source, from_text};
+
+    const FIRST: &str = "the first secret of this stream";
+    const SECOND: &str = "another secret of this stream";
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        std::fs::write(folder.join(name), text).unwrap();
+        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn stream(folder: &Path, delivery: &str) -> StreamConfig {
+        let text = format!(
+            "policies: p
+protected_resources: [{{ resource: https://api.example.com }}]
+issuers:
+  - name: corp
+    issuer: https://a.example.com
+    jwks: {{ file: k }}
+    audiences: [https://api.example.com]
+    claims: {{ agent: client_id, user: sub }}
+signals:
+  - name: idp
+    transmitter: https://idp.example.com
+    jwks: {{ file: k }}
+    audience: https://api.example.com
+    subjects_of: [corp]
+    {delivery}
+store: {{ embedded: {{ path: state }} }}
+routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: public }}]
+"
+        );
+        let source = Source { path: folder.join("exequatur.yaml"), text: text.into() };
+        from_text(source).unwrap().signals.remove(0)
+    }
+
+    /// Whether a verification request that was made with this secret is known.
+    fn knows(used: &SecretsInUse, secret: &str) -> bool {
+        let state = StateSecret::new(secret.as_bytes(), "idp").issue(Timestamp::UNIX_EPOCH, [1; 8]);
+        used.rules.load().states.as_ref().unwrap().knows(&state, Timestamp::UNIX_EPOCH)
+    }
+
+    /// C-16, V03: requests are known by what the file says now.
+    #[test]
+    fn verification_requests_are_known_by_the_secret_that_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        write(folder, "push", &format!("Bearer {FIRST}"));
+        write(folder, "states", FIRST);
+        let config =
+            stream(folder, "delivery: { push: { authorization_file: push } }\n    state_secret_file: states");
+        let used = SecretsInUse::new(&config).unwrap();
+        let renew = || used.renew(&config, StreamSecrets::read(&config).unwrap());
+        assert!(knows(&used, FIRST) && !knows(&used, SECOND) && !renew());
+        write(folder, "states", SECOND);
+        assert!(renew() && !renew());
+        assert!(!knows(&used, FIRST) && knows(&used, SECOND));
+        // Another order of the same lines is another secret: the first line is what requests are made with.
+        write(folder, "states", &format!("{FIRST}\n{SECOND}"));
+        assert!(renew() && knows(&used, FIRST));
+        write(folder, "states", &format!("{SECOND}\n{FIRST}"));
+        assert!(renew() && knows(&used, SECOND));
+        // Nothing moves from one file to the other unseen.
+        write(folder, "push", &format!("{SECOND}\n{FIRST}"));
+        write(folder, "states", SECOND);
+        assert!(renew());
+        std::fs::remove_file(folder.join("states")).unwrap();
+        assert!(matches!(StreamSecrets::read(&config), Err(SignalsError::Secret { .. })));
+    }
+
+    /// A token for polls is renewed by others, and may be away for a while: that holds up nothing, and changes nothing here.
+    #[test]
+    fn a_token_for_polls_is_no_secret_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        write(folder, "token", FIRST);
+        let delivery = "delivery: { poll: { url: https://idp.example.com/poll } }\n    token_file: token";
+        let config = stream(folder, delivery);
+        let used = SecretsInUse::new(&config).unwrap();
+        assert!(knows(&used, FIRST));
+        write(folder, "token", SECOND);
+        assert!(!used.renew(&config, StreamSecrets::read(&config).unwrap()));
+        std::fs::remove_file(folder.join("token")).unwrap();
+        assert!(!used.renew(&config, StreamSecrets::read(&config).unwrap()));
+        assert!(knows(&used, FIRST));
+    }
 }

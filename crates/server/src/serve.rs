@@ -263,14 +263,13 @@ fn reloader(
     (receipts, traced_to): (Receipts, Option<Collector>),
     (reloads, clock): (&Arc<Reloads>, &Clock),
 ) -> Reloader {
-    let Receipts { recorder, router: _, keys, mut collectors } = receipts;
+    let Receipts { recorder, router: _, rotation, mut collectors } = receipts;
     collectors.extend(traced_to);
     Reloader {
         path: path.to_owned(),
         current: Arc::clone(generation),
         recorder,
-        receipts: keys,
-        key_due: None,
+        rotation,
         collectors,
         issuers: Arc::clone(issuers),
         streams: streams.clone(),

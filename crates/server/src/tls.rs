@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// What is wrong with a file that trusts nobody.
-pub(crate) const NO_AUTHORITIES: &str = "no certificates of authorities in PEM";
+pub(crate) const NO_AUTHORITIES: &str = "no certificates of authorities in PEM that can be read";
 
 /// Whether a client without a certificate gets in, to say otherwise who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,7 +227,7 @@ impl Read {
     }
 }
 
-/// Those whose certificates are trusted; none if there is no certificate that can be.
+/// Those whose certificates are trusted; `None` if there is no certificate that can be, or what is no certificate in one's place.
 pub(crate) fn authorities(pem: &[u8]) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let (added, _refused) = roots.add_parsable_certificates(certificates(pem).unwrap_or_default());

@@ -47,13 +47,19 @@ impl StreamConfig {
     /// The file whose secret the states of verification requests are made with.
     #[must_use]
     pub fn secret_of_states(&self) -> Option<&PathBuf> {
+        self.own_secret_of_states().or(self.token_file.as_ref())
+    }
+
+    /// The same, if it is not the token for polls, which comes and goes by itself.
+    #[must_use]
+    pub fn own_secret_of_states(&self) -> Option<&PathBuf> {
         let pushed = match &self.delivery {
             Delivery::Push(Push { authorization: PushAuthorization::File(file), .. }) => Some(file),
             Delivery::Push(Push { authorization: PushAuthorization::NotAsked, .. }) | Delivery::Poll(_) => {
                 None
             }
         };
-        self.state_secret_file.as_ref().or(pushed).or(self.token_file.as_ref())
+        self.state_secret_file.as_ref().or(pushed)
     }
 }
 

@@ -42,10 +42,10 @@ catalogue! {
         "a certificate is not valid yet: handshakes with it fail",
         "look at this machine's clock, then at who issued it";
     NONCE = "nonce-secret-unusable", CONFIGURATION,
-        "the secret of nonces cannot be used: no start",
+        "the secret of nonces cannot be used: no start, and no reload",
         "write at least 32 random bytes into the file, readable by the service alone";
     RECEIPT = "receipt-key-unusable", RECEIPTS,
-        "the key of checkpoints, or the public keys before it, cannot be used: no start",
+        "the key of checkpoints, or the public keys before it, cannot be used: no start, and no reload",
         "give the service its key back, or a new one and the public key of the old one in `previous_keys_file`";
     KEYS = "issuer-keys-unavailable", CONFIGURATION,
         "the keys of an issuer cannot be loaded: its tokens are refused with 503",

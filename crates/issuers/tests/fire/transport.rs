@@ -71,18 +71,18 @@ async fn a_new_authority_is_gone_over_to() {
     world.until_loads("corp", 1).await;
     assert_eq!(world.count("corp", LoadOutcome::Connect), 1);
     assert_eq!(
-        world.issuers.renew([&before.transport, &usual.transport]).unwrap(),
+        world.issuers.renewal([&before.transport, &usual.transport]).unwrap().carry_out(),
         [""; 0].map(PathBuf::from)
     );
 
     std::fs::copy(&authority.file, &old.file).unwrap();
     let after = trusting(&old, &url);
     assert_eq!(
-        world.issuers.renew([&after.transport, &usual.transport]).unwrap(),
+        world.issuers.renewal([&after.transport, &usual.transport]).unwrap().carry_out(),
         std::slice::from_ref(&old.file)
     );
     assert_eq!(
-        world.issuers.renew([&after.transport, &usual.transport]).unwrap(),
+        world.issuers.renewal([&after.transport, &usual.transport]).unwrap().carry_out(),
         [""; 0].map(PathBuf::from)
     );
     world.next_load("corp", &server).await;
@@ -111,7 +111,7 @@ async fn new_credentials_are_gone_over_to() {
     };
     let world = first_load(config("me:another")).await;
     assert_eq!(world.count("corp", LoadOutcome::Connect), 1);
-    let renewed = world.issuers.renew([&config("me:secret word").transport]).unwrap();
+    let renewed = world.issuers.renewal([&config("me:secret word").transport]).unwrap().carry_out();
     assert_eq!(renewed, [file.path()]);
     world.next_load("corp", &server).await;
     assert_eq!(world.keys("corp"), Ok(set_id(&["a"])));

@@ -91,7 +91,8 @@ impl Snapshot {
         let checkpoints = config.records.as_ref().map(|records| &records.checkpoints);
         let receipts = checkpoints.map(ReceiptKeys::read).transpose()?.flatten();
         digest.update(receipts.as_ref().map_or_else(Default::default, ReceiptKeys::digest));
-        let collectors: Vec<_> = collectors(&config).map(CollectorFiles::read).collect::<Result<_, _>>()?;
+        let read = |config| CollectorFiles::read(config).map_err(GenerationError::collector(config));
+        let collectors: Vec<_> = collectors(&config).map(read).collect::<Result<_, _>>()?;
         collectors.iter().for_each(|files| digest.update(files.digest()));
         let streams: Vec<_> = config.signals.iter().map(StreamSecrets::read).collect::<Result<_, _>>()?;
         streams.iter().for_each(|secrets| digest.update(secrets.digest()));

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Mutex, PoisonError};
 
-use exequatur_audit::PublicKeys;
+use exequatur_audit::{PublicKeys, SigningKey};
 use exequatur_issuers::HttpConfig;
 use tokio_util::task::TaskTracker;
 
@@ -85,8 +85,7 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
             nonces_in_use: snapshot.state().nonces,
             fixed: fixed_part(&snapshot.config),
             recorder: None,
-            receipts: None,
-            key_due: None,
+            rotation: None,
             collectors: Vec::new(),
             judged: Some(snapshot.state()),
             reloads: Arc::new(Reloads::started(&snapshot.config, snapshot.nonce_marks(), at(0))),
@@ -349,13 +348,27 @@ async fn secrets_change_while_the_process_runs() {
     assert_eq!(reloader.current.load().number, in_force, "the last good one goes on");
 }
 
-/// C-16: the key of checkpoints and what a collector is shown are gone over to while the process runs. A key whose forerunner nobody could
-/// check any more is refused, and so is that nothing is signed any more.
-#[tokio::test]
-async fn keys_of_records_and_headers_of_collectors_change_while_the_process_runs() {
-    let folder = Folder::new();
-    let without = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
-    let signed_by = |checkpoints: &str| {
+/// A folder whose records are signed, and go to a collector like spans do.
+struct Signed {
+    folder: Folder,
+    without: String,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let without = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
+        folder.key("first.pem");
+        folder.key("second.pem");
+        folder.write("headers", "authorization: Bearer canary-1");
+        folder.write("traced", "authorization: Bearer canary-1");
+        let signed = Self { folder, without };
+        signed.by("key_file: first.pem, key_id: first");
+        signed
+    }
+
+    /// Names these keys.
+    fn by(&self, checkpoints: &str) {
         let records = format!(
             "records:
   file: records.jsonl
@@ -364,30 +377,31 @@ async fn keys_of_records_and_headers_of_collectors_change_while_the_process_runs
 traces: {{ otlp: {{ endpoint: 'https://127.0.0.1:8', headers_file: traced }} }}
 "
         );
-        folder.write("exequatur.yaml", &(without.clone() + &records));
-    };
-    let public = |file: &str, kid: &str| {
-        let key = SigningKey::read(&folder.path(file), Some(kid)).unwrap();
-        PublicKeys::of(&key, None).unwrap().jwks().to_string()
-    };
-    folder.key("first.pem");
-    folder.key("second.pem");
-    folder.write("headers", "authorization: Bearer canary-1");
-    folder.write("traced", "authorization: Bearer canary-1");
-    signed_by("key_file: first.pem, key_id: first");
-    let config = folder.look().unwrap().config;
-    let kept = receipts::open(&config.records.unwrap(), None, &clock::system()).unwrap();
-    let (_tracer, exporter) = Tracer::new(&config.traces.unwrap(), None, clock::system()).unwrap();
-    let recorder = kept.recorder.clone().unwrap();
-    let mut reloader = Reloader {
-        recorder: kept.recorder,
-        receipts: kept.keys,
-        collectors: [kept.collectors, vec![exporter.collector()]].concat(),
-        ..folder.reloader()
-    };
+        self.folder.write("exequatur.yaml", &(self.without.clone() + &records));
+    }
+
+    fn reloader(&self) -> (Reloader, Recorder) {
+        let config = self.folder.look().unwrap().config;
+        let kept = receipts::open(&config.records.unwrap(), None, &clock::system()).unwrap();
+        let (_tracer, exporter) = Tracer::new(&config.traces.unwrap(), None, clock::system()).unwrap();
+        let recorder = kept.recorder.clone().unwrap();
+        let reloader = Reloader {
+            recorder: kept.recorder,
+            rotation: kept.rotation,
+            collectors: [kept.collectors, vec![exporter.collector()]].concat(),
+            ..self.folder.reloader()
+        };
+        (reloader, recorder)
+    }
+}
+
+/// C-16: what a collector is shown is gone over to while the process runs, each by itself.
+#[tokio::test]
+async fn headers_of_collectors_change_while_the_process_runs() {
+    let signed = Signed::new();
+    let (folder, (mut reloader, _recorder)) = (&signed.folder, signed.reloader());
     let log = Log::default();
     let _logging = log.begin();
-
     for (file, port) in [("headers", ":9"), ("traced", ":8")] {
         folder.write(file, "authorization: Bearer canary-2");
         assert_ne!(Some(State::of(&folder.look())), reloader.judged, "{file}");
@@ -402,59 +416,59 @@ traces: {{ otlp: {{ endpoint: 'https://127.0.0.1:8', headers_file: traced }} }}
     folder.write("headers", "canary-3");
     reloader.judge(folder.look()).await;
     let failed = reloader.reloads.source().unwrap().failed.unwrap().error;
-    assert!(failed.contains("headers: line 1: not a header") && !failed.contains("canary"), "{failed}");
-    folder.write("headers", "authorization: Bearer canary-2");
+    assert_eq!(failed, "the collector https://127.0.0.1:9/: headers: line 1: not a header, `name: value`");
+    assert!(!log.take().contains("canary"));
+}
 
-    let in_force = reloader.current.load().number;
+/// C-16: the key of checkpoints is gone over to while the process runs. A key whose forerunner nobody could check any more is refused, and
+/// so is that nothing is signed any more; then nothing else is gone over to either.
+#[tokio::test]
+async fn a_key_of_checkpoints_changes_while_the_process_runs() {
+    let signed = Signed::new();
+    let (folder, (mut reloader, recorder)) = (&signed.folder, signed.reloader());
+    let log = Log::default();
+    let _logging = log.begin();
+    let forgotten = "(`first`) is not in `previous_keys_file`";
     for (checkpoints, said) in [
-        ("key_file: second.pem, key_id: second", "(`first`) is not in `previous_keys_file`"),
+        ("key_file: second.pem, key_id: second", forgotten),
         // What a verifier knows by one id has to stay that key.
-        ("key_file: second.pem, key_id: first", "(`first`) is not in `previous_keys_file`"),
+        ("key_file: second.pem, key_id: first", forgotten),
         ("key_file: gone.pem, key_id: second", "gone.pem"),
         ("every: 1m", "restart to apply them"),
         ("key_file: first.pem, key_id: first, every: 2m", "restart to apply them"),
     ] {
-        signed_by(checkpoints);
+        signed.by(checkpoints);
         reloader.judge(folder.look()).await;
         let told = log.take();
         assert!(told.contains("reload refused") && told.contains(said), "{checkpoints}: {told}");
-        assert_eq!((reloader.current.load().number, reloader.key_due.is_none()), (in_force, true));
+        assert_eq!(reloader.current.load().number, 1);
     }
-
-    folder.write("old.json", &public("first.pem", "first"));
-    signed_by("key_file: second.pem, key_id: second, previous_keys_file: old.json");
+    folder.write("headers", "authorization: Bearer another");
+    signed.by("key_file: second.pem, key_id: second");
     reloader.judge(folder.look()).await;
-    assert_eq!(reloader.key_due.as_ref().map(SigningKey::id), Some("second"), "{}", log.take());
-    reloader.hand_over_key().await;
-    assert!(reloader.key_due.is_none());
+    let told = log.take();
+    assert!(told.contains("reload refused") && !told.contains("reached with has changed"), "{told}");
+    let failed = reloader.reloads.source().unwrap().failed.unwrap().error;
+    assert!(failed.starts_with("records: second.pem: another key"), "{failed}");
+
+    let first = SigningKey::read(&folder.path("first.pem"), Some("first")).unwrap();
+    folder.write("old.json", &PublicKeys::of(&first, None).unwrap().jwks().to_string());
+    signed.by("key_file: second.pem, key_id: second, previous_keys_file: old.json");
+    reloader.judge(folder.look()).await;
+    assert!(log.take().contains("reached with has changed"));
+    // What else changes before it was handed over changes nothing about that.
+    folder.write("policies/stop.cedar", "@id(\"stop\")\nforbid (principal, action, resource);\n");
+    reloader.judge(folder.look()).await;
+    let rotation = reloader.rotation.as_mut().unwrap();
+    rotation.advance(&recorder).await;
     let told = log.take();
     assert!(told.contains("signed with another key from now on") && told.contains("second"), "{told}");
-    // Taken over once; with the next look nothing is due.
-    reloader.judge(folder.look()).await;
-    assert!(reloader.key_due.is_none());
+    rotation.advance(&recorder).await;
+    assert!(!log.take().contains("another key from now on"), "it is handed over once");
     recorder.close().await.unwrap();
     let text = std::fs::read_to_string(folder.path("records.jsonl")).unwrap();
     let signers: Vec<_> = text.lines().filter_map(|line| Some(line.split_once("\"kid\":\"")?.1)).collect();
     assert!(signers[0].starts_with("first") && signers[1].starts_with("second"), "{text}");
-}
-
-/// A key that the writer could not be given is due until it has it.
-#[tokio::test]
-async fn a_key_that_was_not_handed_over_stays_due() {
-    let folder = Folder::new();
-    folder.key("key.pem");
-    let text = std::fs::read_to_string(folder.path("exequatur.yaml")).unwrap();
-    folder.write("exequatur.yaml", &format!("{text}records: {{ file: records.jsonl }}\n"));
-    let records = folder.look().unwrap().config.records.unwrap();
-    let recorder = receipts::open(&records, None, &clock::system()).unwrap().recorder;
-    recorder.as_ref().unwrap().close().await.unwrap();
-    let key_due = SigningKey::read(&folder.path("key.pem"), None).ok();
-    let mut reloader = Reloader { recorder, key_due, ..folder.reloader() };
-    let log = Log::default();
-    let _logging = log.begin();
-    reloader.hand_over_key().await;
-    assert!(reloader.key_due.is_some());
-    assert!(log.take().contains("could not be handed over"));
 }
 
 /// D26, C-16: a secret is named where none was, and gone over to; that none is named any more is refused whole, and the one in use goes on.

@@ -53,7 +53,7 @@ async fn what_a_collector_is_reached_with_changes_between_calls() {
     };
     let mut otlp = Otlp::new(&config).unwrap();
     let collector = otlp.collector();
-    let other = || collector.other(&config, CollectorFiles::read(&config).unwrap());
+    let other = || collector.changed(&config, CollectorFiles::read(&config).unwrap());
     assert!(other().unwrap().is_none());
     certify();
     collector.replace(other().unwrap().unwrap());

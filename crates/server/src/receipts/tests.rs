@@ -1,9 +1,11 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use exequatur_audit::Mode;
 use jiff::Timestamp;
 
 use super::*;
+use crate::config::RecordCheckpoints;
 
 /// RFC 8410 §10.3: an Ed25519 key.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----
@@ -70,38 +72,4 @@ fn without_a_key_nothing_is_shown() {
         checkpoints.key_file = Some(folder.join("key.pem"));
     });
     assert!(signed.unwrap().router.has_routes());
-}
-
-/// A key of the test's own, as the files would say it beside the public halves of `before`.
-fn keys(kid: &str, pem: &str, before: Option<&ReceiptKeys>) -> ReceiptKeys {
-    let signing = SigningKey::from_pem(pem, Some(kid)).unwrap();
-    let public = PublicKeys::of(&signing, before.map(|before| before.public.clone())).unwrap();
-    ReceiptKeys { file: "key.pem".into(), signing, public }
-}
-
-/// C-16: what was signed with the key in use has to stay verifiable, and only another key is handed on.
-#[test]
-fn a_key_is_replaced_by_one_whose_set_has_it() {
-    let pem = || rcgen::KeyPair::generate().unwrap().serialize_pem();
-    let (first, second) = (pem(), pem());
-    let old = keys("old", &first, None);
-    let used = KeysInUse::new(old.clone());
-    assert_eq!(used.replace(old.clone()), None, "the same");
-
-    let alone = keys("new", &second, None);
-    let refused = used.admits(&alone).unwrap_err().to_string();
-    assert!(refused.starts_with("key.pem: another key") && refused.contains("`old`"), "{refused}");
-    // The same key under another id is another for who verifies.
-    assert!(used.admits(&keys("other", &first, None)).is_err());
-
-    let both = keys("new", &second, Some(&old));
-    used.admits(&both).unwrap();
-    assert_eq!(used.replace(both).unwrap().id(), "new");
-    let said = String::from_utf8(used.0.load().body.to_vec()).unwrap();
-    assert!(said.contains(r#""kid":"new""#) && said.contains(r#""kid":"old""#), "{said}");
-    assert!(!said.contains(r#""d""#), "{said}");
-    // The old one may go once nothing that it signed is left.
-    used.admits(&alone).unwrap();
-    assert_eq!(used.replace(alone), None, "the key that signs is the same");
-    assert!(!used.0.load().body.windows(5).any(|part| part == b"\"old\""));
 }

@@ -65,20 +65,24 @@ struct Scene {
 impl Scene {
     async fn new(does: &[Does], timeout: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = OtlpEndpoint {
-            endpoint: format!("http://{}", listener.local_addr().unwrap()).parse().unwrap(),
-            plaintext: false,
-            ca_file: None,
-            headers_file: None,
-            timeout,
-        };
+        let endpoint = endpoint(&format!("http://{}", listener.local_addr().unwrap()), timeout);
+        Self::at(listener, tonic::transport::Server::builder(), does, &endpoint).0
+    }
+
+    /// With a collector of its own there, and how that is reached.
+    fn at(
+        listener: TcpListener,
+        mut server: tonic::transport::Server,
+        does: &[Does],
+        endpoint: &OtlpEndpoint,
+    ) -> (Self, otlp::Collector) {
         let collector = Collector(Arc::new(Mutex::new((does.iter().copied().collect(), Vec::new()))));
         let served = TaskTracker::new();
-        let server =
-            tonic::transport::Server::builder().add_service(LogsServiceServer::new(collector.clone()));
+        let server = server.add_service(LogsServiceServer::new(collector.clone()));
         served.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         let clock: Clock = Arc::new(|| Timestamp::from_second(2_000).unwrap());
-        let logs = OtlpLogs::new(&endpoint, otlp::resource(None), Format::Own, Arc::clone(&clock)).unwrap();
+        let logs = OtlpLogs::new(endpoint, otlp::resource(None), Format::Own, Arc::clone(&clock)).unwrap();
+        let reached = logs.collector();
         let patience =
             Patience { retries: 2, first: Duration::from_millis(1), most: Duration::from_millis(1) };
         let sink = Sink { name: "logs".to_owned(), outlet: Box::new(logs), queue: Sink::QUEUE, patience };
@@ -89,7 +93,7 @@ impl Scene {
         let path = file.path().join("records");
         let queue = NonZeroUsize::new(64).unwrap();
         let recorder = Recorder::open_with(Some(&path), Mode::Required, queue, sealing, vec![sink]).unwrap();
-        Self { collector, recorder, file, _served: served }
+        (Self { collector, recorder, file, _served: served }, reached)
     }
 
     async fn record(&self, decision: &str, verdict: Verdict, trace: Option<&str>) {
@@ -123,6 +127,11 @@ impl Scene {
         let file = std::fs::read_to_string(self.file.path().join("records")).unwrap();
         file.lines().map(str::to_owned).collect()
     }
+}
+
+fn endpoint(address: &str, timeout: Duration) -> OtlpEndpoint {
+    let endpoint = address.parse().unwrap();
+    OtlpEndpoint { endpoint, plaintext: false, ca_file: None, headers_file: None, timeout }
 }
 
 fn body(record: &LogRecord) -> &str {
@@ -170,6 +179,36 @@ async fn lines_arrive_as_log_records() {
     assert_eq!(resource.resource.unwrap().attributes[0], text("service.name", "exequatur"));
     let SinkStatus { taken, gaps, waiting, error, .. } = scene.status();
     assert_eq!((taken, gaps, waiting, error), (5, 0, 0, None));
+}
+
+/// C-16: the authorities that a running sink trusts are replaced: what it could not reach before it reaches with the next call.
+#[tokio::test]
+async fn a_collectors_authority_is_replaced_while_lines_come() {
+    use tonic::transport::{Identity, Server, ServerTlsConfig};
+
+    let made = || rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (theirs, others, folder) = (made(), made(), tempfile::tempdir().unwrap());
+    let authorities = folder.path().join("ca.pem");
+    std::fs::write(&authorities, others.cert.pem()).unwrap();
+    let identity = Identity::from_pem(theirs.cert.pem(), theirs.signing_key.serialize_pem());
+    let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = endpoint(&format!("https://{}", listener.local_addr().unwrap()), PATIENT);
+    let endpoint = OtlpEndpoint { ca_file: Some(authorities.clone()), ..endpoint };
+    let (scene, reached) = Scene::at(listener, server, &[], &endpoint);
+    scene.settled(1).await;
+    assert_eq!((scene.status().taken, scene.status().gaps), (0, 1));
+
+    std::fs::write(&authorities, theirs.cert.pem()).unwrap();
+    let files = otlp::CollectorFiles::read(&endpoint).unwrap();
+    reached.replace(reached.changed(&endpoint, files).unwrap().unwrap());
+    scene.record("d1", Verdict::Permit, None).await;
+    scene.recorder.close().await.unwrap();
+    assert!(
+        scene.came().iter().any(|record| record.event_name == "exequatur.decision"),
+        "{:?}",
+        scene.status()
+    );
 }
 
 /// C-21: what a collector leaves out is counted by its own number, and it is told of that.
