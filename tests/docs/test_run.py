@@ -205,7 +205,8 @@ class InTurn(unittest.TestCase):
         self.play(waits, "kill $!")
         patience, run.TIME_TO_END = run.TIME_TO_END, 0.0
         try:
-            self.wrong([waits], "still runs", "signal.pause()")
+            # A process has its name once it is what it is to become.
+            self.wrong([waits, "until grep -q pause /proc/$!/cmdline; do sleep 0.05; done"], "still runs", "signal.pause()")
         finally:
             run.TIME_TO_END = patience
 
