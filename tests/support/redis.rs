@@ -1,6 +1,7 @@
 //! A real Redis or Valkey, as a process on the loopback. Also a part of the tests of the store, which know nothing else of
 //! this crate.
 
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -125,7 +126,8 @@ impl Redis {
     fn wait(&mut self) -> io::Result<()> {
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("the server ended: {status}")));
+                let said = std::fs::read_to_string(said_in(&self.folder)).unwrap_or_default();
+                return Err(io::Error::other(format!("the server ended: {status}; it said: {said}")));
             }
             if self.say(&["PING"]).is_ok_and(|answer| answer.starts_with("+PONG")) {
                 return Ok(());
@@ -195,6 +197,11 @@ impl Drop for Sentinel {
     }
 }
 
+/// Where it writes its log, of which nobody asks unless it ends.
+fn said_in(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
 fn spawn(kind: Kind, folder: &Path, port: Option<u16>, options: &[String]) -> io::Result<Child> {
     let binary = kind.binary();
     let mut command = Command::new(&binary);
@@ -207,7 +214,7 @@ fn spawn(kind: Kind, folder: &Path, port: Option<u16>, options: &[String]) -> io
         .args(["--save", "", "--daemonize", "no", "--loglevel", "warning"])
         .args(options)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(File::options().append(true).create(true).open(said_in(folder))?)
         .stderr(Stdio::null());
     command.spawn().map_err(|error| {
         io::Error::other(format!("{}: {error}; run tests/tools/redis.sh [oldest]", binary.display()))

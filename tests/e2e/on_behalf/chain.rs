@@ -96,11 +96,15 @@ async fn nothing_of_the_rest_of_the_chain_begins_after_the_answer() {
         let (outcomes, beside) = tokio::join!(scene.parties.order(&stream), revoking);
         let outcomes = outcomes.unwrap();
         assert_eq!(beside, passed());
-        let (before, after) = (&outcomes["before"], &outcomes["after"]);
-        assert_eq!(*after, json!({ "401 agent_revoked": 300 }), "{outcomes}");
-        let permitted = before["200"].as_u64().unwrap();
-        let denied = before["401 agent_revoked"].as_u64().unwrap_or(0);
-        assert!(permitted >= 100, "{outcomes}");
-        assert_eq!(before.as_object().unwrap().len(), 1 + usize::from(denied > 0), "{outcomes}");
+        // A machine that has other work may refuse some of the hundred for its load: that is no permit either.
+        let count = |when: &str, outcome: &str| outcomes[when][outcome].as_u64().unwrap_or_default();
+        let denied = |when| count(when, "401 agent_revoked") + count(when, "503 overloaded");
+        let all = |when: &str| {
+            outcomes[when].as_object().unwrap().values().map(|number| number.as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!((denied("after"), all("after")), (300, 300), "{outcomes}");
+        assert!(count("after", "401 agent_revoked") >= 100, "{outcomes}");
+        assert!(count("before", "200") >= 100, "{outcomes}");
+        assert_eq!(count("before", "200") + denied("before"), all("before"), "{outcomes}");
     }
 }
