@@ -45,8 +45,8 @@ def problems(spec: Object) -> list[str]:
         # Names of other Services would be read from the environment.
         ("enableServiceLinks", spec.get("enableServiceLinks"), False),
         ("the pod's security", spec.get("securityContext"), POD),
-        # Five seconds before the signal, and eleven that a drain takes.
-        ("time to end in", spec.get("terminationGracePeriodSeconds", 0) >= 5 + 11, True),
+        # Five seconds before the signal, and eighteen that a stop takes at most.
+        ("time to end in", spec.get("terminationGracePeriodSeconds", 0) >= 5 + 18, True),
     ]:
         if got != wanted:
             wrong.append(f"{what} is {got!r}, not {wanted!r}")

@@ -14,6 +14,14 @@ def without(key: str) -> Object:
 ADMIN = values("operators")["admin"]
 ADDED, MOUNTED = values("scaled")["extraVolumes"], values("scaled")["extraVolumeMounts"]
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/exequatur"
+STREAM = {
+    "name": "idp",
+    "transmitter": "https://events.example.com",
+    "audience": "https://gate.example.com",
+    "jwks": {"file": "/mnt/vault/events"},
+    "subjects_of": ["corp"],
+    "delivery": {"push": {"authorization_file": "/mnt/vault/events-authorization"}},
+}
 OWN_TLS = {f"{which}_file": "/run/secrets/exequatur/nonce" for which in ("certificate", "key")}
 # File, what is changed, to what, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
@@ -117,6 +125,14 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("embedded", "config/records/file", "/tmp/decisions", "config.records.file is neither /dev/stdout nor below"),
     ("embedded", "config/records/file", "/var/lib/exequatur/records", "storage.existingClaim is empty"),
     ("embedded", "config/records/mode", "required", "config.records.mode is `required`"),
+    ("sinks", "config/records/sinks/1/file", "/tmp/x", "config.records.sinks[1].file is neither /dev/stdout nor below"),
+    ("sinks", "config/records/sinks/1/file", "/var/lib/exequatur/x", "config.records.sinks[1].file is on the storage"),
+    *[
+        ("sinks", f"config/records/{key}", "/run/secrets/exequatur/x", f"config.records.{key.replace('/0/', '[0].').replace('/', '.')} names")
+        for key in ("checkpoints/key_file", "checkpoints/previous_keys_file", "redaction/digest_key_file", "sinks/0/otlp/headers_file")
+    ],
+    # Each is called as its pod.
+    ("redis", "config/replica", {"name": "gate"}, "config.replica.name would be the name of 3 replicas"),
     # Revocations, where they outlive the pod.
     ("embedded", "config/store/embedded/path", "./state", "config.store.embedded.path is not below"),
     ("embedded", "config/store/embedded/path", "/var/lib/exequatur/state", "storage.existingClaim is empty"),
@@ -165,6 +181,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("scaled", "storage/existingClaim", "records", "storage.existingClaim is for a single replica"),
     ("scaled", "podDisruptionBudget/minAvailable", 3, "podDisruptionBudget.minAvailable is 3 of 3 pods"),
     ("redis", "podDisruptionBudget/minAvailable", 7, "podDisruptionBudget.minAvailable is 7 of 3 pods"),
+    ("redis", "podDisruptionBudget/minAvailable", "67%", "podDisruptionBudget.minAvailable is 3 of 3 pods"),
     ("redis", "podDisruptionBudget/minAvailable", "100%", "podDisruptionBudget/minAvailable"),
     ("redis", "podDisruptionBudget/maxUnavailable", 0, "podDisruptionBudget/maxUnavailable"),
     # Policies of several places.
@@ -193,6 +210,17 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     # What goes out: to somebody.
     ("scaled", "networkPolicy/egress/redis/to", [], "networkPolicy.egress.redis.to is empty"),
     ("scaled", "networkPolicy/egress/issuers/to", [], "networkPolicy.egress.issuers.to is empty"),
+    *[
+        ("asks-nobody", f"config/{key}", value, "networkPolicy.egress.issuers.to is empty")
+        for key, value in [
+            ("issuers/0/jwks", {"discover": "oauth"}),
+            ("issuers/0/jwks", "https://sts.example.com/jwks"),
+            ("issuers/0/status_lists", {"uris": ["https://sts.example.com/lists/"]}),
+            ("signals/0/jwks", "https://events.example.com/jwks"),
+            ("signals/0", {key: part for key, part in STREAM.items() if key != "jwks"}),
+            ("signals/0/delivery", {"poll": {"url": "https://events.example.com/poll"}}),
+        ]
+    ],
     ("scaled", "networkPolicy/egress/telemetry/to", [], "networkPolicy.egress.telemetry.to is empty"),
     ("scaled", "networkPolicy/egress/others/0/to", [], "networkPolicy.egress.others[0].to is empty"),
     ("scaled", "networkPolicy/egress/others/0/to", [{}], "networkPolicy/egress/others/0/to"),
@@ -212,6 +240,14 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("scaled", "extraEnv/0/name", "SSLKEYLOGFILE", "extraEnv has `SSLKEYLOGFILE`"),
     ("scaled", "extraEnv/0/name", "GLIBC_TUNABLES", "extraEnv has `GLIBC_TUNABLES`"),
     ("scaled", "extraEnvFrom/0/prefix", "LD_", "extraEnvFrom has the prefix `LD_`"),
+    *[
+        ("scaled", "extraEnv/0/name", name, f"extraEnv has `{name}`, which changes what is run or trusted")
+        for name in ("MALLOC_CONF", "_RJEM_MALLOC_CONF", "SSL_CERT_DIR", "ld_preload")
+    ],
+    *[
+        ("scaled", "extraEnvFrom/0/prefix", prefix, f"extraEnvFrom has the prefix `{prefix}`")
+        for prefix in ("SSL_", "MALLOC_", "GLIBC_")
+    ],
     ("scaled", "extraEnvFrom/0", {"configMapRef": {"name": "site"}, "secretRef": {"name": "site"}}, "extraEnvFrom/0"),
     ("scaled", "extraEnvFrom/0/prefix", "L", "extraEnvFrom/0/prefix"),
     ("scaled", "extraVolumes/0", {"name": "vault", "hostPath": {"path": "/"}}, "extraVolumes/0"),
@@ -224,6 +260,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("scaled", "extraVolumes/0", {"name": "vault"}, "extraVolumes/0"),
     ("scaled", "extraVolumes", [*ADDED, ADDED[0]], "extraVolumes has `vault`, a volume that is there already"),
     ("scaled", "extraVolumes", [*ADDED, {**ADDED[0], "name": "secrets"}], "extraVolumes has `secrets`, a volume that is"),
+    ("scaled", "extraVolumes", [*ADDED, {**ADDED[0], "name": "envoy"}], "extraVolumes has `envoy`, a volume that is"),
     ("scaled", "extraVolumeMounts/0/name", "secrets", "extraVolumeMounts names `secrets`"),
     ("scaled", "extraVolumeMounts", [*MOUNTED, MOUNTED[0]], "extraVolumeMounts has /mnt/vault twice"),
     ("scaled", "extraVolumeMounts/0/mountPath", "/etc/exequatur", "extraVolumeMounts/0/mountPath"),
@@ -235,12 +272,41 @@ REFUSED: list[tuple[str, str, Any, str]] = [
 ]
 
 
+def asks_nobody() -> Object:
+    """All keys are in files, so that egress to issuers is to nobody."""
+    given = changed(values("scaled"), "networkPolicy/egress/issuers/to", [])
+    return changed(changed(given, "config/issuers/0/jwks", {"file": "/mnt/vault/jwks"}), "config/signals", [STREAM])
+
+
+def sinks_alone() -> Object:
+    """Records of which no file is kept, with keys and headers from Secrets."""
+    names = ["checkpoints", "previous", "digests", "headers"]
+    files = [f"/run/secrets/exequatur/{name}" for name in names]
+    records = {
+        "mode": "best_effort",
+        "checkpoints": {"key_file": files[0], "previous_keys_file": files[1]},
+        "redaction": {"digest_key_file": files[2]},
+        "sinks": [
+            {"name": "collector", "otlp": {"endpoint": "https://otel.example.com:4317", "headers_file": files[3]}},
+            {"name": "out", "file": "/dev/stdout"},
+        ],
+    }
+    given = changed(values("embedded"), "config/records", records)
+    return changed(given, "secrets", {**given["secrets"], **{name: {"existingSecret": "records", "key": name} for name in names}})
+
+
 def check() -> list[str]:
     wrong = []
+    made = {"asks-nobody": asks_nobody(), "sinks": sinks_alone()}
+    for case, given in made.items():
+        try:
+            render(given)
+        except Refused as refused:
+            wrong.append(f"{case}: {refused}")
     for case, path, new, message in REFUSED:
         what = f"{case} with {path} = {str(new)[:60]!r}"
         try:
-            render(changed(values(case), path, new))
+            render(changed(made.get(case) or values(case), path, new))
         except Refused as refused:
             said = str(refused)
             if message not in said:

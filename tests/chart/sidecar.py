@@ -37,7 +37,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("hostPID", True, "the pod has hostPID"),
     ("hostNetwork", True, "the pod has hostNetwork"),
     ("containers", None, "the pod has no container `envoy`"),
-    ("terminationGracePeriodSeconds", 10, "terminationGracePeriodSeconds is less than the 16"),
+    ("hostIPC", True, "the pod has hostIPC"),
+    ("terminationGracePeriodSeconds", 22, "terminationGracePeriodSeconds is less than the 23"),
 ]
 # Values of this chart that are not for a sidecar.
 VALUES: list[tuple[str, Any, str]] = [
@@ -112,7 +113,10 @@ def check() -> list[str]:
     for path, new, said in REFUSED:
         wrong += refused({**example(), "pod": changed(pod, path, new)}, f"a pod with {path} = {new!r}", said)
     shared = {"redis": {"url_file": "/run/secrets/exequatur/nonce"}}
-    rendered(changed({**example(), "replicas": 2}, "exequatur/config/store", shared))
+    two = changed({**example(), "replicas": 2}, "exequatur/config/store", shared)
+    rendered(two)
+    named = changed(two, "exequatur/config/replica", {"name": "gate"})
+    wrong += refused(named, "two pods of one name", "config.replica.name would be the name of 2 replicas")
     for replicas, said in [(2, "replicas is 2 and there is no config.store.redis"), (None, "`replicas` is not given")]:
         wrong += refused({**example(), "replicas": replicas}, f"{replicas} pods with the embedded store", said)
     central = changed(example(), "exequatur/networkPolicy", {"envoy": [{"podSelector": {}}]})

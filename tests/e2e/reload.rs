@@ -85,3 +85,32 @@ async fn a_stop_is_clean_and_the_records_are_whole() {
         assert!(!record["policy"]["ids"].as_array().unwrap().is_empty(), "{record}");
     }
 }
+
+/// C-17: where records hang, on a disk that does not answer, say, requests are still decided (`best_effort`), and a stop has its bound.
+#[tokio::test]
+async fn a_stop_has_a_bound_where_the_records_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("records");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Somebody has it open, and never reads.
+    let _held = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let file = format!("file: {}", pipe.display()).leak();
+    let options = Options { exequatur: vec![("file: ./decisions.jsonl", file)], ..Options::default() };
+    let mut stack = Stack::start(options).await.unwrap();
+    let agent = Agent::new();
+    let token = stack.tokens.token(&agent, &Value::Null);
+    let url = stack.url("/tenants/acme/documents/plan");
+    // 64 KiB, which a pipe holds, and more.
+    for _ in 0..150 {
+        let answer = stack.call(&agent, &token, &Call::new("GET", &url)).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let ended = stack.terminate_exequatur().await;
+    let log = std::fs::read_to_string(stack.folder().join("exequatur.log")).unwrap();
+    assert_eq!(
+        ended,
+        Err("it ended with exit status: 5".to_owned()),
+        "not all is on record"
+    );
+    assert!(log.contains("the last decisions may not be in it"), "{log}");
+}

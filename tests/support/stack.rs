@@ -28,6 +28,8 @@ pub use restarts::Replica;
 
 /// Bound on each wait for a process to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(120);
+/// A stop takes no longer, whatever hangs (docs/how-to/upgrade.md).
+const ENDED_WITHIN: Duration = Duration::from_secs(18);
 /// Where the cluster's endpoint stands in `envoy/plain.yaml`, and what it says of two replicas.
 pub const ONE_ENDPOINT: &str =
     "[ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 9191 } } } } ]";
@@ -269,10 +271,10 @@ impl Stack {
     /// Asks Exequatur to stop (SIGTERM) and waits until it has.
     ///
     /// # Errors
-    /// When it does not end well within the time that a drain may take.
+    /// When it does not end well within the time that a stop may take.
     pub async fn terminate_exequatur(&mut self) -> Result<(), String> {
         self.signal_exequatur("TERM").await?;
-        let ended = tokio::time::timeout(READY_WITHIN, self.exequatur.wait()).await;
+        let ended = tokio::time::timeout(ENDED_WITHIN, self.exequatur.wait()).await;
         let status = ended.map_err(|_elapsed| "it did not end")?.map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
     }

@@ -88,8 +88,24 @@
 {{- $wrong = append $wrong (printf "replicas is %d and there is no config.store.redis: with the embedded store a proof would pass once in each replica, so run one" (int .Values.replicas)) -}}
 {{- end -}}
 
+{{- /* What is written to is judged below. */ -}}
+{{- $records := $config.records | default dict -}}
+{{- $written := dict -}}
+{{- if hasKey $records "file" -}}{{- $_ := set $written "config.records.file" $records.file -}}{{- end -}}
+{{- $sinks := list -}}
+{{- range $place, $sink := $records.sinks -}}
+{{- if hasKey $sink "file" -}}{{- $_ := set $written (printf "config.records.sinks[%d].file" $place) $sink.file -}}{{- end -}}
+{{- $sinks = append $sinks (omit $sink "file") -}}
+{{- end -}}
+{{- $read := omit $config "routes" "protected_resources" "records" -}}
+{{- $_ := set $read "records" (omit $records "file" "sinks") -}}
+{{- $_ := set $read.records "sinks" $sinks -}}
+{{- if and (eq .Values.mode "central") (gt $most 1) (dig "replica" "name" "" $config) -}}
+{{- $wrong = append $wrong (printf "config.replica.name would be the name of %d replicas: leave it out, and each is called as its pod" $most) -}}
+{{- end -}}
+
 {{- $found := dict -}}
-{{- include "exequatur.files" (dict "at" "config" "value" (omit $config "routes" "protected_resources" "records") "found" $found) -}}
+{{- include "exequatur.files" (dict "at" "config" "value" $read "found" $found) -}}
 {{- $folder := include "exequatur.secrets" . -}}
 {{- range $key := keys $found | sortAlpha -}}
 {{- $file := get $found $key -}}
@@ -105,13 +121,17 @@
 {{- end -}}
 {{- end -}}
 
-{{- $records := $config.records | default dict -}}
-{{- $stored := hasPrefix (printf "%s/" (include "exequatur.storage" .)) (toString $records.file) -}}
-{{- if and $records (not $stored) (ne (toString $records.file) "/dev/stdout") -}}
-{{- $wrong = append $wrong (printf "config.records.file is neither /dev/stdout nor below %s: nothing else can be written to" (include "exequatur.storage" .)) -}}
+{{- $storage := printf "%s/" (include "exequatur.storage" .) -}}
+{{- $stored := hasPrefix $storage (toString $records.file) -}}
+{{- range $key := keys $written | sortAlpha -}}
+{{- $file := toString (get $written $key) -}}
+{{- if hasPrefix $storage $file -}}
+{{- if not $.Values.storage.existingClaim -}}
+{{- $wrong = append $wrong (printf "%s is on the storage, and storage.existingClaim is empty: records would be lost with the pod" $key) -}}
 {{- end -}}
-{{- if and $stored (not .Values.storage.existingClaim) -}}
-{{- $wrong = append $wrong "config.records.file is on the storage, and storage.existingClaim is empty: records would be lost with the pod" -}}
+{{- else if ne $file "/dev/stdout" -}}
+{{- $wrong = append $wrong (printf "%s is neither /dev/stdout nor below %s: nothing else can be written to" $key (include "exequatur.storage" $)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $records (not $stored) (eq (toString $records.mode) "required") -}}
 {{- $wrong = append $wrong "config.records.mode is `required`, which only a file on the storage can keep" -}}

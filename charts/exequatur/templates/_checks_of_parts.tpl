@@ -13,9 +13,11 @@
 {{- end -}}
 {{- end -}}
 {{- $min := .Values.podDisruptionBudget.minAvailable -}}
-{{- if and .Values.podDisruptionBudget.enabled (gt $least 1) (not (kindIs "string" $min)) -}}
-{{- if ge (int $min) $least -}}
-{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %d of %d pods: no node of theirs could ever be drained" (int $min) $least) -}}
+{{- if and .Values.podDisruptionBudget.enabled (gt $least 1) -}}
+{{- /* Of a percentage Kubernetes takes the next whole number. */ -}}
+{{- $stay := int (ternary (div (add (mul (trimSuffix "%" (toString $min) | int) $least) 99) 100) $min (kindIs "string" $min)) -}}
+{{- if ge $stay $least -}}
+{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %d of %d pods: no node of theirs could ever be drained" $stay $least) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $wrong -}}
@@ -108,11 +110,14 @@
 {{- $wrong = append $wrong "networkPolicy.egress.redis.to is empty: no pod would reach the store, so each request would be refused" -}}
 {{- end -}}
 {{- $outside := false -}}
-{{- range $config.issuers -}}
-{{- if or (not (kindIs "map" .jwks)) (hasKey . "introspection") -}}{{- $outside = true -}}{{- end -}}
+{{- range concat ($config.issuers | default list) ($config.signals | default list) -}}
+{{- /* Keys that are in a file, and nothing else to ask. */ -}}
+{{- if or (not (dig "file" "" (ternary .jwks dict (kindIs "map" .jwks)))) (hasKey . "introspection") (hasKey . "status_lists") (dig "delivery" "poll" "" .) -}}
+{{- $outside = true -}}
+{{- end -}}
 {{- end -}}
 {{- if and $outside (not $egress.issuers.to) -}}
-{{- $wrong = append $wrong "networkPolicy.egress.issuers.to is empty: no pod would get the issuers' keys and be ready" -}}
+{{- $wrong = append $wrong "networkPolicy.egress.issuers.to is empty: no pod would get the issuers' keys and be ready, or hear of anybody else's" -}}
 {{- end -}}
 {{- if and (or $config.traces (dig "records" "sinks" "" $config)) (not $egress.telemetry.to) -}}
 {{- $wrong = append $wrong "networkPolicy.egress.telemetry.to is empty: config.traces and config.records.sinks would reach nobody" -}}
@@ -147,7 +152,7 @@
 {{- $wrong = append $wrong (printf "pod.annotations has `%s`, which changes what the pod is held to" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- $ours := list "configuration" "sockets" "secrets" "admin" "grpc" "policies" "storage" -}}
+{{- $ours := list "configuration" "sockets" "secrets" "admin" "grpc" "policies" "storage" "envoy" -}}
 {{- $volumes := list -}}
 {{- range .Values.extraVolumes -}}
 {{- if or (has .name $ours) (has .name $volumes) -}}
@@ -173,7 +178,7 @@
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraEnvFrom -}}
-{{- if regexMatch "^(LD|GLIBC|MALLOC|_RJEM|SSL)_" .prefix -}}
+{{- if regexMatch "^(LD|GLIBC|MALLOC|SSL)_" .prefix -}}
 {{- $wrong = append $wrong (printf "extraEnvFrom has the prefix `%s`, which changes what is run or trusted" .prefix) -}}
 {{- end -}}
 {{- end -}}

@@ -55,9 +55,9 @@ one volume, so that kubelet switches both at once; but for those of a claim. */ 
 {{- toYaml $admin -}}
 {{- end -}}
 
-{{- /* A digest of what Exequatur reads at its start only, in whose stead a new pod is needed. Routes, protected
-resources and policies are gone over to by the running one. */ -}}
+{{- /* A digest of what a running Exequatur does not go over to, in whose stead a new pod is needed. (It goes over to some names of
+files as well; another name is another entry of `secrets`, which changes the pod by itself.) */ -}}
 {{- define "exequatur.fixed" -}}
 {{- $configuration := include "exequatur.configuration" . | fromYaml -}}
-{{- omit $configuration "routes" "protected_resources" | toJson | sha256sum -}}
+{{- omit $configuration "protected_resources" "tenants" "federations" "routes" "limits" | toJson | sha256sum -}}
 {{- end -}}

@@ -81,3 +81,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* What brings the pods into the mesh, whatever the namespace says: outside of it the rules of istio.yaml bind nothing. */ -}}
+{{- define "exequatur.meshed" -}}
+{{- if and (eq .Values.mode "central") .Values.istio.enabled -}}
+{{- $how := ternary (list "istio.io/dataplane-mode" "ambient") (list "sidecar.istio.io/inject" "true") .Values.istio.ambient -}}
+{{- dict (index $how 0) (index $how 1) | toYaml -}}
+{{- end -}}
+{{- end -}}

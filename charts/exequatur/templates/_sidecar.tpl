@@ -77,6 +77,9 @@ mounted and by the users that the kernel tells apart. */ -}}
 {{- else if and (gt (int .replicas) 1) (not (dig "store" "redis" "" .root.Values.config)) -}}
 {{- $wrong = append $wrong (printf "replicas is %d and there is no config.store.redis: with the embedded store a proof would pass once in each pod" (int .replicas)) -}}
 {{- end -}}
+{{- if and (gt (int .replicas) 1) (dig "replica" "name" "" .root.Values.config) -}}
+{{- $wrong = append $wrong (printf "config.replica.name would be the name of %d replicas: leave it out, and each is called as its pod" (int .replicas)) -}}
+{{- end -}}
 {{- range $key := list "hostPID" "hostNetwork" "hostIPC" -}}
 {{- if index $pod $key -}}
 {{- $wrong = append $wrong (printf "the pod has %s: processes of the node would stand beside Envoy" $key) -}}
@@ -90,8 +93,9 @@ mounted and by the users that the kernel tells apart. */ -}}
 {{- $wrong = append $wrong (printf "the volume `%s` is of the node, where every volume's files are" .name) -}}
 {{- end -}}
 {{- end -}}
-{{- if lt (int ($pod.terminationGracePeriodSeconds | default 30)) 16 -}}
-{{- $wrong = append $wrong "terminationGracePeriodSeconds is less than the 16 that Exequatur needs to end" -}}
+{{- /* 5 s of `preStop`, and 18 s that a stop takes at most. */ -}}
+{{- if lt (int ($pod.terminationGracePeriodSeconds | default 30)) 23 -}}
+{{- $wrong = append $wrong "terminationGracePeriodSeconds is less than the 23 that Exequatur needs to end" -}}
 {{- end -}}
 {{- range $pod.initContainers -}}
 {{- if eq .name $envoy -}}

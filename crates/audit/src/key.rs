@@ -172,9 +172,15 @@ impl PublicKeys {
     /// # Errors
     /// [`KeyError`]: also for a key of another kind, a private one, and an id that is there twice.
     pub fn from_jwks(text: &str) -> Result<Self, KeyError> {
+        let keys = Self::earlier_from_jwks(text)?;
+        if keys.0.is_empty() { Err(KeyError::Count) } else { Ok(keys) }
+    }
+
+    /// The same of keys that were used before: there may be none yet.
+    fn earlier_from_jwks(text: &str) -> Result<Self, KeyError> {
         let set: Value = serde_json::from_str(text).or(Err(KeyError::NotJwks))?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or(KeyError::NotJwks)?;
-        if !(1..=MAX_KEYS).contains(&keys.len()) {
+        if keys.len() > MAX_KEYS {
             return Err(KeyError::Count);
         }
         let read = keys.iter().zip(1..).map(|(jwk, number)| PublicKey::of_jwk(jwk, number));
@@ -187,6 +193,15 @@ impl PublicKeys {
     /// As [`Self::from_jwks`], or the file cannot be read.
     pub fn read(file: &Path) -> Result<Self, KeyError> {
         Self::from_jwks(&read(file)?)
+    }
+
+    /// Reads a file with a JWK set of keys that were used before a current one. It may be empty, so that it can be named before there is
+    /// any.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for an empty set.
+    pub fn read_earlier(file: &Path) -> Result<Self, KeyError> {
+        Self::earlier_from_jwks(&read(file)?)
     }
 
     /// That of `key`, and these.

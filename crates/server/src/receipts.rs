@@ -32,6 +32,9 @@ pub enum ReceiptsError {
     /// The file.
     #[error(transparent)]
     File(#[from] AuditError),
+    /// The file, at the stop.
+    #[error("the file did not take what waited for it in time: the last decisions may not be in it")]
+    Hangs,
     /// A sink.
     #[error(transparent)]
     Sink(#[from] SinkError),

@@ -307,7 +307,7 @@ fn metadata(config: &Config, readiness: &Arc<Readiness>, generation: &Arc<ArcSwa
 /// Waits for what runs beside the workers, and for the records.
 ///
 /// # Errors
-/// If what is recorded could not be written.
+/// If what is recorded could not be written, or not in time.
 async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), ServeError> {
     tasks.close();
     if tokio::time::timeout(TASKS_WITHIN, tasks.wait()).await.is_err() {
@@ -322,7 +322,7 @@ async fn close(tasks: &TaskTracker, recorder: Option<Recorder>) -> Result<(), Se
                 receipts::Watch::default().tell(&recorder);
                 closed.map_err(ReceiptsError::File)?;
             }
-            Err(_elapsed) => tracing::error!("the record file did not close in time"),
+            Err(_elapsed) => return Err(ReceiptsError::Hangs.into()),
         }
     }
     Ok(())
@@ -507,6 +507,8 @@ routes: [{{ name: health, match: {{ path: /healthz, methods: [GET] }}, access: p
         assert!(unit.contains("or 18 where") && unit.contains("TimeoutStopSec=30"));
         let chart = include_str!("../../../charts/exequatur/templates/deployment.yaml");
         assert!(chart.contains("18 s that a stop takes at most") && chart.contains("GracePeriodSeconds: 30"));
+        let beside = include_str!("../../../charts/exequatur/templates/_sidecar.tpl");
+        assert!(beside.contains("18 s that a stop takes at most") && beside.contains("default 30)) 23 -}}"));
     }
 
     #[test]

@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Child;
 
-use super::{READY_WITHIN, Stack, in_time, plain_client, start_exequatur, wait_for_exequatur};
+use super::{Stack, in_time, plain_client, start_exequatur, wait_for_exequatur};
 use crate::agent::Agent;
 use crate::configuration::Ports;
 use crate::direct::{Decision, Direct, check};
 use crate::holder::DOCUMENT;
+
+/// C-17: how long a stop may take where no disk hangs, whatever callers and Redis do.
+const ORDERLY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What Envoy counts where a Check had no answer: it could not ask, was cut off, or waited in vain.
 const LOST: [&str; 7] = [
@@ -36,7 +39,7 @@ impl Stack {
     /// Asks a replica to stop (SIGTERM) and waits until it has ended.
     ///
     /// # Errors
-    /// When there is none, it ends with an error, or not well within the time that a drain may take.
+    /// When there is none, it ends with an error, or not within ten seconds.
     pub async fn terminate(&mut self, which: Replica) -> Result<(), String> {
         self.signal(which, "TERM").await?;
         self.until_ended(which).await
@@ -45,10 +48,10 @@ impl Stack {
     /// Waits until a replica has ended.
     ///
     /// # Errors
-    /// When it ends with an error, or not well within the time that a drain may take.
+    /// When it ends with an error, or not within ten seconds.
     pub async fn until_ended(&mut self, which: Replica) -> Result<(), String> {
         let (process, _) = self.replica(which)?;
-        let ended = tokio::time::timeout(READY_WITHIN, process.wait()).await;
+        let ended = tokio::time::timeout(ORDERLY_WITHIN, process.wait()).await;
         let status = ended.map_err(|_elapsed| "it did not end")?.map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("{which:?} ended with {status}")) }
     }

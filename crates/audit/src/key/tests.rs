@@ -111,6 +111,16 @@ fn earlier_keys_stand_beside_the_current_one() {
     let both = PublicKeys::of(&new, Some(public(&old))).unwrap();
     assert!(both.get("old").is_some() && both.get("new").is_some());
     assert_eq!(PublicKeys::of(&new, Some(both.clone())), Ok(both), "it may be among them already");
+    // Named before there is any; who verifies needs at least one.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("previous.json");
+    std::fs::write(&file, r#"{"keys":[]}"#).unwrap();
+    let none = PublicKeys::read_earlier(&file).unwrap();
+    assert_eq!(PublicKeys::of(&new, Some(none)), Ok(public(&new)));
+    assert_eq!(PublicKeys::read(&file), Err(KeyError::Count));
+    std::fs::write(&file, json!({ "keys": vec![public(&old).jwks()["keys"][0].clone(); 65] }).to_string())
+        .unwrap();
+    assert_eq!(PublicKeys::read_earlier(&file), Err(KeyError::Count));
     let same = PublicKeys::of(&ed25519("old"), Some(public(&old)));
     assert_eq!(same, Err(KeyError::Twice("old".to_owned())));
 }

@@ -173,7 +173,7 @@ const CHECKPOINT_KEYS: &[Key] = &[
     }),
     optional(
         "previous_keys_file",
-        "A JWK set of the public keys that were used before: they are shown as well.",
+        "A JWK set of the public keys that were used before, if there are any: they are shown as well.",
         text,
     ),
     optional("every", "The longest time between two, while there are records.", || {

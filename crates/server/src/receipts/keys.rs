@@ -30,7 +30,8 @@ impl ReceiptKeys {
         let Some(file) = key_file.as_deref() else { return Ok(None) };
         let signing = SigningKey::read(file, key_id.as_deref()).map_err(failed(file))?;
         let previous = previous_keys_file.as_deref();
-        let earlier = previous.map(|file| PublicKeys::read(file).map_err(failed(file))).transpose()?;
+        let earlier =
+            previous.map(|file| PublicKeys::read_earlier(file).map_err(failed(file))).transpose()?;
         // Where there are no earlier ones, none has the id of another.
         let public =
             PublicKeys::of(&signing, earlier).map_err(failed(previous.unwrap_or_else(|| Path::new(""))))?;
