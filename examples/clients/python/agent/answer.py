@@ -46,7 +46,7 @@ class Answer:
 
 
 # Refusals of a token that another token may not meet. No other does: an agent that is revoked stays so.
-OF_THIS_TOKEN = {"token_expired", "token_revoked", "token_inactive", "mtls_cert_mismatch"}
+OF_THIS_TOKEN = {"token_expired", "token_revoked", "token_inactive", "token_key_unknown", "mtls_cert_mismatch"}
 
 
 def next_step(answer: Answer, harmless: bool) -> Step:

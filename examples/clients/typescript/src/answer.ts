@@ -27,7 +27,7 @@ export type Step =
   | { readonly kind: 'refused' };
 
 // Refusals of a token that another token may not meet. No other does: an agent that is revoked stays so.
-const ofThisToken = new Set(['token_expired', 'token_revoked', 'token_inactive', 'mtls_cert_mismatch']);
+const ofThisToken = new Set(['token_expired', 'token_revoked', 'token_inactive', 'token_key_unknown', 'mtls_cert_mismatch']);
 
 // `harmless`: the call may be made twice (GET, HEAD, PUT, DELETE, OPTIONS).
 export function nextStep(answer: Answer, harmless: boolean): Step {
