@@ -107,10 +107,6 @@ async fn a_stop_has_a_bound_where_the_records_hang() {
     }
     let ended = stack.terminate_exequatur().await;
     let log = std::fs::read_to_string(stack.folder().join("exequatur.log")).unwrap();
-    assert_eq!(
-        ended,
-        Err("it ended with exit status: 5".to_owned()),
-        "not all is on record"
-    );
+    assert_eq!(ended, Err("it ended with exit status: 5".to_owned()), "not all is on record");
     assert!(log.contains("the last decisions may not be in it"), "{log}");
 }
