@@ -41,7 +41,7 @@ async fn what_is_wrong_around_a_stack_is_found() {
     let mut stack = Stack::start(options).await.unwrap();
     let folder = stack.folder().to_owned();
     let usual = |severity| doctor(&folder, "exequatur.yaml", "envoy.yaml", severity);
-    // What a server says of itself is said twice a second: right after its start it may still be that it starts.
+    // What a server says of itself is a second old at most: right after its start it may still be that it starts.
     in_time("a server with which nothing is wrong", async {
         while usual("wrong") != (vec![], Some(0)) {
             tokio::task::yield_now().await;
